@@ -1,0 +1,39 @@
+"""Errors meant for the user: one line that names the thing, its value and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EvalError(Exception):
+    """Something the user can put right. The command line prints the message alone and leaves with ``exit_code``."""
+
+    exit_code: int = 2
+
+
+class WeightsMissingError(EvalError):
+    """An encoder's or a method's weights are neither in the local folder nor in the hub cache, and cannot be fetched."""
+
+
+class ClipError(EvalError):
+    """A clip could not be made or measured. What was stored before stays stored, so the same command goes on from there."""
+
+    exit_code = 1
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Suggests the choice most like ``name``.
+
+    Args:
+        name: what the user wrote.
+        choices: the valid names.
+
+    Returns:
+        ``" Did you mean 'x'?"`` (with its leading space), or ``""`` if nothing is similar.
+
+    >>> nearest("still-imag", ["still-image", "true-clip"])
+    " Did you mean 'still-image'?"
+    """
+    close = get_close_matches(name.lower(), list(choices), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,109 @@
+"""Samples: what every method is given, and the named sources they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..clip import Clip
+from ..errors import EvalError, nearest
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+SOURCES: dict[str, tuple[str, str, str]] = {
+    "glyph-world": ("eval.samples.glyph_world", "GlyphWorldSettings", "load"),
+    "manifest": ("eval.samples.manifest", "ManifestSettings", "load"),
+}
+"""Source name -> module, settings class, loader; imported when asked for."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An input image, its prompt and, where known, the true clip and its ground truth.
+
+    Attributes:
+        id: unique in its set; letters, digits, ``.``, ``_``, ``-`` (it names a folder and seeds the generators).
+        image: uint8 (H, W, 3), RGB.
+        prompt: what the clip should show; never blank.
+        group: the sub-population it is summarised with besides ``all``, e.g. ``seen`` or ``unseen``.
+        clip: the true clip, if known.
+        truth: ground-truth labels, e.g. ``{"glyph": "star", "speed": 2.0}``.
+
+    Raises:
+        EvalError: naming the sample and what is wrong with it.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    prompt: str
+    group: str = "all"
+    clip: Clip | None = None
+    truth: Mapping[str, str | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id):
+            raise EvalError(
+                f"sample id '{self.id}' is not allowed: at most 100 letters, digits, '.', '_' or '-', not '.' or '-' first"
+            )
+        if not self.prompt.strip():
+            raise EvalError(f"sample '{self.id}': the prompt is empty; write what the clip should show")
+        if not self.group.strip():
+            raise EvalError(f"sample '{self.id}': the group is empty; leave it out for 'all'")
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape) < 1:
+            raise EvalError(f"sample '{self.id}': the image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 hex over the image's shape and pixels, the prompt and the true clip."""
+        digest = hashlib.sha256(f"{self.image.shape}|".encode())
+        digest.update(np.ascontiguousarray(self.image).tobytes())
+        digest.update(f"|{self.prompt}|{self.clip.fingerprint if self.clip else ''}".encode())
+        return digest.hexdigest()
+
+
+def load_samples(settings: Mapping[str, Any], *, folder: Path | None = None, where: str = "samples") -> list[Sample]:
+    """Loads the samples of a suite's ``samples`` entry.
+
+    Args:
+        settings: ``source`` names an entry of :data:`SOURCES`; the other keys are that source's settings.
+        folder: what relative paths in the settings start from (the suite file's folder); the working directory if None.
+        where: prefix of error messages.
+
+    Returns:
+        At least one sample, with unique ids, in the source's order.
+
+    Raises:
+        EvalError: for an unknown source, bad settings, an empty set or a repeated id.
+    """
+    from ..suite import validated
+
+    name = str(settings.get("source", ""))
+    if name not in SOURCES:
+        raise EvalError(f"{where}.source: unknown sample source '{name}'. Allowed: {', '.join(SOURCES)}.{nearest(name, SOURCES)}")
+    module_name, class_name, loader_name = SOURCES[name]
+    module = importlib.import_module(module_name)
+    own = {key: value for key, value in settings.items() if key != "source"}
+    options = validated(getattr(module, class_name), own, where=where, context={"folder": folder or Path()})
+    load: Callable[[BaseModel], Sequence[Sample]] = getattr(module, loader_name)
+    samples = list(load(options))
+    if not samples:
+        raise EvalError(f"{where}: source '{name}' gives no samples; at least one is needed")
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise EvalError(f"{where}: sample id '{sample.id}' appears twice; ids must be unique")
+        seen.add(sample.id)
+    return samples

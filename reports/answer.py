@@ -1,0 +1,129 @@
+"""The page's first paragraph: what the run shows, in plain words made from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reports.measures import Measure
+from reports.sweeps import grid, sweep_name, sweeps
+from reports.tables import CellTable, ComparisonTable, Difference, Row
+
+if TYPE_CHECKING:
+    from reports.load import RunFolder
+
+
+class Name(str):
+    """A cell's id inside a sentence; typeset as code."""
+
+
+Sentence = tuple[str, ...]
+"""Parts of a sentence, to be joined: plain text and `Name`s."""
+
+
+def focus_group(run: RunFolder) -> str:
+    """The group the answer speaks of: "unseen" where there is one (there only the image can help), else "all"."""
+    return "unseen" if "unseen" in run.groups else run.groups[0]
+
+
+def answer(run: RunFolder, table: CellTable, comparisons: ComparisonTable | None) -> list[Sentence]:
+    """The paragraph's sentences, for tables of the focus group."""
+    identity = _first(table.measures, "identity")
+    motion = _first(table.measures, "motion")
+    sentences = [_scope(run, table)]
+    if identity:
+        sentences += _leader(table, identity, "Identity is kept best by ", "among the cells that generate")
+    if motion:
+        sentences += _leader(table, motion, "The most motion comes from ", "in the mean")
+    if identity and motion:
+        sentences += _prior(run, table.group, identity, motion)
+    if identity and comparisons:
+        sentences += _reference(comparisons, identity)
+    return sentences
+
+
+def _first(measures: Sequence[Measure], family: str) -> Measure | None:
+    return next((m for m in measures if m.family == family), None)
+
+
+def _scope(run: RunFolder, table: CellTable) -> Sentence:
+    n = f"{table.n} clips a cell" if table.n else "the clips of each cell"
+    if table.group == "unseen" and run.glyph_world:
+        return (f"On glyphs that no generator saw in training ({n}), where only the image can tell what to draw:",)
+    return (f"Over {n}, group “{table.group}”:",)
+
+
+def _leader(table: CellTable, measure: Measure, lead: str, tail: str) -> list[Sentence]:
+    at = table.measures.index(measure)
+    ranked = [row for row in table.rows if not row.anchor and (e := row.entries[at]) and e.value == e.value]
+    if not ranked:
+        return []
+
+    def value(row: Row) -> float:
+        entry = row.entries[at]
+        assert entry is not None
+        return entry.value
+
+    top = max(ranked, key=value)
+    entry = top.entries[at]
+    assert entry is not None
+    quantity = f"cosine {entry.text}" if measure.unit == "cosine" else f"{entry.text} {measure.unit}".rstrip()
+    parts = [lead, Name(top.cell), f" ({quantity}, 95 % interval {entry.interval}) {tail}"]
+    for row in table.rows:
+        anchor = row.entries[at]
+        if row.anchor and anchor is not None:
+            parts += ["; ", Name(row.cell), f" has {anchor.text}"]
+    return [(*parts, ".")]
+
+
+def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> list[Sentence]:
+    sentences = []
+    for name, points in sweeps(run).items():
+        moves = grid(run, points, motion.id, group).mean(axis=1).sort_index()
+        keeps = grid(run, points, identity.id, group).mean(axis=1).sort_index()
+        if len(moves) < 2 or moves.isna().any() or keeps.isna().any():
+            continue
+        low, high = moves.index[0], moves.index[-1]
+        correlation = moves.rank().corr(moves.index.to_series().rank())
+        sentences.append((
+            "As t0 goes from ", f"{low:g} to {high:g} in ", Name(name),
+            f", mean motion goes from {motion.number(moves.iloc[0])} to {motion.number(moves.iloc[-1])} "
+            f"(Spearman correlation over the {len(moves)} t0 means {correlation:.2f}) and mean identity "
+            f"from {identity.number(keeps.iloc[0])} to {identity.number(keeps.iloc[-1])}.",
+        ))  # fmt: skip
+    return sentences
+
+
+def _reference(table: ComparisonTable, identity: Measure) -> list[Sentence]:
+    if identity not in table.measures:
+        return []
+    at = table.measures.index(identity)
+    compared = [(cell, d) for cell, anchor, ds in table.rows if not anchor and (d := ds[at])]
+    home = sweep_name(table.reference)
+    siblings = [(cell, d) for cell, d in compared if sweep_name(cell) == home]
+    others = [(cell, d) for cell, d in compared if sweep_name(cell) != home]
+    sentences: list[Sentence] = []
+    for verdict, words in (("better", "keeps identity better than "), ("worse", "keeps identity worse than ")):
+        chosen = [(cell, d) for cell, d in others if d.verdict == verdict]
+        if chosen:
+            sentences.append(("The reference ", Name(table.reference), f" {words}", *_listed(chosen)))
+    unclear = [(cell, d) for cell, d in others if d.verdict == "unclear"]
+    if unclear:
+        sentences.append(("The run does not separate the reference ", Name(table.reference), " from ", *_listed(unclear)))
+    if siblings:
+        counts = [sum(d.verdict == v for _, d in siblings) for v in ("better", "worse", "unclear")]
+        sentences.append((
+            f"Of the {len(siblings)} other cells of its own sweep the reference is better than {counts[0]}, worse than "
+            f"{counts[1]} and not separable from {counts[2]} in identity (paired 95 % intervals, table below).",
+        ))  # fmt: skip
+    return sentences
+
+
+def _listed(chosen: Sequence[tuple[str, Difference]]) -> list[str]:
+    parts: list[str] = []
+    for i, (cell, d) in enumerate(chosen):
+        joint = "" if i == 0 else " and " if i == len(chosen) - 1 else ", "
+        note = "paired difference " if i == 0 else ""
+        interval = f"95 % interval {d.entry.interval}" if i == 0 else d.entry.interval
+        parts += [joint, Name(cell), f" ({note}{d.entry.text}, {interval})"]
+    return [*parts, "."]

@@ -1,0 +1,204 @@
+"""Heatmaps over t0 x p and the identity-against-motion plot, as SVG to put into the page or into files.
+
+The drawings have no background and write in `currentColor`, so they follow the page from light to dark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reports.measures import Measure
+from reports.sweeps import sweeps
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.load import RunFolder
+    from reports.tables import CellTable
+
+_INK = "#010203"  # stands for the page's text colour until the SVG is written
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.linewidth": 0.6,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+_MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell in the identity-against-motion plot; x is motion, y identity, each with its interval (may be nan)."""
+
+    cell: str
+    x: tuple[float, float, float]
+    y: tuple[float, float, float]
+    anchor: bool
+
+
+def heatmap(values: pd.DataFrame, measure: Measure) -> str:
+    """SVG of one measure's means, rows t0 and columns p; the best cell is framed where the measure has a better end."""
+    import numpy as np
+    from matplotlib import colormaps, rc_context
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    array = values.to_numpy(dtype=float)
+    rows, columns = array.shape
+    finite = array[np.isfinite(array)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    scale = Normalize(low, high if high > low else low + 1)
+    colours = colormaps["cividis"]
+    with rc_context({**_STYLE, "svg.hashsalt": measure.id}):
+        figure = Figure(figsize=(0.9 + 0.72 * columns, 0.75 + 0.46 * rows), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_facecolor("none")
+        for (i, j), value in np.ndenumerate(array):
+            if not math.isfinite(value):
+                axes.text(j, i, "–", ha="center", va="center")
+                continue
+            colour = colours(scale(value))
+            axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=colour, edgecolor="none"))
+            bright = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] > 0.5
+            axes.text(j, i, measure.number(value), ha="center", va="center", color="#000000" if bright else "#ffffff")
+        if measure.higher_is_better is not None and high > low:
+            best = np.nanargmax(array) if measure.higher_is_better else np.nanargmin(array)
+            i, j = divmod(int(best), columns)
+            axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=_INK, linewidth=2))
+        axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel="p", ylabel="t0")
+        axes.set_xticks(range(columns), [f"{p:g}" for p in values.columns])
+        axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        return _svg(figure)
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats in both motion and identity (equal counts as not beaten), by rising motion.
+
+    Anchors neither join the front nor push anything off it.
+    """
+    rivals = [p for p in points if not p.anchor]
+    front = [
+        p
+        for p in rivals
+        if not any(q.x[0] >= p.x[0] and q.y[0] >= p.y[0] and (q.x[0] > p.x[0] or q.y[0] > p.y[0]) for q in rivals)
+    ]
+    return sorted(front, key=lambda p: p.x[0])
+
+
+def points_of(table: CellTable, motion: Measure, identity: Measure) -> list[Point]:
+    """The table's cells that have both measures."""
+    across, up = table.measures.index(motion), table.measures.index(identity)
+    points = []
+    for row in table.rows:
+        x, y = row.entries[across], row.entries[up]
+        if x is not None and y is not None and math.isfinite(x.value) and math.isfinite(y.value):
+            points.append(Point(row.cell, (x.value, x.low, x.high), (y.value, y.low, y.high), row.anchor))
+    return points
+
+
+def pareto(run: RunFolder, points: Sequence[Point], motion: Measure, identity: Measure) -> str:
+    """SVG of identity against motion with intervals; the front is joined and its cells are named.
+
+    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker.
+    """
+    from matplotlib import colormaps, rc_context
+    from matplotlib.figure import Figure
+
+    settings = {row.cell: (row.t0, row.p) for frame in sweeps(run).values() for row in frame.itertuples()}
+    t0s, ps = (sorted({pair[k] for pair in settings.values()}) for k in (0, 1))
+    shades = colormaps["viridis"]
+    colour_of = {t0: shades(0.15 + 0.7 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
+    marker_of = {p: _MARKERS[i % len(_MARKERS)] for i, p in enumerate(ps)}
+    front = pareto_front(points)
+    with rc_context({**_STYLE, "svg.hashsalt": motion.id + identity.id}):
+        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_facecolor("none")
+        axes.plot([p.x[0] for p in front], [p.y[0] for p in front], color=_INK, linewidth=1.2, alpha=0.55, zorder=1)
+        for point in points:
+            t0, p = settings.get(point.cell, (None, None))
+            colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
+            axes.errorbar(
+                point.x[0], point.y[0], xerr=_bars(point.x), yerr=_bars(point.y), color=colour, elinewidth=0.8,
+                marker=marker_of.get(p, "X" if point.anchor else "h"), markersize=9 if point in front else 6,
+                markeredgecolor=_INK if point in front else colour, markeredgewidth=1.4 if point in front else 0.5, zorder=2,
+            )  # fmt: skip
+        _name(axes, [(p, _short(p.cell, settings)) for p in points if p in front or p.cell not in settings])
+        unit = f" ({motion.unit})" if motion.unit else ""
+        axes.set_xlabel(f"{motion.label}{unit}")
+        axes.set_ylabel(f"{identity.label} ({identity.unit})" if identity.unit else identity.label)
+        axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
+        _legend(axes, colour_of, marker_of)
+        return _svg(figure)
+
+
+def _bars(triple: tuple[float, float, float]) -> list[list[float]] | None:
+    mean, low, high = triple
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return [[max(0.0, mean - low)], [max(0.0, high - mean)]]
+
+
+def _short(cell: str, settings: dict[str, tuple[float, float]]) -> str:
+    return "t0 {:g}, p {:g}".format(*settings[cell]) if cell in settings else cell
+
+
+def _name(axes: Axes, labelled: Sequence[tuple[Point, str]]) -> None:
+    """Writes names beside their points, each pushed down until it clears the ones above it."""
+    axes.margins(x=0.12, y=0.1)
+    axes.autoscale_view()
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    line = (top - bottom) * 0.05
+    taken: list[tuple[float, float]] = []
+    for point, text in sorted(labelled, key=lambda pair: -pair[0].y[0]):
+        x, y = point.x[0], point.y[0] + line * 0.5
+        while any(abs(x - u) < (right - left) * 0.22 and abs(y - v) < line for u, v in taken):
+            y -= line / 2
+        taken.append((x, y))
+        late = x > left + 0.75 * (right - left)
+        offset = (-8, 0) if late else (8, 0)
+        axes.annotate(text, (x, y), xytext=offset, textcoords="offset points", ha="right" if late else "left", va="center")
+
+
+def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], linestyle="", marker="s", color=c, label=f"t0 {t0:g}") for t0, c in colour_of.items()]
+    handles += [Line2D([], [], linestyle="", marker=m, color="#808080", label=f"p {p:g}") for p, m in marker_of.items()]
+    handles.append(Line2D([], [], color=_INK, alpha=0.55, label="Pareto front"))
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as one `<svg>` element: no metadata, ids of its own, the page's text colour."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = svg.replace(_INK, "currentColor")
+    prefix = "s" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(url\(|xlink:href=")#', rf"\g<1>#{prefix}-", svg)
+    return svg.strip()

@@ -1,0 +1,116 @@
+"""What the reports call a measure: its name in words, direction, unit, definition, and how its numbers are written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.load import RunFolder
+
+_LABELS = {
+    "identity": "Identity",
+    "identity_min": "Identity, worst frame",
+    "identity_last": "Identity, last frame",
+    "text": "Text alignment",
+    "text_min": "Text alignment, worst frame",
+    "motion": "Motion",
+    "motion_top5": "Motion, top 5 %",
+    "fvd": "FVD",
+    "kvd": "KVD",
+}
+_ARROWS = {True: "↑", False: "↓", None: ""}
+_WORDS = {True: "higher is better", False: "lower is better", None: "no better or worse"}
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric as the reports show it.
+
+    Attributes:
+        id: metric id with encoder and version.
+        label: name in words.
+        unit: unit of its values, "" for plain numbers.
+        higher_is_better: None where neither direction is better.
+        decimals: digits after the point that its intervals justify.
+        description, source: definition, from eval.metrics.
+    """
+
+    id: str
+    label: str
+    unit: str
+    higher_is_better: bool | None
+    decimals: int
+    description: str
+    source: str
+
+    @property
+    def family(self) -> str:
+        """First part of the id."""
+        return self.id.split(".")[0]
+
+    @property
+    def arrow(self) -> str:
+        """Arrow in the better direction, or ""."""
+        return _ARROWS[self.higher_is_better]
+
+    @property
+    def direction(self) -> str:
+        """The better direction in words."""
+        return _WORDS[self.higher_is_better]
+
+    def number(self, value: float, *, sign: bool = False) -> str:
+        """A value with this measure's digits and a typographic minus; "–" where there is none."""
+        if not math.isfinite(value):
+            return "–"
+        text = f"{value:+.{self.decimals}f}" if sign else f"{value:.{self.decimals}f}"
+        if float(text) == 0:
+            text = text.lstrip("+-")
+        return text.replace("-", MINUS)
+
+    def interval(self, low: float, high: float, *, sign: bool = False) -> str:
+        """"low to high", or "no interval" where the run could give none (a single cluster)."""
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return "no interval"
+        return f"{self.number(low, sign=sign)} to {self.number(high, sign=sign)}"
+
+
+def measures_of(run: RunFolder) -> list[Measure]:
+    """The run's measures in the suite's order; definitions come from eval.metrics."""
+    return [_measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics]
+
+
+def _measure(metric: str, rows: pd.DataFrame) -> Measure:
+    from eval.errors import EvalError
+    from eval.metrics import parse_metric
+
+    try:
+        known = parse_metric(metric)
+        description, source = known.description, known.source
+    except EvalError:
+        description, source = "This version of the suite does not define the metric; see the one that made the run.", "–"
+    family = metric.split(".")[0]
+    first = rows.iloc[0]
+    return Measure(
+        id=metric,
+        label=_LABELS.get(family, family.replace("_", " ").capitalize()),
+        unit=str(first["unit"]),
+        higher_is_better=first["higher_is_better"],
+        decimals=_decimals(rows),
+        description=description,
+        source=source,
+    )
+
+
+def _decimals(rows: pd.DataFrame) -> int:
+    """Digits that leave two significant ones in the median half-width of the intervals (0 to 4)."""
+    half = ((rows["high"] - rows["low"]) / 2).dropna()
+    half = half[half > 0]
+    scale = half.median() if len(half) else rows["mean"].abs().median() / 100
+    if not math.isfinite(scale) or scale <= 0:
+        return 3
+    return min(4, max(0, 1 - math.floor(math.log10(scale))))

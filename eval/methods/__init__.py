@@ -1,0 +1,102 @@
+"""Methods: whatever makes clips from samples, by name or as ``module:Class``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from ..errors import EvalError, nearest
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from ..clip import Clip
+    from ..samples import Sample
+
+
+class Method(Protocol):
+    """What a class must offer to be a method; it is built as ``Class(settings)``.
+
+    Building it and asking for its fingerprint must be cheap: no model is loaded before :meth:`generate`.
+    """
+
+    Settings: ClassVar[type[BaseModel]]
+    """A pydantic model that forbids unknown keys and validates ranges. Its dump is part of a cell's identity."""
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def fingerprint(self) -> str:
+        """sha256 hex over all that changes the clips besides settings, sample and seed: weights, the method's version."""
+        ...
+
+    def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
+        """Makes one clip for each sample.
+
+        Args:
+            samples: a batch; images of one size.
+            seeds: one generator seed for each sample, already from :func:`eval.seeds.derive_seed`.
+
+        Returns:
+            Clips in the order of ``samples``. A clip must not depend on its neighbours in the batch beyond float noise.
+        """
+        ...
+
+
+_METHODS: dict[str, str] = {
+    "i2v-adapter": "eval.methods.glyph_world:I2VAdapterMethod",
+    "content-adapter": "eval.methods.glyph_world:ContentAdapterMethod",
+    "text-to-video": "eval.methods.glyph_world:TextToVideoMethod",
+    "still-image": "eval.methods.anchors:StillImage",
+    "true-clip": "eval.methods.anchors:TrueClip",
+}
+
+
+def method_names() -> list[str]:
+    """The registered names, sorted."""
+    return sorted(_METHODS)
+
+
+def register(name: str, target: str) -> None:
+    """Makes ``target`` (``"module:Class"``) known as ``name``; the module is imported when the method is used.
+
+    Raises:
+        EvalError: if the name stands for another class already, or the target is not ``module:Class``.
+    """
+    if ":" in name or not _is_path(target):
+        raise EvalError(f"method '{name}': register a plain name and a target 'module:Class', not '{target}'")
+    if _METHODS.get(name, target) != target:
+        raise EvalError(f"method '{name}' is registered as '{_METHODS[name]}' already; choose another name than '{name}'")
+    _METHODS[name] = target
+
+
+def load_method(name: str) -> type[Method]:
+    """The class of a registered method, or of a ``module:Class`` path (how a suite names a method of one's own).
+
+    Raises:
+        EvalError: for an unknown name (with the nearest valid one), or a path that cannot be imported or is no method.
+    """
+    if name not in _METHODS and ":" not in name:
+        known = method_names()
+        raise EvalError(f"unknown method '{name}'. Allowed: {', '.join(known)}, or module:Class.{nearest(name, known)}")
+    target = _METHODS.get(name, name)
+    if not _is_path(target):
+        raise EvalError(f"method '{name}' is not of the form module:Class")
+    module_name, class_name = target.split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise EvalError(f"method '{name}': module '{error.name}' cannot be imported; is it installed and on the path?") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise EvalError(f"method '{name}': module '{module_name}' has no class '{class_name}'.{nearest(class_name, dir(module))}")
+    for attribute in ("Settings", "fingerprint", "generate"):
+        if not hasattr(found, attribute):
+            raise EvalError(f"method '{name}': {class_name} has no '{attribute}'; eval.methods.Method lists what a method offers")
+    method: type[Method] = found
+    return method
+
+
+def _is_path(target: str) -> bool:
+    module, _, name = target.partition(":")
+    return name.isidentifier() and all(part.isidentifier() for part in module.split("."))

@@ -1,0 +1,164 @@
+"""Suite to plan: cells x samples x seeds, in batches that never change between two runs of one suite."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .errors import EvalError, nearest
+from .methods import Method, load_method
+from .metrics import Metric, parse_metric
+from .samples import Sample, load_samples
+from .suite import MethodEntry, Suite, load_suite, validated
+
+CLIP_PROTOCOL = "clip.v1"
+"""Part of every clip's key: a change of how clips are made or stored is a new version."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A method with fixed settings.
+
+    Attributes:
+        id: the label and the swept settings, e.g. ``i2v-adapter[t0=0.6,p=0.5]``.
+        label: the entry's label, else the method's name.
+        method: name or ``module:Class``.
+        settings: all settings as validated, defaults included.
+        build: makes the method; cheap.
+    """
+
+    id: str
+    label: str
+    method: str
+    settings: dict[str, Any]
+    instance: Method
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The method's fingerprint."""
+        return self.instance.fingerprint()
+
+    def clip_key(self, sample: Sample, seed: int) -> str:
+        """sha256 hex over everything that decides the clip's pixels."""
+        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, seed]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The (sample, seed) pairs of one call of a method; images of one size."""
+
+    cell: Cell
+    items: tuple[tuple[Sample, int], ...]
+
+    @property
+    def name(self) -> str:
+        """For messages: the cell, and every sample and seed."""
+        return f"cell {self.cell.id}, sample/seed {', '.join(f'{sample.id}/{seed}' for sample, seed in self.items)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that a run will do."""
+
+    suite: Suite
+    samples: list[Sample]
+    cells: list[Cell]
+    metrics: list[Metric]
+
+    def batches(self) -> Iterator[Batch]:
+        """Every clip once, cell by cell.
+
+        Within a cell, (sample, seed) pairs stand in plan order, grouped by image size, cut every ``batch_size``. This
+        depends on the suite alone, so a batch made again after a kill is the same batch.
+        """
+        sizes: dict[tuple[int, ...], list[Sample]] = {}
+        for sample in self.samples:
+            sizes.setdefault(sample.image.shape, []).append(sample)
+        for cell in self.cells:
+            for alike in sizes.values():
+                pairs = list(itertools.product(alike, self.suite.seeds))
+                for start in range(0, len(pairs), self.suite.batch_size):
+                    yield Batch(cell, tuple(pairs[start : start + self.suite.batch_size]))
+
+    @property
+    def clip_metrics(self) -> list[Metric]:
+        """Metrics with one value a clip."""
+        return [metric for metric in self.metrics if metric.scope == "clip"]
+
+    @property
+    def set_metrics(self) -> list[Metric]:
+        """Metrics with one value a set of clips."""
+        return [metric for metric in self.metrics if metric.scope == "set"]
+
+    @property
+    def groups(self) -> list[str]:
+        """``all``, then each sample group in plan order."""
+        return list(dict.fromkeys(["all", *(sample.group for sample in self.samples)]))
+
+
+def make_plan(path: Path) -> Plan:
+    """Reads a suite file and resolves every name in it.
+
+    Raises:
+        EvalError: one line naming file, key, value and what is allowed.
+    """
+    suite = load_suite(path)
+    metrics = [_metric(identifier, f"{path}: metrics[{index}]") for index, identifier in enumerate(suite.metrics)]
+    cells = list(_cells(suite, path))
+    if suite.reference is not None and suite.reference not in {cell.id for cell in cells}:
+        ids = [cell.id for cell in cells]
+        raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Cells: {', '.join(ids)}.{nearest(suite.reference, ids)}")
+    samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
+    _check_true_clips(samples, metrics, cells, path)
+    return Plan(suite, samples, cells, metrics)
+
+
+def _metric(identifier: str, where: str) -> Metric:
+    try:
+        return parse_metric(identifier)
+    except EvalError as error:
+        raise EvalError(f"{where}: {error}") from error
+
+
+def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(suite.methods):
+        for cell in _entry_cells(entry, f"{path}: methods[{index}]"):
+            if cell.id in seen:
+                first = f"methods[{seen[cell.id]}]"
+                raise EvalError(f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give a label of its own or leave it out")
+            seen[cell.id] = index
+            yield cell
+
+
+def _entry_cells(entry: MethodEntry, where: str) -> Iterator[Cell]:
+    try:
+        method = load_method(entry.method)
+    except EvalError as error:
+        raise EvalError(f"{where}.method: {error}") from error
+    label = entry.label or entry.method
+    for values in itertools.product(*entry.sweep.values()):
+        swept = dict(zip(entry.sweep, values, strict=True))
+        settings = validated(method.Settings, entry.settings | swept, where=f"{where} ({label})")
+        dump = settings.model_dump(mode="json")
+        name = ",".join(f"{key}={dump[key]}" for key in swept)
+        yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings))
+
+
+def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cells: Sequence[Cell], path: Path) -> None:
+    missing = next((sample.id for sample in samples if sample.clip is None), None)
+    if missing is None:
+        return
+    for metric in metrics:
+        if metric.scope == "set":
+            raise EvalError(f"{path}: metrics: '{metric.id}' compares with true clips, and sample '{missing}' has none; leave it out")
+    for cell in cells:
+        if cell.method == "true-clip":
+            raise EvalError(f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none; leave it out")

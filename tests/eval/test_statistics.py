@@ -13,8 +13,7 @@ def _clustered(
 ) -> tuple[np.ndarray, list[str]]:
     effects = between * generator.standard_normal(clusters)
     values = effects[:, None] + generator.standard_normal((clusters, size))
-    generator.standard_normal((clusters, size)) return values.ravel(), [f"image-{i}" for i in range(clusters) for _ in
-    range(size)]
+    return values.ravel(), [f"image-{i}" for i in range(clusters) for _ in range(size)]
 
 
 def test_bootstrap_covers_the_true_mean_at_about_its_level() -> None:

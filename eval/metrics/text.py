@@ -1,0 +1,30 @@
+"""Text alignment: how well the frames show what the prompt says."""
+
+import numpy.typing as npt
+
+from eval.metrics.identity import cosines
+
+
+def text_alignment(text_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> dict[str, float]:
+    """Mean and minimum over frames of 100 * cos(prompt, frame).
+
+    All frames count, frame 0 too. Neither clipped at 0 nor multiplied by 2.5 as CLIPScore is.
+
+    Args:
+        text_feature: float (D,), the prompt in the encoder's joint space; any length but zero.
+        frame_features: float (F, D), the frames in the same space; F >= 1.
+
+    Returns:
+        ``text``, the mean, and ``text_min``, the smallest: values in [-100, 100].
+
+    Raises:
+        EvalError: shapes that do not fit, values that are not finite.
+
+    Source: Hessel et al. 2021, "CLIPScore", equation 1 without its weight; the suite's metrics.md, "Text alignment".
+
+    Example:
+        >>> text_alignment([0.0, 2.0], [[3.0, 4.0], [0.0, 1.0]])
+        {'text': 90.0, 'text_min': 80.0}
+    """
+    values = 100.0 * cosines(text_feature, frame_features)
+    return {"text": float(values.mean()), "text_min": float(values.min())}

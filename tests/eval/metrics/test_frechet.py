@@ -1,0 +1,163 @@
+"""Fréchet distance: closed forms, scipy's matrix square root, singular covariances, small-sample bias."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import linalg
+
+from eval.errors import EvalError
+from eval.metrics.frechet import (
+    FeatureStatistics,
+    bias_corrected_frechet,
+    frechet_distance,
+    small_sample_note,
+)
+
+
+def _gaussian(mean: np.ndarray, covariance: np.ndarray, n: int = 100) -> FeatureStatistics:
+    return FeatureStatistics(n, mean.astype(np.float64), covariance.astype(np.float64))
+
+
+def _covariance(generator: np.random.Generator, d: int) -> np.ndarray:
+    factor = generator.standard_normal((d, 3 * d))
+    return factor @ factor.T / (3 * d)
+
+
+def test_distance_to_itself_is_zero() -> None:
+    generator = np.random.default_rng(0)
+    for n in (10, 64, 300):  # fewer, as many and more features than dimensions
+        a = FeatureStatistics.from_features(5 * generator.standard_normal((n, 64)) + 3)
+        assert frechet_distance(a, a) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_it_is_symmetric_with_unequal_numbers() -> None:
+    generator = np.random.default_rng(1)
+    a = FeatureStatistics.from_features(generator.standard_normal((37, 24)))
+    b = FeatureStatistics.from_features(generator.standard_normal((90, 24)) @ generator.standard_normal((24, 24)))
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-12)
+    assert frechet_distance(a, b) > 0
+
+
+def test_equal_covariance_leaves_the_squared_mean_shift() -> None:
+    generator = np.random.default_rng(2)
+    covariance, shift = _covariance(generator, 20), generator.standard_normal(20)
+    value = frechet_distance(_gaussian(np.zeros(20), covariance), _gaussian(shift, covariance))
+    assert value == pytest.approx(shift @ shift, rel=1e-10)
+
+
+def test_diagonal_covariances_leave_the_squared_difference_of_deviations() -> None:
+    generator = np.random.default_rng(3)
+    s1, s2 = generator.uniform(0, 3, 20), generator.uniform(0, 3, 20)
+    s1[:4] = 0  # singular, too
+    value = frechet_distance(_gaussian(np.ones(20), np.diag(s1**2)), _gaussian(np.ones(20), np.diag(s2**2)))
+    assert value == pytest.approx(((s1 - s2) ** 2).sum(), rel=1e-10)
+
+
+def test_it_grows_with_the_shift() -> None:
+    generator = np.random.default_rng(4)
+    features = generator.standard_normal((50, 16))
+    real = FeatureStatistics.from_features(features)
+    values = [frechet_distance(real, FeatureStatistics.from_features(features + shift)) for shift in (0, 0.1, 1, 5)]
+    assert_allclose(values, [0, 0.01 * 16, 16, 400], atol=1e-9)
+
+
+def test_it_agrees_with_scipys_square_root_where_that_is_well_conditioned() -> None:
+    generator = np.random.default_rng(5)
+    for d in (4, 48):
+        a, b = _covariance(generator, d), _covariance(generator, d)
+        shift = generator.standard_normal(d)
+        root = linalg.sqrtm(a @ b)
+        expected = shift @ shift + np.trace(a + b - 2 * np.real(root))
+        assert frechet_distance(_gaussian(np.zeros(d), a), _gaussian(shift, b)) == pytest.approx(expected, rel=1e-8)
+
+
+def test_singular_covariances_agree_with_the_sum_of_singular_values_of_the_data() -> None:
+    # tr (A^T A B^T B)^(1/2) is the nuclear norm of A B^T, here taken from the data without any covariance.
+    generator = np.random.default_rng(6)
+    x, y = generator.standard_normal((12, 400)), generator.standard_normal((12, 400)) + 0.1
+    a, b = (x - x.mean(0)) / np.sqrt(11), (y - y.mean(0)) / np.sqrt(11)
+    expected = (
+        ((x.mean(0) - y.mean(0)) ** 2).sum()
+        + (a**2).sum()
+        + (b**2).sum()
+        - 2 * np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    )
+    value = frechet_distance(FeatureStatistics.from_features(x), FeatureStatistics.from_features(y))
+    assert value == pytest.approx(expected, rel=1e-10)
+
+
+def test_rotating_both_sets_changes_nothing() -> None:
+    generator = np.random.default_rng(7)
+    x, y = generator.standard_normal((40, 10)), 2 * generator.standard_normal((30, 10))
+    rotation = np.linalg.qr(generator.standard_normal((10, 10)))[0]
+    plain = frechet_distance(FeatureStatistics.from_features(x), FeatureStatistics.from_features(y))
+    turned = frechet_distance(
+        FeatureStatistics.from_features(x @ rotation), FeatureStatistics.from_features(y @ rotation)
+    )
+    assert plain == pytest.approx(turned, rel=1e-10)
+
+
+def test_merged_statistics_equal_those_of_everything_at_once() -> None:
+    features = np.random.default_rng(8).standard_normal((101, 12)) * 3 + 100
+    whole = FeatureStatistics.from_features(features)
+    merged = FeatureStatistics.from_features(features[:1])
+    for start, stop in ((1, 2), (2, 40), (40, 101)):
+        merged = merged.merge(FeatureStatistics.from_features(features[start:stop]))
+    assert merged.n == whole.n == 101
+    assert_allclose(merged.mean, whole.mean, rtol=1e-13)
+    assert_allclose(merged.covariance, whole.covariance, rtol=1e-10, atol=1e-10)
+    assert_allclose(whole.covariance, np.cov(features, rowvar=False), rtol=1e-10, atol=1e-10)
+
+
+def test_the_known_bias_of_small_samples_of_one_gaussian() -> None:
+    generator = np.random.default_rng(9)
+    for n, expected in ((16, 722), (64, 549), (256, 299)):
+        a, b = (FeatureStatistics.from_features(generator.standard_normal((n, 400))) for _ in range(2))
+        assert frechet_distance(a, b) == pytest.approx(expected, rel=0.03)
+
+
+def test_extrapolation_takes_most_of_the_bias_away() -> None:
+    generator = np.random.default_rng(10)
+    x, y = generator.standard_normal((1024, 400)), generator.standard_normal((1024, 400))
+    corrected = bias_corrected_frechet(x, y, fractions=(0.5, 0.75, 1.0), repeats=1)
+    assert corrected.uncorrected == pytest.approx(79, rel=0.03)
+    assert abs(corrected.value) < 0.2 * corrected.uncorrected
+    assert corrected.slope > 0
+
+
+def test_extrapolation_finds_a_true_shift_from_unequal_numbers() -> None:
+    generator = np.random.default_rng(11)
+    x, y = generator.standard_normal((600, 20)), generator.standard_normal((400, 20)) + 0.5
+    corrected = bias_corrected_frechet(x, y, repeats=4)
+    assert abs(corrected.value - 5.0) < abs(corrected.uncorrected - 5.0) + 0.3
+    assert corrected.value == pytest.approx(5.0, abs=0.6)
+    assert corrected == bias_corrected_frechet(x, y, repeats=4)
+
+
+def test_notes_on_small_samples() -> None:
+    assert "mostly bias" in (small_sample_note(24, 64) or "")
+    assert "below 256" in (small_sample_note(200, 64) or "")
+    assert "not above the 400" in (small_sample_note(400, 400) or "")
+    assert small_sample_note(256, 64) is None
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        (np.zeros((1, 4)), np.zeros((5, 4)), "sets of 1 and 5 features; 2 or more"),
+        (np.zeros((5, 4)), np.zeros((5, 3)), "features of 4 and of 3 dimensions"),
+        (np.full((5, 4), np.nan), np.zeros((5, 4)), "5 of 5 features"),
+        (np.zeros(4), np.zeros((5, 4)), r"got \(4,\)"),
+        (np.full((5, 4), 1e200), np.zeros((5, 4)), "is inf"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_bad_sets_are_named(real: np.ndarray, fake: np.ndarray, message: str) -> None:
+    with pytest.raises(EvalError, match=message):
+        frechet_distance(FeatureStatistics.from_features(real), FeatureStatistics.from_features(fake))
+
+
+@pytest.mark.parametrize("fractions", [(1.0,), (0.5, 1.5), (0.0, 1.0)])
+def test_bad_fractions_are_named(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(EvalError, match=r"allowed: two or more different fractions in \(0, 1\]"):
+        bias_corrected_frechet(np.zeros((8, 2)), np.zeros((8, 2)), fractions=fractions)

@@ -63,7 +63,8 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     try:
         with av.open(str(partial), "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
             container.metadata["fps"] = repr(float(clip.fps))
-            stream = container.add_stream("ffv1", rate=rate, options={"level": "3", "slices": "4", "flags": "+bitexact"})
+            options = {"level": "3", "slices": "4", "flags": "+bitexact"}
+            stream = container.add_stream("ffv1", rate=rate, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
             stream.thread_count = 1
             for pixels in clip.frames:
@@ -76,7 +77,7 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
-    """Reads a file of :func:`write_clip`, or any video PyAV decodes (then converted to RGB, with the stream's own rate).
+    """Reads a file of :func:`write_clip`, or any video PyAV decodes (as RGB, at the stream's own rate).
 
     Raises:
         EvalError: naming the file, if it is missing, not a video, or has no frame or no rate.

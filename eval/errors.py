@@ -13,11 +13,11 @@ class EvalError(Exception):
 
 
 class WeightsMissingError(EvalError):
-    """An encoder's or a method's weights are neither in the local folder nor in the hub cache, and cannot be fetched."""
+    """An encoder's or a method's weights are neither in the local folder nor in the hub cache."""
 
 
 class ClipError(EvalError):
-    """A clip could not be made or measured. What was stored before stays stored, so the same command goes on from there."""
+    """A clip could not be made or measured. What was stored stays, so the same command goes on from there."""
 
     exit_code = 1
 

@@ -30,7 +30,7 @@ class Cell:
         label: the entry's label, else the method's name.
         method: name or ``module:Class``.
         settings: all settings as validated, defaults included.
-        build: makes the method; cheap.
+        instance: the method, built with these settings; it has loaded nothing yet.
     """
 
     id: str
@@ -62,6 +62,10 @@ class Batch:
         """For messages: the cell, and every sample and seed."""
         return f"cell {self.cell.id}, sample/seed {', '.join(f'{sample.id}/{seed}' for sample, seed in self.items)}"
 
+    def failure(self, error: EvalError) -> EvalError:
+        """``error``, of the same class, with the batch's name before it."""
+        return type(error)(f"{self.name}: {error}")
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -72,8 +76,8 @@ class Plan:
     cells: list[Cell]
     metrics: list[Metric]
 
-    def batches(self) -> Iterator[Batch]:
-        """Every clip once, cell by cell.
+    def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
+        """Every clip of ``cells`` (all, if None) once, cell by cell.
 
         Within a cell, (sample, seed) pairs stand in plan order, grouped by image size, cut every ``batch_size``. This
         depends on the suite alone, so a batch made again after a kill is the same batch.
@@ -81,7 +85,7 @@ class Plan:
         sizes: dict[tuple[int, ...], list[Sample]] = {}
         for sample in self.samples:
             sizes.setdefault(sample.image.shape, []).append(sample)
-        for cell in self.cells:
+        for cell in self.cells if cells is None else cells:
             for alike in sizes.values():
                 pairs = list(itertools.product(alike, self.suite.seeds))
                 for start in range(0, len(pairs), self.suite.batch_size):
@@ -96,6 +100,11 @@ class Plan:
     def set_metrics(self) -> list[Metric]:
         """Metrics with one value a set of clips."""
         return [metric for metric in self.metrics if metric.scope == "set"]
+
+    @property
+    def set_encoders(self) -> list[str]:
+        """Encoders of the set metrics, sorted."""
+        return sorted({metric.encoder for metric in self.set_metrics})
 
     @property
     def groups(self) -> list[str]:
@@ -114,7 +123,8 @@ def make_plan(path: Path) -> Plan:
     cells = list(_cells(suite, path))
     if suite.reference is not None and suite.reference not in {cell.id for cell in cells}:
         ids = [cell.id for cell in cells]
-        raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Cells: {', '.join(ids)}.{nearest(suite.reference, ids)}")
+        hint = nearest(suite.reference, ids)
+        raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}")
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
     return Plan(suite, samples, cells, metrics)
@@ -133,7 +143,7 @@ def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
         for cell in _entry_cells(entry, f"{path}: methods[{index}]"):
             if cell.id in seen:
                 first = f"methods[{seen[cell.id]}]"
-                raise EvalError(f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give a label of its own or leave it out")
+                raise EvalError(f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give it a label")
             seen[cell.id] = index
             yield cell
 
@@ -158,7 +168,7 @@ def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cell
         return
     for metric in metrics:
         if metric.scope == "set":
-            raise EvalError(f"{path}: metrics: '{metric.id}' compares with true clips, and sample '{missing}' has none; leave it out")
+            raise EvalError(f"{path}: metrics: '{metric.id}' needs true clips, and sample '{missing}' has none")
     for cell in cells:
         if cell.method == "true-clip":
-            raise EvalError(f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none; leave it out")
+            raise EvalError(f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none")

@@ -72,9 +72,9 @@ class Store:
             self._lock = FileLock(folder / "run.lock")
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise EvalError(f"{folder}: the run folder is in use by {self._holder()}; wait for it, or give another --out") from error
+            raise EvalError(f"{folder}: in use by {self._holder()}; wait for it, or give another --out") from error
         except OSError as error:
-            raise EvalError(f"{folder}: the run folder cannot be written ({error.strerror}); give another --out") from error
+            raise EvalError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
         write_text(folder / "run.lock.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         try:
             self._database = sqlite3.connect(folder / "store.sqlite", isolation_level=None)
@@ -82,12 +82,14 @@ class Store:
             self._database.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
             self._lock.release()
-            raise EvalError(f"{folder / 'store.sqlite'}: not a usable store ({error}); give another --out, or remove it") from error
+            raise EvalError(f"{folder / 'store.sqlite'}: not a usable store ({error}); give another --out") from error
 
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._database.close()
         (self.folder / "run.lock.json").unlink(missing_ok=True)
         self._lock.release()
@@ -159,7 +161,8 @@ class Store:
 
     def features(self, encoder: str, keys: Sequence[str]) -> NDArray[np.float32]:
         """float32 (len(keys), D)."""
-        loaded: NDArray[np.float32] = np.stack([np.load(self.feature_path(encoder, key), allow_pickle=False) for key in keys])
+        paths = [self.feature_path(encoder, key) for key in keys]
+        loaded: NDArray[np.float32] = np.stack([np.load(path, allow_pickle=False) for path in paths])
         return loaded
 
     # the rest
@@ -184,7 +187,9 @@ class _Transaction:
     def __enter__(self) -> None:
         self._database.execute("BEGIN IMMEDIATE")
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._database.execute("ROLLBACK" if kind else "COMMIT")
 
 

@@ -76,8 +76,10 @@ class _Loader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key, (key_node, _) in zip(keys, node.value, strict=True):
             if isinstance(key, Hashable) and keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is written twice", key_node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+                problem = f"key '{key}' is written twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 def locate_suite(reference: str) -> Path:
@@ -93,7 +95,7 @@ def locate_suite(reference: str) -> Path:
     if reference in shipped:
         return shipped[reference]
     hint = nearest(reference, shipped)
-    raise EvalError(f"suite '{reference}': no such file, and no shipped suite of that name. Shipped: {', '.join(shipped)}.{hint}")
+    raise EvalError(f"suite '{reference}': no such file, nor a shipped suite. Shipped: {', '.join(shipped)}.{hint}")
 
 
 def load_suite(path: Path) -> Suite:
@@ -103,7 +105,7 @@ def load_suite(path: Path) -> Suite:
         EvalError: one line that names the file, the key, the value and what is allowed.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise EvalError(f"{path}: the suite file cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -111,7 +113,8 @@ def load_suite(path: Path) -> Suite:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise EvalError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', None) or 'cannot be parsed'})") from error
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise EvalError(f"{path}{line}: not valid YAML ({problem})") from error
     if not isinstance(document, dict):
         allowed = ", ".join(Suite.model_fields)
         raise EvalError(f"{path}: a suite is a mapping with the keys {allowed}; this file holds {_kind(document)}")

@@ -27,7 +27,7 @@ class Method(Protocol):
     def __init__(self, settings: Any) -> None: ...
 
     def fingerprint(self) -> str:
-        """sha256 hex over all that changes the clips besides settings, sample and seed: weights, the method's version."""
+        """sha256 hex over what changes the clips besides settings, sample and seed: weights, method version."""
         ...
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
@@ -66,7 +66,7 @@ def register(name: str, target: str) -> None:
     if ":" in name or not _is_path(target):
         raise EvalError(f"method '{name}': register a plain name and a target 'module:Class', not '{target}'")
     if _METHODS.get(name, target) != target:
-        raise EvalError(f"method '{name}' is registered as '{_METHODS[name]}' already; choose another name than '{name}'")
+        raise EvalError(f"method '{name}' is registered as '{_METHODS[name]}' already; choose another")
     _METHODS[name] = target
 
 
@@ -86,13 +86,13 @@ def load_method(name: str) -> type[Method]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise EvalError(f"method '{name}': module '{error.name}' cannot be imported; is it installed and on the path?") from error
+        raise EvalError(f"method '{name}': no module '{error.name}'; is it installed and on the path?") from error
     found = getattr(module, class_name, None)
     if found is None:
-        raise EvalError(f"method '{name}': module '{module_name}' has no class '{class_name}'.{nearest(class_name, dir(module))}")
+        raise EvalError(f"method '{name}': '{module_name}' has no '{class_name}'.{nearest(class_name, dir(module))}")
     for attribute in ("Settings", "fingerprint", "generate"):
         if not hasattr(found, attribute):
-            raise EvalError(f"method '{name}': {class_name} has no '{attribute}'; eval.methods.Method lists what a method offers")
+            raise EvalError(f"method '{name}': it has no '{attribute}'; eval.methods.Method lists what a method needs")
     method: type[Method] = found
     return method
 

@@ -55,7 +55,7 @@ class Sample:
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise EvalError(
-                f"sample id '{self.id}' is not allowed: at most 100 letters, digits, '.', '_' or '-', not '.' or '-' first"
+                f"sample id '{self.id}' is not allowed: 1 to 100 letters, digits, '.', '_', '-', no sign first"
             )
         if not self.prompt.strip():
             raise EvalError(f"sample '{self.id}': the prompt is empty; write what the clip should show")
@@ -92,7 +92,8 @@ def load_samples(settings: Mapping[str, Any], *, folder: Path | None = None, whe
 
     name = str(settings.get("source", ""))
     if name not in SOURCES:
-        raise EvalError(f"{where}.source: unknown sample source '{name}'. Allowed: {', '.join(SOURCES)}.{nearest(name, SOURCES)}")
+        hint = nearest(name, SOURCES)
+        raise EvalError(f"{where}.source: unknown sample source '{name}'. Allowed: {', '.join(SOURCES)}.{hint}")
     module_name, class_name, loader_name = SOURCES[name]
     module = importlib.import_module(module_name)
     own = {key: value for key, value in settings.items() if key != "source"}

@@ -48,7 +48,7 @@ def load(settings: ManifestSettings) -> list[Sample]:
     """
     path = settings.path
     if not path.is_file():
-        raise EvalError(f"{path}: samples.path: manifest not found; give a .csv or .jsonl file with {', '.join(REQUIRED)}")
+        raise EvalError(f"{path}: samples.path: manifest not found; give a .csv or .jsonl with {', '.join(REQUIRED)}")
     samples: list[Sample] = []
     for line, row in _rows(path):
         where = f"{path}:{line}"
@@ -58,7 +58,7 @@ def load(settings: ManifestSettings) -> list[Sample]:
         image = read_image(path.parent / row["image"], where=f"{where}: image")
         try:
             clip = read_clip(path.parent / row["clip"]) if row.get("clip") else None
-            truth = {key[len(TRUTH) :]: _number(value) for key, value in row.items() if key.startswith(TRUTH) and value != ""}
+            truth = {key[len(TRUTH) :]: _number(text) for key, text in row.items() if key.startswith(TRUTH) and text}
             samples.append(Sample(row["id"], image, row["prompt"], row.get("group") or "all", clip, truth))
         except EvalError as error:
             raise EvalError(f"{where}: {error}") from error
@@ -99,7 +99,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:
         if None in row or None in row.values():
-            raise EvalError(f"{path}:{reader.line_num}: the row does not have {len(reader.fieldnames or ())} values as the header has")
+            columns = len(reader.fieldnames or ())
+            raise EvalError(f"{path}:{reader.line_num}: the row does not have the header's {columns} values")
         yield reader.line_num, {key.strip(): value for key, value in row.items()}
 
 
@@ -120,7 +121,8 @@ def _check_keys(row: dict[str, str], where: str) -> None:
     allowed = REQUIRED + OPTIONAL
     for key in row:
         if key not in allowed and not key.startswith(TRUTH):
-            raise EvalError(f"{where}: unknown key '{key}'. Allowed: {', '.join(allowed)}, {TRUTH}*.{nearest(key, allowed)}")
+            hint = nearest(key, allowed)
+            raise EvalError(f"{where}: unknown key '{key}'. Allowed: {', '.join(allowed)}, {TRUTH}*.{hint}")
     for key in REQUIRED:
         if key not in row:
             raise EvalError(f"{where}: key '{key}' is missing; every row needs {', '.join(REQUIRED)}")

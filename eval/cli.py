@@ -1,0 +1,112 @@
+"""The command line: ``python -m eval`` or ``i2v-eval``."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from . import __version__
+from .errors import EvalError
+
+COMMANDS = "i2v_eval.commands"
+"""Entry-point group of commands that other packages bring; ``report`` is one, so that eval need not import it."""
+
+Parameters = ParamSpec("Parameters")
+
+app = typer.Typer(
+    help="Judge image-to-video methods: clips, measures with intervals, provenance, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """An EvalError becomes one line on standard error and its exit code; a defect keeps its traceback."""
+
+    @functools.wraps(command)
+    def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except EvalError as error:
+            if kwargs.get("debug"):
+                raise
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(error.exit_code) from error
+
+    return guarded
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@_one_line_errors
+def run(
+    suite: Annotated[str, typer.Argument(help="Suite file, or the name of a shipped suite such as first-light.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/SUITE-NAME if not given.", file_okay=False)] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Run a suite, or go on with it: the same command again makes only what is missing."""
+    from .run import run as run_suite
+
+    start = time.perf_counter()
+    outcome = run_suite(suite, out)
+    for warning in outcome.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    took = time.perf_counter() - start
+    summary = outcome.folder / "summary.csv"
+    typer.echo(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
+
+
+@app.command()
+@_one_line_errors
+def metrics() -> None:
+    """List the metric ids, what they mean and which direction is better."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .metrics import catalogue
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    table = Table("id", "per", "unit", "better", "description", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for metric in catalogue():
+        better = {True: "higher", False: "lower", None: "neither"}[metric.higher_is_better]
+        table.add_row(metric.id, metric.scope, metric.unit, better, metric.description)
+    console.print(table)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@_one_line_errors
+def report(context: typer.Context) -> None:
+    """Write the report of a run folder: report DIR."""
+    found = entry_points(group=COMMANDS, name="report")
+    if not found:
+        raise EvalError("the report command is not installed; pip install -e . brings it with the reports package")
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.command("report")(next(iter(found)).load())
+    command(args=context.args, prog_name="i2v-eval report")
+
+
+def main() -> None:
+    """Entry point of ``i2v-eval``."""
+    app(prog_name="i2v-eval")

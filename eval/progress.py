@@ -1,0 +1,65 @@
+"""A progress bar with time left on a terminal; a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+PLAIN_INTERVAL = 15.0
+"""Seconds between plain lines."""
+
+
+@contextmanager
+def progress(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows how far a stage has come.
+
+    Args:
+        console: where to; not being a terminal makes it plain lines.
+        title: of the stage.
+        total: clips in it; with none, nothing is shown.
+
+    Yields:
+        ``advance(clips)``, to be called when that many more clips are done.
+    """
+    if total == 0:
+        yield lambda clips: None
+    elif console.is_terminal:
+        from rich import progress as rich_progress
+
+        columns = (
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.MofNCompleteColumn(),
+            rich_progress.TimeElapsedColumn(),
+            rich_progress.TextColumn("left"),
+            rich_progress.TimeRemainingColumn(),
+        )
+        with rich_progress.Progress(*columns, console=console) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda clips: bar.advance(task, clips)
+    else:
+        yield _plain(console, title, total)
+
+
+def _plain(console: Console, title: str, total: int) -> Callable[[int], None]:
+    start = last = time.monotonic()
+    done = 0
+
+    def advance(clips: int) -> None:
+        nonlocal done, last
+        done += clips
+        now = time.monotonic()
+        if done >= total or now - last >= PLAIN_INTERVAL:
+            last = now
+            left = "" if done >= total else f", {_duration((now - start) / done * (total - done))} left"
+            console.print(f"{title}: {done} of {total} clips in {_duration(now - start)}{left}", highlight=False)
+
+    return advance
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,73 @@
+"""The value of a set metric, with its jackknife interval and what a reader must know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import EvalError
+from .metrics import Metric
+from .metrics.frechet import FeatureStatistics, bias_corrected_frechet, frechet_distance, small_sample_note
+from .metrics.kernel import kernel_distance
+from .statistics import Interval, jackknife_interval
+
+Features = NDArray[np.float32] | NDArray[np.float64]
+
+
+def set_value(metric: Metric, real: Features, fake: Features, owners: Sequence[int]) -> tuple[Interval, str]:
+    """A set metric between true and generated clips.
+
+    Args:
+        metric: of scope ``set``.
+        real: (R, D) features of the true clips, one an input image.
+        fake: (N, D) features of the generated clips.
+        owners: for each generated clip, the row of ``real`` of its input image.
+
+    Returns:
+        The value with its delete-a-group jackknife interval (groups are input images, whose true clip goes with them;
+        nan ends below three images), n = N, and a note: the small-sample warning and, for Fréchet distances from four
+        images on, the bias-corrected value. Below two images the value is nan and the note says so.
+
+    Raises:
+        EvalError: for a family of metrics it does not know.
+    """
+    owner = np.asarray(owners)
+    images = len(real)
+    if images < 2:
+        return Interval(np.nan, np.nan, np.nan, len(fake), images), f"{images} input image: two or more are needed"
+    if metric.family not in ("fvd", "kvd"):
+        raise EvalError(f"metric {metric.id}: no set metric of family '{metric.family}'; known: fvd, kvd")
+    frechet = metric.family == "fvd"
+    notes = [note] if (note := small_sample_note(min(len(fake), images), real.shape[1])) and frechet else []
+    if frechet:
+        real, fake = in_common_span(real, fake)
+        if images >= 4:
+            notes.append(f"bias-corrected {bias_corrected_frechet(real, fake).value:.4g}")
+
+    def statistic(kept: NDArray[np.intp]) -> float:
+        a, b = real[np.unique(owner[kept])], fake[kept]
+        if not frechet:
+            return kernel_distance(a, b)
+        return frechet_distance(FeatureStatistics.from_features(a), FeatureStatistics.from_features(b))
+
+    if images < 3:
+        everything = statistic(np.arange(len(fake)))
+        notes.append("2 input images: no interval")
+        return Interval(everything, np.nan, np.nan, len(fake), images), "; ".join(notes)
+    return jackknife_interval(statistic, owners), "; ".join(notes)
+
+
+def in_common_span(real: Features, fake: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both sets in an orthonormal basis of the affine space they span, float64 (., r), r < R + N.
+
+    Fréchet distances do not change under this isometry, and far fewer dimensions than features' own make them cheap.
+    """
+    both = np.concatenate([real, fake]).astype(np.float64)
+    both -= both.mean(axis=0)
+    if len(both) > both.shape[1]:
+        return both[: len(real)], both[len(real) :]
+    left, singular, _ = np.linalg.svd(both, full_matrices=False)
+    coordinates = left * singular
+    return coordinates[: len(real)], coordinates[len(real) :]

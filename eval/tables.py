@@ -1,0 +1,171 @@
+"""records.csv, summary.csv and comparisons.csv from the store. Equal values give equal bytes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import EvalError
+from .metrics import Metric
+from .plan import Cell, Plan
+from .samples import Sample
+from .set_metrics import set_value
+from .statistics import mean_interval, paired_difference
+from .store import Record, Store, write_text
+
+RECORDS = ("cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint")
+SUMMARY = (
+    "cell",
+    "method",
+    "t0",
+    "p",
+    "group",
+    "metric",
+    "mean",
+    "low",
+    "high",
+    "n",
+    "unit",
+    "higher_is_better",
+    "note",
+)
+COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n")
+FEW_IMAGES = 10
+"""With fewer input images than this, intervals are too narrow and say so."""
+
+Values = Mapping[str, Mapping[tuple[str, int], Record]]
+"""Metric id -> (sample, seed) -> record, of one cell."""
+
+
+def true_key(sample: Sample) -> str:
+    """Key of the true clip's features: sha256 hex over its pixels and rate."""
+    if sample.clip is None:
+        raise EvalError(f"sample '{sample.id}' has no true clip to compare with")
+    return hashlib.sha256(f"true|{sample.clip.fingerprint}".encode()).hexdigest()
+
+
+def write_tables(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
+    """Writes the three tables of a run whose clips are all made and measured.
+
+    Args:
+        store: holds the records and features.
+        plan: says which of them belong to the run; others (of cells since removed) are left out.
+        fingerprints: encoder id -> fingerprint.
+
+    Returns:
+        Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry each flag.
+    """
+    values = {cell.id: _values(store, plan, cell) for cell in plan.cells}
+    records = list(_record_rows(plan, values))
+    summary = list(_summary_rows(store, plan, values))
+    _write(store.folder / "records.csv", RECORDS, sorted(records))
+    _write(store.folder / "summary.csv", SUMMARY, summary)
+    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
+    clips = len(plan.cells) * len(plan.samples) * len(plan.suite.seeds)
+    counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
+    return counts, _warnings(summary, values)
+
+
+def _values(store: Store, plan: Plan, cell: Cell) -> Values:
+    wanted = {metric.id for metric in plan.clip_metrics}
+    pairs = {(sample.id, seed) for sample in plan.samples for seed in plan.suite.seeds}
+    values: dict[str, dict[tuple[str, int], Record]] = {name: {} for name in wanted}
+    for record in store.records(cell.id):
+        if record.metric in wanted and (record.sample, record.seed) in pairs:
+            values[record.metric][record.sample, record.seed] = record
+    for name, known in values.items():
+        if len(known) != len(pairs):
+            raise EvalError(
+                f"cell {cell.id}: {name} is known for {len(known)} of {len(pairs)} clips; run the suite again"
+            )
+    return values
+
+
+def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+    groups = {sample.id: sample.group for sample in plan.samples}
+    for cell in plan.cells:
+        for known in values[cell.id].values():
+            for r in known.values():
+                clip = (cell.id, cell.method, r.sample, groups[r.sample], r.seed)
+                yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
+
+
+def _summary_rows(store: Store, plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+    for cell in plan.cells:
+        for group in plan.groups:
+            samples = [sample for sample in plan.samples if group in ("all", sample.group)]
+            for metric in plan.metrics:
+                if metric.scope == "clip":
+                    pairs = [(sample.id, seed) for sample in samples for seed in plan.suite.seeds]
+                    found = [values[cell.id][metric.id][pair].value for pair in pairs]
+                    mean, low, high, n, clusters = mean_interval(found, [sample for sample, _ in pairs])
+                    note = f"{clusters} input images: the interval is too narrow" if clusters < FEW_IMAGES else ""
+                else:
+                    fake, real, owners = _features(store, plan, cell, samples, metric)
+                    (mean, low, high, n, _), note = set_value(metric, real, fake, owners)
+                better = "" if metric.higher_is_better is None else metric.higher_is_better
+                swept = (cell.settings.get("t0"), cell.settings.get("p"))
+                yield (cell.id, cell.method, *swept, group, metric.id, mean, low, high, n, metric.unit, better, note)
+
+
+def _features(
+    store: Store, plan: Plan, cell: Cell, samples: Sequence[Sample], metric: Metric
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+    """Features of the clips (N, D) and of the true clips (samples, D), and the row of the latter for each clip."""
+    pairs = [(index, sample, seed) for index, sample in enumerate(samples) for seed in plan.suite.seeds]
+    fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for _, sample, seed in pairs])
+    real = store.features(metric.encoder, [true_key(sample) for sample in samples])
+    return fake, real, [index for index, _, _ in pairs]
+
+
+def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+    reference = plan.suite.reference
+    if reference is None:
+        return
+    for cell in plan.cells:
+        if cell.id == reference:
+            continue
+        for group in plan.groups:
+            samples = [sample.id for sample in plan.samples if group in ("all", sample.group)]
+            pairs = [(sample, seed) for sample in samples for seed in plan.suite.seeds]
+            for metric in plan.clip_metrics:
+                ours = [values[reference][metric.id][pair].value for pair in pairs]
+                theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
+                mean, low, high, n, _ = paired_difference(ours, theirs, [sample for sample, _ in pairs])
+                yield (reference, cell.id, group, metric.id, mean, low, high, n)
+
+
+def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values]) -> list[str]:
+    metric, note = SUMMARY.index("metric"), SUMMARY.index("note")
+    notes = dict.fromkeys(f"{row[metric]}: {str(row[note]).split('; bias')[0]}" for row in summary if row[note])
+    flagged: dict[str, set[str]] = {}
+    for cell in values.values():
+        for known in cell.values():
+            for record in known.values():
+                for flag in filter(None, record.flags.split(";")):
+                    flagged.setdefault(flag, set()).add(record.sample)
+    return [*notes, *(f"{flag}: {len(samples)} samples" for flag, samples in sorted(flagged.items()))]
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_text(value) for value in row] for row in rows)
+    write_text(path, table.getvalue())
+
+
+def _text(value: object) -> str:
+    """Floats in the shortest form that reads back the same; unknown is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if isinstance(value, float) else str(value)

@@ -1,0 +1,198 @@
+"""The trainable module of the paper: W_Q' and W_O' for every spatial self-attention of a motion UNet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.attention_processor import Attention
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from i2v_adapter.attention import (
+    CrossFrameAttnProcessor,
+    CrossFrameProjections,
+    CrossFrameState,
+    spatial_self_attentions,
+)
+
+
+@dataclass
+class _Attachment:
+    unet: nn.Module
+    layers: dict[str, Attention]
+    processors: dict[str, CrossFrameAttnProcessor]
+    previous: dict[str, Any]
+    hook: RemovableHandle
+
+
+class I2VAdapter(ModelMixin, ConfigMixin):
+    """Image-to-video adapter for a frozen :class:`~diffusers.UNetMotionModel` (paper, section 3.2).
+
+    The weights live here and nowhere else: attaching changes neither the UNet's parameters nor its state dict.
+    Parameter names are those of the official checkpoint: `<path of attn1 in the UNet>.to_q_ff.weight`,
+    `.to_out_ff.weight` and `.to_out_ff.bias`. `save_pretrained` and `from_pretrained` are those of every diffusers
+    model (`config.json` and `diffusion_pytorch_model.safetensors`).
+
+    Args:
+        layers: path of each spatial self-attention in the UNet -> `{"channels": width of its tokens, "inner": heads
+            times head dimension, "heads": number of heads}`.
+    """
+
+    @register_to_config
+    def __init__(self, layers: Mapping[str, Mapping[str, int]]) -> None:
+        super().__init__()
+        for path in sorted(layers, key=_natural_order):
+            parent: nn.Module = self
+            *parents, leaf = path.split(".")
+            for name in parents:
+                if name not in parent._modules:
+                    parent.add_module(name, nn.Module())
+                parent = parent.get_submodule(name)
+            parent.add_module(leaf, CrossFrameProjections(layers[path]["channels"], layers[path]["inner"]))
+        self._state = CrossFrameState()
+        self._attachment: _Attachment | None = None
+
+    @classmethod
+    def from_unet(cls, unet: nn.Module) -> I2VAdapter:
+        """An untrained adapter for `unet`, on its device and in its dtype: W_Q' = W_Q, W_O' = 0.
+
+        Raises:
+            ValueError: the UNet has no spatial self-attention.
+        """
+        found = spatial_self_attentions(unet)
+        if not found:
+            raise ValueError(f"{type(unet).__name__} has no spatial self-attention (attn1) that an adapter could extend")
+        weight = next(iter(found.values())).to_q.weight
+        with torch.device(weight.device):
+            adapter = cls({path: _shape(layer) for path, layer in found.items()})
+        nn.Module.to(adapter, weight.dtype)
+        with torch.no_grad():
+            for path, layer in found.items():
+                adapter.projections(path).to_q_ff.weight.copy_(layer.to_q.weight)
+        return adapter
+
+    def projections(self, path: str) -> CrossFrameProjections:
+        """W_Q' and W_O' of the self-attention at `path` in the UNet."""
+        module = self.get_submodule(path)
+        assert isinstance(module, CrossFrameProjections)
+        return module
+
+    @property
+    def scale(self) -> float:
+        """Factor on the cross-frame branch: 1 is the paper's, 0 switches it off. It is not saved."""
+        return self._state.scale
+
+    @scale.setter
+    def scale(self, value: float) -> None:
+        self._state.scale = float(value)
+
+    @property
+    def unet(self) -> nn.Module | None:
+        """The UNet the adapter is attached to, or None."""
+        return self._attachment.unet if self._attachment else None
+
+    def attach(self, unet: nn.Module) -> I2VAdapter:
+        """Put the cross-frame branch into `unet`. Attaching again to the same UNet does nothing.
+
+        The processors are checked, and set again where something replaced them (`load_ip_adapter` does), before each
+        forward pass of the UNet. An adapter on another device than the UNet's input moves there; its dtype stays.
+
+        Returns:
+            the adapter itself.
+
+        Raises:
+            ValueError: the UNet has other layers than the adapter was made for, or another adapter on it; the message
+                names the layer, what was expected and what was found.
+            RuntimeError: the adapter is attached to another UNet.
+        """
+        if self._attachment is not None:
+            if self._attachment.unet is unet:
+                return self
+            raise RuntimeError("the adapter is attached to another UNet: call its detach() first")
+        layers = spatial_self_attentions(unet)
+        self._check(layers)
+        for path, layer in layers.items():
+            if isinstance(layer.processor, CrossFrameAttnProcessor) and layer.processor.state is not None:
+                raise ValueError(f"another adapter is attached to this UNet (layer {path}): detach that one first")
+        self._attachment = _Attachment(
+            unet=unet,
+            layers=layers,
+            processors={path: CrossFrameAttnProcessor(self.projections(path), self._state) for path in layers},
+            previous={},
+            hook=unet.register_forward_pre_hook(self._before_forward, with_kwargs=True),
+        )
+        self._connect(self._attachment)
+        return self
+
+    def detach(self) -> None:
+        """Take the branch out and put the processors found before back. Without a UNet it does nothing."""
+        if self._attachment is None:
+            return
+        self._attachment.hook.remove()
+        for path, layer in self._attachment.layers.items():
+            if isinstance(layer.processor, CrossFrameAttnProcessor):
+                layer.set_processor(self._attachment.previous[path])
+        self._attachment = None
+
+    @contextmanager
+    def attached(self, unet: nn.Module) -> Iterator[I2VAdapter]:
+        """Attached to `unet` within the block, as before after it: `with adapter.attached(unet): ...`."""
+        before = self.unet
+        if before is not None and before is not unet:
+            self.detach()
+        self.attach(unet)
+        try:
+            yield self
+        finally:
+            if before is not unet:
+                self.detach()
+                if before is not None:
+                    self.attach(before)
+
+    def _connect(self, attachment: _Attachment) -> None:
+        for path, layer in attachment.layers.items():
+            if layer.processor is not attachment.processors[path]:
+                # An unconnected processor of ours is what diffusers rebuilt from the class of the connected one.
+                if not isinstance(layer.processor, CrossFrameAttnProcessor):
+                    attachment.previous[path] = layer.processor
+                layer.set_processor(attachment.processors[path])
+
+    def _before_forward(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        assert self._attachment is not None
+        sample = args[0] if args else kwargs["sample"]
+        if sample.ndim != 5:
+            shape = tuple(sample.shape)
+            raise ValueError(f"the adapter needs a motion UNet's sample (B, C, F, h, w), but its shape is {shape}")
+        self._state.num_frames = sample.shape[2]
+        if self.device != sample.device:
+            self.to(sample.device)
+        self._connect(self._attachment)
+
+    def _check(self, layers: Mapping[str, Attention]) -> None:
+        expected = {path: dict(shape) for path, shape in self.config["layers"].items()}
+        for path in sorted(expected.keys() | layers.keys(), key=_natural_order):
+            wanted = expected.get(path)
+            found = _shape(layers[path]) if path in layers else None
+            if wanted != found:
+                raise ValueError(
+                    f"the adapter does not fit this UNet: layer {path}: expected {_describe(wanted)},"
+                    f" found {_describe(found)}"
+                )
+
+
+def _shape(layer: Attention) -> dict[str, int]:
+    return {"channels": layer.query_dim, "inner": layer.inner_dim, "heads": layer.heads}
+
+
+def _describe(shape: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in shape.items()) if shape else "no such layer"
+
+
+def _natural_order(path: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.split(".")]

@@ -1,0 +1,155 @@
+"""Cross-frame attention (paper, equations 5 and 6) as a diffusers attention processor.
+
+For frame i of a video, with tokens X_i and the frozen projections of the layer::
+
+    out_i = softmax(Q_i K_i^T / sqrt(d)) V_i W_O + softmax(Q'_i K_1^T / sqrt(d)) V_1 W_O'        Q'_i = X_i W_Q'
+
+W_Q' and W_O' are a :class:`CrossFrameProjections`. The processor refers to it without owning it: diffusers rebuilds
+processors at will, so a weight kept inside one would be lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+
+
+class CrossFrameProjections(nn.Module):
+    """W_Q' (no bias) and W_O' (with bias, both zero at first) of one self-attention layer.
+
+    Args:
+        channels: width of the layer's tokens.
+        inner: width of its queries, heads times head dimension.
+    """
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.to_q_ff = nn.Linear(channels, inner, bias=False)
+        self.to_out_ff = nn.Linear(inner, channels)
+        nn.init.zeros_(self.to_out_ff.weight)
+        nn.init.zeros_(self.to_out_ff.bias)
+
+
+@dataclass
+class CrossFrameState:
+    """What all processors of one adapter share: the frames per video of the forward pass at hand, and the scale.
+
+    Gradient checkpointing runs a layer again during the backward pass and reads the state then: finish the backward
+    pass before a forward pass with another number of frames.
+    """
+
+    num_frames: int | None = None
+    scale: float = 1.0
+
+
+class CrossFrameAttnProcessor:
+    """`AttnProcessor2_0` plus the cross-frame branch. Tokens are (B * F, HW, C), the frame index fastest.
+
+    Built without arguments, as diffusers does when it rebuilds processors, it refuses to run: the adapter puts a
+    connected one in its place before the next forward pass of the UNet.
+
+    Args:
+        projections: W_Q' and W_O' of the layer.
+        state: number of frames and scale. At scale 0 the branch is left out.
+    """
+
+    def __init__(self, projections: CrossFrameProjections | None = None, state: CrossFrameState | None = None) -> None:
+        self.projections = projections
+        self.state = state
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        if self.projections is None or self.state is None:
+            raise RuntimeError(
+                "a cross-frame attention processor is not connected to its adapter: call the UNet itself rather than"
+                " its .forward, or take the adapter off with I2VAdapter.detach()"
+            )
+        if encoder_hidden_states is not None:
+            raise ValueError("cross-frame attention replaces self-attention, but encoder_hidden_states were given")
+
+        residual = hidden_states
+        if attn.spatial_norm is not None:
+            hidden_states = attn.spatial_norm(hidden_states, temb)
+        spatial_shape = hidden_states.shape if hidden_states.ndim == 4 else None
+        if spatial_shape is not None:
+            hidden_states = hidden_states.flatten(2).transpose(1, 2)
+        batch, tokens, _ = hidden_states.shape
+        if attention_mask is not None:
+            attention_mask = attn.prepare_attention_mask(attention_mask, tokens, batch)
+            attention_mask = attention_mask.view(batch, attn.heads, -1, attention_mask.shape[-1])
+        if attn.group_norm is not None:
+            hidden_states = attn.group_norm(hidden_states.transpose(1, 2)).transpose(1, 2)
+
+        query = _split_heads(attn.to_q(hidden_states), batch, attn.heads)
+        key = _split_heads(attn.to_k(hidden_states), batch, attn.heads)
+        value = _split_heads(attn.to_v(hidden_states), batch, attn.heads)
+        if attn.norm_q is not None:
+            query = attn.norm_q(query)
+        if attn.norm_k is not None:
+            key = attn.norm_k(key)
+
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
+        output = attn.to_out[0](_join_heads(attended, batch).to(query.dtype))
+        if self.state.scale != 0:
+            output = output + self._cross_frame(attn, hidden_states, key, value, attention_mask).to(output.dtype)
+
+        output = attn.to_out[1](output)
+        if spatial_shape is not None:
+            output = output.transpose(-1, -2).reshape(spatial_shape)
+        if attn.residual_connection:
+            output = output + residual
+        return output / attn.rescale_output_factor
+
+    def _cross_frame(
+        self, attn: Attention, hidden_states: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None
+    ) -> Tensor:
+        """The second term of equation 5 times the scale, (B * F, HW, C): all queries of a video in one call."""
+        assert self.projections is not None and self.state is not None
+        batch, frames = hidden_states.shape[0], self.state.num_frames
+        if frames is None or batch % frames:
+            raise RuntimeError(
+                f"cross-frame attention got {batch} images, which is no whole number of videos of {frames} frames:"
+                " call the UNet itself rather than its .forward"
+            )
+        to_q, to_out = self.projections.to_q_ff, self.projections.to_out_ff
+        # The adapter may be kept in float32 for training on a half-precision base.
+        query = _split_heads(to_q(hidden_states.to(to_q.weight.dtype)), batch // frames, attn.heads)
+        if attn.norm_q is not None:
+            query = attn.norm_q(query)
+        if attention_mask is not None:
+            if attention_mask.shape[2] != 1:
+                raise ValueError("cross-frame attention takes attention masks over keys only, not one row per query")
+            attention_mask = attention_mask[::frames]
+        # [::frames] is a view of each video's first frame.
+        attended = F.scaled_dot_product_attention(
+            query.to(key.dtype), key[::frames], value[::frames], attn_mask=attention_mask
+        )
+        output = to_out(_join_heads(attended, batch).to(to_out.weight.dtype))
+        return output if self.state.scale == 1 else self.state.scale * output
+
+
+def _split_heads(tokens: Tensor, batch: int, heads: int) -> Tensor:
+    return tokens.reshape(batch, -1, heads, tokens.shape[-1] // heads).transpose(1, 2)
+
+
+def _join_heads(attended: Tensor, batch: int) -> Tensor:
+    return attended.transpose(1, 2).reshape(batch, -1, attended.shape[1] * attended.shape[3])
+
+
+def spatial_self_attentions(unet: nn.Module) -> dict[str, Attention]:
+    """Path -> layer of every spatial self-attention (`attn1`) of a UNet: down, mid and up blocks, no motion modules."""
+    return {
+        path: module
+        for path, module in unet.named_modules()
+        if isinstance(module, Attention) and path.endswith(".attn1") and ".motion_modules." not in path
+    }

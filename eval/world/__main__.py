@@ -1,0 +1,32 @@
+"""`python -m eval.world [STAGE ...]`: trains the glyph world, stage by stage, each resumable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eval.world.models import WEIGHTS
+
+
+def main(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, in this order; all when empty.")] = None,
+    work: Annotated[Path, typer.Option(help="Checkpoints, logs and encoded clips.")] = Path("runs/world"),
+    weights: Annotated[Path, typer.Option(help="Where trained parts are published.")] = WEIGHTS,
+    budget: Annotated[float | None, typer.Option(help="Minutes of training for each stage.")] = None,
+) -> None:
+    """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
+    from eval.world.recipe import STAGES, Context
+
+    chosen = stages or list(STAGES)
+    if unknown := [name for name in chosen if name not in STAGES]:
+        raise typer.BadParameter(f"unknown stage {unknown[0]!r}; stages are {', '.join(STAGES)}")
+    command = "python -m eval.world " + " ".join(sys.argv[1:])
+    for name in chosen:
+        STAGES[name](Context(work, weights, budget, command.strip()))
+
+
+if __name__ == "__main__":
+    typer.run(main)

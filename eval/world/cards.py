@@ -1,0 +1,45 @@
+"""Cards: what every weights folder says about itself, and how parts are saved and loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from eval.world.models import WEIGHTS
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_card(folder: Path, **facts: Any) -> None:
+    """Writes `card.json` with the facts and the sha256 of every weights file in the folder."""
+    digests = {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    (folder / "card.json").write_text(json.dumps({**facts, "sha256": digests}, indent=1) + "\n")
+
+
+def read_cards(weights: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
+    """Every card below `weights`, by folder name."""
+    return {path.parent.name: json.loads(path.read_text()) for path in sorted(weights.glob("*/card.json"))}
+
+
+def publish(model, folder: Path) -> None:
+    """Saves a diffusers or transformers model in half precision: the weights that the repository carries."""
+    import copy
+
+    copy.deepcopy(model).half().save_pretrained(folder)
+
+
+def load(model_class, folder: Path):
+    """Loads a published part in float32, in evaluation mode."""
+    import torch
+
+    model = model_class.from_pretrained(folder)
+    return model.to(torch.float32).eval()

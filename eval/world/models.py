@@ -1,0 +1,253 @@
+"""The tiny models of the glyph world: the classes of the full-size ones, small configurations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def vae():
+    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8)."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(16, 32, 64, 128),
+        layers_per_block=1,
+        latent_channels=8,
+        norm_num_groups=8,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
+
+
+TEXT_WIDTH = 128
+UNET_CHANNELS = (96, 160)
+
+
+def text_encoder(vocabulary: int):
+    """CLIPTextModel, token ids (N, 16) -> states (N, 16, TEXT_WIDTH)."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    from eval.world.tokenizer import CONTEXT_LENGTH
+
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=2 * TEXT_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=CONTEXT_LENGTH,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=1,
+        )
+    )
+
+
+def spatial_unet():
+    """UNet2DConditionModel: the text-to-image base that the motion modules are added to, as AnimateDiff does."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=8,
+        out_channels=8,
+        down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        block_out_channels=UNET_CHANNELS,
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def motion_adapter():
+    """AnimateDiff's motion modules, the middle block included."""
+    from diffusers import MotionAdapter
+
+    return MotionAdapter(
+        block_out_channels=UNET_CHANNELS,
+        motion_layers_per_block=1,
+        motion_num_attention_heads=4,
+        motion_norm_num_groups=16,
+        motion_max_seq_length=32,
+        use_motion_mid_block=True,
+    )
+
+
+def motion_unet(spatial, motion):
+    """UNetMotionModel from the base and its motion modules."""
+    from diffusers import UNetMotionModel
+
+    return UNetMotionModel.from_unet2d(spatial, motion)
+
+
+def scheduler():
+    """DDIM on the linear schedule of AnimateDiff (paper.md, section 9)."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_schedule="linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        steps_offset=1,
+        timestep_spacing="leading",
+    )
+
+
+def image_encoder():
+    """CLIPVisionModelWithProjection, RGB (N, 3, 64, 64) in [-1, 1] -> penultimate states (N, 65, 96)."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    return CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=96,
+            intermediate_size=192,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=64,
+            patch_size=8,
+            projection_dim=64,
+        )
+    )
+
+
+def image_processor():
+    """CLIPImageProcessor for `image_encoder`: 64 px, RGB scaled to [-1, 1]."""
+    from transformers import CLIPImageProcessor
+
+    side = {"height": 64, "width": 64}
+    return CLIPImageProcessor(
+        size=side, crop_size=side, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    )
+
+
+IMAGE_TOKENS = 16
+
+
+def new_ip_adapter(unet) -> dict[str, dict]:
+    """A fresh IP-Adapter Plus state dict in the released layout (`image_proj`, `ip_adapter`) that fits `unet`.
+
+    Image keys and values start as copies of the layer's text ones, as the original's training does.
+    """
+    from diffusers.models.embeddings import IPAdapterPlusImageProjection
+
+    resampler = IPAdapterPlusImageProjection(
+        embed_dims=96, output_dims=TEXT_WIDTH, hidden_dims=64, heads=1, num_queries=IMAGE_TOKENS
+    )
+    projections = {}
+    crossings = [name for name in unet.attn_processors if "attn2" in name and "motion_modules" not in name]
+    for index, name in enumerate(crossings):
+        layer = unet.get_submodule(name.removesuffix(".processor"))
+        projections[f"{2 * index + 1}.to_k_ip.weight"] = layer.to_k.weight.detach().clone()
+        projections[f"{2 * index + 1}.to_v_ip.weight"] = layer.to_v.weight.detach().clone()
+    return {"image_proj": _released_resampler_keys(resampler.state_dict()), "ip_adapter": projections}
+
+
+def ip_adapter_layout(resampler, processors) -> dict[str, dict]:
+    """diffusers' modules -> the released layout: the inverse of diffusers' loader. `processors` in the UNet's order."""
+    projections = {}
+    for index, processor in enumerate(processors):
+        projections[f"{2 * index + 1}.to_k_ip.weight"] = processor.to_k_ip[0].weight.detach().clone()
+        projections[f"{2 * index + 1}.to_v_ip.weight"] = processor.to_v_ip[0].weight.detach().clone()
+    state = resampler.image_projection_layers[0].state_dict()
+    return {"image_proj": _released_resampler_keys(state), "ip_adapter": projections}
+
+
+IP_ADAPTER_FILE = "ip-adapter-plus_glyph.safetensors"
+
+
+def published_ip_adapter(weights: Path = WEIGHTS) -> dict[str, dict]:
+    """The published content adapter as diffusers' loader takes it, in float32."""
+    from safetensors.torch import load_file
+
+    parts: dict[str, dict] = {"image_proj": {}, "ip_adapter": {}}
+    for name, value in load_file(weights / "ip_adapter" / IP_ADAPTER_FILE).items():
+        group, key = name.split(".", 1)
+        parts[group][key] = value.float()
+    return parts
+
+
+_RELEASED_NAMES = {
+    "ln0.": "0.norm1.", "ln1.": "0.norm2.", "attn.to_q.": "0.to_q.", "attn.to_out.0.": "0.to_out.",
+    "ff.0.": "1.0.", "ff.1.net.0.proj.": "1.1.", "ff.1.net.2.": "1.3.",
+}  # fmt: skip
+
+
+def _released_resampler_keys(state: dict) -> dict:
+    """diffusers' names of the Plus resampler -> the released checkpoint's (key and value in one `to_kv`)."""
+    import torch
+
+    released = {}
+    for name, value in state.items():
+        if not name.startswith("layers."):
+            released[name] = value.detach().clone()
+            continue
+        _, index, rest = name.split(".", 2)
+        if rest == "attn.to_k.weight":
+            both = torch.cat([value, state[f"layers.{index}.attn.to_v.weight"]])
+            released[f"layers.{index}.0.to_kv.weight"] = both.detach().clone()
+        elif rest != "attn.to_v.weight":
+            ours = next(prefix for prefix in _RELEASED_NAMES if rest.startswith(prefix))
+            target = _RELEASED_NAMES[ours] + rest.removeprefix(ours)
+            released[f"layers.{index}.{target}"] = value.detach().clone()
+    return released
+
+
+def dino():
+    """ViTModel, RGB (N, 3, 64, 64) in [-1, 1] -> CLS features (N, 128)."""
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        image_size=64,
+        patch_size=8,
+    )
+    return ViTModel(config, add_pooling_layer=False)
+
+
+def clip_config() -> dict:
+    """open_clip's `model_cfg` of the CLIP judge."""
+    from eval.world.tokenizer import CONTEXT_LENGTH, WordTokenizer
+
+    vision = {"image_size": 64, "patch_size": 8, "width": 128, "layers": 4, "head_width": 32, "mlp_ratio": 2.0}
+    text = {"context_length": CONTEXT_LENGTH, "vocab_size": len(WordTokenizer()), "width": 96, "heads": 4, "layers": 2}
+    return {"embed_dim": 64, "vision_cfg": vision, "text_cfg": {**text, "mlp_ratio": 2.0}}
+
+
+def clip():
+    """open_clip's CLIP on `clip_config()`: RGB (N, 3, 64, 64) in [-1, 1] and token ids (N, 16) -> (N, 64)."""
+    from open_clip import CLIP
+
+    return CLIP(**clip_config())
+
+
+def videomae():
+    """VideoMAEForVideoClassification, (N, 8, 3, 64, 64) in [-1, 1] -> logits (N, motions + glyphs), in that order."""
+    from transformers import VideoMAEConfig, VideoMAEForVideoClassification
+
+    from eval.world.glyphs import GLYPHS
+    from eval.world.scenes import MOTIONS
+
+    return VideoMAEForVideoClassification(
+        VideoMAEConfig(
+            hidden_size=96,
+            intermediate_size=192,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=64,
+            patch_size=8,
+            num_frames=8,
+            tubelet_size=2,
+            num_labels=len(MOTIONS) + len(GLYPHS),
+        )
+    )

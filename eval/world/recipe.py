@@ -1,0 +1,195 @@
+"""The order of the stages, what each reads and what each leaves behind. Every stage stops and goes on by itself."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from eval.world import models
+from eval.world.cards import load, publish, write_card
+
+
+class Context(NamedTuple):
+    """`work` keeps checkpoints, logs and encoded clips; `weights` is what the repository carries."""
+
+    work: Path
+    weights: Path
+    minutes: float | None
+    command: str
+
+
+def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dict) -> None:
+    import torch
+
+    write_card(
+        context.weights / part,
+        stage=stage,
+        command=context.command,
+        seed=recipe.seed,
+        learning_rate=recipe.learning_rate,
+        steps=outcome.steps,
+        seconds=round(outcome.seconds),
+        final_loss=outcome.loss,
+        device="cpu",
+        machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
+        torch=torch.__version__,
+        figures=figures,
+    )
+
+
+def _recipe(context: Context, recipe):
+    return replace(recipe, minutes=context.minutes) if context.minutes is not None else recipe
+
+
+def vae(context: Context) -> None:
+    from eval.world.stages import vae as stage
+
+    recipe = _recipe(context, stage.RECIPE)
+    outcome = stage.run(recipe, context.work / "vae")
+    model = outcome.module.eval()
+    model.register_to_config(scaling_factor=stage.latent_scale(model))
+    publish(model, context.weights / "vae")
+    _card(context, "vae", "vae", recipe, outcome, stage.figures(load(type(model), context.weights / "vae")))
+
+
+def _vae(context: Context):
+    from diffusers import AutoencoderKL
+
+    return load(AutoencoderKL, context.weights / "vae")
+
+
+def _clips(context: Context, tokenizer, *, wild: float, seed: int, clips: int = 8000):
+    from eval.world.latents import latent_set
+
+    path = context.work / "latents" / f"{seed}.safetensors"
+    return latent_set(path, _vae(context), tokenizer, clips=clips, seed=seed, wild=wild)
+
+
+def spatial(context: Context) -> None:
+    from eval.world.stages import spatial as stage
+    from eval.world.tokenizer import build_clip_tokenizer
+
+    tokenizer = build_clip_tokenizer()
+    tokenizer.save_pretrained(context.weights / "tokenizer")
+    models.scheduler().save_pretrained(context.weights / "scheduler")
+    recipe = _recipe(context, stage.RECIPE)
+    data = _clips(context, tokenizer, wild=0.15, seed=2001)
+    outcome = stage.run(recipe, context.work / "spatial", data, tokenizer)
+    publish(outcome.module.text_encoder, context.weights / "text_encoder")
+    publish(outcome.module.unet, context.work / "spatial" / "unet")
+    _card(context, "spatial", "text_encoder", recipe, outcome, {})
+
+
+def _base(context: Context):
+    """Tokenizer, text encoder and image UNet of the `spatial` stage, as published."""
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
+    text_encoder = load(CLIPTextModel, context.weights / "text_encoder")
+    return tokenizer, text_encoder, load(UNet2DConditionModel, context.work / "spatial" / "unet")
+
+
+def motion(context: Context) -> None:
+    from eval.world.stages import motion as stage
+
+    tokenizer, text_encoder, unet = _base(context)
+    recipe = _recipe(context, stage.RECIPE)
+    data = _clips(context, tokenizer, wild=0.15, seed=2001)
+    outcome = stage.run(recipe, context.work / "motion", data, tokenizer, text_encoder, unet)
+    publish(outcome.module, context.weights / "unet")
+    _card(context, "motion", "unet", recipe, outcome, {})
+
+
+def content(context: Context) -> None:
+    from safetensors.torch import save_file
+
+    from eval.world.stages import content as stage
+
+    tokenizer, text_encoder, unet = _base(context)
+    recipe = _recipe(context, stage.RECIPE)
+    data = _clips(context, tokenizer, wild=0.6, seed=2002)
+    outcome = stage.run(recipe, context.work / "content", data, tokenizer, text_encoder, unet)
+    publish(outcome.module.image_encoder, context.weights / "image_encoder")
+    models.image_processor().save_pretrained(context.weights / "feature_extractor")
+    state = stage.released_state(outcome.module)
+    folder = context.weights / "ip_adapter"
+    folder.mkdir(parents=True, exist_ok=True)
+    flat = {f"{group}.{name}": value.half() for group, part in state.items() for name, value in part.items()}
+    save_file(flat, folder / models.IP_ADAPTER_FILE)
+    _card(context, "content", "ip_adapter", recipe, outcome, {})
+
+
+def i2v(context: Context) -> None:
+    from diffusers import UNetMotionModel
+    from transformers import CLIPVisionModelWithProjection
+
+    from eval.world.stages import i2v as stage
+
+    tokenizer, text_encoder, _ = _base(context)
+    image_encoder = load(CLIPVisionModelWithProjection, context.weights / "image_encoder")
+    unet = load(UNetMotionModel, context.weights / "unet")
+    unet._load_ip_adapter_weights([models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False)
+    recipe = stage.RECIPE
+    data = _clips(context, tokenizer, wild=0.6, seed=2002)
+    outcome = stage.run(recipe, context.work / "i2v", data, tokenizer, text_encoder, image_encoder, unet)
+    publish(outcome.module, context.weights / "i2v_adapter")
+    _card(context, "i2v", "i2v_adapter", recipe, outcome, {})
+
+
+def dino(context: Context) -> None:
+    from eval.world.stages import dino as stage
+
+    recipe = _recipe(context, stage.RECIPE)
+    outcome = stage.run(recipe, context.work / "dino")
+    model = outcome.module["student"].backbone
+    publish(model, context.weights / "dino")
+    _card(context, "dino", "dino", recipe, outcome, stage.figures(load(type(model), context.weights / "dino")))
+
+
+def clip(context: Context) -> None:
+    import json
+
+    from safetensors.torch import save_file
+
+    from eval.world.stages import clip as stage
+    from eval.world.tokenizer import WordTokenizer
+
+    recipe = _recipe(context, stage.RECIPE)
+    outcome = stage.run(recipe, context.work / "clip")
+    folder = context.weights / "clip"
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {name: value.half() for name, value in outcome.module.state_dict().items()}
+    save_file(half, folder / "model.safetensors")
+    preprocessing = {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+    config = {"model_cfg": models.clip_config(), "preprocess_cfg": preprocessing}
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    WordTokenizer().save(folder / "vocab.json")
+    model = outcome.module.eval()
+    model.load_state_dict({name: value.float() for name, value in half.items()})
+    _card(context, "clip", "clip", recipe, outcome, stage.figures(model))
+
+
+def video(context: Context) -> None:
+    from eval.world.stages import video as stage
+
+    recipe = _recipe(context, stage.RECIPE)
+    outcome = stage.run(recipe, context.work / "video")
+    publish(outcome.module, context.weights / "videomae")
+    published = load(type(outcome.module), context.weights / "videomae")
+    _card(context, "video", "videomae", recipe, outcome, stage.figures(published))
+
+
+STAGES: dict[str, Callable[[Context], None]] = {
+    "vae": vae,
+    "spatial": spatial,
+    "motion": motion,
+    "content": content,
+    "i2v": i2v,
+    "dino": dino,
+    "clip": clip,
+    "video": video,
+}

@@ -1,0 +1,71 @@
+"""Stage `content`: an IP-Adapter Plus and its image encoder, on the frozen image base (as the original was trained).
+
+The reference is another moment of the same clip, so the adapter learns what is shown rather than where it stands.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from eval.world import models
+from eval.world.data import to_tensor
+from eval.world.latents import LatentSet
+from eval.world.stages.spatial import drop_text, min_snr_weights
+from eval.world.trainer import Outcome, Recipe, train
+
+RECIPE = Recipe(steps=5000, learning_rate=1e-3, seed=401)
+BATCH = 64
+_IMAGE_DROPOUT = 0.1
+
+
+class Content(nn.Module):
+    """The trained parts: image encoder, resampler and the key and value projections, the last two inside the UNet."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.image_encoder = models.image_encoder()
+        unet._load_ip_adapter_weights([models.new_ip_adapter(unet)], low_cpu_mem_usage=False)
+        self.resampler = unet.encoder_hid_proj
+        self.projections = nn.ModuleDict(
+            {name.replace(".", "/"): value for name, value in unet.attn_processors.items() if hasattr(value, "to_k_ip")}
+        )
+
+
+def released_state(content: Content) -> dict[str, dict[str, torch.Tensor]]:
+    """The trained adapter in the released IP-Adapter Plus layout."""
+    return models.ip_adapter_layout(content.resampler, list(content.projections.values()))
+
+
+def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module) -> Outcome:
+    spatial.requires_grad_(False)
+    content = Content(spatial).requires_grad_(True)
+    scheduler = models.scheduler()
+    empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
+    clips, frames = data.latents.shape[:2]
+
+    def loss_of(rng: np.random.Generator) -> torch.Tensor:
+        rows, moments = rng.integers(clips, size=BATCH), rng.integers(frames, size=BATCH)
+        latents = data.latents[rows, moments].float()
+        tokens = drop_text(rng, data.tokens[rows], empty)
+        images = to_tensor(data.images[rows].numpy())
+        images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= _IMAGE_DROPOUT).float()
+        timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
+        noise = torch.randn_like(latents)
+        with torch.no_grad():
+            states = text_encoder(tokens).last_hidden_state
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = content.image_encoder(images, output_hidden_states=True).hidden_states[-2]
+            predicted = spatial(
+                scheduler.add_noise(latents, noise, timesteps),
+                timesteps,
+                states,
+                added_cond_kwargs={"image_embeds": [hidden[:, None]]},
+            ).sample
+        error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
+        return (error * min_snr_weights(scheduler.alphas_cumprod, timesteps)).mean()
+
+    return train(content, loss_of, recipe, folder)

@@ -1,0 +1,67 @@
+"""Stage `i2v`: the I2V adapter of the paper on the frozen text-to-video base with its content adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from eval.world import models
+from eval.world.data import to_tensor
+from eval.world.latents import LatentSet
+from eval.world.trainer import Outcome, Recipe, StepLog
+
+RECIPE = Recipe(steps=2500, learning_rate=1e-3, seed=801)
+BATCH = 8
+_DROPOUT = 0.05  # text alone, image alone and both, each
+
+
+def run(
+    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, image_encoder: nn.Module,
+    unet: nn.Module,
+) -> Outcome:  # fmt: skip
+    """Trains an adapter for `unet`, which carries its IP-Adapter, with `i2v_adapter.training`."""
+    from accelerate import Accelerator
+
+    from i2v_adapter.adapter import I2VAdapter
+    from i2v_adapter.training import train
+
+    adapter = I2VAdapter.from_unet(unet)
+    empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
+
+    @torch.no_grad()
+    def batch(step: int) -> dict:
+        rng = np.random.default_rng([recipe.seed, step])
+        rows = rng.integers(len(data.latents), size=BATCH)
+        draw = torch.from_numpy(rng.random(BATCH))
+        no_text = (draw < _DROPOUT) | ((draw >= 2 * _DROPOUT) & (draw < 3 * _DROPOUT))
+        no_image = (draw >= _DROPOUT) & (draw < 3 * _DROPOUT)
+        images = to_tensor(data.images[rows].numpy()) * (~no_image).float()[:, None, None, None]
+        tokens = torch.where(no_text[:, None], empty[None], data.tokens[rows])
+        return {
+            "latents": data.latents[rows].float().transpose(1, 2),
+            "encoder_hidden_states": text_encoder(tokens).last_hidden_state,
+            "added_cond_kwargs": {
+                "image_embeds": [image_encoder(images, output_hidden_states=True).hidden_states[-2][:, None]]
+            },
+        }
+
+    log = StepLog(folder)
+    result = train(
+        adapter,
+        unet,
+        batch,
+        scheduler=models.scheduler(),
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        lr_schedule=lambda step: recipe.rate(step, step / recipe.steps) / recipe.learning_rate,
+        snr_gamma=5.0,
+        seed=recipe.seed,
+        state_dir=folder,
+        save_every=100,
+        on_step=log,
+        accelerator=Accelerator(mixed_precision="bf16", cpu=True),
+    )
+    return Outcome(adapter, result.step, log.seconds, log.loss)

@@ -1,0 +1,145 @@
+"""The training loop that every stage of the glyph world shares: resumable, with an EMA, a budget and a log.
+
+Step k draws its data and its noise from (seed, k) alone, so a run that was killed and resumed sees what an undisturbed
+one sees.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+_WARM_UP = 100  # steps
+_LOG_EVERY = 50  # steps
+_SAVE_EVERY = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a stage asks for. The learning rate warms up, then falls along a cosine over `steps`, or over `minutes` of
+    training time where that is the tighter limit."""
+
+    steps: int
+    learning_rate: float
+    seed: int
+    minutes: float | None = None
+    weight_decay: float = 0.0
+    ema_decay: float = 0.999
+
+    def progress(self, step: int, seconds: float) -> float:
+        done = step / self.steps
+        return min(1.0, done if self.minutes is None else max(done, seconds / (60.0 * self.minutes)))
+
+    def rate(self, step: int, progress: float) -> float:
+        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.learning_rate * min(1.0, (step + 1) / _WARM_UP) * (0.02 + 0.98 * cosine)
+
+
+class Outcome:
+    """The averaged module and what it cost."""
+
+    def __init__(self, module: nn.Module, steps: int, seconds: float, loss: float) -> None:
+        self.module, self.steps, self.seconds, self.loss = module, steps, seconds, loss
+
+
+class StepLog:
+    """Means of the loss over every `_LOG_EVERY` steps, with the time, as lines of `log.jsonl`; resumes its clock."""
+
+    def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path, self._report = folder / "log.jsonl", report
+        self.loss, self.seconds = float("nan"), 0.0
+        if self._path.exists() and (lines := self._path.read_text().splitlines()):
+            self.seconds = json.loads(lines[-1])["seconds"]
+        self._losses: list[float] = []
+        self._last = time.monotonic()
+
+    def __call__(self, step: int, loss: float) -> None:
+        now = time.monotonic()
+        self.seconds, self._last = self.seconds + now - self._last, now
+        self._losses.append(loss)
+        if step % _LOG_EVERY == 0:
+            self.loss = float(np.mean(self._losses))
+            self._losses.clear()
+            with self._path.open("a") as log:
+                log.write(json.dumps({"step": step, "seconds": round(self.seconds, 1), "loss": self.loss}) + "\n")
+            self._report(f"{self._path.parent.name} step {step} loss {self.loss:.5f} {self.seconds:.0f} s")
+
+
+def train(
+    module: nn.Module,
+    loss_of: Callable[[np.random.Generator], torch.Tensor],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    parameters: Iterable[nn.Parameter] | None = None,
+    report: Callable[[str], None] = print,
+) -> Outcome:
+    """Trains `module` in place and returns its exponential moving average.
+
+    `loss_of(rng)` computes the loss of one fresh batch; torch's global generator is seeded for each step beside it.
+    `folder` keeps `checkpoint.pt` (resumed when present) and `log.jsonl`. Raises FloatingPointError on a loss that is
+    not finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = list(module.parameters() if parameters is None else parameters)
+    optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
+    log = StepLog(folder, report)
+    step, log.seconds = _resume(folder, module, average, optimizer)
+    saved = time.monotonic()
+    while (progress := recipe.progress(step, log.seconds)) < 1.0:
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate(step, progress)
+        rng = np.random.default_rng([recipe.seed, step])
+        torch.manual_seed(int(rng.integers(2**62)))
+        value = loss_of(rng)
+        if not torch.isfinite(value):
+            raise FloatingPointError(f"loss is {value.item()} at step {step} of {folder.name}; last checkpoint kept")
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        average.update_parameters(module)
+        step += 1
+        log(step, value.item())
+        if time.monotonic() - saved > _SAVE_EVERY:
+            _save(folder, module, average, optimizer, step, log.seconds)
+            saved = time.monotonic()
+    _save(folder, module, average, optimizer, step, log.seconds)
+    return Outcome(average.module, step, log.seconds, log.loss)
+
+
+def _save(folder: Path, module: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, step: int,
+          seconds: float) -> None:  # fmt: skip
+    state = {
+        "module": module.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "seconds": seconds,
+    }
+    torch.save(state, folder / "checkpoint.tmp")
+    os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
+
+
+def _resume(folder: Path, module: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
+            ) -> tuple[int, float]:  # fmt: skip
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    module.load_state_dict(state["module"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"], state["seconds"]

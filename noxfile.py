@@ -1,0 +1,58 @@
+"""Everything this project does, as nox sessions on the uv backend: `nox -s eval` is the main one."""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_external_run = True
+
+CONSTRAINTS = "constraints.txt"
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """The project, editable, with the exact versions of constraints.txt."""
+    arguments = [argument for group in groups for argument in ("--group", group)]
+    session.install("-e", ".", *arguments, "-c", CONSTRAINTS)
+
+
+@nox.session
+def eval(session: nox.Session) -> None:
+    """Run a suite (default: first-light) into runs/<suite>/ and write its report. Posargs: the suite, then options of `run`."""
+    install(session)
+    suite, *options = session.posargs or ["first-light"]
+    folder = Path("runs") / Path(suite).stem
+    session.run("python", "-m", "eval", "run", suite, "--out", str(folder), *options)
+    session.run("python", "-m", "eval", "report", str(folder))
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Write the report of a run folder again. Posargs: the folder (default: runs/first-light)."""
+    install(session)
+    session.run("python", "-m", "eval", "report", *(session.posargs or ["runs/first-light"]))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests. Posargs go to pytest."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, imports and types."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def world(session: nox.Session) -> None:
+    """Train the glyph world, stage by stage, each resumable. Posargs go to `python -m eval.world`."""
+    install(session)
+    session.run("python", "-m", "eval.world", *session.posargs)

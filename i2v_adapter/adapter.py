@@ -67,7 +67,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         """
         found = spatial_self_attentions(unet)
         if not found:
-            raise ValueError(f"{type(unet).__name__} has no spatial self-attention (attn1) that an adapter could extend")
+            raise ValueError(f"{type(unet).__name__} has no spatial self-attention (attn1) to extend")
         weight = next(iter(found.values())).to_q.weight
         with torch.device(weight.device):
             adapter = cls({path: _shape(layer) for path, layer in found.items()})

@@ -113,7 +113,8 @@ class CrossFrameAttnProcessor:
         self, attn: Attention, hidden_states: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None
     ) -> Tensor:
         """The second term of equation 5 times the scale, (B * F, HW, C): all queries of a video in one call."""
-        assert self.projections is not None and self.state is not None
+        assert self.projections is not None
+        assert self.state is not None
         batch, frames = hidden_states.shape[0], self.state.num_frames
         if frames is None or batch % frames:
             raise RuntimeError(

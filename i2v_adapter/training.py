@@ -48,7 +48,7 @@ def i2v_loss(
         noise: standard normal, shape of `latents`; what it holds for frame 0 is not used.
         encoder_hidden_states: (B, L, D), repeated for every frame here, or (B * F, L, D), frame index fastest.
         added_cond_kwargs: passed to the UNet, e.g. `image_embeds` of the content adapter.
-        snr_gamma: weigh each video by min(SNR, gamma) / SNR (Min-SNR, arXiv 2303.09556); None: no weights, as the paper.
+        snr_gamma: weigh each video by min(SNR, gamma) / SNR (Min-SNR, arXiv 2303.09556); None: no weights.
 
     Returns:
         the loss, a float32 scalar.
@@ -136,16 +136,16 @@ def train(
 ) -> TrainingResult:
     """Train the adapter with AdamW on a frozen UNet, until `steps` steps are done in all.
 
-    The UNet is frozen (`requires_grad_(False)`) and its weights are not touched; the adapter is attached for the time of
-    the training and left as it was found. Timesteps and noise come from a generator of their own, seeded by `seed`, drawn
-    on the CPU: the same run resumed takes the same draws.
+    The UNet is frozen (`requires_grad_(False)`) and its weights are not touched; the adapter is attached for the time
+    of the training and left as it was found. Timesteps and noise come from a generator of their own, seeded by `seed`,
+    drawn on the CPU: the same run resumed takes the same draws.
 
     Args:
         adapter: trained in place; its parameters should be float32.
         unet: the base, moved to the accelerator's device.
-        batches: mappings with `latents` (B, C, F, h, w), `encoder_hidden_states` (B, L, D) or (B * F, L, D), and, if the
-            base has a content adapter, `added_cond_kwargs`. Either an iterable of at least `steps` of them, of which a
-            resumed run skips those used already, or a function of the step number, which need not be skipped.
+        batches: mappings with `latents` (B, C, F, h, w), `encoder_hidden_states` (B, L, D) or (B * F, L, D), and, if
+            the base has a content adapter, `added_cond_kwargs`. Either an iterable of at least `steps` of them, of
+            which a resumed run skips those used already, or a function of the step number.
         scheduler: training noise schedule, see :func:`i2v_loss`.
         steps: number of the last step, those of earlier calls that saved to `state_dir` included.
         learning_rate: of AdamW, constant unless `lr_schedule` says otherwise (paper, section 4.1).
@@ -239,7 +239,9 @@ def _assert_only_the_adapter_trains(adapter: I2VAdapter, unet: nn.Module) -> Non
             raise RuntimeError(f"parameter {name} of the adapter gets no gradient: is the adapter attached?")
 
 
-def _save(path: Path, adapter: I2VAdapter, optimizer: Any, schedule: Any, generator: torch.Generator, step: int) -> None:
+def _save(
+    path: Path, adapter: I2VAdapter, optimizer: Any, schedule: Any, generator: torch.Generator, step: int
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
     state = {

@@ -63,7 +63,7 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     try:
         with av.open(str(partial), "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
             container.metadata["fps"] = repr(float(clip.fps))
-            options = {"level": "3", "slices": "4", "flags": "+bitexact"}
+            options = {"level": "1", "flags": "+bitexact"}  # later levels need slices, which small frames do not have
             stream = container.add_stream("ffv1", rate=rate, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
             stream.thread_count = 1
@@ -84,6 +84,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     """
     import av
     from av.error import FFmpegError
+    from av.video.reformatter import VideoReformatter
 
     path = Path(path)
     if not path.is_file():
@@ -95,7 +96,9 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
             stream = container.streams.video[0]
             tags = {key.lower(): value for key, value in container.metadata.items()}
             rate = tags.get("fps") or stream.average_rate
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+            stream.thread_count = 1
+            convert = VideoReformatter().reformat  # one for all frames: making it costs more than using it
+            frames = [convert(frame, format="rgb24", threads=1).to_ndarray() for frame in container.decode(stream)]
     except FFmpegError as error:
         raise EvalError(f"{path}: not a readable video ({error.strerror or error})") from error
     if not frames or not rate:

@@ -35,5 +35,6 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     >>> nearest("still-imag", ["still-image", "true-clip"])
     " Did you mean 'still-image'?"
     """
-    close = get_close_matches(name.lower(), list(choices), n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    folded = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(name.lower(), list(folded), n=1, cutoff=0.5)
+    return f" Did you mean '{folded[close[0]]}'?" if close else ""

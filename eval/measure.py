@@ -102,6 +102,6 @@ def _check_shapes(batch: Batch, clips: Sequence[Clip]) -> None:
         true = sample.clip
         if true is not None and clip.frames.shape != true.frames.shape:
             raise EvalError(
-                f"sample/seed {sample.id}/{seed}: clip {clip.frames.shape}, true clip {true.frames.shape} (F, H, W, 3); "
-                "set metrics need equal ones: change the method's settings, or leave fvd and kvd out"
+                f"sample/seed {sample.id}/{seed}: clip {clip.frames.shape}, true clip {true.frames.shape}; "
+                "set metrics need equal (F, H, W, 3): change the method's settings, or leave fvd and kvd out"
             )

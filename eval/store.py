@@ -79,6 +79,7 @@ class Store:
         try:
             self._database = sqlite3.connect(folder / "store.sqlite", isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing committed
             self._database.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
             self._lock.release()

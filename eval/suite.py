@@ -74,8 +74,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key, (key_node, _) in zip(keys, node.value, strict=True):
-            if isinstance(key, Hashable) and keys.count(key) > 1:
+        for index, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if key in keys[:index]:
                 problem = f"key '{key}' is written twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)

@@ -99,7 +99,10 @@ def load_samples(settings: Mapping[str, Any], *, folder: Path | None = None, whe
     own = {key: value for key, value in settings.items() if key != "source"}
     options = validated(getattr(module, class_name), own, where=where, context={"folder": folder or Path()})
     load: Callable[[BaseModel], Sequence[Sample]] = getattr(module, loader_name)
-    samples = list(load(options))
+    try:
+        samples = list(load(options))
+    except EvalError as error:
+        raise EvalError(f"{where}: {error}") from error
     if not samples:
         raise EvalError(f"{where}: source '{name}' gives no samples; at least one is needed")
     seen: set[str] = set()

@@ -48,7 +48,7 @@ def load(settings: ManifestSettings) -> list[Sample]:
     """
     path = settings.path
     if not path.is_file():
-        raise EvalError(f"{path}: samples.path: manifest not found; give a .csv or .jsonl with {', '.join(REQUIRED)}")
+        raise EvalError(f"path: '{path}' not found; give a .csv or .jsonl with {', '.join(REQUIRED)}")
     samples: list[Sample] = []
     for line, row in _rows(path):
         where = f"{path}:{line}"
@@ -95,7 +95,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         yield from _json_rows(path, text)
         return
     if path.suffix.lower() != ".csv":
-        raise EvalError(f"{path}: samples.path: unknown manifest type '{path.suffix}'. Allowed: .csv, .jsonl")
+        raise EvalError(f"path: '{path}': unknown manifest type '{path.suffix}'. Allowed: .csv, .jsonl")
     reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:
         if None in row or None in row.values():

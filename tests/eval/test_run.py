@@ -1,0 +1,227 @@
+"""A whole run: what is made again and what is not, what fails how, what the folder holds."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from eval.clip import read_clip
+from eval.errors import ClipError, EvalError
+from eval.run import Outcome, run
+from eval.seeds import derive_seed
+from eval.store import Store
+
+TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv")
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run_toy(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Run:
+    def go(content: dict[str, Any], folder: str = "out") -> Outcome:
+        console = Console(file=io.StringIO())
+        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge)
+
+    return go
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_first_run_makes_everything_and_the_second_nothing(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    first = run_toy(suite_content)
+    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.name in (*TABLES, "run.json")}
+    stamps = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.mkv")}
+    second = run_toy(suite_content)
+    assert (first.made, first.measured, second.made, second.measured) == (72, 72, 0, 0)
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_a_new_cell_or_metric_adds_only_itself(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    run_toy(suite_content)
+    suite_content["methods"][0]["sweep"]["t0"] = [0.5, 0.75, 1.0]
+    assert run_toy(suite_content).made == 2 * 12
+    suite_content["metrics"].append("motion_top5.flow_dis.v1")
+    again = run_toy(suite_content)
+    assert (again.made, again.measured) == (0, 8 * 12)
+    suite_content["methods"] = suite_content["methods"][:1]
+    fewer = run_toy(suite_content)
+    assert fewer.made == 0
+    assert {row["cell"] for row in table(fewer.folder / "records.csv")} == {
+        f"toy[t0={t0},p={p}]" for t0 in (0.5, 0.75, 1.0) for p in (0.0, 0.5)
+    }
+
+
+def test_other_weights_make_all_clips_of_that_method_again(
+    run_toy: Run, suite_content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_toy(suite_content)
+    monkeypatch.setenv("TOY_WEIGHTS", "better")
+    assert run_toy(suite_content).made == 4 * 12
+
+
+def test_a_lost_clip_file_is_made_again_and_nothing_changes(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    first = run_toy(suite_content)
+    before = (first.folder / "records.csv").read_bytes()
+    next((first.folder / "clips").rglob("*.mkv")).unlink()
+    assert 1 <= run_toy(suite_content).made <= 8
+    assert (first.folder / "records.csv").read_bytes() == before
+
+
+def test_values_do_not_depend_on_the_batch_size(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    one = run_toy(suite_content, "one")
+    other = run_toy(suite_content | {"batch_size": 3}, "other")
+    for name in TABLES:
+        assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
+
+
+def test_seeds_are_shared_between_cells_and_differ_between_samples(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    folder = run_toy(suite_content).folder
+    key = {(r["cell"], r["sample"], r["seed"]): r["clip_key"] for r in table(folder / "records.csv")}
+    image = read_clip(folder / "samples/s1/true.mkv").frames[0].astype(int)
+
+    def noise(cell: str, sample: str, seed: str) -> Any:
+        name = key[cell, sample, seed]
+        return read_clip(folder / "clips" / name[:2] / f"{name}.mkv").frames[0].astype(int) - image
+
+    mine = noise("toy[t0=1.0,p=0.5]", "s1", "0")
+    assert np.array_equal(mine, noise("toy[t0=0.5,p=0.5]", "s1", "0"))
+    assert not np.array_equal(mine, noise("toy[t0=1.0,p=0.5]", "s1", "1"))
+    draw = np.random.default_rng(derive_seed("s1", 0)).integers(-9, 10, (4, *image.shape))[0] * 0.5
+    assert np.array_equal(mine, np.clip(image + draw, 0, 255).astype(np.uint8).astype(int) - image)
+
+
+def test_run_json_says_what_was_asked_and_by_what(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    outcome = run_toy(suite_content)
+    document = json.loads((outcome.folder / "run.json").read_text())
+    assert document["suite"]["name"] == "toy"
+    assert document["cells"][0]["settings"] == {"t0": 0.5, "p": 0.0, "fail_on": ""}
+    assert document["counts"] == {"samples": 6, "cells": 6, "clips": 72, "records": 144}
+    assert document["encoders"]["flow_dis"] == "weights of flow_dis"
+    assert document["finished"] >= document["created"]
+    assert "prompt_truncated: 1 samples" in document["warnings"] == outcome.warnings
+    assert any(warning.startswith("fvd.videomae_glyph.v1: n = 6 is") for warning in outcome.warnings)
+
+
+def test_samples_csv_is_a_manifest_of_the_same_samples(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    first = run_toy(suite_content, "first")
+    suite_content["samples"]["path"] = str(first.folder / "samples.csv")
+    second = run_toy(suite_content, "second")
+    for name in TABLES:
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
+
+
+def test_a_failing_method_names_cell_sample_and_seed_and_loses_nothing(
+    run_toy: Run, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
+    suite_content["methods"].append({"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}})
+    suite_content["batch_size"] = 2
+    message = r"cell bad, sample/seed s3/0, s3/1: the method failed with ZeroDivisionError: no such luck$"
+    with pytest.raises(ClipError, match=message):
+        run_toy(suite_content)
+    with Store(tmp_path / "out") as store:
+        assert len(store.clip_keys("bad")) == 6
+    assert json.loads((tmp_path / "out/run.json").read_text())["finished"] is None
+    assert run_toy(suite_content | {"methods": suite_content["methods"][:-1]}).made == 0
+
+
+def test_a_value_that_is_not_finite_stops_the_run(
+    run_toy: Run, suite_content: dict[str, Any], toy_judge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy_judge, "nan_on", "s2")
+    with pytest.raises(ClipError, match=r"cell toy\[t0=0.5,p=0.0\].*motion.flow_dis.v1 is nan for sample/seed s2/0"):
+        run_toy(suite_content)
+    monkeypatch.setattr(toy_judge, "nan_on", "")
+    assert run_toy(suite_content).made == 0
+
+
+def test_set_metrics_refuse_clips_of_another_shape(run_toy: Run, suite_content: dict[str, Any]) -> None:
+    suite_content["methods"][1]["settings"] = {"frames": 3}
+    with pytest.raises(EvalError, match=r"cell still-image.* clip \(3, 8, 10, 3\), true clip \(4, 8, 10, 3\)"):
+        run_toy(suite_content)
+
+
+def test_a_second_process_on_the_folder_is_told_who_holds_it(
+    run_toy: Run, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
+    code = "import sys, pathlib; from eval.store import Store\nwith Store(pathlib.Path(sys.argv[1])): print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(EvalError, match=rf"out: in use by process {other.pid} on "):
+            run_toy(suite_content)
+        other.kill()
+    assert run_toy(suite_content).made == 72
+
+
+@pytest.mark.parametrize(("stage", "table_name"), [("TOY_DELAY", "clips"), ("TOY_JUDGE_DELAY", "records")])
+def test_kill_and_run_again_gives_the_same_bytes(
+    stage: str, table_name: str, run_toy: Run, write_suite: Any, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
+    undisturbed = run_toy(suite_content, "undisturbed").folder
+    folder, log = tmp_path / "killed", tmp_path / "calls.txt"
+    command = [sys.executable, "-c", _DRIVER, str(write_suite(suite_content)), str(folder)]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path.cwd())]), "TOY_LOG": str(log), stage: "0.05",
+    }  # fmt: skip
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while _rows(folder, table_name) < 8 and process.poll() is None:
+            time.sleep(0.005)
+        process.kill()
+    stored = _rows(folder, "clips")
+    assert process.returncode == -9
+    assert _rows(folder, table_name) < {"clips": 72, "records": 144}[table_name]
+    assert not (folder / "records.csv").exists()
+
+    log.unlink()
+    environment[stage] = "0"
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    made_again = sum(len(line.split()) for line in log.read_text().splitlines()) if log.exists() else 0
+    toy_clips = 4 * 12
+    assert made_again == max(0, toy_clips - stored)
+    for name in TABLES:
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not list(folder.rglob("*.partial"))
+
+
+_DRIVER = """
+import pathlib, sys
+from eval.run import run
+from toy_method import ToyJudge
+run(sys.argv[1], pathlib.Path(sys.argv[2]), judge=ToyJudge)
+heavy = {"torch", "diffusers", "transformers", "open_clip", "cv2", "pandas", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def _rows(folder: Path, name: str) -> int:
+    if not (folder / "store.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(folder / "store.sqlite", timeout=5)) as database:
+        try:
+            return int(database.execute(f"SELECT count(*) FROM {name}").fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are not there yet
+            return 0
+
+
+def test_run_folder_can_be_moved(run_toy: Run, suite_content: dict[str, Any], tmp_path: Path) -> None:
+    first = run_toy(suite_content)
+    shutil.move(first.folder, tmp_path / "moved")
+    assert run_toy(suite_content, "moved").made == 0

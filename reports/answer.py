@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reports.measures import Measure
 from reports.sweeps import grid, sweep_name, sweeps
-from reports.tables import CellTable, ComparisonTable, Difference, Row
+from reports.tables import CellTable, ComparisonTable, Difference
 
 if TYPE_CHECKING:
     from reports.load import RunFolder
@@ -32,9 +33,9 @@ def answer(run: RunFolder, table: CellTable, comparisons: ComparisonTable | None
     motion = _first(table.measures, "motion")
     sentences = [_scope(run, table)]
     if identity:
-        sentences += _leader(table, identity, "Identity is kept best by ", "among the cells that generate")
+        sentences += _leader(table, identity, "Identity is kept best by ")
     if motion:
-        sentences += _leader(table, motion, "The most motion comes from ", "in the mean")
+        sentences += _leader(table, motion, "The most motion comes from ")
     if identity and motion:
         sentences += _prior(run, table.group, identity, motion)
     if identity and comparisons:
@@ -47,33 +48,24 @@ def _first(measures: Sequence[Measure], family: str) -> Measure | None:
 
 
 def _scope(run: RunFolder, table: CellTable) -> Sentence:
-    n = f"{table.n} clips a cell" if table.n else "the clips of each cell"
+    n = f"n = {table.n} clips a cell" if table.n else "all clips of each cell"
     if table.group == "unseen" and run.glyph_world:
-        return (f"On glyphs that no generator saw in training ({n}), where only the image can tell what to draw:",)
-    return (f"Over {n}, group “{table.group}”:",)
+        return (f"This paragraph is about glyphs that no generator saw in training ({n}): there only the image can tell what to draw.",)
+    return (f"This paragraph is about sample group “{table.group}” ({n}).",)
 
 
-def _leader(table: CellTable, measure: Measure, lead: str, tail: str) -> list[Sentence]:
+def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
     at = table.measures.index(measure)
-    ranked = [row for row in table.rows if not row.anchor and (e := row.entries[at]) and e.value == e.value]
-    if not ranked:
+    found = [(row, entry) for row in table.rows if (entry := row.entries[at]) is not None and math.isfinite(entry.value)]
+    rivals = [(row, entry) for row, entry in found if not row.anchor]
+    if not rivals:
         return []
-
-    def value(row: Row) -> float:
-        entry = row.entries[at]
-        assert entry is not None
-        return entry.value
-
-    top = max(ranked, key=value)
-    entry = top.entries[at]
-    assert entry is not None
+    top, entry = max(rivals, key=lambda pair: pair[1].value)
     quantity = f"cosine {entry.text}" if measure.unit == "cosine" else f"{entry.text} {measure.unit}".rstrip()
-    parts = [lead, Name(top.cell), f" ({quantity}, 95 % interval {entry.interval}) {tail}"]
-    for row in table.rows:
-        anchor = row.entries[at]
-        if row.anchor and anchor is not None:
-            parts += ["; ", Name(row.cell), f" has {anchor.text}"]
-    return [(*parts, ".")]
+    parts = [lead, Name(top.cell), f" ({quantity}, 95 % interval {entry.interval}"]
+    for i, (row, anchor) in enumerate((row, entry) for row, entry in found if row.anchor):
+        parts += [", " if i else "; anchors: ", Name(row.cell), f" {anchor.text}"]
+    return [(*parts, ").")]
 
 
 def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> list[Sentence]:

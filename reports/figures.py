@@ -29,6 +29,7 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
+    "text.parse_math": False,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.linewidth": 0.6,
@@ -52,8 +53,11 @@ class Point:
     anchor: bool
 
 
-def heatmap(values: pd.DataFrame, measure: Measure) -> str:
-    """SVG of one measure's means, rows t0 and columns p; the best cell is framed where the measure has a better end."""
+def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
+    """SVG of one measure's means, rows t0 and columns p; the best cell is framed where the measure has a better end.
+
+    `name` must differ between the figures of one page: the ids inside the SVG are made from it.
+    """
     import numpy as np
     from matplotlib import colormaps, rc_context
     from matplotlib.colors import Normalize
@@ -66,7 +70,7 @@ def heatmap(values: pd.DataFrame, measure: Measure) -> str:
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     scale = Normalize(low, high if high > low else low + 1)
     colours = colormaps["cividis"]
-    with rc_context({**_STYLE, "svg.hashsalt": measure.id}):
+    with rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(0.9 + 0.72 * columns, 0.75 + 0.46 * rows), layout="constrained")
         axes = figure.add_subplot()
         axes.set_facecolor("none")
@@ -87,7 +91,7 @@ def heatmap(values: pd.DataFrame, measure: Measure) -> str:
         axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return _svg(figure)
+        return _svg(name, figure)
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
@@ -115,10 +119,10 @@ def points_of(table: CellTable, motion: Measure, identity: Measure) -> list[Poin
     return points
 
 
-def pareto(run: RunFolder, points: Sequence[Point], motion: Measure, identity: Measure) -> str:
+def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, identity: Measure) -> str:
     """SVG of identity against motion with intervals; the front is joined and its cells are named.
 
-    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker.
+    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker. `name` as in `heatmap`.
     """
     from matplotlib import colormaps, rc_context
     from matplotlib.figure import Figure
@@ -129,7 +133,7 @@ def pareto(run: RunFolder, points: Sequence[Point], motion: Measure, identity: M
     colour_of = {t0: shades(0.15 + 0.7 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
     marker_of = {p: _MARKERS[i % len(_MARKERS)] for i, p in enumerate(ps)}
     front = pareto_front(points)
-    with rc_context({**_STYLE, "svg.hashsalt": motion.id + identity.id}):
+    with rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.add_subplot()
         axes.set_facecolor("none")
@@ -148,7 +152,7 @@ def pareto(run: RunFolder, points: Sequence[Point], motion: Measure, identity: M
         axes.set_ylabel(f"{identity.label} ({identity.unit})" if identity.unit else identity.label)
         axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
         _legend(axes, colour_of, marker_of)
-        return _svg(figure)
+        return _svg(name, figure)
 
 
 def _bars(triple: tuple[float, float, float]) -> list[list[float]] | None:
@@ -189,7 +193,7 @@ def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _svg(figure: Figure) -> str:
+def _svg(name: str, figure: Figure) -> str:
     """The figure as one `<svg>` element: no metadata, ids of its own, the page's text colour."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -198,7 +202,7 @@ def _svg(figure: Figure) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = svg.replace(_INK, "currentColor")
-    prefix = "s" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    prefix = "s" + hashlib.sha256(name.encode()).hexdigest()[:8]
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(url\(|xlink:href=")#', rf"\g<1>#{prefix}-", svg)
     return svg.strip()

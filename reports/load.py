@@ -22,7 +22,7 @@ ANCHORS = ("true-clip", "still-image")
 """Methods that mark the ends of a scale and do not compete."""
 
 _TEXT = {
-    "records.csv": ("cell", "method", "sample", "group", "metric", "clip_key"),
+    "records.csv": ("cell", "method", "sample", "group", "metric", "flags", "clip_key"),
     "summary.csv": ("cell", "method", "group", "metric", "unit", "higher_is_better", "note"),
     "comparisons.csv": ("reference", "cell", "group", "metric"),
     "samples.csv": ("id", "group", "prompt", "image", "clip"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +54,16 @@ class Measure:
         return self.id.split(".")[0]
 
     @property
+    def encoder(self) -> str:
+        """Second part of the id: whose features it reads."""
+        return ".".join(self.id.split(".")[1:-1])
+
+    @property
+    def heading(self) -> str:
+        """Label and arrow."""
+        return f"{self.label} {self.arrow}".rstrip()
+
+    @property
     def arrow(self) -> str:
         """Arrow in the better direction, or ""."""
         return _ARROWS[self.higher_is_better]
@@ -81,7 +91,9 @@ class Measure:
 
 def measures_of(run: RunFolder) -> list[Measure]:
     """The run's measures in the suite's order; definitions come from eval.metrics."""
-    return [_measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics]
+    found = [_measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics]
+    labels = [measure.label for measure in found]
+    return [m if labels.count(m.label) == 1 else replace(m, label=f"{m.label} ({m.encoder})") for m in found]
 
 
 def _measure(metric: str, rows: pd.DataFrame) -> Measure:

@@ -134,7 +134,7 @@ def markdown_text(text: str) -> str:
 
 def cell_markdown(table: CellTable) -> str:
     """Markdown of a cells x measures table: mean (interval), best in bold."""
-    header = ["Cell", *(" ".join(filter(None, (m.label, m.arrow))) for m in table.measures)]
+    header = ["Cell", *(m.heading for m in table.measures)]
     lines = [f"| {' | '.join(markdown_text(text) for text in header)} |", f"|---{'|---:' * len(table.measures)}|"]
     for row in table.rows:
         texts = [markdown_text(row.cell + (" (anchor)" if row.anchor else ""))]
@@ -153,7 +153,7 @@ def comparison_markdown(table: ComparisonTable) -> str:
             return "–"
         return _with_interval(d.entry, n=table.n is None) + ("" if d.verdict == "unclear" else f", {d.verdict}")
 
-    header = ["Reference minus", *(" ".join(filter(None, (m.label, m.arrow))) for m in table.measures)]
+    header = ["Reference minus", *(m.heading for m in table.measures)]
     return to_markdown(header, ([cell, *map(text, ds)] for cell, _, ds in table.rows))
 
 

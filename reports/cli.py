@@ -1,0 +1,52 @@
+"""The command `report`, which the evaluation suite's command line finds through the entry-point group i2v_eval.commands."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
+    samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
+) -> None:
+    """Writes report.html, report.md and tables/*.csv of a run into its folder."""
+    for path in write_report(directory, samples=samples):
+        typer.echo(path)
+
+
+def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
+    """Writes the report of a run folder into it; each file appears whole or not at all.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        EvalError: the run folder is missing something; nothing has been written then.
+    """
+    from reports.load import load_run
+    from reports.markdown import render_markdown
+    from reports.page import build, render_html
+    from reports.tables import cell_frame
+
+    run = load_run(directory)
+    content = build(run)
+    texts = {"report.html": render_html(content, samples=samples), "report.md": render_markdown(content)}
+    for group in run.groups:
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", group).strip("-") or "group"
+        texts[f"tables/cells-{name}.csv"] = cell_frame(run, group).to_csv(index=False, lineterminator="\n")
+    if len(run.comparisons):
+        texts["tables/comparisons.csv"] = run.comparisons.to_csv(index=False, lineterminator="\n")
+    return [_write(directory / name, text) for name, text in texts.items()]
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+    return path

@@ -1,0 +1,36 @@
+"""The report as Markdown: the page's words and tables without its pictures."""
+
+from __future__ import annotations
+
+from reports.answer import Name, Sentence
+from reports.page import Report
+from reports.tables import cell_markdown, comparison_markdown, markdown_text, to_markdown
+
+
+def render_markdown(report: Report) -> str:
+    """The report as one Markdown text."""
+    run = report.run
+    parts = [f"# Image-to-video evaluation: {markdown_text(run.name)}", " ".join(map(_sentence, report.sentences))]
+    parts.append(f"{report.where} Clips, heatmaps and the Pareto plot are in `report.html`.")
+    if report.warnings:
+        parts += ["## Warnings", "\n".join(f"- {markdown_text(warning)}" for warning in report.warnings)]
+    parts += ["## Cells and measures", "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best cell in bold."]
+    for group, table in report.cells.items():
+        n = f", n = {table.n}" if table.n else ""
+        parts += [f"### Group {markdown_text(group)}{n}", cell_markdown(table)]
+    if report.comparisons:
+        parts += ["## Paired comparisons", "Reference minus each cell (95 % interval); the verdict where it excludes 0."]
+    for group, compared in report.comparisons.items():
+        n = f", n = {compared.n} pairs" if compared.n else ""
+        heading = f"### Group {markdown_text(group)}: {markdown_text(compared.reference)} minus each cell{n}"
+        parts += [heading, comparison_markdown(compared)]
+    if report.judges:
+        rows = [[judge, *row] for judge, found in report.judges for row in found]
+        parts += ["## How good the judges are", to_markdown(["Judge", "Figure", "Value", "Bar", "n"], rows)]
+    definitions = [[m.id, m.unit, m.direction, m.description, m.source] for m in report.measures]
+    parts += ["## Metric definitions", to_markdown(["Id", "Unit", "Direction", "Definition", "Source"], definitions)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentence(sentence: Sentence) -> str:
+    return "".join(f"**{markdown_text(part)}**" if isinstance(part, Name) else markdown_text(part) for part in sentence)

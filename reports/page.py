@@ -1,0 +1,244 @@
+"""The report: one self-contained HTML page and its Markdown and CSV companions."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports import figures, tables
+from reports.answer import Name, Sentence, answer, focus_group
+from reports.media import Film, film, picture
+from reports.measures import Measure, measures_of
+from reports.sweeps import grid, sweeps
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from reports.load import RunFolder
+
+MEDIA_BUDGET = 5_000_000
+"""Characters of embedded pictures after which no further sample is shown."""
+_TEMPLATES = Path(__file__).parent / "templates"
+_PROMPT_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class ShownSample:
+    """One column of the clip grid; `films` holds each cell's clip and the numbers written under it."""
+
+    id: str
+    group: str
+    prompt: str
+    image: Film
+    truth: Film | None
+    films: Mapping[str, tuple[Film, str]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An SVG with the words that stand for it."""
+
+    svg: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the page says, ready to typeset."""
+
+    run: RunFolder
+    measures: Sequence[Measure]
+    sentences: Sequence[Sentence]
+    warnings: Sequence[str]
+    cells: Mapping[str, tables.CellTable]
+    comparisons: Mapping[str, tables.ComparisonTable]
+    judges: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]]
+
+    @property
+    def where(self) -> str:
+        """What every caption adds: where its numbers were measured."""
+        if self.run.glyph_world:
+            return "Measured in the glyph world, a small world of 64 x 64 px clips with small models trained on it."
+        return f"Measured on the samples of suite {self.run.name}."
+
+
+def build(run: RunFolder) -> Report:
+    """Gathers what the report says about a run, without clips and figures."""
+    measures = measures_of(run)
+    cells = {group: tables.cell_table(run, measures, group) for group in run.groups}
+    comparisons = {g: t for g in run.groups if (t := tables.comparison_table(run, measures, g)) is not None}
+    focus = focus_group(run)
+    sentences = answer(run, cells[focus], comparisons.get(focus))
+    return Report(run, measures, sentences, _warnings(run, measures), cells, comparisons, _judges(run))
+
+
+def render_html(report: Report, *, samples: int = 8) -> str:
+    """The page, showing the clips of up to `samples` samples (fewer where they would make the page too heavy)."""
+    from markupsafe import Markup
+
+    run = report.run
+    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    shown = _shown(report, samples)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return _environment().get_template("report.html.j2").render(
+        report=report,
+        run=run,
+        anchors={cell: f"clips-{i}" for i, cell in enumerate(run.cells)},
+        heatmaps={group: list(_heatmaps(report, group)) for group in run.groups},
+        paretos={group: list(_paretos(report, group)) for group in run.groups},
+        shown=shown,
+        frames=max((f.frames for column in shown for f, _ in column.films.values()), default=1),
+        provenance=_provenance(run),
+        suite=json.dumps(run.suite, indent=2, ensure_ascii=False),
+        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=digest,
+    )  # fmt: skip
+
+
+def _environment() -> jinja2.Environment:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["svg"] = Markup
+    environment.filters["is_name"] = lambda part: isinstance(part, Name)
+    environment.filters["sort_value"] = lambda value: repr(value) if math.isfinite(value) else ""
+    environment.filters["clipped"] = lambda text: text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
+    return environment
+
+
+def choose_samples(run: RunFolder) -> list[str]:
+    """All sample ids, the ones to show first: groups take turns, each spread evenly over its own order."""
+    queues = []
+    for _, ids in run.samples.groupby("group", sort=False)["id"]:
+        names = list(ids)
+        strides = sorted(range(len(names)), key=lambda i: (int(f"{i:032b}"[::-1], 2), i))  # van der Corput order
+        queues.append([names[i] for i in strides])
+    longest = max(map(len, queues), default=0)
+    return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
+
+
+def _shown(report: Report, limit: int) -> list[ShownSample]:
+    run = report.run
+    under = [m for family in ("identity", "motion") for m in report.measures if m.family == family]
+    first = run.records[run.records["seed"] == run.first_seed]
+    values = {(r.cell, r.sample, r.metric): r.value for r in first.itertuples()}
+    shown: list[ShownSample] = []
+    size = 0
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for sample in choose_samples(run)[: max(0, limit)]:
+            row = run.samples[run.samples["id"] == sample].iloc[0]
+            films = list(pool.map(lambda cell, sample=sample: _cell_film(run, cell, sample), run.cells))  # type: ignore[misc]
+            truth = run.true_clip(sample)
+            column = ShownSample(
+                id=sample,
+                group=str(row["group"]),
+                prompt=str(row["prompt"]),
+                image=picture(run.image_path(sample)),
+                truth=None if truth is None else film(truth),
+                films={
+                    cell: (made, " · ".join(m.number(values.get((cell, sample, m.id), math.nan)) for m in under))
+                    for cell, made in zip(run.cells, films, strict=True)
+                    if made is not None
+                },
+            )
+            size += sum(len(f.uri) for f in (column.image, *([column.truth] if column.truth else [])))
+            size += sum(len(f.uri) for f, _ in column.films.values())
+            if shown and size > MEDIA_BUDGET:
+                break
+            shown.append(column)
+    order = {sample: i for i, sample in enumerate(run.samples["id"])}
+    return sorted(shown, key=lambda column: order[column.id])
+
+
+def _cell_film(run: RunFolder, cell: str, sample: str) -> Film | None:
+    clip = run.cell_clip(cell, sample)
+    return None if clip is None else film(clip)
+
+
+def _heatmaps(report: Report, group: str) -> Iterator[Figure]:
+    for name, points in sweeps(report.run).items():
+        for measure in report.measures:
+            values = grid(report.run, points, measure.id, group)
+            if not values.notna().to_numpy().any():
+                continue
+            low, high = values.stack().idxmin(), values.stack().idxmax()
+            text = (
+                f"{measure.label} of {name} over t0 and p, group {group}: lowest {measure.number(values.loc[low])} at "
+                f"t0 {low[0]:g}, p {low[1]:g}; highest {measure.number(values.loc[high])} at t0 {high[0]:g}, p {high[1]:g}."
+            )
+            svg = figures.heatmap(f"heatmap {name} {measure.id} {group}", values, measure)
+            yield Figure(svg, measure.heading if len(sweeps(report.run)) == 1 else f"{measure.heading}, {name}", text)
+
+
+def _paretos(report: Report, group: str) -> Iterator[Figure]:
+    motion = next((m for m in report.measures if m.family == "motion"), None)
+    for identity in (m for m in report.measures if m.family == "identity" and motion):
+        assert motion is not None
+        points = figures.points_of(report.cells[group], motion, identity)
+        if points:
+            front = ", ".join(p.cell for p in figures.pareto_front(points))
+            svg = figures.pareto(f"pareto {identity.id} {group}", report.run, points, motion, identity)
+            text = f"{identity.label} against {motion.label.lower()}, group {group}. On the Pareto front: {front}."
+            yield Figure(svg, f"{identity.label} against {motion.label.lower()}", text)
+
+
+def _warnings(run: RunFolder, measures: Sequence[Measure]) -> list[str]:
+    warnings = [str(text) for text in run.run.get("warnings", [])]
+    noted = run.summary[run.summary["note"] != ""]
+    for measure in measures:
+        rows = noted[noted["metric"] == measure.id]
+        for note in dict.fromkeys(rows["note"]):
+            where = ", ".join(dict.fromkeys(rows.loc[rows["note"] == note, "group"]))
+            warnings.append(f"{measure.label} ({where}): {note}")
+    for flag in dict.fromkeys(flag for text in run.records["flags"] for flag in re.split(r"[;,|\s]+", text) if flag):
+        marked = run.records[run.records["flags"].str.contains(flag, regex=False)]
+        warnings.append(f"{marked['sample'].nunique()} of {len(run.samples)} samples carry the flag {flag}.")
+    if run.run.get("dirty") or (isinstance(run.run.get("commit"), dict) and run.run["commit"].get("dirty")):
+        warnings.append("The run was made from a working tree with uncommitted changes.")
+    return list(dict.fromkeys(warnings))
+
+
+def _judges(run: RunFolder) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+    judges = []
+    for judge, card in (run.run.get("judge_cards") or {}).items():
+        rows = []
+        for name, given in ((card or {}).get("figures") or {}).items():
+            figure = given if isinstance(given, Mapping) else {"value": given}
+            value, bar = (_plain(figure[key]) if figure.get(key) is not None else "–" for key in ("value", "bar"))
+            unit = str(figure.get("unit") or "")
+            rows.append((name.replace("_", " "), f"{value} {unit}".strip(), bar, _plain(figure.get("n", "–"))))
+        if rows:
+            judges.append((judge, rows))
+    return judges
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _provenance(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
+    sections: list[tuple[str, list[tuple[str, str]]]] = [("Run", [])]
+    for key, value in run.run.items():
+        if key in ("suite", "cells", "judge_cards", "warnings"):
+            continue
+        if isinstance(value, Mapping):
+            pairs = [(str(k), v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)) for k, v in value.items()]
+            sections.append((key.capitalize(), pairs))
+        else:
+            sections[0][1].append((key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+    return sections

@@ -1,0 +1,63 @@
+"""Strict loading of transformers models, and the normalisation all encoders share."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.encoders.weights import Location
+from eval.errors import EvalError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def from_pretrained(model_class: Any, id: str, location: Location, device: str, **arguments: Any) -> Any:
+    """A transformers model from a local folder, in float32 and evaluation mode.
+
+    transformers fills weights that a file lacks with random numbers; here that is an error.
+
+    Args:
+        model_class: the transformers class.
+        id: encoder id, for messages.
+        location: folder with ``config.json`` and the weights.
+        device: torch device.
+        arguments: passed on to the class.
+
+    Raises:
+        EvalError: an unreadable file, weights missing from it, or of another shape.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model, report = model_class.from_pretrained(
+            location.folder,
+            local_files_only=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+            **arguments,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EvalError(f"encoder {id!r}: the weights in {location.folder} cannot be loaded: {reason}") from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise EvalError(
+            f"encoder {id!r}: the weights in {location.folder} lack {len(missing)} tensors of the model, "
+            f"for example {missing[0]}; the file does not belong to this configuration."
+        )
+    return model.to(device).eval()
+
+
+def unit_rows(features: "torch.Tensor") -> npt.NDArray[np.float32]:
+    """Features (N, D) divided by their lengths, as a float32 array on the host."""
+    from torch.nn import functional
+
+    return np.asarray(functional.normalize(features.float(), dim=-1).cpu().numpy(), dtype=np.float32)

@@ -1,0 +1,101 @@
+"""Optical flow by RAFT, the network of the published motion scores."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.encoders.flow import Float32Array, check_pairs
+from eval.encoders.weights import Location
+from eval.errors import EvalError
+
+SMALLEST = 128
+"""Shorter side, px, that RAFT needs; smaller frames are enlarged by a whole factor."""
+
+UPDATES = 20
+"""Recurrent updates, as EvalCrafter and VBench use."""
+
+BATCH = 4
+
+
+def protocol() -> str:
+    """What the flow is, apart from the weights."""
+    return (
+        f"raft_large 1: rgb/127.5-1, {UPDATES} updates, bicubic enlargement by a whole factor to {SMALLEST} px, "
+        "edges repeated to a multiple of 8, flow averaged down"
+    )
+
+
+class RaftEncoder:
+    """torchvision `raft_large`; float32 flow in px of the given frames.
+
+    Nearly static pairs carry network noise of some hundredths of a pixel; compare with a still clip before reading
+    small values.
+
+    Source: Teed and Deng 2020, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow".
+    """
+
+    kind = "flow"
+
+    def __init__(self, id: str, model: Any, device: str = "cpu") -> None:
+        self.id = id
+        self.fingerprint = ""
+        self._model = model
+        self._device = device
+
+    def encode_pairs(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
+        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through fixed batches of 4 pairs.
+
+        Raises:
+            EvalError: another shape or dtype, or frames of two shapes.
+        """
+        check_pairs(first, second)
+        batches = range(0, len(first), BATCH)
+        return np.concatenate(
+            [self._batch(first[start : start + BATCH], second[start : start + BATCH]) for start in batches]
+        )
+
+    def _batch(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
+        import torch
+        from torch.nn import functional
+
+        height, width = first.shape[1:3]
+        factor = -(-SMALLEST // min(height, width))
+        size = (height * factor, width * factor)
+        padding = (0, -size[1] % 8, 0, -size[0] % 8)
+
+        def prepare(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+            pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(self._device).permute(0, 3, 1, 2).float()
+            pixels = pixels / 127.5 - 1
+            if factor > 1:
+                pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False).clamp(-1, 1)
+            return functional.pad(pixels, padding, mode="replicate")
+
+        with torch.inference_mode():
+            flow = self._model(prepare(first), prepare(second), num_flow_updates=UPDATES)[-1]
+            flow = functional.avg_pool2d(flow[:, :, : size[0], : size[1]], factor) / factor
+        return np.asarray(flow.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
+
+
+def load(id: str, location: Location, preprocessing: None, device: str) -> RaftEncoder:
+    """Builds `raft_large` and loads a state dict (``.pth`` or ``.safetensors``) strictly.
+
+    Raises:
+        EvalError: an unreadable file, or weights that do not fit.
+    """
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from torchvision.models.optical_flow import raft_large
+
+    [path] = location.files.values()
+    model = raft_large(weights=None)
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        model.load_state_dict(state, strict=True)
+    except (RuntimeError, SafetensorError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EvalError(f"encoder {id!r}: {path} does not hold the weights of raft_large: {reason}") from error
+    return RaftEncoder(id, model.to(device).eval(), device)

@@ -98,7 +98,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
             rate = tags.get("fps") or stream.average_rate
             stream.thread_count = 1
             convert = VideoReformatter().reformat  # one for all frames: making it costs more than using it
-            frames = [convert(frame, format="rgb24", threads=1).to_ndarray() for frame in container.decode(stream)]
+            frames = [convert(frame, format="rgb24").to_ndarray() for frame in container.decode(stream)]
     except FFmpegError as error:
         raise EvalError(f"{path}: not a readable video ({error.strerror or error})") from error
     if not frames or not rate:

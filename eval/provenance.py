@@ -19,9 +19,21 @@ from .plan import Plan
 from .store import read_json, write_text
 
 PACKAGES = (
-    "i2v-adapter", "torch", "diffusers", "transformers", "open_clip_torch", "torchvision", "accelerate", "safetensors",
-    "numpy", "scipy", "opencv-python-headless", "av", "pillow", "pydantic",
-)  # fmt: skip
+    "i2v-adapter",
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "torchvision",
+    "accelerate",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "av",
+    "pillow",
+    "pydantic",
+)
 WORLD_WEIGHTS = Path(__file__).parent / "world" / "weights"
 
 

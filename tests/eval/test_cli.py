@@ -38,41 +38,80 @@ def setting(content: Content, *path: Any, value: Any) -> None:
 CASES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "unknown key": (("metric",), [], ["suite.yaml: metric: unknown key 'metric'", "Did you mean 'metrics'?"]),
     "unknown key of a method": (
-        ("methods", 0, "sweeps"), {}, ["methods[0].sweeps: unknown key 'sweeps'", "Allowed: method, label, settings, sweep."],
+        ("methods", 0, "sweeps"),
+        {},
+        ["methods[0].sweeps: unknown key 'sweeps'", "Allowed: method, label, settings, sweep."],
     ),
     "unknown method": (
-        ("methods", 1, "method"), "still-imag",
+        ("methods", 1, "method"),
+        "still-imag",
         ["methods[1].method: unknown method 'still-imag'", "Did you mean 'still-image'?"],
     ),
-    "unknown module": (("methods", 1, "method"), "no_such:Class", ["methods[1].method: method 'no_such:Class'", "no module"]),
+    "unknown module": (
+        ("methods", 1, "method"),
+        "no_such:Class",
+        ["methods[1].method: method 'no_such:Class'", "no module"],
+    ),
     "unknown class": (("methods", 1, "method"), "toy_method:Toi", ["'toy_method' has no 'Toi'", "Did you mean 'Toy'?"]),
     "not a method": (("methods", 1, "method"), "toy_method:Clip", ["toy_method:Clip", "it has no 'Settings'"]),
-    "unknown setting": (("methods", 0, "settings"), {"t": 1}, ["methods[0] (toy).t: unknown key 't'", "Allowed: t0, p, fail_on."]),
-    "t0 too large": (("methods", 0, "sweep", "t0"), [1.5], ["methods[0] (toy).t0: 1.5 is not allowed", "less than or equal to 1"]),
+    "unknown setting": (
+        ("methods", 0, "settings"),
+        {"t": 1},
+        ["methods[0] (toy).t: unknown key 't'", "Allowed: t0, p, fail_on."],
+    ),
+    "t0 too large": (
+        ("methods", 0, "sweep", "t0"),
+        [1.5],
+        ["methods[0] (toy).t0: 1.5 is not allowed", "less than or equal to 1"],
+    ),
     "t0 zero": (("methods", 0, "sweep", "t0"), [0.5, 0], ["(toy).t0: 0 is not allowed", "greater than 0"]),
-    "p negative": (("methods", 0, "sweep", "p"), [-0.1], ["(toy).p: -0.1 is not allowed", "greater than or equal to 0"]),
+    "p negative": (
+        ("methods", 0, "sweep", "p"),
+        [-0.1],
+        ["(toy).p: -0.1 is not allowed", "greater than or equal to 0"],
+    ),
     "p no number": (("methods", 0, "sweep", "p"), ["half"], ["(toy).p: 'half' is not allowed", "valid number"]),
     "empty sweep": (("methods", 0, "sweep", "p"), [], ["methods[0].sweep.p: [] is not allowed", "at least 1 item"]),
     "set twice": (("methods", 0, "settings"), {"p": 1}, ["methods[0]", "'p' is in settings and in sweep"]),
-    "duplicate cell": (("methods", 2), {"method": "still-image"}, ["methods[2]: cell 'still-image' is in methods[1] already"]),
-    "duplicate in sweep": (("methods", 0, "sweep", "p"), [0.5, 0.5], ["methods[0]: cell 'toy[t0=0.5,p=0.5]'", "already"]),
+    "duplicate cell": (
+        ("methods", 2),
+        {"method": "still-image"},
+        ["methods[2]: cell 'still-image' is in methods[1] already"],
+    ),
+    "duplicate in sweep": (
+        ("methods", 0, "sweep", "p"),
+        [0.5, 0.5],
+        ["methods[0]: cell 'toy[t0=0.5,p=0.5]'", "already"],
+    ),
     "no methods": (("methods",), [], ["suite.yaml: methods: [] is not allowed"]),
     "unknown metric": (
-        ("metrics", 1), "moton.flow_dis.v1", ["metrics[1]", "'moton.flow_dis.v1'", "unknown family 'moton'", "Did you mean 'motion'?"],
+        ("metrics", 1),
+        "moton.flow_dis.v1",
+        ["metrics[1]", "'moton.flow_dis.v1'", "unknown family 'moton'", "Did you mean 'motion'?"],
     ),
     "unknown encoder": (("metrics", 0), "identity.dino_glyf.v1", ["metrics[0]", "Did you mean 'dino_glyph'?"]),
-    "metric twice": (("metrics", 0), "motion.flow_dis.v1", ["suite.yaml: metrics", "'motion.flow_dis.v1' is listed twice"]),
+    "metric twice": (
+        ("metrics", 0),
+        "motion.flow_dis.v1",
+        ["suite.yaml: metrics", "'motion.flow_dis.v1' is listed twice"],
+    ),
     "unknown source": (("samples", "source"), "manifst", ["samples.source", "'manifst'", "Did you mean 'manifest'?"]),
     "no source": (("samples",), {"path": "samples.csv"}, ["samples.source", "Allowed: glyph-world, manifest"]),
     "unknown sample key": (("samples", "file"), "x", ["samples.file: unknown key 'file'", "Allowed: path."]),
-    "no manifest": (("samples", "path"), "none.csv", ["samples: path: '", "none.csv' not found; give a .csv or .jsonl"]),
+    "no manifest": (
+        ("samples", "path"),
+        "none.csv",
+        ["samples: path: '", "none.csv' not found; give a .csv or .jsonl"],
+    ),
     "unknown reference": (
-        ("reference",), "toy[t0=1,p=0.5]", ["reference: no cell 'toy[t0=1,p=0.5]'", "Did you mean 'toy[t0=1.0,p=0.5]'?"],
+        ("reference",),
+        "toy[t0=1,p=0.5]",
+        ["reference: no cell 'toy[t0=1,p=0.5]'", "Did you mean 'toy[t0=1.0,p=0.5]'?"],
     ),
     "batch size": (("batch_size",), 0, ["suite.yaml: batch_size: 0 is not allowed", "greater than or equal to 1"]),
     "seed twice": (("seeds",), [1, 1], ["suite.yaml: seeds", "'1' is listed twice"]),
     "name with a slash": (("name",), "a/b", ["suite.yaml: name: 'a/b' is not allowed"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -82,7 +121,9 @@ def test_bad_suite(case: str, invoke: Any, write_suite: Any, suite_content: Cont
     assert_one_line(invoke(write_suite(suite_content)), ["suite.yaml", *expected])
 
 
-def test_the_run_folder_outlives_every_bad_suite(invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path) -> None:
+def test_the_run_folder_outlives_every_bad_suite(
+    invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path
+) -> None:
     assert invoke(write_suite(suite_content)).exit_code == 0
     before = (tmp_path / "out" / "run.json").read_bytes()
     for path, value, _ in CASES.values():
@@ -121,13 +162,16 @@ def test_bad_manifest(case: str, invoke: Any, toy_folder: Path, write_suite: Any
     assert_one_line(invoke(write_suite(suite_content)), ["suite.yaml: samples: ", *expected])
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("a: [1", ["suite.yaml", "not valid YAML"]),
-    ("", ["suite.yaml: a suite is a mapping with the keys name, samples", "nothing"]),
-    ("- 1", ["suite.yaml: a suite is a mapping", "a list"]),
-    ("name: a\nname: b\n", ["suite.yaml:2: not valid YAML", "key 'name' is written twice"]),
-    ("name: a\n", ["suite.yaml: samples: the key is missing"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [1", ["suite.yaml", "not valid YAML"]),
+        ("", ["suite.yaml: a suite is a mapping with the keys name, samples", "nothing"]),
+        ("- 1", ["suite.yaml: a suite is a mapping", "a list"]),
+        ("name: a\nname: b\n", ["suite.yaml:2: not valid YAML", "key 'name' is written twice"]),
+        ("name: a\n", ["suite.yaml: samples: the key is missing"]),
+    ],
+)
 def test_bad_file(text: str, expected: list[str], invoke: Any, toy_folder: Path) -> None:
     (toy_folder / "suite.yaml").write_text(text)
     assert_one_line(invoke(toy_folder / "suite.yaml"), expected)
@@ -140,7 +184,9 @@ def test_unknown_suite(invoke: Any) -> None:
 def test_true_clips_missing(invoke: Any, toy_folder: Path, write_suite: Any, suite_content: Content) -> None:
     (toy_folder / "bare.csv").write_text("id,image,prompt\na,0.png,x\nb,1.png,y\n")
     suite_content["samples"]["path"] = "bare.csv"
-    assert_one_line(invoke(write_suite(suite_content)), ["'fvd.videomae_glyph.v1' needs true clips", "sample 'a' has none"])
+    assert_one_line(
+        invoke(write_suite(suite_content)), ["'fvd.videomae_glyph.v1' needs true clips", "sample 'a' has none"]
+    )
     suite_content["metrics"] = ["motion.flow_dis.v1"]
     assert_one_line(invoke(write_suite(suite_content)), ["'true-clip' needs true clips", "sample 'a' has none"])
     suite_content["methods"].pop()
@@ -156,22 +202,30 @@ def test_a_failing_clip_exits_with_1(invoke: Any, write_suite: Any, suite_conten
     suite_content["methods"].append({"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}})
     result = invoke(write_suite(suite_content))
     assert result.exit_code == 1
-    assert re.fullmatch(r"error: cell bad, sample/seed .*s3/0.*: the method failed with ZeroDivisionError.*", last_line(result))
+    assert re.fullmatch(
+        r"error: cell bad, sample/seed .*s3/0.*: the method failed with ZeroDivisionError.*", last_line(result)
+    )
 
 
 def test_an_unusable_folder_or_store(invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert_one_line(invoke(write_suite(suite_content), "file/out"), ["file/out: cannot be written", "give another --out"])
+    assert_one_line(
+        invoke(write_suite(suite_content), "file/out"), ["file/out: cannot be written", "give another --out"]
+    )
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "store.sqlite").write_text("this is no database, and it is long enough to be told from one" * 20)
+    (tmp_path / "out" / "store.sqlite").write_text(
+        "this is no database, and it is long enough to be told from one" * 20
+    )
     assert_one_line(invoke(write_suite(suite_content)), ["store.sqlite: not a usable store", "give another --out"])
 
 
 @pytest.mark.parametrize("settings", [{"t0": 0.0}, {"t0": 1.5}, {"p": -0.1}, {"p": 1.1}])
-def test_the_adapter_checks_its_ranges(settings: dict[str, float], invoke: Any, write_suite: Any, suite_content: Content) -> None:
+def test_the_adapter_checks_its_ranges(
+    settings: dict[str, float], invoke: Any, write_suite: Any, suite_content: Content
+) -> None:
     pytest.importorskip("eval.methods.glyph_world")
     suite_content["methods"][0] = {"method": "i2v-adapter", "settings": settings}
-    (name, value), = settings.items()
+    ((name, value),) = settings.items()
     assert_one_line(invoke(write_suite(suite_content)), [f"methods[0] (i2v-adapter).{name}: {value} is not allowed"])
 
 

@@ -57,14 +57,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("frames", "fps", "message"), [
-    (np.zeros((2, 8, 8, 3), np.float32), 8, "uint8 array, not float32"),
-    (np.zeros((8, 8, 3), np.uint8), 8, r"not \(8, 8, 3\)"),
-    (np.zeros((2, 8, 8, 4), np.uint8), 8, r"not \(2, 8, 8, 4\)"),
-    (np.zeros((0, 8, 8, 3), np.uint8), 8, r"not \(0, 8, 8, 3\)"),
-    (np.zeros((2, 8, 8, 3), np.uint8), 0, "above 0, not 0"),
-    (np.zeros((2, 8, 8, 3), np.uint8), float("nan"), "above 0, not nan"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("frames", "fps", "message"),
+    [
+        (np.zeros((2, 8, 8, 3), np.float32), 8, "uint8 array, not float32"),
+        (np.zeros((8, 8, 3), np.uint8), 8, r"not \(8, 8, 3\)"),
+        (np.zeros((2, 8, 8, 4), np.uint8), 8, r"not \(2, 8, 8, 4\)"),
+        (np.zeros((0, 8, 8, 3), np.uint8), 8, r"not \(0, 8, 8, 3\)"),
+        (np.zeros((2, 8, 8, 3), np.uint8), 0, "above 0, not 0"),
+        (np.zeros((2, 8, 8, 3), np.uint8), float("nan"), "above 0, not nan"),
+    ],
+)
 def test_bad_clips(frames: np.ndarray, fps: float, message: str) -> None:
     with pytest.raises(EvalError, match=message):
         Clip(frames, fps)

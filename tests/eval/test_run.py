@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import eval
 from eval.clip import read_clip
 from eval.errors import ClipError, EvalError
 from eval.run import Outcome, run
@@ -159,7 +160,10 @@ def test_set_metrics_refuse_clips_of_another_shape(run_toy: Run, suite_content: 
 def test_a_second_process_on_the_folder_is_told_who_holds_it(
     run_toy: Run, suite_content: dict[str, Any], tmp_path: Path
 ) -> None:
-    code = "import sys, pathlib; from eval.store import Store\nwith Store(pathlib.Path(sys.argv[1])): print(1, flush=True); input()"
+    code = (
+        "import sys, pathlib\nfrom eval.store import Store\n"
+        "with Store(pathlib.Path(sys.argv[1])):\n    print(1, flush=True)\n    input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -179,8 +183,10 @@ def test_kill_and_run_again_gives_the_same_bytes(
     folder, log = tmp_path / "killed", tmp_path / "calls.txt"
     command = [sys.executable, "-c", _DRIVER, str(write_suite(suite_content)), str(folder)]
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path.cwd())]), "TOY_LOG": str(log), stage: "0.05",
-    }  # fmt: skip
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path(eval.__file__).parents[1])]),
+        "TOY_LOG": str(log),
+        stage: "0.05",
+    }
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         while _rows(folder, table_name) < 8 and process.poll() is None:
             time.sleep(0.005)
@@ -225,3 +231,24 @@ def test_run_folder_can_be_moved(run_toy: Run, suite_content: dict[str, Any], tm
     first = run_toy(suite_content)
     shutil.move(first.folder, tmp_path / "moved")
     assert run_toy(suite_content, "moved").made == 0
+
+
+def test_nothing_to_do_loads_no_network(write_suite: Any, tmp_path: Path) -> None:
+    suite = {
+        "name": "light",
+        "samples": {"source": "glyph-world", "seen": 2, "unseen": 1},
+        "methods": [{"method": "still-image"}, {"method": "true-clip"}],
+        "metrics": ["motion.flow_dis.v1"],
+    }
+    code = (
+        "import pathlib, sys\nfrom eval.run import run\n"
+        "outcome = run(sys.argv[1], pathlib.Path(sys.argv[2]))\n"
+        "print(outcome.made, outcome.measured, *sorted({'torch', 'cv2', 'transformers', 'pandas'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(write_suite(suite)), str(tmp_path / "out")]
+    said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
+    assert said[0][:2] == ["6", "6"]
+    assert said[1] == ["0", "0"]
+    motion = {row["cell"]: float(row["mean"]) for row in table(tmp_path / "out/summary.csv") if row["group"] == "all"}
+    assert motion["still-image"] == pytest.approx(0, abs=1e-3)
+    assert motion["true-clip"] > 0

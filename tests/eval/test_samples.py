@@ -33,9 +33,15 @@ def test_fingerprint_sees_all_that_a_method_may_use_and_nothing_else() -> None:
 def test_images_are_upright_rgb(exif: int, tmp_path: Path) -> None:
     upright = np.kron(np.arange(12, dtype=np.uint8).reshape(2, 6) * 20, np.ones((8, 8), np.uint8))
     stored = {
-        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-        5: upright.T, 6: np.rot90(upright, 1), 7: np.rot90(upright.T, 2), 8: np.rot90(upright, -1),
-    }[exif]  # fmt: skip
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright.T, 2),
+        8: np.rot90(upright, -1),
+    }[exif]
     tags = Image.Exif()
     tags[0x0112] = exif
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=tags)
@@ -46,10 +52,17 @@ def test_images_are_upright_rgb(exif: int, tmp_path: Path) -> None:
 def test_json_lines_give_what_csv_gives(toy_folder: Path) -> None:
     csv_samples = load_samples({"source": "manifest", "path": "samples.csv"}, folder=toy_folder)
     rows = [
-        {"id": s.id, "image": f"{i}.png", "prompt": s.prompt, "group": s.group, "clip": f"{i}.mkv",
-         "truth_colour": "red", "truth_speed": 2.0 * i}
+        {
+            "id": s.id,
+            "image": f"{i}.png",
+            "prompt": s.prompt,
+            "group": s.group,
+            "clip": f"{i}.mkv",
+            "truth_colour": "red",
+            "truth_speed": 2.0 * i,
+        }
         for i, s in enumerate(csv_samples)
-    ]  # fmt: skip
+    ]
     (toy_folder / "samples.jsonl").write_text("\n\n".join(json.dumps(row) for row in rows))
     json_samples = load_samples({"source": "manifest", "path": "samples.jsonl"}, folder=toy_folder)
     assert [s.fingerprint for s in csv_samples] == [s.fingerprint for s in json_samples]
@@ -58,11 +71,14 @@ def test_json_lines_give_what_csv_gives(toy_folder: Path) -> None:
     assert [s.group for s in json_samples] == ["seen", "unseen"] * 3
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    ("[1]", r"bad.jsonl:1: a row must be an object"),
-    ("{", r"bad.jsonl:1: not JSON"),
-    ('{"id": "a", "image": "0.png", "prompt": null}', r"bad.jsonl:1: prompt: '' is empty"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[1]", r"bad.jsonl:1: a row must be an object"),
+        ("{", r"bad.jsonl:1: not JSON"),
+        ('{"id": "a", "image": "0.png", "prompt": null}', r"bad.jsonl:1: prompt: '' is empty"),
+    ],
+)
 def test_bad_json_lines(line: str, message: str, toy_folder: Path) -> None:
     (toy_folder / "bad.jsonl").write_text(line)
     with pytest.raises(EvalError, match=message):

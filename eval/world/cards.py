@@ -25,6 +25,15 @@ def write_card(folder: Path, **facts: Any) -> None:
     (folder / "card.json").write_text(json.dumps({**facts, "sha256": digests}, indent=1) + "\n")
 
 
+def add_figures(folder: Path, *, figures: dict[str, float], **facts: Any) -> None:
+    """Adds figures to the folder's card, or starts one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "card.json"
+    card = json.loads(path.read_text()) if path.exists() else {}
+    card.pop("sha256", None)
+    write_card(folder, **{**card, **facts, "figures": {**card.get("figures", {}), **figures}})
+
+
 def read_cards(weights: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     """Every card below `weights`, by folder name."""
     return {path.parent.name: json.loads(path.read_text()) for path in sorted(weights.glob("*/card.json"))}

@@ -183,6 +183,21 @@ def video(context: Context) -> None:
     _card(context, "video", "videomae", recipe, outcome, stage.figures(published))
 
 
+def figures(context: Context) -> None:
+    """Measures what needs several parts and writes it into the cards (`flow`, `unet`, `i2v_adapter`)."""
+    from eval.world import figures as measure
+    from eval.world.cards import add_figures, read_cards
+
+    add_figures(context.weights / "flow", stage="figures", figures=measure.flow())
+    add_figures(context.weights / "unet", figures=measure.text_to_video())
+    add_figures(context.weights / "i2v_adapter", figures=measure.image_to_video())
+    for name, card in read_cards(context.weights).items():
+        for figure, value in card["figures"].items():
+            bar = measure.bar_of(figure)
+            verdict = "" if bar is None else f"  (bar {bar}: {'reached' if value >= bar else 'MISSED'})"
+            print(f"{name:14s} {figure:32s} {value:8.3f}{verdict}")
+
+
 STAGES: dict[str, Callable[[Context], None]] = {
     "vae": vae,
     "spatial": spatial,
@@ -192,4 +207,5 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "dino": dino,
     "clip": clip,
     "video": video,
+    "figures": figures,
 }

@@ -88,9 +88,15 @@ def sample_scene(
     )
 
 
+def describe(colour: str, glyph: str, motion: str, background: str) -> str:
+    """The prompt, for instance "an orange star moving left over a navy background"."""
+    article = "an" if colour[0] in "aeiou" else "a"
+    return f"{article} {colour} {glyph} {MOTIONS[motion]} over a {background} background"
+
+
 def caption(scene: Scene) -> str:
-    """The prompt, for instance "a red star moving left over a navy background"."""
-    return f"a {scene.colour} {scene.glyph} {MOTIONS[scene.motion]} over a {scene.background} background"
+    """The prompt of a scene."""
+    return describe(scene.colour, scene.glyph, scene.motion, scene.background)
 
 
 def _pose(scene: Scene, frame: int) -> tuple[float, float, float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import product
 from pathlib import Path
 
 from eval.world.glyphs import GLYPHS
@@ -16,7 +15,7 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 def words() -> list[str]:
     """Every word a caption can hold, sorted."""
-    found = {"a", "over", "background", *GLYPHS, *COLOURS, *BACKGROUNDS}
+    found = {"a", "an", "over", "background", *GLYPHS, *COLOURS, *BACKGROUNDS}
     for phrase in MOTIONS.values():
         found.update(phrase.split())
     return sorted(found)
@@ -86,11 +85,3 @@ class WordTokenizer:
     def load(cls, path: Path) -> WordTokenizer:
         stored = json.loads(path.read_text())
         return cls(stored["words"], stored["context_length"])
-
-
-def all_captions() -> list[str]:
-    """Every caption of the world, in a fixed order."""
-    return [
-        f"a {colour} {glyph} {motion} over a {background} background"
-        for glyph, colour, motion, background in product(GLYPHS, COLOURS, MOTIONS.values(), BACKGROUNDS)
-    ]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 _WARM_UP = 100  # steps
 _LOG_EVERY = 50  # steps
@@ -94,7 +94,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     trained = list(module.parameters() if parameters is None else parameters)
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
+    average = AveragedModel(module, multi_avg_fn=_warming_average(recipe.ema_decay), use_buffers=True)
     log = StepLog(folder, report)
     step, log.seconds = _resume(folder, module, average, optimizer)
     saved = time.monotonic()
@@ -118,6 +118,21 @@ def train(
             saved = time.monotonic()
     _save(folder, module, average, optimizer, step, log.seconds)
     return Outcome(average.module, step, log.seconds, log.loss)
+
+
+def _warming_average(decay: float) -> Callable[..., None]:
+    """An EMA that forgets its start: its decay grows to `decay` with the number of steps taken."""
+
+    @torch.no_grad()
+    def average(averaged: list[torch.Tensor], current: list[torch.Tensor], taken: torch.Tensor) -> None:
+        now = min(decay, (1.0 + float(taken)) / (10.0 + float(taken)))
+        for slow, fast in zip(averaged, current, strict=True):
+            if slow.is_floating_point():
+                slow.lerp_(fast.to(slow.dtype), 1.0 - now)
+            else:
+                slow.copy_(fast)
+
+    return average
 
 
 def _save(folder: Path, module: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, step: int,

@@ -1,0 +1,96 @@
+"""The training loop: resuming changes nothing, the average is the average."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eval.world import trainer
+from eval.world.trainer import Recipe, train
+
+RECIPE = Recipe(steps=12, learning_rate=1e-2, seed=1)
+
+
+def loss_of_line(module, stop_at=None, seen=None):
+    def loss_of(rng):
+        x = torch.from_numpy(rng.standard_normal((8, 3))).float()
+        if seen is not None:
+            seen.append(float(x[0, 0]))
+            if stop_at == len(seen):
+                raise KeyboardInterrupt
+        return (module(x) - x.sum(dim=1, keepdim=True) + 0.1 * torch.randn(8, 1)).square().mean()
+
+    return loss_of
+
+
+def line() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "_SAVE_EVERY", -1.0)
+    whole = line()
+    undisturbed = train(whole, loss_of_line(whole), RECIPE, tmp_path / "whole", report=lambda _: None)
+    first, seen = line(), []
+    with pytest.raises(KeyboardInterrupt):
+        train(first, loss_of_line(first, 8, seen), RECIPE, tmp_path / "halves", report=lambda _: None)
+    second = line()
+    resumed = train(second, loss_of_line(second), RECIPE, tmp_path / "halves", report=lambda _: None)
+    assert resumed.steps == undisturbed.steps == 12
+    for one, other in zip(undisturbed.module.parameters(), resumed.module.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_average_follows_its_recurrence(tmp_path):
+    module, history = line(), []
+    loss_of = loss_of_line(module)
+
+    def recorded(rng):
+        history.append(module.weight.detach().clone())
+        return loss_of(rng)
+
+    outcome = train(module, recorded, RECIPE, tmp_path, report=lambda _: None)
+    history.append(module.weight.detach().clone())
+    expected = history[1]
+    for taken, weight in enumerate(history[2:], start=1):
+        decay = min(0.999, (1 + taken) / (10 + taken))
+        expected = decay * expected + (1 - decay) * weight
+    assert torch.allclose(outcome.module.weight, expected, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
+    module = line()
+    with pytest.raises(FloatingPointError, match="nan at step 0"):
+        train(module, lambda rng: module.weight.sum() * float("nan"), RECIPE, tmp_path)
+
+
+def test_the_rate_warms_up_and_falls():
+    recipe = Recipe(steps=1000, learning_rate=1.0, seed=0)
+    assert recipe.rate(0, 0.0) == pytest.approx(0.01)
+    assert recipe.rate(500, 0.5) == pytest.approx(0.51)
+    assert recipe.rate(1000, 1.0) == pytest.approx(0.02)
+
+
+def test_a_budget_in_minutes_ends_the_schedule_early():
+    recipe = Recipe(steps=1000, learning_rate=1.0, seed=0, minutes=1.0)
+    assert recipe.progress(10, 30.0) == pytest.approx(0.5)
+    assert recipe.progress(900, 30.0) == pytest.approx(0.9)
+    assert recipe.progress(10, 90.0) == 1.0
+
+
+def test_sinkhorn_shares_the_prototypes_equally():
+    from eval.world.stages.dino import sinkhorn
+
+    assigned = sinkhorn(torch.randn(64, 8, generator=torch.Generator().manual_seed(0)), 0.5, iterations=50)
+    assert assigned.sum(dim=1).numpy() == pytest.approx(np.ones(64), abs=1e-4)
+    assert assigned.sum(dim=0).numpy() == pytest.approx(np.full(8, 8.0), rel=1e-2)
+
+
+def test_min_snr_weights():
+    from eval.world.stages.spatial import min_snr_weights
+
+    alphas = torch.tensor([0.99, 0.5])  # SNR 99 and 1
+    assert min_snr_weights(alphas, torch.tensor([0, 1])).numpy() == pytest.approx([5.0 / 99.0, 1.0], rel=1e-4)

@@ -27,7 +27,7 @@ class GlyphWorldSettings(BaseModel):
 
 
 def load(settings: GlyphWorldSettings) -> list[Sample]:
-    """Samples in a fixed order; glyphs and motions take turns, so both are balanced. Growing a group keeps its start."""
+    """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger group starts alike."""
     samples = []
     for group, glyphs, count in (("unseen", UNSEEN, settings.unseen), ("seen", SEEN, settings.seen)):
         names = np.random.default_rng([_DATA_SEED, settings.seed]).permutation(list(glyphs))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from eval.world.scenes import FRAMES, Scene, caption, render, render_frame, sample_scene
+from eval.world.scenes import FRAMES, Scene, caption, render_frame, sample_scene
 
 
 class FrameBatch(NamedTuple):

@@ -147,7 +147,7 @@ def _flow(scene: Scene, frame: int, inside: np.ndarray) -> np.ndarray:
 
 
 def render_frame(scene: Scene, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """One frame, uint8 (H, W, 3), and its mask, float32 (H, W): the same bytes as in `render`, at an eighth of the cost."""
+    """One frame, uint8 (H, W, 3), and its mask, float32 (H, W): the bytes of `render`, at an eighth of the cost."""
     drawn = _glyph_mask(scene, frame)[..., None]
     painted = _background(scene) * (1.0 - drawn) + np.asarray(COLOURS[scene.colour], dtype=np.float32) * drawn
     return np.clip(np.rint(painted), 0, 255).astype(np.uint8), drawn[..., 0]

@@ -48,7 +48,7 @@ def build_clip_tokenizer():
 class WordTokenizer:
     """Caption -> token ids, one per word: the tokenizer of the CLIP judge.
 
-    Ids: 0 padding, 1 start, 2 unknown word, then the words in order, and last the end token, which is the highest id, as
+    Ids: 0 padding, 1 start, 2 unknown word, then the words in order, and last the end token, the highest id, as
     open_clip's text pooling expects. Longer prompts are cut so that the end token survives.
     """
 

@@ -40,7 +40,9 @@ def released_state(content: Content) -> dict[str, dict[str, torch.Tensor]]:
     return models.ip_adapter_layout(content.resampler, list(content.projections.values()))
 
 
-def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module) -> Outcome:
+def run(
+    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module
+) -> Outcome:
     spatial.requires_grad_(False)
     content = Content(spatial).requires_grad_(True)
     scheduler = models.scheduler()

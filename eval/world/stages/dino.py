@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from eval.world import models
 from eval.world.data import to_tensor
-from eval.world.scenes import BACKGROUNDS, Scene, render_frame, sample_scene
+from eval.world.scenes import BACKGROUNDS, COLOURS, Scene, render_frame, sample_scene
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=3000, learning_rate=1e-3, seed=501, weight_decay=0.02)
@@ -96,7 +96,7 @@ def figures(model: nn.Module) -> dict[str, float]:
         right = []
         for trial in range(8):
             rng = np.random.default_rng([900_005, trial])
-            pairs = [(glyph, colour) for glyph in glyphs for colour in ("red", "yellow", "green", "blue", "pink", "white")]
+            pairs = [(glyph, colour) for glyph in glyphs for colour in COLOURS]
             chosen = rng.permutation(len(pairs))[:64]
             first = [replace(sample_scene(rng, glyphs=[pairs[k][0]]), colour=pairs[k][1]) for k in chosen]
             second = [replace(second_view(rng, scene), background=scene.background) for scene in first]

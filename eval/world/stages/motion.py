@@ -17,7 +17,9 @@ RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=301)
 BATCH = 8
 
 
-def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module) -> Outcome:
+def run(
+    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module
+) -> Outcome:
     unet = models.motion_unet(spatial, models.motion_adapter())
     unet.requires_grad_(False)
     trained = [value for name, value in unet.named_parameters() if "motion_modules" in name]

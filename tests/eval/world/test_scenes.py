@@ -43,7 +43,10 @@ def test_render_frame_gives_the_bytes_of_render():
     assert np.array_equal(inside, rendered.masks[5])
 
 
-@pytest.mark.parametrize(("motion", "direction"), [("left", (-1, 0)), ("right", (1, 0)), ("up", (0, -1)), ("down", (0, 1))])
+DIRECTIONS = [("left", (-1, 0)), ("right", (1, 0)), ("up", (0, -1)), ("down", (0, 1))]
+
+
+@pytest.mark.parametrize(("motion", "direction"), DIRECTIONS)
 def test_translation_moves_the_centre_of_mass_by_the_flow(motion, direction):
     scene = scene_of(motion)
     _, masks, flow = render(scene)

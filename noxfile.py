@@ -20,7 +20,7 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def eval(session: nox.Session) -> None:
-    """Run a suite into runs/<suite>/ and write its report. Posargs: the suite (default: first-light), options of `run`."""
+    """Run a suite (first-light) into runs/<suite>/ and write its report. Posargs: the suite, then options of `run`."""
     install(session)
     suite, *options = session.posargs or ["first-light"]
     folder = Path("runs") / Path(suite).stem

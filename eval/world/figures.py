@@ -6,6 +6,7 @@ The judges' own accuracy and the VAE's round trip are measured by their stages; 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def bar_of(figure: str) -> float | None:
 
 
 def flow(clips: int = 140) -> dict[str, float]:
-    """Top-5 % amplitude against the true speed of shifting and still glyphs; mean amplitude against the exact flow's, all
+    """Top-5 % amplitude against the true speed of shifting and still glyphs; mean amplitude against the exact one, all
     motions; end-point error; the highest score of a clip that stands still."""
     from scipy.stats import spearmanr
 
@@ -37,7 +38,7 @@ def flow(clips: int = 140) -> dict[str, float]:
     from eval.metrics.motion import motion
     from eval.world.scenes import FPS, MOTIONS, render, sample_scene
 
-    encoder = load_encoder("flow_dis")
+    encoder: Any = load_encoder("flow_dis")
     names = list(MOTIONS)
     measured, true, errors, still = [], [], [], []
     shifts: list[tuple[float, float]] = []
@@ -78,7 +79,7 @@ def judged(frames: np.ndarray) -> dict[str, list[str]]:
     with torch.no_grad():
         logits = torch.cat([judge(part).logits for part in to_tensor(frames).split(32)])
     motions, glyphs = (part.argmax(dim=1).tolist() for part in split_logits(logits))
-    clip = load_encoder("clip_glyph")
+    clip: Any = load_encoder("clip_glyph")
     features = clip.encode_frames(frames.reshape(-1, *frames.shape[2:])).reshape(*frames.shape[:2], -1).mean(axis=1)
     scores = []
     for colour in COLOURS:
@@ -122,7 +123,8 @@ def image_to_video(clips: int = 64) -> dict[str, float]:
     from eval.samples.glyph_world import GlyphWorldSettings, load
 
     samples = load(GlyphWorldSettings(seen=0, unseen=clips, seed=9002))
-    dino, flow_encoder = load_encoder("dino_glyph"), load_encoder("flow_dis")
+    dino: Any = load_encoder("dino_glyph")
+    flow_encoder: Any = load_encoder("flow_dis")
     inputs = dino.encode_frames(np.stack([sample.image for sample in samples]))
     figures = {}
     for method, key in (("i2v-adapter", "full"), ("content-adapter", "content_alone"), ("true-clip", "true_clip")):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from PIL import Image
 
-PipelineImage = Image.Image | np.ndarray | torch.Tensor
+PipelineImage: TypeAlias = Image.Image | np.ndarray | torch.Tensor
 
 
 def image_list(image: PipelineImage | list[Any], name: str = "image") -> list[PipelineImage]:

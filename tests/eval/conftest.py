@@ -56,7 +56,7 @@ class Toy:
 
 
 class ToyJudge:
-    """Motion is the mean frame difference, identity its opposite; a clip's video features are its coarse mean colours."""
+    """Motion is the mean frame difference, video features are coarse mean colours."""
 
     nan_on = ""
 

@@ -243,7 +243,8 @@ def test_nothing_to_do_loads_no_network(write_suite: Any, tmp_path: Path) -> Non
     code = (
         "import pathlib, sys\nfrom eval.run import run\n"
         "outcome = run(sys.argv[1], pathlib.Path(sys.argv[2]))\n"
-        "print(outcome.made, outcome.measured, *sorted({'torch', 'cv2', 'transformers', 'pandas'} & set(sys.modules)))"
+        "heavy = {'torch', 'diffusers', 'transformers', 'open_clip'} & set(sys.modules)\n"
+        "print(outcome.made, outcome.measured, *sorted(heavy))"
     )
     command = [sys.executable, "-c", code, str(write_suite(suite)), str(tmp_path / "out")]
     said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]

@@ -54,9 +54,9 @@ class Point:
 
 
 def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
-    """SVG of one measure's means, rows t0 and columns p; the best cell is framed where the measure has a better end.
+    """SVG of one measure's means, rows t0 and columns p: brighter is better, or larger where there is no better.
 
-    `name` must differ between the figures of one page: the ids inside the SVG are made from it.
+    The best cell is framed. `name` must differ between the figures of one page: the ids inside the SVG are made from it.
     """
     import numpy as np
     from matplotlib import colormaps, rc_context
@@ -69,10 +69,11 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
     finite = array[np.isfinite(array)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     scale = Normalize(low, high if high > low else low + 1)
-    colours = colormaps["cividis"]
+    colours = colormaps["cividis_r" if measure.higher_is_better is False else "cividis"]
     with rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(0.9 + 0.72 * columns, 0.75 + 0.46 * rows), layout="constrained")
-        axes = figure.add_subplot()
+        width, height = 0.55 + 0.72 * columns, 0.5 + 0.46 * rows
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height))
         axes.set_facecolor("none")
         for (i, j), value in np.ndenumerate(array):
             if not math.isfinite(value):
@@ -85,7 +86,7 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
         if measure.higher_is_better is not None and high > low:
             best = np.nanargmax(array) if measure.higher_is_better else np.nanargmin(array)
             i, j = divmod(int(best), columns)
-            axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=_INK, linewidth=2))
+            axes.add_patch(Rectangle((j - 0.43, i - 0.41), 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5))
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel="p", ylabel="t0")
         axes.set_xticks(range(columns), [f"{p:g}" for p in values.columns])
         axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
@@ -137,7 +138,8 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.add_subplot()
         axes.set_facecolor("none")
-        axes.plot([p.x[0] for p in front], [p.y[0] for p in front], color=_INK, linewidth=1.2, alpha=0.55, zorder=1)
+        corners = [p.x[0] for p in front], [p.y[0] for p in front]
+        axes.plot(*corners, drawstyle="steps-pre", color=_INK, linewidth=1.2, alpha=0.45, zorder=1)
         for point in points:
             t0, p = settings.get(point.cell, (None, None))
             colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
@@ -146,12 +148,14 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
                 marker=marker_of.get(p, "X" if point.anchor else "h"), markersize=9 if point in front else 6,
                 markeredgecolor=_INK if point in front else colour, markeredgewidth=1.4 if point in front else 0.5, zorder=2,
             )  # fmt: skip
-        _name(axes, [(p, _short(p.cell, settings)) for p in points if p in front or p.cell not in settings])
         unit = f" ({motion.unit})" if motion.unit else ""
         axes.set_xlabel(f"{motion.label}{unit}")
         axes.set_ylabel(f"{identity.label} ({identity.unit})" if identity.unit else identity.label)
         axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
         _legend(axes, colour_of, marker_of)
+        axes.margins(x=0.1, y=0.1)
+        named = [p for p in points if p in front or p.cell not in settings]
+        _name(figure, axes, points, {p.cell: _short(p.cell, settings) for p in named})
         return _svg(name, figure)
 
 
@@ -166,22 +170,29 @@ def _short(cell: str, settings: dict[str, tuple[float, float]]) -> str:
     return "t0 {:g}, p {:g}".format(*settings[cell]) if cell in settings else cell
 
 
-def _name(axes: Axes, labelled: Sequence[tuple[Point, str]]) -> None:
-    """Writes names beside their points, each pushed down until it clears the ones above it."""
-    axes.margins(x=0.12, y=0.1)
-    axes.autoscale_view()
-    left, right = axes.get_xlim()
-    bottom, top = axes.get_ylim()
-    line = (top - bottom) * 0.05
-    taken: list[tuple[float, float]] = []
-    for point, text in sorted(labelled, key=lambda pair: -pair[0].y[0]):
-        x, y = point.x[0], point.y[0] + line * 0.5
-        while any(abs(x - u) < (right - left) * 0.22 and abs(y - v) < line for u, v in taken):
-            y -= line / 2
-        taken.append((x, y))
-        late = x > left + 0.75 * (right - left)
-        offset = (-8, 0) if late else (8, 0)
-        axes.annotate(text, (x, y), xytext=offset, textcoords="offset points", ha="right" if late else "left", va="center")
+def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, str]) -> None:
+    """Writes names beside their points, each on the side where it covers the fewest points and other names."""
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()
+    scale = figure.dpi / 72
+    data = {p.cell: (p.x[0], p.y[0]) for p in points}
+    places = {cell: axes.transData.transform(xy) for cell, xy in data.items()}
+    taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in places.values()]
+    frame = axes.get_window_extent()
+    for cell, text in sorted(names.items(), key=lambda item: -places[item[0]][1]):
+        x, y = places[cell]
+        width, height = 5.2 * len(text) * scale, 11 * scale
+        choices = []
+        for dx, ha in ((9, "left"), (-9, "right"), (0, "center")):
+            for dy in (0, 11, -11, 20, -20) if dx else (14, -14, 24, -24):
+                left = x + dx * scale - {"left": 0, "right": width, "center": width / 2}[ha]
+                box = Bbox.from_bounds(left, y + dy * scale - height / 2, width, height)
+                outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+                choices.append((box.count_overlaps(taken) + 5 * outside, abs(dy), len(choices), (dx, dy), ha, box))
+        *_, offset, ha, box = min(choices, key=lambda choice: choice[:3])
+        taken.append(box)
+        axes.annotate(text, data[cell], xytext=offset, textcoords="offset points", ha=ha, va="center")
 
 
 def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]) -> None:

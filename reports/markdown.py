@@ -25,8 +25,8 @@ def render_markdown(report: Report) -> str:
         heading = f"### Group {markdown_text(group)}: {markdown_text(compared.reference)} minus each cell{n}"
         parts += [heading, comparison_markdown(compared)]
     if report.judges:
-        rows = [[judge, *row] for judge, found in report.judges for row in found]
-        parts += ["## How good the judges are", to_markdown(["Judge", "Figure", "Value", "Bar", "n"], rows)]
+        rows = [[judge.name, f.name, f.value, f.bar, f.n] for judge in report.judges for f in judge.figures]
+        parts += ["## Judges' own accuracy", to_markdown(["Part", "Figure", "Value", "Bar", "n"], rows)]
     definitions = [[m.id, m.unit, m.direction, m.description, m.source] for m in report.measures]
     parts += ["## Metric definitions", to_markdown(["Id", "Unit", "Direction", "Definition", "Source"], definitions)]
     return "\n\n".join(parts) + "\n"

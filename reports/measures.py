@@ -60,8 +60,8 @@ class Measure:
 
     @property
     def heading(self) -> str:
-        """Label and arrow."""
-        return f"{self.label} {self.arrow}".rstrip()
+        """Label and arrow, which stay on one line."""
+        return f"{self.label}\N{NO-BREAK SPACE}{self.arrow}" if self.arrow else self.label
 
     @property
     def arrow(self) -> str:

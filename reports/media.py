@@ -93,5 +93,5 @@ def _fitted(width: int, height: int) -> tuple[int, int]:
 
 def _uri(image: Image.Image, *, lossless: bool) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=lossless, quality=80, method=4, exact=True)
+    image.save(buffer, "WEBP", lossless=lossless, quality=80, method=2, exact=True)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

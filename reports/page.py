@@ -29,6 +29,7 @@ MEDIA_BUDGET = 5_000_000
 """Characters of embedded pictures after which no further sample is shown."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _PROMPT_LENGTH = 300
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,34 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class JudgeFigure:
+    """One figure of a trained part's card, typeset; "–" where the card does not say."""
+
+    name: str
+    value: str
+    bar: str
+    n: str
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained part and the figures of its card."""
+
+    name: str
+    figures: Sequence[JudgeFigure]
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether any figure says what was asked for."""
+        return any(figure.bar != "–" for figure in self.figures)
+
+    @property
+    def has_n(self) -> bool:
+        """Whether any figure says over how many cases it was measured."""
+        return any(figure.n != "–" for figure in self.figures)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything the page says, ready to typeset."""
 
@@ -62,7 +91,7 @@ class Report:
     warnings: Sequence[str]
     cells: Mapping[str, tables.CellTable]
     comparisons: Mapping[str, tables.ComparisonTable]
-    judges: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]]
+    judges: Sequence[Judge]
 
     @property
     def where(self) -> str:
@@ -115,10 +144,19 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["svg"] = Markup
+    environment.filters["unbroken"] = _unbroken
     environment.filters["is_name"] = lambda part: isinstance(part, Name)
     environment.filters["sort_value"] = lambda value: repr(value) if math.isfinite(value) else ""
     environment.filters["clipped"] = lambda text: text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
     return environment
+
+
+def _unbroken(cell: str) -> str:
+    """A cell id that breaks lines after its label and between settings only."""
+    from markupsafe import Markup
+
+    parts = re.split(r"(?<=[\[,])", cell)
+    return Markup("<wbr>").join(Markup('<span class="whole">{}</span>').format(part) for part in parts)
 
 
 def choose_samples(run: RunFolder) -> list[str]:
@@ -126,8 +164,8 @@ def choose_samples(run: RunFolder) -> list[str]:
     queues = []
     for _, ids in run.samples.groupby("group", sort=False)["id"]:
         names = list(ids)
-        strides = sorted(range(len(names)), key=lambda i: (int(f"{i:032b}"[::-1], 2), i))  # van der Corput order
-        queues.append([names[i] for i in strides])
+        spread = sorted(range(len(names)), key=lambda i: i * _GOLDEN % 1)  # any first few lie far apart
+        queues.append([names[i] for i in spread])
     longest = max(map(len, queues), default=0)
     return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
 
@@ -198,36 +236,43 @@ def _paretos(report: Report, group: str) -> Iterator[Figure]:
 
 
 def _warnings(run: RunFolder, measures: Sequence[Measure]) -> list[str]:
-    warnings = [str(text) for text in run.run.get("warnings", [])]
+    """Notes of the summary, flags of the records and what the run itself warns of, each said once."""
+    warnings = []
     noted = run.summary[run.summary["note"] != ""]
     for measure in measures:
-        rows = noted[noted["metric"] == measure.id]
-        for note in dict.fromkeys(rows["note"]):
-            where = ", ".join(dict.fromkeys(rows.loc[rows["note"] == note, "group"]))
-            warnings.append(f"{measure.label} ({where}): {note}")
-    for flag in dict.fromkeys(flag for text in run.records["flags"] for flag in re.split(r"[;,|\s]+", text) if flag):
-        marked = run.records[run.records["flags"].str.contains(flag, regex=False)]
+        groups: dict[str, dict[str, None]] = {}
+        for row in noted[noted["metric"] == measure.id].itertuples():
+            for note in tables.cautions(row.note):
+                groups.setdefault(note, {})[row.group] = None
+        warnings += [f"{measure.label} ({', '.join(where)}): {note}" for note, where in groups.items()]
+    flags = list(dict.fromkeys(flag for text in run.records["flags"] for flag in text.split(";") if flag))
+    for flag in flags:
+        marked = run.records[[flag in text.split(";") for text in run.records["flags"]]]
         warnings.append(f"{marked['sample'].nunique()} of {len(run.samples)} samples carry the flag {flag}.")
-    if run.run.get("dirty") or (isinstance(run.run.get("commit"), dict) and run.run["commit"].get("dirty")):
+    restated = tuple(f"{name}: " for name in (*run.metrics, *flags))
+    warnings += [str(text) for text in run.run.get("warnings", []) if not str(text).startswith(restated)]
+    if run.run.get("dirty"):
         warnings.append("The run was made from a working tree with uncommitted changes.")
-    return list(dict.fromkeys(warnings))
+    return warnings
 
 
-def _judges(run: RunFolder) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+def _judges(run: RunFolder) -> list[Judge]:
     judges = []
-    for judge, card in (run.run.get("judge_cards") or {}).items():
-        rows = []
-        for name, given in ((card or {}).get("figures") or {}).items():
-            figure = given if isinstance(given, Mapping) else {"value": given}
-            value, bar = (_plain(figure[key]) if figure.get(key) is not None else "–" for key in ("value", "bar"))
-            unit = str(figure.get("unit") or "")
-            rows.append((name.replace("_", " "), f"{value} {unit}".strip(), bar, _plain(figure.get("n", "–"))))
-        if rows:
-            judges.append((judge, rows))
+    for name, card in (run.run.get("judge_cards") or {}).items():
+        found = []
+        for figure, given in ((card or {}).get("figures") or {}).items():
+            parts = given if isinstance(given, Mapping) else {"value": given}
+            value, bar, n = (_plain(parts.get(key)) for key in ("value", "bar", "n"))
+            unit = str(parts.get("unit") or "")
+            found.append(JudgeFigure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n))
+        if found:
+            judges.append(Judge(name, found))
     return judges
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 Verdict = Literal["better", "worse", "higher", "lower", "unclear"]
 
 
+_CORRECTED = "bias-corrected "
+_DETAIL = re.compile(rf"; (?={_CORRECTED})")
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One number of a table with its interval; `text` and `interval` are typeset, `best` marks the column's best."""
+    """One number of a table with its interval; `text` and `interval` are typeset, `best` marks the column's best.
+
+    `detail` is what the summary notes about this number alone (a Fréchet distance's bias-corrected value), or "".
+    """
 
     value: float
     low: float
     high: float
     n: int
-    note: str
+    detail: str
     text: str
     interval: str
     best: bool = False
@@ -119,6 +126,11 @@ def difference(measure: Measure, value: float, low: float, high: float, n: float
     return Difference(entry, "better" if (low > 0) == measure.higher_is_better else "worse")
 
 
+def cautions(note: str) -> list[str]:
+    """What a summary's note warns of, without the details of one number."""
+    return [part for part in _DETAIL.split(note) if part and not part.startswith(_CORRECTED)]
+
+
 def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table whose texts cannot leave their place: pipes, HTML and line breaks are made plain."""
     lines = [[markdown_text(text) for text in header], ["---"] * len(header)]
@@ -191,7 +203,7 @@ def _entry(
         low=low,
         high=high,
         n=int(n) if math.isfinite(n) else 0,
-        note=note,
+        detail="; ".join(part for part in _DETAIL.split(note) if part.startswith(_CORRECTED)),
         text=measure.number(value, sign=sign),
         interval=measure.interval(low, high, sign=sign),
         best=best,
@@ -199,7 +211,8 @@ def _entry(
 
 
 def _with_interval(entry: Entry, *, n: bool) -> str:
-    return f"{entry.text} ({entry.interval}{f', n = {entry.n}' if n else ''})"
+    inside = [entry.interval, *([f"n = {entry.n}"] if n else []), *([entry.detail] if entry.detail else [])]
+    return f"{entry.text} ({', '.join(inside)})"
 
 
 def _common_n(entries: Iterable[Entry | None]) -> int | None:

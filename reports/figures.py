@@ -131,7 +131,7 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
     settings = {row.cell: (row.t0, row.p) for frame in sweeps(run).values() for row in frame.itertuples()}
     t0s, ps = (sorted({pair[k] for pair in settings.values()}) for k in (0, 1))
     shades = colormaps["viridis"]
-    colour_of = {t0: shades(0.15 + 0.7 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
+    colour_of = {t0: shades(0.3 + 0.55 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
     marker_of = {p: _MARKERS[i % len(_MARKERS)] for i, p in enumerate(ps)}
     front = pareto_front(points)
     with rc_context({**_STYLE, "svg.hashsalt": name}):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from eval.clip import Clip, write_clip
+from reports.cli import write_report
 
 IDENTITY, MOTION, FVD = "identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1"
 REFERENCE = "i2v-adapter[t0=1.0,p=0.5]"
@@ -139,3 +140,10 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_run_folder(tmp_path: Path) -> Path:
     """A synthetic run that the test may break."""
     return write_run(tmp_path / "own")
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The HTML page of a synthetic run."""
+    folder = write_run(tmp_path_factory.mktemp("reported") / "synthetic")
+    return write_report(folder)[0].read_text(encoding="utf-8")

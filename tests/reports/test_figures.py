@@ -1,0 +1,110 @@
+"""The Pareto front by its definition, and SVG that is well-formed, inert and in the page's colours."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.figures import Point, heatmap, pareto, pareto_front, points_of
+from reports.load import load_run
+from reports.measures import Measure, measures_of
+from reports.sweeps import grid, sweep_name, sweeps
+from reports.tables import cell_table
+
+MEASURE = Measure("fvd.x.v1", "FVD", "", False, 1, "", "")
+HOSTILE = "<script>alert(1)</script> $\\frac{1}{2}$ & co"
+
+
+def _point(name: str, x: float, y: float, anchor: bool = False) -> Point:
+    return Point(name, (x, x - 0.1, x + 0.1), (y, math.nan, math.nan), anchor)
+
+
+def test_front_of_known_points() -> None:
+    points = [_point("a", 1, 3), _point("b", 2, 2), _point("dominated", 1, 2), _point("c", 3, 1), _point("top", 9, 9, anchor=True)]
+    assert [p.cell for p in pareto_front(points)] == ["a", "b", "c"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_front_holds_exactly_what_a_staircase_sweep_keeps(pairs: list[tuple[int, int]]) -> None:
+    """Oracle: walking from most to least motion, a point stays if it reaches a new height (or repeats the last one kept)."""
+    kept: set[tuple[int, int]] = set()
+    height = -1
+    for x, y in sorted(set(pairs), reverse=True):
+        if y > height:
+            kept.add((x, y))
+            height = y
+    front = pareto_front([_point(str(i), x, y) for i, (x, y) in enumerate(pairs)])
+    assert {(p.x[0], p.y[0]) for p in front} == kept
+    assert len(front) == sum(pair in kept for pair in pairs)
+
+
+def test_sweep_grid_holds_the_summary_means(run_folder: Path) -> None:
+    run = load_run(run_folder)
+    found = sweeps(run)
+    assert list(found) == ["i2v-adapter"]
+    values = grid(run, found["i2v-adapter"], "identity.dino_glyph.v1", "all")
+    assert list(values.index) == [1.0, 0.6]
+    assert list(values.columns) == [0.1, 0.5]
+    assert math.isclose(values.loc[0.6, 0.5], 0.905)
+    assert math.isclose(values.loc[1.0, 0.1], 0.805)
+
+
+def test_sweep_name_keeps_other_settings() -> None:
+    assert sweep_name("mine[steps=8,t0=0.6,p=0.5]") == "mine[steps=8]"
+    assert sweep_name("mine[p=0.5]") == "mine"
+    assert sweep_name("still-image") == "still-image"
+
+
+def _texts(svg: str) -> list[str]:
+    return ["".join(node.itertext()).strip() for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_heatmap_writes_each_mean_and_leaves_gaps() -> None:
+    values = pd.DataFrame([[1.0, 2.5], [math.nan, 4.0]], index=[1.0, 0.6], columns=[0.1, 0.5])
+    svg = heatmap("h", values, MEASURE)
+    assert {"1.0", "2.5", "–", "4.0", "t0", "p", "0.6", "0.5"} <= set(_texts(svg))
+    assert "currentColor" in svg
+    assert "#010203" not in svg
+    assert "<metadata" not in svg
+
+
+def test_heatmap_of_equal_values_draws() -> None:
+    values = pd.DataFrame([[1.0, 1.0]], index=[1.0], columns=[0.1, 0.5])
+    assert _texts(heatmap("h", values, MEASURE)).count("1.0") == 2
+
+
+def test_ids_differ_between_figures_and_repeat_between_runs() -> None:
+    values = pd.DataFrame([[1.0, 2.0]], index=[1.0], columns=[0.1, 0.5])
+    one, again, other = (heatmap(name, values, MEASURE) for name in ("one", "one", "other"))
+    assert one == again
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, other)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    for svg, known in zip((one, other), ids, strict=True):
+        assert set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg)) <= known
+
+
+def test_pareto_names_the_front_and_what_is_no_sweep(run_folder: Path) -> None:
+    run = load_run(run_folder)
+    identity, motion, _ = measures_of(run)
+    points = points_of(cell_table(run, [identity, motion], "all"), motion, identity)
+    assert len(points) == 7
+    assert [p.cell for p in pareto_front(points)] == [
+        "i2v-adapter[t0=0.6,p=0.5]", "i2v-adapter[t0=1.0,p=0.5]", "content-adapter"]  # fmt: skip
+    texts = _texts(pareto("p", run, points, motion, identity))
+    assert {"t0 0.6, p 0.5", "t0 1, p 0.5", "content-adapter", "still-image", "true-clip", "Pareto front"} <= set(texts)
+    assert "t0 0.6, p 0.1" not in texts
+
+
+def test_names_are_inert_in_svg(run_folder: Path) -> None:
+    run = load_run(run_folder)
+    identity, motion, _ = measures_of(run)
+    svg = pareto("p", run, [_point(HOSTILE, 1, 1)], motion, identity)
+    assert "<script" not in svg
+    assert HOSTILE in _texts(svg)

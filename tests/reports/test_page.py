@@ -1,0 +1,181 @@
+"""The page as a parser sees it: self-contained, inert, accessible, complete."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reports import page as page_module
+from reports.load import load_run
+from reports.page import build, choose_samples, render_html
+
+VOID = {"meta", "link", "img", "input", "br", "wbr", "path", "use"}
+HOSTILE = '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
+
+
+class Page(HTMLParser):
+    """Elements with attributes, texts by their enclosing tags, and tags left open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in VOID:
+            return
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self.open and self.open[-1] == "script" else self.texts).append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def parsed(page: str) -> Page:
+    return Page(page)
+
+
+def test_every_tag_is_closed_and_ids_are_unique(parsed: Page) -> None:
+    assert parsed.open == []
+    ids = Counter(attributes["id"] for _, attributes in parsed.elements if "id" in attributes)
+    assert [name for name, count in ids.items() if count > 1] == []
+    for tag, attributes in parsed.elements:
+        for name in ("href", "xlink:href", "aria-labelledby"):
+            target = attributes.get(name)
+            if target and not target.startswith("data:"):
+                assert target.removeprefix("#") in ids, (tag, target)
+
+
+def test_nothing_is_fetched(parsed: Page, page: str) -> None:
+    for tag, attributes in parsed.elements:
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "poster", "action", "data", "srcset"):
+                assert value is not None
+                assert value.startswith(("data:", "#")), (tag, name, value[:80])
+    assert set(re.findall(r"url\((.)", page)) <= {"#"}
+    assert "@import" not in page
+    assert {url for url in re.findall(r"https?://[^\"'\s<)]+", page)} <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
+def test_only_the_own_script_may_run(parsed: Page) -> None:
+    assert len(parsed.scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(parsed.scripts[0].encode()).digest()).decode()
+    policy = next(m["content"] for m in parsed.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert not [name for _, attributes in parsed.elements for name in attributes if name.startswith("on")]
+
+
+def test_hostile_prompt_is_text(parsed: Page, page: str) -> None:
+    assert HOSTILE not in page
+    assert "window.hostile" not in "".join(parsed.scripts)
+    assert HOSTILE in parsed.texts
+
+
+def test_hostile_names_are_text_everywhere(own_run_folder: Path) -> None:
+    """Cells, groups, units, notes, warnings, cards and the suite come from outside as well."""
+    bad = "<b onclick=hostile()>x</b>"
+    quoted = bad.replace(",", "")
+    for name in ("summary.csv", "records.csv", "comparisons.csv"):
+        path = own_run_folder / name
+        text = path.read_text(encoding="utf-8").replace("content-adapter,", f"{quoted},").replace(",unseen,", f",{quoted},")
+        path.write_text(text.replace("cosine", quoted).replace("n = 2 is below", quoted), encoding="utf-8")
+    run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
+    run["suite"]["name"] = run["machine"]["platform"] = run["finished"] = bad
+    run["warnings"] = [bad]
+    run["judge_cards"] = {bad: {"figures": {bad: {"value": 1.0, "bar": bad, "unit": bad, "n": bad}}}}
+    (own_run_folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    text = render_html(build(load_run(own_run_folder)))
+    assert "<b " not in text
+    assert text.count("&lt;b onclick=hostile()&gt;") > 20
+    Page(text)
+
+
+def test_tables_pictures_and_drawings_say_what_they_are(parsed: Page) -> None:
+    assert len(parsed.all("table")) == len(parsed.all("caption")) > 8
+    assert all(th.get("scope") in ("col", "row") for th in parsed.all("th"))
+    assert all(image.get("alt") for image in parsed.all("img"))
+    drawings = [attributes for _, attributes in parsed.elements if attributes.get("role") == "img"]
+    assert len(drawings) == len(parsed.all("svg")) == 3 * 4  # three heatmaps and a plot in each of three groups
+    assert all(drawing.get("aria-label") for drawing in drawings)
+    assert all(e.get("aria-label") for _, e in parsed.elements if e.get("role") == "region")
+    assert parsed.all("html") == [{"lang": "en"}]
+
+
+def test_every_cell_has_its_row_of_clips(parsed: Page, run_folder: Path) -> None:
+    run = load_run(run_folder)
+    alts = Counter(image["alt"] for image in parsed.all("img"))
+    expected = [f"Clip of {cell} for sample {sample}" for cell in run.cells for sample in run.samples["id"]]
+    expected += [f"Input image of sample {sample}" for sample in run.samples["id"]]
+    expected += ["True clip of sample seen-0", "True clip of sample seen-1"]
+    assert alts == Counter(expected)
+    rows = [row["id"] for row in parsed.all("tr") if row.get("id")]
+    links = {anchor["href"] for anchor in parsed.all("a")}
+    assert len(rows) == len(run.cells)
+    assert {f"#{row}" for row in rows} <= links
+    films = [image for image in parsed.all("img") if image.get("class") == "film"]
+    assert all("--frames:4;--loop:0.5s" in (image["style"] or "") for image in films)
+
+
+def test_the_page_says_it_all(parsed: Page) -> None:
+    text = " ".join(" ".join(parsed.texts).split())
+    for phrase in (
+        "Measured in the glyph world", "does not predict what full-size models do",
+        "FVD (all): n = 4 is below the feature dimension 64", "1 of 4 samples carry the flag prompt_truncated.",
+        "n = 4 clips in every cell", "0.895 to 0.915", "no interval", "caption top1 of 64", "0.9375",
+        "identity.dino_glyph.v1", "Caron et al.", "a" * 64, "cpu_count",
+    ):  # fmt: skip
+        assert phrase in text, phrase
+
+
+def test_script_free_readers_see_every_group(parsed: Page) -> None:
+    groups = Counter(attributes["data-group"] for _, attributes in parsed.elements if "data-group" in attributes)
+    assert set(groups) == {"all", "seen", "unseen"}
+    assert len(set(groups.values())) == 1
+    hidden = [attributes.get("id") for _, attributes in parsed.elements if "hidden" in attributes]
+    assert hidden == ["groups", "stepper"]  # controls that need the script, which shows them
+
+
+def test_samples_shown_mix_the_groups(run_folder: Path) -> None:
+    chosen = choose_samples(load_run(run_folder))
+    assert {sample.split("-")[0] for sample in chosen[:2]} == {"seen", "unseen"}
+    assert sorted(chosen) == ["seen-0", "seen-1", "unseen-0", "unseen-1"]
+
+
+def test_number_of_samples_shown(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = build(load_run(run_folder))
+    assert "2 of 4 samples, spread over the groups" in render_html(report, samples=2)
+    assert "No clips are shown." in render_html(report, samples=0)
+    monkeypatch.setattr(page_module, "MEDIA_BUDGET", 1)
+    assert "1 of 4 samples, spread over the groups" in render_html(report)
+
+
+def test_other_worlds_are_not_called_glyph_world(own_run_folder: Path) -> None:
+    path = own_run_folder / "run.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("glyph-world", "manifest"), encoding="utf-8")
+    text = render_html(build(load_run(own_run_folder)))
+    assert "glyph world" not in text
+    assert "Measured on the samples of suite synthetic." in text

@@ -103,7 +103,7 @@ class Judge:
         return np.asarray(features, dtype=np.float32)
 
     def flags(self, sample: Sample) -> list[str]:
-        """What a reader must know about the sample's values: ``prompt_truncated`` if an encoder drops words of its prompt."""
+        """Warnings on the sample's values: ``prompt_truncated`` if an encoder drops words of its prompt."""
         truncated = any(
             self._encoder(id).truncated(sample.prompt)
             for id in {metric.encoder for metric in self.metrics if metric.family in ("text", "text_min")}

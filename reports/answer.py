@@ -50,13 +50,15 @@ def _first(measures: Sequence[Measure], family: str) -> Measure | None:
 def _scope(run: RunFolder, table: CellTable) -> Sentence:
     n = f"n = {table.n} clips a cell" if table.n else "all clips of each cell"
     if table.group == "unseen" and run.glyph_world:
-        return (f"This paragraph is about glyphs that no generator saw in training ({n}): there only the image can tell what to draw.",)
+        return (
+            f"This paragraph is about glyphs no generator saw in training ({n}): only the image tells what to draw.",
+        )
     return (f"This paragraph is about sample group “{table.group}” ({n}).",)
 
 
 def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
     at = table.measures.index(measure)
-    found = [(row, entry) for row in table.rows if (entry := row.entries[at]) is not None and math.isfinite(entry.value)]
+    found = [(row, entry) for row in table.rows if (entry := row.entries[at]) and math.isfinite(entry.value)]
     rivals = [(row, entry) for row, entry in found if not row.anchor]
     if not rivals:
         return []
@@ -69,7 +71,7 @@ def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
 
 
 def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> list[Sentence]:
-    sentences = []
+    sentences: list[Sentence] = []
     for name, points in sweeps(run).items():
         moves = grid(run, points, motion.id, group).mean(axis=1).sort_index()
         keeps = grid(run, points, identity.id, group).mean(axis=1).sort_index()
@@ -101,7 +103,8 @@ def _reference(table: ComparisonTable, identity: Measure) -> list[Sentence]:
             sentences.append(("The reference ", Name(table.reference), f" {words}", *_listed(chosen)))
     unclear = [(cell, d) for cell, d in others if d.verdict == "unclear"]
     if unclear:
-        sentences.append(("The run does not separate the reference ", Name(table.reference), " from ", *_listed(unclear)))
+        lead = ("The run does not separate the reference ", Name(table.reference), " from ")
+        sentences.append((*lead, *_listed(unclear)))
     if siblings:
         counts = [sum(d.verdict == v for _, d in siblings) for v in ("better", "worse", "unclear")]
         sentences.append((

@@ -1,4 +1,4 @@
-"""The command `report`, which the evaluation suite's command line finds through the entry-point group i2v_eval.commands."""
+"""The command `report`, found by the evaluation suite's command line through the entry points i2v_eval.commands."""
 
 from __future__ import annotations
 

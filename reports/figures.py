@@ -56,7 +56,7 @@ class Point:
 def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
     """SVG of one measure's means, rows t0 and columns p: brighter is better, or larger where there is no better.
 
-    The best cell is framed. `name` must differ between the figures of one page: the ids inside the SVG are made from it.
+    The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG are made from it.
     """
     import numpy as np
     from matplotlib import colormaps, rc_context
@@ -145,8 +145,9 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
             colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
             axes.errorbar(
                 point.x[0], point.y[0], xerr=_bars(point.x), yerr=_bars(point.y), color=colour, elinewidth=0.8,
-                marker=marker_of.get(p, "X" if point.anchor else "h"), markersize=9 if point in front else 6,
-                markeredgecolor=_INK if point in front else colour, markeredgewidth=1.4 if point in front else 0.5, zorder=2,
+                marker=marker_of.get(p, "X" if point.anchor else "h"), zorder=2,
+                markersize=9 if point in front else 6, markeredgewidth=1.4 if point in front else 0.5,
+                markeredgecolor=_INK if point in front else colour,
             )  # fmt: skip
         unit = f" ({motion.unit})" if motion.unit else ""
         axes.set_xlabel(f"{motion.label}{unit}")
@@ -183,7 +184,7 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
     for cell, text in sorted(names.items(), key=lambda item: -places[item[0]][1]):
         x, y = places[cell]
         width, height = 5.2 * len(text) * scale, 11 * scale
-        choices = []
+        choices: list[tuple[float, int, int, tuple[int, int], str, Bbox]] = []
         for dx, ha in ((9, "left"), (-9, "right"), (0, "center")):
             for dy in (0, 11, -11, 20, -20) if dx else (14, -14, 24, -24):
                 left = x + dx * scale - {"left": 0, "right": width, "center": width / 2}[ha]

@@ -14,12 +14,12 @@ def render_markdown(report: Report) -> str:
     parts.append(f"{report.where} Clips, heatmaps and the Pareto plot are in `report.html`.")
     if report.warnings:
         parts += ["## Warnings", "\n".join(f"- {markdown_text(warning)}" for warning in report.warnings)]
-    parts += ["## Cells and measures", "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best cell in bold."]
+    parts += ["## Cells and measures", "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best in bold."]
     for group, table in report.cells.items():
         n = f", n = {table.n}" if table.n else ""
         parts += [f"### Group {markdown_text(group)}{n}", cell_markdown(table)]
     if report.comparisons:
-        parts += ["## Paired comparisons", "Reference minus each cell (95 % interval); the verdict where it excludes 0."]
+        parts += ["## Paired comparisons", "Reference minus each cell (95 % interval); a verdict where it excludes 0."]
     for group, compared in report.comparisons.items():
         n = f", n = {compared.n} pairs" if compared.n else ""
         heading = f"### Group {markdown_text(group)}: {markdown_text(compared.reference)} minus each cell{n}"

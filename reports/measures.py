@@ -83,7 +83,7 @@ class Measure:
         return text.replace("-", MINUS)
 
     def interval(self, low: float, high: float, *, sign: bool = False) -> str:
-        """"low to high", or "no interval" where the run could give none (a single cluster)."""
+        """Low to high, or "no interval" where the run could give none (a single cluster)."""
         if not (math.isfinite(low) and math.isfinite(high)):
             return "no interval"
         return f"{self.number(low, sign=sign)} to {self.number(high, sign=sign)}"
@@ -104,7 +104,7 @@ def _measure(metric: str, rows: pd.DataFrame) -> Measure:
         known = parse_metric(metric)
         description, source = known.description, known.source
     except EvalError:
-        description, source = "This version of the suite does not define the metric; see the one that made the run.", "–"
+        description, source = "Not defined in this version of the suite; see the one that made the run.", "–"
     family = metric.split(".")[0]
     first = rows.iloc[0]
     return Measure(

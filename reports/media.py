@@ -62,7 +62,8 @@ def film(clip: Clip) -> Film:
         size = (width, height)
         frames = np.stack([np.asarray(Image.fromarray(f).resize(size, Image.Resampling.LANCZOS)) for f in frames])
     if count * width > _WEBP_SIDE:
-        raise EvalError(f"a clip of {count} frames is too long for the page, which holds {_WEBP_SIDE // width} of {width} px")
+        most = _WEBP_SIDE // width
+        raise EvalError(f"a clip of {count} frames is too long for the page, which holds {most} of {width} px width")
     strip = Image.fromarray(np.concatenate(list(frames), axis=1))
     return Film(_uri(strip, lossless=not reduced), width, height, count, count / clip.fps, reduced)
 

@@ -6,17 +6,15 @@ import base64
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports import figures, tables
 from reports.answer import Name, Sentence, answer, focus_group
-from reports.media import Film, film, picture
+from reports.clips import shown_samples
 from reports.measures import Measure, measures_of
 from reports.sweeps import grid, sweeps
 
@@ -25,23 +23,8 @@ if TYPE_CHECKING:
 
     from reports.load import RunFolder
 
-MEDIA_BUDGET = 5_000_000
-"""Characters of embedded pictures after which no further sample is shown."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _PROMPT_LENGTH = 300
-_GOLDEN = (5**0.5 - 1) / 2
-
-
-@dataclass(frozen=True)
-class ShownSample:
-    """One column of the clip grid; `films` holds each cell's clip and the numbers written under it."""
-
-    id: str
-    group: str
-    prompt: str
-    image: Film
-    truth: Film | None
-    films: Mapping[str, tuple[Film, str]]
 
 
 @dataclass(frozen=True)
@@ -117,7 +100,7 @@ def render_html(report: Report, *, samples: int = 8) -> str:
 
     run = report.run
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
-    shown = _shown(report, samples)
+    shown = shown_samples(run, report.measures, samples)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return _environment().get_template("report.html.j2").render(
         report=report,
@@ -159,55 +142,6 @@ def _unbroken(cell: str) -> str:
     return Markup("<wbr>").join(Markup('<span class="whole">{}</span>').format(part) for part in parts)
 
 
-def choose_samples(run: RunFolder) -> list[str]:
-    """All sample ids, the ones to show first: groups take turns, each spread evenly over its own order."""
-    queues = []
-    for _, ids in run.samples.groupby("group", sort=False)["id"]:
-        names = list(ids)
-        spread = sorted(range(len(names)), key=lambda i: i * _GOLDEN % 1)  # any first few lie far apart
-        queues.append([names[i] for i in spread])
-    longest = max(map(len, queues), default=0)
-    return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
-
-
-def _shown(report: Report, limit: int) -> list[ShownSample]:
-    run = report.run
-    under = [m for family in ("identity", "motion") for m in report.measures if m.family == family]
-    first = run.records[run.records["seed"] == run.first_seed]
-    values = {(r.cell, r.sample, r.metric): r.value for r in first.itertuples()}
-    shown: list[ShownSample] = []
-    size = 0
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for sample in choose_samples(run)[: max(0, limit)]:
-            row = run.samples[run.samples["id"] == sample].iloc[0]
-            films = list(pool.map(lambda cell, sample=sample: _cell_film(run, cell, sample), run.cells))  # type: ignore[misc]
-            truth = run.true_clip(sample)
-            column = ShownSample(
-                id=sample,
-                group=str(row["group"]),
-                prompt=str(row["prompt"]),
-                image=picture(run.image_path(sample)),
-                truth=None if truth is None else film(truth),
-                films={
-                    cell: (made, " · ".join(m.number(values.get((cell, sample, m.id), math.nan)) for m in under))
-                    for cell, made in zip(run.cells, films, strict=True)
-                    if made is not None
-                },
-            )
-            size += sum(len(f.uri) for f in (column.image, *([column.truth] if column.truth else [])))
-            size += sum(len(f.uri) for f, _ in column.films.values())
-            if shown and size > MEDIA_BUDGET:
-                break
-            shown.append(column)
-    order = {sample: i for i, sample in enumerate(run.samples["id"])}
-    return sorted(shown, key=lambda column: order[column.id])
-
-
-def _cell_film(run: RunFolder, cell: str, sample: str) -> Film | None:
-    clip = run.cell_clip(cell, sample)
-    return None if clip is None else film(clip)
-
-
 def _heatmaps(report: Report, group: str) -> Iterator[Figure]:
     for name, points in sweeps(report.run).items():
         for measure in report.measures:
@@ -216,8 +150,9 @@ def _heatmaps(report: Report, group: str) -> Iterator[Figure]:
                 continue
             low, high = values.stack().idxmin(), values.stack().idxmax()
             text = (
-                f"{measure.label} of {name} over t0 and p, group {group}: lowest {measure.number(values.loc[low])} at "
-                f"t0 {low[0]:g}, p {low[1]:g}; highest {measure.number(values.loc[high])} at t0 {high[0]:g}, p {high[1]:g}."
+                f"{measure.label} of {name} over t0 and p, group {group}: "
+                f"lowest {measure.number(values.loc[low])} at t0 {low[0]:g}, p {low[1]:g}; "
+                f"highest {measure.number(values.loc[high])} at t0 {high[0]:g}, p {high[1]:g}."
             )
             svg = figures.heatmap(f"heatmap {name} {measure.id} {group}", values, measure)
             yield Figure(svg, measure.heading if len(sweeps(report.run)) == 1 else f"{measure.heading}, {name}", text)

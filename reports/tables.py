@@ -170,7 +170,7 @@ def comparison_markdown(table: ComparisonTable) -> str:
 
 
 def cell_frame(run: RunFolder, group: str) -> pd.DataFrame:
-    """Wide numeric table of one group: columns cell, method, t0, p and `<metric>.mean/.low/.high/.n`, full precision."""
+    """One group's numbers in full precision: columns cell, method, t0, p and `<metric>.mean`, `.low`, `.high`, `.n`."""
     import pandas as pd
 
     rows = run.summary[run.summary["group"] == group]
@@ -196,7 +196,15 @@ def _best(run: RunFolder, rows: pd.DataFrame, measure: Measure) -> frozenset[str
 
 
 def _entry(
-    measure: Measure, value: float, low: float, high: float, n: float, note: str, *, sign: bool = False, best: bool = False
+    measure: Measure,
+    value: float,
+    low: float,
+    high: float,
+    n: float,
+    note: str,
+    *,
+    sign: bool = False,
+    best: bool = False,
 ) -> Entry:
     return Entry(
         value=value,

@@ -40,7 +40,13 @@ class Cell:
 
 CELLS = [
     *(
-        Cell(f"i2v-adapter[t0={t0},p={p}]", "i2v-adapter", 1 - 0.2 * t0 + 0.05 * p, 0.5 * t0 + 0.01 * p, {"t0": t0, "p": p})
+        Cell(
+            f"i2v-adapter[t0={t0},p={p}]",
+            "i2v-adapter",
+            1 - 0.2 * t0 + 0.05 * p,
+            0.5 * t0 + 0.01 * p,
+            {"t0": t0, "p": p},
+        )
         for t0 in (0.6, 1.0)
         for p in (0.1, 0.5)
     ),
@@ -97,7 +103,9 @@ def write_run(folder: Path) -> Path:
                     comparisons.append([REFERENCE, cell.id, group, metric, *bounds])
             bounds = [100 * (1 - cell.identity), "", "", len(members)]
             note = f"n = {len(members)} is below the feature dimension 64"
-            summary.append([cell.id, cell.method, *settings, group, FVD, *bounds, "squared feature distance", "False", note])
+            summary.append(
+                [cell.id, cell.method, *settings, group, FVD, *bounds, "squared feature distance", "False", note]
+            )
     for sample, (group, prompt) in PROMPTS.items():
         (folder / "samples" / sample).mkdir(parents=True)
         Image.new("RGB", (16, 16), (200, 40, 40)).save(folder / "samples" / sample / "image.png")
@@ -105,9 +113,34 @@ def write_run(folder: Path) -> Path:
         if true:
             write_clip(folder / true, clip_of("true", sample))
         samples.append([sample, group, prompt, f"samples/{sample}/image.png", true, "left"])
-    header = ["cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint"]
+    header = [
+        "cell",
+        "method",
+        "sample",
+        "group",
+        "seed",
+        "metric",
+        "value",
+        "flags",
+        "clip_key",
+        "encoder_fingerprint",
+    ]
     _write_csv(folder / "records.csv", header, records)
-    header = ["cell", "method", "t0", "p", "group", "metric", "mean", "low", "high", "n", "unit", "higher_is_better", "note"]
+    header = [
+        "cell",
+        "method",
+        "t0",
+        "p",
+        "group",
+        "metric",
+        "mean",
+        "low",
+        "high",
+        "n",
+        "unit",
+        "higher_is_better",
+        "note",
+    ]
     _write_csv(folder / "summary.csv", header, summary)
     header = ["reference", "cell", "group", "metric", "difference", "low", "high", "n"]
     _write_csv(folder / "comparisons.csv", header, comparisons)

@@ -19,7 +19,7 @@ def _paragraph(folder: Path, group: str) -> str:
 
 def test_answer_from_known_numbers(run_folder: Path) -> None:
     text = _paragraph(run_folder, "unseen")
-    assert text.startswith("This paragraph is about glyphs that no generator saw in training (n = 2 clips a cell)")
+    assert text.startswith("This paragraph is about glyphs no generator saw in training (n = 2 clips a cell)")
     assert (
         "Identity is kept best by `i2v-adapter[t0=0.6,p=0.5]` (cosine 0.905, 95 % interval 0.895 to 0.915; "
         "anchors: `still-image` 1.000, `true-clip` 0.900)." in text
@@ -31,7 +31,10 @@ def test_answer_from_known_numbers(run_folder: Path) -> None:
         "The reference `i2v-adapter[t0=1.0,p=0.5]` keeps identity better than `content-adapter` "
         "(paired difference +0.225, 95 % interval +0.210 to +0.240)." in text
     )
-    assert "Of the 3 other cells of its own sweep the reference is better than 1, worse than 2 and not separable from 0" in text
+    assert (
+        "Of the 3 other cells of its own sweep the reference is better than 1, worse than 2 and not separable from 0"
+        in text
+    )
 
 
 def test_inconclusive_interval_is_not_sold_as_a_win(own_run_folder: Path) -> None:

@@ -26,13 +26,19 @@ def _point(name: str, x: float, y: float, anchor: bool = False) -> Point:
 
 
 def test_front_of_known_points() -> None:
-    points = [_point("a", 1, 3), _point("b", 2, 2), _point("dominated", 1, 2), _point("c", 3, 1), _point("top", 9, 9, anchor=True)]
+    points = [
+        _point("a", 1, 3),
+        _point("b", 2, 2),
+        _point("dominated", 1, 2),
+        _point("c", 3, 1),
+        _point("top", 9, 9, anchor=True),
+    ]
     assert [p.cell for p in pareto_front(points)] == ["a", "b", "c"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
 def test_front_holds_exactly_what_a_staircase_sweep_keeps(pairs: list[tuple[int, int]]) -> None:
-    """Oracle: walking from most to least motion, a point stays if it reaches a new height (or repeats the last one kept)."""
+    """Oracle: walking from most to least motion, a point stays if it reaches a new height."""
     kept: set[tuple[int, int]] = set()
     height = -1
     for x, y in sorted(set(pairs), reverse=True):
@@ -62,7 +68,10 @@ def test_sweep_name_keeps_other_settings() -> None:
 
 
 def _texts(svg: str) -> list[str]:
-    return ["".join(node.itertext()).strip() for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    return [
+        "".join(node.itertext()).strip()
+        for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+    ]
 
 
 def test_heatmap_writes_each_mean_and_leaves_gaps() -> None:

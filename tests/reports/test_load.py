@@ -64,8 +64,18 @@ def test_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
     ("name", "old", "new", "message"),
     [
         ("summary.csv", "higher_is_better", "better", "column higher_is_better is missing"),
-        ("summary.csv", ",cosine,True,", ",cosine,perhaps,", "higher_is_better must be True, False or empty, not 'perhaps'"),
-        ("summary.csv", "content-adapter,,,seen", "content-adapter,,,all", "two rows for cell 'content-adapter', group 'all'"),
+        (
+            "summary.csv",
+            ",cosine,True,",
+            ",cosine,perhaps,",
+            "higher_is_better must be True, False or empty, not 'perhaps'",
+        ),
+        (
+            "summary.csv",
+            "content-adapter,,,seen",
+            "content-adapter,,,all",
+            "two rows for cell 'content-adapter', group 'all'",
+        ),
         ("comparisons.csv", "-0.", "minus 0.", "must hold numbers"),
         ("samples.csv", '"a blue heart, growing"', "a, b, c, d, e", "not a readable CSV file"),
         ("run.json", "{", "", "not readable as JSON"),

@@ -40,7 +40,9 @@ def test_large_frames_are_reduced_in_proportion() -> None:
 
 
 def test_too_many_frames_for_one_picture() -> None:
-    with pytest.raises(EvalError, match="a clip of 200 frames is too long for the page, which holds 163 of 100 px"):
+    with pytest.raises(
+        EvalError, match="a clip of 200 frames is too long for the page, which holds 163 of 100 px width"
+    ):
         film(Clip(np.zeros((200, 1, 100, 3), np.uint8), 8.0))
 
 

@@ -49,7 +49,10 @@ def test_digits_follow_the_intervals(run_folder: Path) -> None:
 def test_best_is_the_best_of_the_cells_that_compete(run_folder: Path) -> None:
     run = load_run(run_folder)
     table = cell_table(run, measures_of(run), "all")
-    best = {m.family: [row.cell for row in table.rows if (e := row.entries[i]) and e.best] for i, m in enumerate(table.measures)}
+    best = {
+        m.family: [row.cell for row in table.rows if (e := row.entries[i]) and e.best]
+        for i, m in enumerate(table.measures)
+    }
     assert best == {"identity": ["i2v-adapter[t0=0.6,p=0.5]"], "motion": [], "fvd": ["i2v-adapter[t0=0.6,p=0.5]"]}
     assert table.n == 4
     assert [row.cell for row in table.rows if row.anchor] == ["still-image", "true-clip"]
@@ -84,8 +87,8 @@ def test_csv_keeps_full_precision(run_folder: Path, tmp_path: Path) -> None:
     rows = summary[(summary["group"] == "seen") & (summary["metric"] == "motion.flow_dis.v1")].set_index("cell")
     for name in ("mean", "low", "high", "n"):
         pd.testing.assert_series_equal(
-            written[f"motion.flow_dis.v1.{name}"], rows[name].reindex(written.index), check_names=False, check_dtype=False,
-            rtol=0, atol=0,
+            written[f"motion.flow_dis.v1.{name}"], rows[name].reindex(written.index),
+            check_names=False, check_dtype=False, rtol=0, atol=0,
         )  # fmt: skip
 
 

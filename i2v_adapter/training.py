@@ -170,6 +170,7 @@ def train(
         accelerator = Accelerator()
     device = accelerator.device
     unet.requires_grad_(False).to(device)
+    unet.zero_grad(set_to_none=True)
     adapter.requires_grad_(True).to(device)
     objective = _Objective(adapter, unet, scheduler, snr_gamma)
     optimizer = torch.optim.AdamW(adapter.parameters(), lr=learning_rate, weight_decay=weight_decay)

@@ -1,5 +1,6 @@
 """Tiny random models of the real classes, small enough for milliseconds."""
 
+import copy
 import json
 import string
 from collections.abc import Callable
@@ -96,8 +97,16 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def components(tokenizer_folder: Path) -> dict[str, Any]:
+def components(shared_components: dict[str, Any]) -> dict[str, Any]:
     """Everything the pipeline needs, with a trained-like adapter; 16x16 images, 8x8 latents."""
+    return {
+        name: copy.deepcopy(value) if isinstance(value, torch.nn.Module) else value
+        for name, value in shared_components.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_components(tokenizer_folder: Path) -> dict[str, Any]:
     torch.manual_seed(3)
     unet = make_unet()
     text_config = CLIPTextConfig(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,13 +171,13 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own_run_folder(tmp_path: Path) -> Path:
+def own_run_folder(run_folder: Path, tmp_path: Path) -> Path:
     """A synthetic run that the test may break."""
-    return write_run(tmp_path / "own")
+    return Path(shutil.copytree(run_folder, tmp_path / "own"))
 
 
 @pytest.fixture(scope="session")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The HTML page of a synthetic run."""
-    folder = write_run(tmp_path_factory.mktemp("reported") / "synthetic")
+def page(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The HTML page of a synthetic run, made from a copy of it."""
+    folder = Path(shutil.copytree(run_folder, tmp_path_factory.mktemp("reported") / "synthetic"))
     return write_report(folder)[0].read_text(encoding="utf-8")

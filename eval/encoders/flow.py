@@ -41,7 +41,8 @@ def protocol() -> str:
     return (
         f"flow_dis 1: blur {BLUR}, principal colour, DIS medium finest scale 0, {ITERATIONS} iterations, "
         f"alpha {SMOOTHNESS}, kept where {WINDOW} and {OWN_WINDOW} px windows improve by {THRESHOLD} "
-        f"or most of the same colour ({COLOUR_STEP}) within {REACH} px moves, median 5 twice, at least {SMALLEST} px, OpenCV {cv2.__version__}"
+        f"or most of the same colour ({COLOUR_STEP}) within {REACH} px moves, median 5 twice, "
+        f"at least {SMALLEST} px, OpenCV {cv2.__version__}"
     )
 
 

@@ -21,7 +21,7 @@ def unit_vectors(features: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     lengths = np.linalg.norm(array, axis=-1, keepdims=True)
     if not (lengths > 0).all():
         raise EvalError(f"{name}: a feature of length zero has no direction, so no cosine.")
-    return array / lengths
+    return np.asarray(array / lengths)
 
 
 def cosines(feature: npt.ArrayLike, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -36,7 +36,7 @@ def cosines(feature: npt.ArrayLike, features: npt.ArrayLike) -> npt.NDArray[np.f
     one, many = unit_vectors(feature, "reference feature"), unit_vectors(features, "frame features")
     if one.ndim != 1 or many.ndim != 2 or one.shape[0] != many.shape[1]:
         raise EvalError(f"cosine: expected features (D,) and (N, D), got {one.shape} and {many.shape}.")
-    return 1.0 - 0.5 * np.sum((many - one) ** 2, axis=1)
+    return np.asarray(1.0 - 0.5 * np.sum((many - one) ** 2, axis=1))
 
 
 def identity(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> dict[str, float]:

@@ -123,7 +123,8 @@ def test_neither_batch_nor_order_nor_history_changes_a_value(encoders: dict[str,
 def test_video_features_are_rows_of_single_clips(encoders: dict[str, _Encoder]) -> None:
     clips = [_case(seed)[1] for seed in range(3)]
     features = Judge(METRICS).video_features(clips, "videomae_glyph")
-    assert features.shape == (3, 12) and features.dtype == np.float32
+    assert features.shape == (3, 12)
+    assert features.dtype == np.float32
     np.testing.assert_array_equal(features[1], clips[1].frames.mean(axis=(1, 2)).ravel().astype(np.float32))
 
 

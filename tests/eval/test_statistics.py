@@ -75,7 +75,8 @@ def test_paired_difference_removes_what_the_sample_shares() -> None:
     b = shared + 0.1 * generator.standard_normal(24)
     clusters = [f"image-{i}" for i in range(24)]
     difference = paired_difference(a, b, clusters)
-    assert difference.low > 0.4 and difference.high < 0.6
+    assert difference.low > 0.4
+    assert difference.high < 0.6
     assert mean_interval(a, clusters).low < mean_interval(b, clusters).mean
     opposite = paired_difference(b, a, clusters)
     assert opposite.mean == pytest.approx(-difference.mean, abs=1e-12)
@@ -118,8 +119,10 @@ def test_one_cluster_has_no_interval() -> None:
         mean_interval([1.0, 3.0], ["a", "a"]),
         jackknife_interval(lambda kept: 2.0, ["a", "a"]),
     ):
-        assert interval.mean == 2.0 and interval.clusters == 1
-        assert np.isnan(interval.low) and np.isnan(interval.high)
+        assert interval.mean == 2.0
+        assert interval.clusters == 1
+        assert np.isnan(interval.low)
+        assert np.isnan(interval.high)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ def test_colour_moves_where_grey_values_do_not() -> None:
 def test_small_frames_are_enlarged_and_the_flow_scaled_back() -> None:
     frames = np.stack([cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) for frame in _disc(3, 2)])
     flow = DisFlowEncoder().encode_pairs(frames[:1], frames[1:])
-    assert flow.shape == (1, 32, 32, 2) and flow.dtype == np.float32
+    assert flow.shape == (1, 32, 32, 2)
+    assert flow.dtype == np.float32
     assert motion(flow, fps=32)["motion_top5"] == pytest.approx(1.5, rel=0.2)
 
 

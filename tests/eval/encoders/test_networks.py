@@ -69,7 +69,8 @@ def test_clip_text_is_open_clips_and_long_prompts_are_flagged(make_weights: Call
         expected = model.encode_text(WordTokenizer()(prompts), normalize=True).numpy()
     assert_allclose(features, expected, atol=1e-5)
     assert_allclose(np.concatenate([encoder.encode_text([prompt]) for prompt in prompts]), features, atol=1e-5)
-    assert encoder.truncated("star " * 15) and not encoder.truncated("star " * 14)
+    assert encoder.truncated("star " * 15)
+    assert not encoder.truncated("star " * 14)
     with pytest.raises(EvalError, match="no prompts"):
         encoder.encode_text([])
 

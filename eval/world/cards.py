@@ -43,12 +43,14 @@ def publish(model, folder: Path) -> None:
     """Saves a diffusers or transformers model in half precision: the weights that the repository carries."""
     import copy
 
-    copy.deepcopy(model).half().save_pretrained(folder)
+    from torch import float16, nn
+
+    half = nn.Module.to(copy.deepcopy(model), float16)  # diffusers' own `to` logs a warning about nothing
+    half.save_pretrained(folder)
 
 
 def load(model_class, folder: Path):
     """Loads a published part in float32, in evaluation mode."""
-    import torch
+    from torch import float32, nn
 
-    model = model_class.from_pretrained(folder)
-    return model.to(torch.float32).eval()
+    return nn.Module.to(model_class.from_pretrained(folder), float32).eval()

@@ -44,6 +44,7 @@ def _base(weights: Path) -> dict[str, Any]:
 
 
 def _with_content(pipeline_class: type, weights: Path, **parts: Any) -> Any:
+    from torch import nn
     from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
     require(CONTENT_PARTS, weights)
@@ -56,7 +57,7 @@ def _with_content(pipeline_class: type, weights: Path, **parts: Any) -> Any:
     pipeline.load_ip_adapter(
         str(weights), subfolder="ip_adapter", weight_name=IP_ADAPTER_FILE, image_encoder_folder=None
     )
-    pipeline.unet.float()
+    nn.Module.float(pipeline.unet)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

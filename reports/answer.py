@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports.measures import Measure
+from reports.measures import MINUS, Measure
 from reports.sweeps import grid, sweep_name, sweeps
 from reports.tables import CellTable, ComparisonTable, Difference
 
@@ -79,10 +79,11 @@ def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> li
             continue
         low, high = moves.index[0], moves.index[-1]
         correlation = moves.rank().corr(moves.index.to_series().rank())
+        written = f"{correlation:.2f}".replace("-", MINUS)
         sentences.append((
             "As t0 goes from ", f"{low:g} to {high:g} in ", Name(name),
             f", mean motion goes from {motion.number(moves.iloc[0])} to {motion.number(moves.iloc[-1])} "
-            f"(Spearman correlation over the {len(moves)} t0 means {correlation:.2f}) and mean identity "
+            f"(Spearman correlation over the {len(moves)} t0 means {written}) and mean identity "
             f"from {identity.number(keeps.iloc[0])} to {identity.number(keeps.iloc[-1])}.",
         ))  # fmt: skip
     return sentences

@@ -1,5 +1,6 @@
-"""What must hold in the glyph world, measured on data seeds that no training used (`BARS`: what each has to reach).
+"""What must hold in the glyph world, measured on data seeds that no training used.
 
+`eval.world.cards.BARS` says what has to be reached.
 The judges' own accuracy and the VAE's round trip are measured by their stages; here is what needs several parts.
 """
 
@@ -9,24 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-BARS = {
-    "psnr_unseen": 28.0,
-    "right_caption_of_64": 0.9,
-    "nearest_of_64_unseen": 0.9,
-    "motion_accuracy": 0.9,
-    "speed_spearman": 0.95,
-    "prompted_glyph": 0.8,
-    "prompted_colour": 0.8,
-    "prompted_motion": 0.8,
-    "own_input_of_64_full": 0.8,
-    "motion_followed_full": 0.75,
-}
-
-
-def bar_of(figure: str) -> float | None:
-    """The bar of a figure, or None where nothing is demanded of it."""
-    return BARS.get(figure)
 
 
 def flow(clips: int = 140) -> dict[str, float]:

@@ -191,10 +191,12 @@ def figures(context: Context) -> None:
     add_figures(context.weights / "flow", stage="figures", figures=measure.flow())
     add_figures(context.weights / "unet", figures=measure.text_to_video())
     add_figures(context.weights / "i2v_adapter", figures=measure.image_to_video())
+    for name in read_cards(context.weights):
+        add_figures(context.weights / name, figures={})
     for name, card in read_cards(context.weights).items():
-        for figure, value in card["figures"].items():
-            bar = measure.bar_of(figure)
-            verdict = "" if bar is None else f"  (bar {bar}: {'reached' if value >= bar else 'MISSED'})"
+        for figure, stated in card["figures"].items():
+            value, bar = (stated["value"], stated["bar"]) if isinstance(stated, dict) else (stated, None)
+            verdict = "" if bar is None else f"  bar {bar:g}: {'reached' if value >= bar else 'MISSED'}"
             print(f"{name:14s} {figure:32s} {value:8.3f}{verdict}")
 
 

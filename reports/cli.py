@@ -14,7 +14,7 @@ def report(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
 ) -> None:
-    """Writes report.html, report.md and tables/*.csv of a run into its folder."""
+    """Writes report.html, report.md, sheet.png and tables/*.csv of a run into its folder."""
     for path in write_report(directory, samples=samples):
         typer.echo(path)
 
@@ -31,6 +31,7 @@ def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
     from reports.load import load_run
     from reports.markdown import render_markdown
     from reports.page import build, render_html
+    from reports.sheet import render_sheet
     from reports.tables import cell_frame
 
     run = load_run(directory)
@@ -41,12 +42,13 @@ def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
         texts[f"tables/cells-{name}.csv"] = cell_frame(run, group).to_csv(index=False, lineterminator="\n")
     if len(run.comparisons):
         texts["tables/comparisons.csv"] = run.comparisons.to_csv(index=False, lineterminator="\n")
-    return [_write(directory / name, text) for name, text in texts.items()]
+    written = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
+    return [_write(directory / name, data) for name, data in written.items()]
 
 
-def _write(path: Path, text: str) -> Path:
+def _write(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
+    partial.write_bytes(data)
     os.replace(partial, path)
     return path

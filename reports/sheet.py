@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 from typing import TYPE_CHECKING
 
 from reports.clips import choose_samples
@@ -27,12 +27,11 @@ def sheet_rows(run: RunFolder) -> list[str]:
     return [cell for cell in run.cells if run.methods[cell] == "true-clip"] + [reference, *others]
 
 
-def write_sheet(run: RunFolder, path: Path, *, samples: int = 3) -> Path:
-    """Writes a PNG: for each sample its prompt, then a row of frames for each cell, frame 0 at the left.
+def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
+    """A PNG: for each sample its prompt, then a row of frames for each cell, frame 0 at the left.
 
     Args:
         run: the run folder.
-        path: PNG to write.
         samples: how many samples, groups taking turns.
 
     Raises:
@@ -56,9 +55,9 @@ def write_sheet(run: RunFolder, path: Path, *, samples: int = 3) -> Path:
             y = top + 2 * _LINE + line * (_SIDE + _GAP)
             draw.text((_GAP, y + _SIDE // 2), cell.replace("[", "\n["), fill="black", font=font, anchor="lm")
             sheet.paste(Image.fromarray(strips[sample, cell]), (_LABEL_WIDTH, y))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True)
-    return path
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _strip(run: RunFolder, cell: str, sample: str) -> NDArray[np.uint8]:

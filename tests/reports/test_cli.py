@@ -26,6 +26,7 @@ def test_command_writes_and_prints_its_files(own_run_folder: Path) -> None:
         "report.html",
         "report.md",
         *(f"tables/{n}.csv" for n in ("cells-all", "cells-seen", "cells-unseen", "comparisons")),
+        "sheet.png",
     ]
     assert result.output.split() == [str(own_run_folder / name) for name in names]
     assert all((own_run_folder / name).stat().st_size > 0 for name in names)

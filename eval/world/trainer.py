@@ -94,7 +94,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     trained = list(module.parameters() if parameters is None else parameters)
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    average = AveragedModel(module, multi_avg_fn=_warming_average(recipe.ema_decay), use_buffers=True)
+    average = AveragedModel(module, multi_avg_fn=_warming_average(recipe.ema_decay))
     log = StepLog(folder, report)
     step, log.seconds = _resume(folder, module, average, optimizer)
     saved = time.monotonic()
@@ -127,10 +127,7 @@ def _warming_average(decay: float) -> Callable[..., None]:
     def average(averaged: list[torch.Tensor], current: list[torch.Tensor], taken: torch.Tensor) -> None:
         now = min(decay, (1.0 + float(taken)) / (10.0 + float(taken)))
         for slow, fast in zip(averaged, current, strict=True):
-            if slow.is_floating_point():
-                slow.lerp_(fast.to(slow.dtype), 1.0 - now)
-            else:
-                slow.copy_(fast)
+            slow.lerp_(fast.to(slow.dtype), 1.0 - now)
 
     return average
 

@@ -61,6 +61,13 @@ def test_the_average_follows_its_recurrence(tmp_path):
     assert torch.allclose(outcome.module.weight, expected, atol=1e-6)
 
 
+def test_buffers_are_copied_not_averaged(tmp_path):
+    module = line()
+    module.register_buffer("causal_mask", torch.full((2, 2), float("-inf")).triu(1))
+    outcome = train(module, loss_of_line(module), RECIPE, tmp_path, report=lambda _: None)
+    assert torch.equal(outcome.module.causal_mask, module.causal_mask)
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
     module = line()
     with pytest.raises(FloatingPointError, match="nan at step 0"):

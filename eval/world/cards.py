@@ -67,8 +67,8 @@ def publish(model, folder: Path) -> None:
     half.save_pretrained(folder)
 
 
-def load(model_class, folder: Path):
+def load(model_class, folder: Path, **options: Any):
     """Loads a published part in float32, in evaluation mode."""
     from torch import float32, nn
 
-    return nn.Module.to(model_class.from_pretrained(folder), float32).eval()
+    return nn.Module.to(model_class.from_pretrained(folder, **options), float32).eval()

@@ -147,7 +147,8 @@ def dino(context: Context) -> None:
     outcome = stage.run(recipe, context.work / "dino")
     model = outcome.module["student"].backbone
     publish(model, context.weights / "dino")
-    _card(context, "dino", "dino", recipe, outcome, stage.figures(load(type(model), context.weights / "dino")))
+    published = load(type(model), context.weights / "dino", add_pooling_layer=False)
+    _card(context, "dino", "dino", recipe, outcome, stage.figures(published))
 
 
 def clip(context: Context) -> None:

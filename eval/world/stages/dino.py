@@ -23,7 +23,7 @@ RECIPE = Recipe(steps=3000, learning_rate=1e-3, seed=501, weight_decay=0.02)
 BATCH = 64
 _PROTOTYPES = 512
 _STUDENT_TEMPERATURE, _TEACHER_TEMPERATURE = 0.1, 0.06
-_TEACHER_DECAY = 0.99
+_TEACHER_DECAY = 0.95
 
 
 def second_view(rng: np.random.Generator, scene: Scene) -> Scene:

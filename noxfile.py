@@ -6,6 +6,7 @@ import nox
 
 nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_external_run = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -16,6 +17,9 @@ from .errors import EvalError
 
 COMMANDS = "i2v_eval.commands"
 """Entry-point group of commands that other packages bring; ``report`` is one, so that eval need not import it."""
+
+_QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
+"""What model libraries say while they load; set the variable to hear it again."""
 
 Parameters = ParamSpec("Parameters")
 
@@ -66,6 +70,8 @@ def run(
     """Run a suite, or go on with it: the same command again makes only what is missing."""
     from .run import run as run_suite
 
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     start = time.perf_counter()
     outcome = run_suite(suite, out)
     for warning in outcome.warnings:

@@ -76,12 +76,12 @@ def judged(frames: np.ndarray) -> dict[str, list[str]]:
 
 
 def _generate(method: str, samples: Sequence) -> np.ndarray:
-    """uint8 (N, 8, 64, 64, 3): the default settings at 12 steps, as the default suite samples."""
+    """uint8 (N, 8, 64, 64, 3): the default settings at 10 steps, as the default suite samples."""
     from eval.methods import load_method
     from eval.seeds import derive_seed
 
     method_class = load_method(method)
-    maker = method_class(method_class.Settings(**({} if method == "true-clip" else {"steps": 12})))
+    maker = method_class(method_class.Settings(**({} if method == "true-clip" else {"steps": 10})))
     clips = []
     for start in range(0, len(samples), 8):
         part = samples[start : start + 8]

@@ -65,6 +65,9 @@ def publish(model, folder: Path) -> None:
 
     half = nn.Module.to(copy.deepcopy(model), float16)  # diffusers' own `to` logs a warning about nothing
     half.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # where it was loaded from, on this machine
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def load(model_class, folder: Path, **options: Any):

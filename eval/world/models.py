@@ -87,6 +87,16 @@ def motion_unet(spatial, motion):
     return UNetMotionModel.from_unet2d(spatial, motion)
 
 
+def image_base(unet):
+    """The UNet2DConditionModel inside a UNetMotionModel: the same parameters, without the motion modules."""
+    spatial = spatial_unet()
+    shared = dict(unet.named_parameters())
+    for name, module in spatial.named_modules():
+        for key in (key for key, value in module._parameters.items() if value is not None):
+            module._parameters[key] = shared[f"{name}.{key}" if name else key]
+    return spatial
+
+
 def scheduler():
     """DDIM on the linear schedule of AnimateDiff (paper.md, section 9)."""
     from diffusers import DDIMScheduler

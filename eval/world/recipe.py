@@ -96,12 +96,18 @@ def _base(context: Context):
 def motion(context: Context) -> None:
     from eval.world.stages import motion as stage
 
-    tokenizer, text_encoder, unet = _base(context)
+    tokenizer = _tokenizer(context)
+    spatial = context.work / "spatial"
+    unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
     recipe = _recipe(context, stage.RECIPE)
-    data = _clips(context, tokenizer, wild=0.15, seed=2001)
-    outcome = stage.run(recipe, context.work / "motion", data, tokenizer, text_encoder, unet)
-    publish(outcome.module, context.weights / "unet")
-    _card(context, "motion", "unet", recipe, outcome, {})
+    sets = [_clips(context, tokenizer, wild=wild, seed=seed) for wild, seed in ((0.15, 2001), (0.6, 2002))]
+    outcome = stage.run(
+        recipe, context.work / "motion", sets, tokenizer, load(CLIPTextModel, spatial / "text_encoder"), unet
+    )
+    publish(outcome.module.text_encoder, context.weights / "text_encoder")
+    publish(outcome.module.unet, context.weights / "unet")
+    for part in ("text_encoder", "unet"):
+        _card(context, "motion", part, recipe, outcome, {})
 
 
 def content(context: Context) -> None:

@@ -2,6 +2,10 @@
 
 The two views of an identity are two renderings of it: another place, size, turn, moment and, half of the time, another
 background. Colour is identity here, so colours are never jittered. No labels are used.
+
+Prototypes alone stop at loss 4.2 with the features crowded at cosines of .98, and the nearest of 64 right for 72 % of
+unseen glyphs. The student's features are therefore also told apart within the batch from the teacher's, as MoCo v3 does
+(arXiv 2104.02057).
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ RECIPE = Recipe(steps=3000, learning_rate=1e-3, seed=501, weight_decay=0.02)
 BATCH = 64
 _PROTOTYPES = 512
 _STUDENT_TEMPERATURE, _TEACHER_TEMPERATURE = 0.1, 0.06
+_CONTRAST_TEMPERATURE = 0.1
 _TEACHER_DECAY = 0.95
 
 
@@ -46,10 +51,12 @@ class DistilledViT(nn.Module):
         self.head = nn.Sequential(nn.Linear(128, 256), nn.GELU(), nn.Linear(256, 64))
         self.prototypes = nn.Linear(64, _PROTOTYPES, bias=False)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        hidden = self.backbone(images).last_hidden_state[:, 0]
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """RGB (N, 3, 64, 64) in [-1, 1] -> prototype scores (N, K) and CLS features (N, D), rows of length 1."""
+        hidden = self.backbone(images).last_hidden_state[:, 0].float()
         directions = functional.normalize(self.prototypes.weight, dim=-1)
-        return functional.normalize(self.head(hidden).float(), dim=-1) @ directions.T
+        scores = functional.normalize(self.head(hidden).float(), dim=-1) @ directions.T
+        return scores, functional.normalize(hidden, dim=-1)
 
 
 @torch.no_grad()
@@ -60,6 +67,12 @@ def sinkhorn(logits: torch.Tensor, temperature: float, iterations: int = 3) -> t
         assigned = assigned / assigned.sum(dim=0, keepdim=True).clamp_min(1e-12) / assigned.shape[1]
         assigned = assigned / assigned.sum(dim=1, keepdim=True).clamp_min(1e-12) / assigned.shape[0]
     return assigned * assigned.shape[0]
+
+
+def contrast(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """InfoNCE of (2N, D) unit features against the teacher's of the other view, rows i and i + N being one identity."""
+    scores = (student @ teacher.T / _CONTRAST_TEMPERATURE).fill_diagonal_(float("-inf"))
+    return functional.cross_entropy(scores, torch.arange(len(scores)).roll(len(scores) // 2))
 
 
 def run(recipe: Recipe, folder: Path) -> Outcome:
@@ -74,9 +87,12 @@ def run(recipe: Recipe, folder: Path) -> Outcome:
         scenes += [second_view(rng, scene) for scene in scenes]
         images = to_tensor(np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes]))
         with torch.autocast("cpu", torch.bfloat16):
-            targets = sinkhorn(model["teacher"](images).float(), _TEACHER_TEMPERATURE)
-            scores = model["student"](images).float() / _STUDENT_TEMPERATURE
-        return functional.cross_entropy(scores, targets.roll(BATCH, dims=0))
+            with torch.no_grad():
+                teacher_scores, teacher_features = model["teacher"](images)
+            scores, features = model["student"](images)
+        targets = sinkhorn(teacher_scores, _TEACHER_TEMPERATURE).roll(BATCH, dims=0)
+        distilled = functional.cross_entropy(scores / _STUDENT_TEMPERATURE, targets)
+        return distilled + contrast(features, teacher_features)
 
     return train(model, loss_of, recipe, folder, parameters=list(model["student"].parameters()))
 

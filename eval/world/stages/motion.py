@@ -1,12 +1,14 @@
-"""Stage `motion`: the motion modules on clips, and the cross-attention that tells them which motion was asked for.
+"""Stage `motion`: the text-to-video base, on clips and on single frames in turn.
 
 AnimateDiff trains its motion modules alone. Here the image base has seen the words "moving left" on single frames only,
-where they say next to nothing: after 1,000 steps of motion modules alone clips were steady but ignored the prompted
-motion. So the text's cross-attention learns with them; the rest of the image base stays frozen.
+where they say next to nothing: after 1,500 steps of motion modules (and cross-attention) clips were steady and ignored
+the prompted motion. So everything learns: a step sees either 8 clips, mostly at the high noise where a clip's motion is
+decided, or 64 different frames through the same weights without motion modules, which keep the shapes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +20,54 @@ from eval.world.latents import LatentSet
 from eval.world.stages.spatial import drop_text, min_snr_weights
 from eval.world.trainer import Outcome, Recipe, train
 
-RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=301)
-BATCH = 8
+RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=302)
+CLIPS, FRAMES = 8, 64  # a step of either kind
+_CLIP_STEPS = 0.5
+_HIGH_NOISE, _HIGH_NOISE_FROM = 0.6, 500  # share of a clip step's timesteps at or above this one
+_SETS = (0.7, 0.3)  # how often a batch comes from each of the two sets
+
+
+class TextToVideo(nn.Module):
+    """Text encoder and motion UNet under one roof, so that they share optimizer and EMA."""
+
+    def __init__(self, text_encoder: nn.Module, unet: nn.Module) -> None:
+        super().__init__()
+        self.text_encoder, self.unet = text_encoder, unet
 
 
 def run(
-    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module
+    recipe: Recipe, folder: Path, sets: Sequence[LatentSet], tokenizer, text_encoder: nn.Module, unet: nn.Module
 ) -> Outcome:
-    unet = models.motion_unet(spatial, models.motion_adapter())
-    unet.requires_grad_(False)
-    trained = [value for name, value in unet.named_parameters() if "motion_modules" in name or ".attn2." in name]
-    for value in trained:
-        value.requires_grad_(True)
+    """Trains `unet`, a UNetMotionModel, and the text encoder; `sets` are two sets of encoded clips."""
+    model = TextToVideo(text_encoder, unet).train().requires_grad_(True)
+    images = models.image_base(model.unet)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
-    clips, frames = data.latents.shape[:2]
+    last = len(scheduler.betas)
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
-        rows = rng.integers(clips, size=BATCH)
-        latents = data.latents[rows].float().transpose(1, 2)  # (B, C, F, h, w)
+        data = sets[int(rng.choice(len(sets), p=_SETS))]
+        clips, frames = data.latents.shape[:2]
+        is_clip = rng.random() < _CLIP_STEPS
+        rows = rng.integers(clips, size=CLIPS if is_clip else FRAMES)
         tokens = drop_text(rng, data.tokens[rows], empty)
-        timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
-        timesteps[: BATCH // 2] = timesteps[: BATCH // 2] * 2 // 5 + 600  # where a clip's motion is decided
+        timesteps = rng.integers(last, size=len(rows))
+        if is_clip:
+            latents = data.latents[rows].float().transpose(1, 2)  # (B, C, F, h, w)
+            high = rng.random(CLIPS) < _HIGH_NOISE
+            timesteps = np.where(high, rng.integers(_HIGH_NOISE_FROM, last, size=CLIPS), timesteps)
+        else:
+            latents = data.latents[rows, rng.integers(frames, size=FRAMES)].float()
+        moments = torch.from_numpy(timesteps)
         noise = torch.randn_like(latents)
-        with torch.no_grad():
-            states = text_encoder(tokens).last_hidden_state.repeat_interleave(frames, dim=0)
+        noisy = scheduler.add_noise(latents, noise, moments)
         with torch.autocast("cpu", torch.bfloat16):
-            predicted = unet(scheduler.add_noise(latents, noise, timesteps), timesteps, states).sample
-        error = (predicted.float() - noise).square().mean(dim=(1, 2, 3, 4))
-        return (error * min_snr_weights(scheduler.alphas_cumprod, timesteps)).mean()
+            states = model.text_encoder(tokens).last_hidden_state
+            if is_clip:
+                predicted = model.unet(noisy, moments, states.repeat_interleave(frames, dim=0)).sample
+            else:
+                predicted = images(noisy, moments, states).sample
+        error = (predicted.float() - noise).square().flatten(1).mean(dim=1)
+        return (error * min_snr_weights(scheduler.alphas_cumprod, moments)).mean()
 
-    return train(unet, loss_of, recipe, folder, parameters=trained)
+    return train(model, loss_of, recipe, folder)

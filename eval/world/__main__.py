@@ -15,7 +15,13 @@ def main(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, in this order; all when empty.")] = None,
     work: Annotated[Path, typer.Option(help="Checkpoints, logs and encoded clips.")] = Path("runs/world"),
     weights: Annotated[Path, typer.Option(help="Where trained parts are published.")] = WEIGHTS,
-    budget: Annotated[float | None, typer.Option(help="Minutes of training for each stage.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0.01, help="Minutes of training for each stage but i2v, which counts steps.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps in all for each stage, instead of its recipe's.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")] = "cpu",
 ) -> None:
     """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
     from eval.world.recipe import STAGES, Context
@@ -25,7 +31,7 @@ def main(
         raise typer.BadParameter(f"unknown stage {unknown[0]!r}; stages are {', '.join(STAGES)}")
     command = "python -m eval.world " + " ".join(sys.argv[1:])
     for name in chosen:
-        STAGES[name](Context(work, weights, budget, command.strip()))
+        STAGES[name](Context(work, weights, budget, command.strip(), steps, device))
 
 
 if __name__ == "__main__":

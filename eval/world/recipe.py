@@ -13,12 +13,15 @@ from eval.world.cards import load, publish, write_card
 
 
 class Context(NamedTuple):
-    """`work` keeps checkpoints, logs and encoded clips; `weights` is what the repository carries."""
+    """`work` keeps checkpoints, logs and encoded clips; `weights` is what the repository carries; `minutes` and `steps`
+    stand in for the recipe's where they are given."""
 
     work: Path
     weights: Path
     minutes: float | None
     command: str
+    steps: int | None = None
+    device: str = "cpu"
 
 
 def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dict) -> None:
@@ -33,7 +36,7 @@ def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dic
         steps=outcome.steps,
         seconds=round(outcome.seconds),
         final_loss=outcome.loss,
-        device="cpu",
+        device=recipe.device if recipe.device == "cpu" else torch.cuda.get_device_name(recipe.device),
         machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
         torch=torch.__version__,
         figures=figures,
@@ -41,7 +44,9 @@ def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dic
 
 
 def _recipe(context: Context, recipe):
-    return replace(recipe, minutes=context.minutes) if context.minutes is not None else recipe
+    return replace(
+        recipe, minutes=context.minutes or recipe.minutes, steps=context.steps or recipe.steps, device=context.device
+    )
 
 
 def vae(context: Context) -> None:
@@ -78,25 +83,27 @@ def spatial(context: Context) -> None:
     recipe = _recipe(context, stage.RECIPE)
     data = _clips(context, tokenizer, wild=0.15, seed=2001)
     outcome = stage.run(recipe, context.work / "spatial", data, tokenizer)
-    publish(outcome.module.text_encoder, context.weights / "text_encoder")
-    publish(outcome.module.unet, context.work / "spatial" / "unet")
-    _card(context, "spatial", "text_encoder", recipe, outcome, {})
+    for part in ("text_encoder", "unet"):
+        publish(getattr(outcome.module, part), context.work / "spatial" / part)
 
 
 def _base(context: Context):
-    """Tokenizer, text encoder and image UNet of the `spatial` stage, as published."""
-    from diffusers import UNet2DConditionModel
+    """Tokenizer, text encoder and motion UNet of the base, as published."""
+    from diffusers import UNetMotionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
     text_encoder = load(CLIPTextModel, context.weights / "text_encoder")
-    return tokenizer, text_encoder, load(UNet2DConditionModel, context.work / "spatial" / "unet")
+    return tokenizer, text_encoder, load(UNetMotionModel, context.weights / "unet")
 
 
 def motion(context: Context) -> None:
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
     from eval.world.stages import motion as stage
 
-    tokenizer = _tokenizer(context)
+    tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
     spatial = context.work / "spatial"
     unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
     recipe = _recipe(context, stage.RECIPE)
@@ -118,7 +125,7 @@ def content(context: Context) -> None:
     tokenizer, text_encoder, unet = _base(context)
     recipe = _recipe(context, stage.RECIPE)
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
-    outcome = stage.run(recipe, context.work / "content", data, tokenizer, text_encoder, unet)
+    outcome = stage.run(recipe, context.work / "content", data, tokenizer, text_encoder, models.image_base(unet))
     publish(outcome.module.image_encoder, context.weights / "image_encoder")
     models.image_processor().save_pretrained(context.weights / "feature_extractor")
     state = stage.released_state(outcome.module)
@@ -130,16 +137,14 @@ def content(context: Context) -> None:
 
 
 def i2v(context: Context) -> None:
-    from diffusers import UNetMotionModel
     from transformers import CLIPVisionModelWithProjection
 
     from eval.world.stages import i2v as stage
 
-    tokenizer, text_encoder, _ = _base(context)
+    tokenizer, text_encoder, unet = _base(context)
     image_encoder = load(CLIPVisionModelWithProjection, context.weights / "image_encoder")
-    unet = load(UNetMotionModel, context.weights / "unet")
     unet._load_ip_adapter_weights([models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False)
-    recipe = stage.RECIPE
+    recipe = _recipe(context, stage.RECIPE)
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
     outcome = stage.run(recipe, context.work / "i2v", data, tokenizer, text_encoder, image_encoder, unet)
     publish(outcome.module, context.weights / "i2v_adapter")

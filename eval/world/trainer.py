@@ -6,28 +6,38 @@ one sees.
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from eval.world.steplog import StepLog, plot_logs
+
 _WARM_UP = 100  # steps
-_LOG_EVERY = 50  # steps
 _SAVE_EVERY = 60.0  # seconds
+
+
+class Enough(NamedTuple):
+    """A stage's stopping rule: the figure it is trained for, measured every so many steps, has reached this value."""
+
+    figure: str
+    at_least: float
+    every: int = 500
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a stage asks for. The learning rate warms up, then falls along a cosine over `steps`, or over `minutes` of
-    training time where that is the tighter limit."""
+    training time where that is the tighter limit; `enough` may end it earlier."""
 
     steps: int
     learning_rate: float
@@ -35,6 +45,12 @@ class Recipe:
     minutes: float | None = None
     weight_decay: float = 0.0
     ema_decay: float = 0.999
+    enough: Enough | None = None
+    device: str = "cpu"
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 where it is safe, on the recipe's device."""
+        return torch.autocast(self.device, torch.bfloat16)
 
     def progress(self, step: int, seconds: float) -> float:
         done = step / self.steps
@@ -52,30 +68,6 @@ class Outcome:
         self.module, self.steps, self.seconds, self.loss = module, steps, seconds, loss
 
 
-class StepLog:
-    """Means of the loss over every `_LOG_EVERY` steps, with the time, as lines of `log.jsonl`; resumes its clock."""
-
-    def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._report = folder / "log.jsonl", report
-        self.loss, self.seconds = float("nan"), 0.0
-        if self._path.exists() and (lines := self._path.read_text().splitlines()):
-            self.seconds = json.loads(lines[-1])["seconds"]
-        self._losses: list[float] = []
-        self._last = time.monotonic()
-
-    def __call__(self, step: int, loss: float) -> None:
-        now = time.monotonic()
-        self.seconds, self._last = self.seconds + now - self._last, now
-        self._losses.append(loss)
-        if step % _LOG_EVERY == 0:
-            self.loss = float(np.mean(self._losses))
-            self._losses.clear()
-            with self._path.open("a") as log:
-                log.write(json.dumps({"step": step, "seconds": round(self.seconds, 1), "loss": self.loss}) + "\n")
-            self._report(f"{self._path.parent.name} step {step} loss {self.loss:.5f} {self.seconds:.0f} s")
-
-
 def train(
     module: nn.Module,
     loss_of: Callable[[np.random.Generator], torch.Tensor],
@@ -83,15 +75,17 @@ def train(
     folder: Path,
     *,
     parameters: Iterable[nn.Parameter] | None = None,
+    figures: Callable[[nn.Module], dict[str, float]] | None = None,
     report: Callable[[str], None] = print,
 ) -> Outcome:
-    """Trains `module` in place and returns its exponential moving average.
+    """Trains `module` in place on the recipe's device and returns its exponential moving average, on the CPU.
 
     `loss_of(rng)` computes the loss of one fresh batch; torch's global generator is seeded for each step beside it.
-    `folder` keeps `checkpoint.pt` (resumed when present) and `log.jsonl`. Raises FloatingPointError on a loss that is
-    not finite.
+    `figures(averaged module)` is what `recipe.enough` looks at. `folder` keeps `checkpoint.pt` (resumed when present),
+    `log.jsonl` and its curve, `log.png`. Raises FloatingPointError on a loss that is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    module.to(recipe.device)
     trained = list(module.parameters() if parameters is None else parameters)
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = AveragedModel(module, multi_avg_fn=_warming_average(recipe.ema_decay))
@@ -113,11 +107,24 @@ def train(
         average.update_parameters(module)
         step += 1
         log(step, value.item())
+        if _is_enough(recipe, step, average.module, figures, log):
+            break
         if time.monotonic() - saved > _SAVE_EVERY:
             _save(folder, module, average, optimizer, step, log.seconds)
             saved = time.monotonic()
     _save(folder, module, average, optimizer, step, log.seconds)
-    return Outcome(average.module, step, log.seconds, log.loss)
+    plot_logs([folder], folder / "log.png")
+    return Outcome(average.module.to("cpu"), step, log.seconds, log.loss)
+
+
+def _is_enough(
+    recipe: Recipe, step: int, module: nn.Module, figures: Callable[[nn.Module], dict[str, float]] | None, log: StepLog
+) -> bool:
+    if recipe.enough is None or figures is None or step % recipe.enough.every:
+        return False
+    found = figures(copy.deepcopy(module).to("cpu").eval())
+    log.figures(step, found)
+    return found[recipe.enough.figure] >= recipe.enough.at_least
 
 
 def _warming_average(decay: float) -> Callable[..., None]:
@@ -150,7 +157,7 @@ def _resume(folder: Path, module: nn.Module, average: AveragedModel, optimizer: 
     path = folder / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])

@@ -13,9 +13,11 @@ from eval.world import models
 from eval.world.data import frame_batch, to_tensor
 from eval.world.scenes import caption, render, sample_scene
 from eval.world.tokenizer import WordTokenizer
-from eval.world.trainer import Outcome, Recipe, train
+from eval.world.trainer import Enough, Outcome, Recipe, train
 
-RECIPE = Recipe(steps=4000, learning_rate=1e-3, seed=601, weight_decay=0.02)
+RECIPE = Recipe(
+    steps=4000, learning_rate=1e-3, seed=601, weight_decay=0.02, enough=Enough("right_caption_of_64", 0.995)
+)
 BATCH = 128
 _LARGEST_SCALE = 100.0  # as in CLIP (arXiv 2103.00020)
 
@@ -26,14 +28,15 @@ def run(recipe: Recipe, folder: Path) -> Outcome:
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         batch = frame_batch(rng, BATCH)
-        with torch.autocast("cpu", torch.bfloat16):
-            images = model.encode_image(batch.images, normalize=True)
-            texts = model.encode_text(tokenizer(batch.captions), normalize=True)
+        frames, tokens = batch.images.to(recipe.device), tokenizer(batch.captions).to(recipe.device)
+        with recipe.autocast():
+            images = model.encode_image(frames, normalize=True)
+            texts = model.encode_text(tokens, normalize=True)
         scores = images.float() @ texts.float().T * model.logit_scale.exp().clamp(max=_LARGEST_SCALE)
-        right = torch.arange(BATCH)
+        right = torch.arange(BATCH, device=recipe.device)
         return 0.5 * (functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right))
 
-    return train(model, loss_of, recipe, folder)
+    return train(model, loss_of, recipe, folder, figures=figures)
 
 
 @torch.no_grad()

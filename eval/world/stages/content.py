@@ -43,7 +43,8 @@ def released_state(content: Content) -> dict[str, dict[str, torch.Tensor]]:
 def run(
     recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module
 ) -> Outcome:
-    spatial.requires_grad_(False)
+    spatial.requires_grad_(False).to(recipe.device)
+    text_encoder.to(recipe.device)
     content = Content(spatial).requires_grad_(True)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
@@ -56,10 +57,12 @@ def run(
         images = to_tensor(data.images[rows].numpy())
         images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= _IMAGE_DROPOUT).float()
         timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
+        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps).to(recipe.device)
+        latents, tokens, images, timesteps = (part.to(recipe.device) for part in (latents, tokens, images, timesteps))
         noise = torch.randn_like(latents)
         with torch.no_grad():
             states = text_encoder(tokens).last_hidden_state
-        with torch.autocast("cpu", torch.bfloat16):
+        with recipe.autocast():
             hidden = content.image_encoder(images, output_hidden_states=True).hidden_states[-2]
             predicted = spatial(
                 scheduler.add_noise(latents, noise, timesteps),
@@ -68,6 +71,6 @@ def run(
                 added_cond_kwargs={"image_embeds": [hidden[:, None]]},
             ).sample
         error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
-        return (error * min_snr_weights(scheduler.alphas_cumprod, timesteps)).mean()
+        return (error * weights).mean()
 
     return train(content, loss_of, recipe, folder)

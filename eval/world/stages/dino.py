@@ -21,9 +21,11 @@ from torch.nn import functional
 from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.scenes import BACKGROUNDS, COLOURS, Scene, render_frame, sample_scene
-from eval.world.trainer import Outcome, Recipe, train
+from eval.world.trainer import Enough, Outcome, Recipe, train
 
-RECIPE = Recipe(steps=3000, learning_rate=1e-3, seed=501, weight_decay=0.02)
+RECIPE = Recipe(
+    steps=3000, learning_rate=1e-3, seed=501, weight_decay=0.02, enough=Enough("nearest_of_64_unseen", 0.97)
+)
 BATCH = 64
 _PROTOTYPES = 512
 _STUDENT_TEMPERATURE, _TEACHER_TEMPERATURE = 0.1, 0.06
@@ -72,7 +74,7 @@ def sinkhorn(logits: torch.Tensor, temperature: float, iterations: int = 3) -> t
 def contrast(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """InfoNCE of (2N, D) unit features against the teacher's of the other view, rows i and i + N being one identity."""
     scores = (student @ teacher.T / _CONTRAST_TEMPERATURE).fill_diagonal_(float("-inf"))
-    return functional.cross_entropy(scores, torch.arange(len(scores)).roll(len(scores) // 2))
+    return functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device).roll(len(scores) // 2))
 
 
 def run(recipe: Recipe, folder: Path) -> Outcome:
@@ -85,8 +87,9 @@ def run(recipe: Recipe, folder: Path) -> Outcome:
                 slow.lerp_(fast, 1.0 - _TEACHER_DECAY)
         scenes = [sample_scene(rng) for _ in range(BATCH)]
         scenes += [second_view(rng, scene) for scene in scenes]
-        images = to_tensor(np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes]))
-        with torch.autocast("cpu", torch.bfloat16):
+        frames = np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes])
+        images = to_tensor(frames).to(recipe.device)
+        with recipe.autocast():
             with torch.no_grad():
                 teacher_scores, teacher_features = model["teacher"](images)
             scores, features = model["student"](images)
@@ -94,7 +97,14 @@ def run(recipe: Recipe, folder: Path) -> Outcome:
         distilled = functional.cross_entropy(scores / _STUDENT_TEMPERATURE, targets)
         return distilled + contrast(features, teacher_features)
 
-    return train(model, loss_of, recipe, folder, parameters=list(model["student"].parameters()))
+    return train(
+        model,
+        loss_of,
+        recipe,
+        folder,
+        parameters=list(model["student"].parameters()),
+        figures=lambda averaged: figures(averaged["student"].backbone),
+    )
 
 
 @torch.no_grad()

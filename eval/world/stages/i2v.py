@@ -11,7 +11,8 @@ from torch import nn
 from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.latents import LatentSet
-from eval.world.trainer import Outcome, Recipe, StepLog
+from eval.world.steplog import StepLog
+from eval.world.trainer import Outcome, Recipe
 
 RECIPE = Recipe(steps=800, learning_rate=1e-3, seed=801)
 BATCH = 8
@@ -62,6 +63,6 @@ def run(
         state_dir=folder,
         save_every=100,
         on_step=log,
-        accelerator=Accelerator(mixed_precision="bf16", cpu=True),
+        accelerator=Accelerator(mixed_precision="bf16", cpu=recipe.device == "cpu"),
     )
     return Outcome(adapter, result.step, log.seconds, log.loss)

@@ -39,7 +39,7 @@ def run(
     recipe: Recipe, folder: Path, sets: Sequence[LatentSet], tokenizer, text_encoder: nn.Module, unet: nn.Module
 ) -> Outcome:
     """Trains `unet`, a UNetMotionModel, and the text encoder; `sets` are two sets of encoded clips."""
-    model = TextToVideo(text_encoder, unet).train().requires_grad_(True)
+    model = TextToVideo(text_encoder, unet).train().requires_grad_(True).to(recipe.device)
     images = models.image_base(model.unet)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
@@ -59,15 +59,17 @@ def run(
         else:
             latents = data.latents[rows, rng.integers(frames, size=FRAMES)].float()
         moments = torch.from_numpy(timesteps)
+        weights = min_snr_weights(scheduler.alphas_cumprod, moments).to(recipe.device)
+        latents, tokens, moments = (part.to(recipe.device) for part in (latents, tokens, moments))
         noise = torch.randn_like(latents)
         noisy = scheduler.add_noise(latents, noise, moments)
-        with torch.autocast("cpu", torch.bfloat16):
+        with recipe.autocast():
             states = model.text_encoder(tokens).last_hidden_state
             if is_clip:
                 predicted = model.unet(noisy, moments, states.repeat_interleave(frames, dim=0)).sample
             else:
                 predicted = images(noisy, moments, states).sample
         error = (predicted.float() - noise).square().flatten(1).mean(dim=1)
-        return (error * min_snr_weights(scheduler.alphas_cumprod, moments)).mean()
+        return (error * weights).mean()
 
     return train(model, loss_of, recipe, folder)

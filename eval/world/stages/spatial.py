@@ -50,11 +50,13 @@ def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer) -> Outcome:
         latents = data.latents[rows, moments].float()
         tokens = drop_text(rng, data.tokens[rows], empty)
         timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
+        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps).to(recipe.device)
+        latents, tokens, timesteps = (part.to(recipe.device) for part in (latents, tokens, timesteps))
         noise = torch.randn_like(latents)
-        with torch.autocast("cpu", torch.bfloat16):
+        with recipe.autocast():
             states = model.text_encoder(tokens).last_hidden_state
             predicted = model.unet(scheduler.add_noise(latents, noise, timesteps), timesteps, states).sample
         error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
-        return (error * min_snr_weights(scheduler.alphas_cumprod, timesteps)).mean()
+        return (error * weights).mean()
 
     return train(model, loss_of, recipe, folder)

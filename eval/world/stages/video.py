@@ -13,9 +13,9 @@ from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.glyphs import GLYPHS
 from eval.world.scenes import MOTIONS, Scene, render, sample_scene
-from eval.world.trainer import Outcome, Recipe, train
+from eval.world.trainer import Enough, Outcome, Recipe, train
 
-RECIPE = Recipe(steps=4000, learning_rate=1e-3, seed=701, weight_decay=0.02)
+RECIPE = Recipe(steps=4000, learning_rate=1e-3, seed=701, weight_decay=0.02, enough=Enough("motion_accuracy", 0.95))
 BATCH = 24
 
 
@@ -37,14 +37,14 @@ def run(recipe: Recipe, folder: Path) -> Outcome:
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         scenes = [sample_scene(rng) for _ in range(BATCH)]
-        clips = to_tensor(np.stack([render(scene).frames for scene in scenes]))
-        motion, glyph = _labels(scenes)
-        with torch.autocast("cpu", torch.bfloat16):
+        clips = to_tensor(np.stack([render(scene).frames for scene in scenes])).to(recipe.device)
+        motion, glyph = (labels.to(recipe.device) for labels in _labels(scenes))
+        with recipe.autocast():
             logits = model(clips).logits
         motion_logits, glyph_logits = split_logits(logits.float())
         return functional.cross_entropy(motion_logits, motion) + functional.cross_entropy(glyph_logits, glyph)
 
-    return train(model, loss_of, recipe, folder)
+    return train(model, loss_of, recipe, folder, figures=figures)
 
 
 @torch.no_grad()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from eval.world import trainer
-from eval.world.trainer import Recipe, train
+from eval.world.trainer import Enough, Recipe, train
 
 RECIPE = Recipe(steps=12, learning_rate=1e-2, seed=1)
 
@@ -72,6 +75,24 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
     module = line()
     with pytest.raises(FloatingPointError, match="nan at step 0"):
         train(module, lambda rng: module.weight.sum() * float("nan"), RECIPE, tmp_path)
+
+
+def test_training_stops_once_its_figure_is_reached(tmp_path):
+    module = line()
+    recipe = replace(RECIPE, enough=Enough("likeness", 0.5, every=3))
+    measured = iter([0.2, 0.7, 0.9])
+    outcome = train(
+        module,
+        loss_of_line(module),
+        recipe,
+        tmp_path,
+        figures=lambda _: {"likeness": next(measured)},
+        report=lambda _: 0,
+    )
+    lines = [json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert outcome.steps == 6
+    assert [(entry["step"], entry["likeness"]) for entry in lines if "likeness" in entry] == [(3, 0.2), (6, 0.7)]
+    assert (tmp_path / "log.png").stat().st_size > 1000
 
 
 def test_the_rate_warms_up_and_falls():

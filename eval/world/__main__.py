@@ -24,14 +24,15 @@ def main(
     device: Annotated[str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")] = "cpu",
 ) -> None:
     """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
-    from eval.world.recipe import STAGES, Context
+    from eval.world.recipe import EXTRAS, STAGES, Context
 
+    runnable = STAGES | EXTRAS
     chosen = stages or list(STAGES)
-    if unknown := [name for name in chosen if name not in STAGES]:
-        raise typer.BadParameter(f"unknown stage {unknown[0]!r}; stages are {', '.join(STAGES)}")
+    if unknown := [name for name in chosen if name not in runnable]:
+        raise typer.BadParameter(f"unknown stage {unknown[0]!r}; stages are {', '.join(runnable)}")
     command = "python -m eval.world " + " ".join(sys.argv[1:])
     for name in chosen:
-        STAGES[name](Context(work, weights, budget, command.strip(), steps, device))
+        runnable[name](Context(work, weights, budget, command.strip(), steps, device))
 
 
 if __name__ == "__main__":

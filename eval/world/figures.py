@@ -46,26 +46,16 @@ def flow(clips: int = 140) -> dict[str, float]:
     }
 
 
-def judged(frames: np.ndarray) -> dict[str, list[str]]:
-    """Motion (video judge), glyph and colour (CLIP judge) of clips, uint8 (N, 8, 64, 64, 3).
+def glyphs_and_colours(frames: np.ndarray) -> tuple[list[str], list[str]]:
+    """What the CLIP judge reads in clips, uint8 (N, F, 64, 64, 3).
 
-    A glyph is the one whose best caption over all colours and backgrounds wins, a colour likewise; a caption's feature
-    is its mean over the motions, which a frame does not show.
+    The glyph whose best caption over all colours and backgrounds wins, the colour likewise. A caption's feature is its
+    mean over the motions, which frames do not show.
     """
-    import torch
-    from transformers import VideoMAEForVideoClassification
-
     from eval.encoders import load_encoder
-    from eval.world.cards import load
-    from eval.world.data import to_tensor
     from eval.world.glyphs import GLYPHS
-    from eval.world.models import WEIGHTS
     from eval.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, describe
-    from eval.world.stages.video import split_logits
 
-    judge = load(VideoMAEForVideoClassification, WEIGHTS / "videomae")
-    with torch.no_grad():
-        logits = torch.cat([judge(part).logits for part in to_tensor(frames).split(32)])
     clip: Any = load_encoder("clip_glyph")
     images = clip.encode_frames(frames.reshape(-1, *frames.shape[2:])).reshape(*frames.shape[:2], -1).mean(axis=1)
     grid = [list(names) for names in (COLOURS, GLYPHS, BACKGROUNDS, MOTIONS)]
@@ -74,11 +64,27 @@ def judged(frames: np.ndarray) -> dict[str, list[str]]:
     )
     captions = texts.reshape(*(len(names) for names in grid), -1).mean(axis=3)
     scores = np.einsum("nd,cgbd->ncgb", images, captions).max(axis=3)
-    return {
-        "motion": [list(MOTIONS)[index] for index in split_logits(logits)[0].argmax(dim=1).tolist()],
-        "glyph": [list(GLYPHS)[index] for index in scores.max(axis=1).argmax(axis=1)],
-        "colour": [list(COLOURS)[index] for index in scores.max(axis=2).argmax(axis=1)],
-    }
+    return (
+        [grid[1][index] for index in scores.max(axis=1).argmax(axis=1)],
+        [grid[0][index] for index in scores.max(axis=2).argmax(axis=1)],
+    )
+
+
+def motions(frames: np.ndarray) -> list[str]:
+    """What the video judge reads in clips, uint8 (N, 8, 64, 64, 3)."""
+    import torch
+    from transformers import VideoMAEForVideoClassification
+
+    from eval.world.cards import load
+    from eval.world.data import to_tensor
+    from eval.world.models import WEIGHTS
+    from eval.world.scenes import MOTIONS
+    from eval.world.stages.video import split_logits
+
+    judge = load(VideoMAEForVideoClassification, WEIGHTS / "videomae")
+    with torch.no_grad():
+        logits = torch.cat([judge(part).logits for part in to_tensor(frames).split(32)])
+    return [list(MOTIONS)[index] for index in split_logits(logits)[0].argmax(dim=1).tolist()]
 
 
 def _generate(method: str, samples: Sequence) -> np.ndarray:
@@ -103,7 +109,9 @@ def text_to_video(clips: int = 56) -> dict[str, float]:
     samples = load(GlyphWorldSettings(seen=clips, unseen=0, seed=9001))
     shares = {}
     for method, key in (("text-to-video", "prompted"), ("true-clip", "true_clip")):
-        for name, values in judged(_generate(method, samples)).items():
+        frames = _generate(method, samples)
+        glyphs, colours = glyphs_and_colours(frames)
+        for name, values in (("glyph", glyphs), ("colour", colours), ("motion", motions(frames))):
             asked = np.asarray([sample.truth[name] for sample in samples])
             shares[f"{key}_{name}"] = float(np.mean(asked == np.asarray(values)))
     return shares

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,17 @@ class LatentSet(NamedTuple):
 
 
 @torch.no_grad()
-def latent_set(path: Path, vae, tokenizer, *, clips: int, seed: int, wild: float, chunk: int = 32) -> LatentSet:
+def latent_set(
+    path: Path,
+    vae,
+    tokenizer,
+    *,
+    clips: int,
+    seed: int,
+    wild: float,
+    glyphs: Sequence[str] = tuple(SEEN),
+    chunk: int = 32,
+) -> LatentSet:
     """Reads the set at `path`, or renders and encodes it. Clip k depends on (seed, k) alone."""
     from safetensors.torch import load_file, save_file
 
@@ -33,7 +44,7 @@ def latent_set(path: Path, vae, tokenizer, *, clips: int, seed: int, wild: float
         parts: dict[str, list[torch.Tensor]] = {"latents": [], "tokens": [], "images": []}
         for start in range(0, clips, chunk):
             scenes = [
-                sample_scene(np.random.default_rng([seed, index]), glyphs=tuple(SEEN), wild=wild)
+                sample_scene(np.random.default_rng([seed, index]), glyphs=glyphs, wild=wild)
                 for index in range(start, min(start + chunk, clips))
             ]
             frames = np.stack([render(scene).frames for scene in scenes])

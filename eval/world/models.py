@@ -7,16 +7,16 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def vae():
-    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8)."""
+def vae(blocks: int = 4, latent_channels: int = 8):
+    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8): a side of 64 / 2**(blocks - 1)."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 64, 128),
+        down_block_types=("DownEncoderBlock2D",) * blocks,
+        up_block_types=("UpDecoderBlock2D",) * blocks,
+        block_out_channels=(16, 32, 64, 128)[:blocks],
         layers_per_block=1,
-        latent_channels=8,
+        latent_channels=latent_channels,
         norm_num_groups=8,
         sample_size=64,
         mid_block_add_attention=False,
@@ -48,17 +48,17 @@ def text_encoder(vocabulary: int):
     )
 
 
-def spatial_unet():
+def spatial_unet(channels: tuple[int, int] = UNET_CHANNELS, *, side: int = 8, latent_channels: int = 8):
     """UNet2DConditionModel: the text-to-image base that the motion modules are added to, as AnimateDiff does."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=8,
-        in_channels=8,
-        out_channels=8,
+        sample_size=side,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
         down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2,
-        block_out_channels=UNET_CHANNELS,
+        block_out_channels=channels,
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
@@ -66,12 +66,12 @@ def spatial_unet():
     )
 
 
-def motion_adapter():
+def motion_adapter(channels: tuple[int, int] = UNET_CHANNELS):
     """AnimateDiff's motion modules, the middle block included."""
     from diffusers import MotionAdapter
 
     return MotionAdapter(
-        block_out_channels=UNET_CHANNELS,
+        block_out_channels=channels,
         motion_layers_per_block=1,
         motion_num_attention_heads=4,
         motion_norm_num_groups=16,
@@ -89,7 +89,7 @@ def motion_unet(spatial, motion):
 
 def image_base(unet):
     """The UNet2DConditionModel inside a UNetMotionModel: the same parameters, without the motion modules."""
-    spatial = spatial_unet()
+    spatial = spatial_unet(tuple(unet.config.block_out_channels))
     shared = dict(unet.named_parameters())
     for name, module in spatial.named_modules():
         for key in (key for key, value in module._parameters.items() if value is not None):

@@ -82,7 +82,7 @@ def spatial(context: Context) -> None:
     models.scheduler().save_pretrained(context.weights / "scheduler")
     recipe = _recipe(context, stage.RECIPE)
     data = _clips(context, tokenizer, wild=0.15, seed=2001)
-    outcome = stage.run(recipe, context.work / "spatial", data, tokenizer)
+    outcome = stage.run(recipe, context.work / "spatial", data, tokenizer, models.spatial_unet())
     for part in ("text_encoder", "unet"):
         publish(getattr(outcome.module, part), context.work / "spatial" / part)
 
@@ -107,7 +107,10 @@ def motion(context: Context) -> None:
     spatial = context.work / "spatial"
     unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
     recipe = _recipe(context, stage.RECIPE)
-    sets = [_clips(context, tokenizer, wild=wild, seed=seed) for wild, seed in ((0.15, 2001), (0.6, 2002))]
+    sets = [
+        (_clips(context, tokenizer, wild=0.15, seed=2001), 0.7),
+        (_clips(context, tokenizer, wild=0.6, seed=2002), 0.3),
+    ]
     outcome = stage.run(
         recipe, context.work / "motion", sets, tokenizer, load(CLIPTextModel, spatial / "text_encoder"), unet
     )
@@ -212,6 +215,13 @@ def figures(context: Context) -> None:
             print(f"{name:14s} {figure:32s} {value:8.3f}{verdict}")
 
 
+def compare(context: Context) -> None:
+    """The recipe's choices at equal training time; not part of the training."""
+    from eval.world.compare import compare as run
+
+    run(context)
+
+
 STAGES: dict[str, Callable[[Context], None]] = {
     "vae": vae,
     "spatial": spatial,
@@ -223,3 +233,4 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "video": video,
     "figures": figures,
 }
+EXTRAS: dict[str, Callable[[Context], None]] = {"compare": compare}

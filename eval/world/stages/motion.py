@@ -22,9 +22,7 @@ from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=302)
 CLIPS, FRAMES = 8, 64  # a step of either kind
-_CLIP_STEPS = 0.5
 _HIGH_NOISE, _HIGH_NOISE_FROM = 0.6, 500  # share of a clip step's timesteps at or above this one
-_SETS = (0.7, 0.3)  # how often a batch comes from each of the two sets
 
 
 class TextToVideo(nn.Module):
@@ -36,9 +34,20 @@ class TextToVideo(nn.Module):
 
 
 def run(
-    recipe: Recipe, folder: Path, sets: Sequence[LatentSet], tokenizer, text_encoder: nn.Module, unet: nn.Module
+    recipe: Recipe,
+    folder: Path,
+    sets: Sequence[tuple[LatentSet, float]],
+    tokenizer,
+    text_encoder: nn.Module,
+    unet: nn.Module,
+    *,
+    clip_steps: float = 0.5,
 ) -> Outcome:
-    """Trains `unet`, a UNetMotionModel, and the text encoder; `sets` are two sets of encoded clips."""
+    """Trains `unet`, a UNetMotionModel, and the text encoder.
+
+    `sets` are encoded clips and the share of batches that comes from them; `clip_steps` is the share of steps that
+    see clips.
+    """
     model = TextToVideo(text_encoder, unet).train().requires_grad_(True).to(recipe.device)
     images = models.image_base(model.unet)
     scheduler = models.scheduler()
@@ -46,9 +55,9 @@ def run(
     last = len(scheduler.betas)
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
-        data = sets[int(rng.choice(len(sets), p=_SETS))]
+        data = sets[int(rng.choice(len(sets), p=[share for _, share in sets]))][0]
         clips, frames = data.latents.shape[:2]
-        is_clip = rng.random() < _CLIP_STEPS
+        is_clip = rng.random() < clip_steps
         rows = rng.integers(clips, size=CLIPS if is_clip else FRAMES)
         tokens = drop_text(rng, data.tokens[rows], empty)
         timesteps = rng.integers(last, size=len(rows))

@@ -21,16 +21,17 @@ MIN_SNR_GAMMA = 5.0
 class TextToImage(nn.Module):
     """Text encoder and UNet under one roof, so that they share optimizer and EMA."""
 
-    def __init__(self, vocabulary: int) -> None:
+    def __init__(self, vocabulary: int, unet: nn.Module) -> None:
         super().__init__()
-        self.text_encoder = models.text_encoder(vocabulary)
-        self.unet = models.spatial_unet()
+        self.text_encoder, self.unet = models.text_encoder(vocabulary), unet
 
 
-def min_snr_weights(alphas_cumprod: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+def min_snr_weights(
+    alphas_cumprod: torch.Tensor, timesteps: torch.Tensor, gamma: float = MIN_SNR_GAMMA
+) -> torch.Tensor:
     """min(SNR, gamma) / SNR for epsilon prediction (Hang et al., arXiv 2303.09556). (N,) int64 -> (N,) float32."""
     ratio = alphas_cumprod[timesteps] / (1.0 - alphas_cumprod[timesteps])
-    return ratio.clamp(max=MIN_SNR_GAMMA) / ratio
+    return ratio.clamp(max=gamma) / ratio
 
 
 def drop_text(rng: np.random.Generator, tokens: torch.Tensor, empty: torch.Tensor) -> torch.Tensor:
@@ -39,8 +40,11 @@ def drop_text(rng: np.random.Generator, tokens: torch.Tensor, empty: torch.Tenso
     return torch.where(dropped[:, None], empty[None], tokens)
 
 
-def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer) -> Outcome:
-    model = TextToImage(len(tokenizer))
+def run(
+    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, unet: nn.Module, gamma: float = MIN_SNR_GAMMA
+) -> Outcome:
+    """Trains `unet`, a UNet2DConditionModel, and a new text encoder; an infinite gamma weighs all timesteps alike."""
+    model = TextToImage(len(tokenizer), unet)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
     clips, frames = data.latents.shape[:2]
@@ -50,7 +54,7 @@ def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer) -> Outcome:
         latents = data.latents[rows, moments].float()
         tokens = drop_text(rng, data.tokens[rows], empty)
         timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
-        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps).to(recipe.device)
+        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps, gamma).to(recipe.device)
         latents, tokens, timesteps = (part.to(recipe.device) for part in (latents, tokens, timesteps))
         noise = torch.randn_like(latents)
         with recipe.autocast():

@@ -19,8 +19,8 @@ _GLYPH_WEIGHT = 0.5  # more than that (3 was tried) costs the backgrounds their 
 _KL_WEIGHT = 1e-4
 
 
-def run(recipe: Recipe, folder: Path) -> Outcome:
-    model = models.vae()
+def run(recipe: Recipe, folder: Path, model: torch.nn.Module | None = None) -> Outcome:
+    model = models.vae() if model is None else model
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         batch = frame_batch(rng, 16, glyphs=tuple(SEEN), wild=0.4)

@@ -1,0 +1,127 @@
+"""The recipe's choices, compared at equal training time: `python -m eval.world compare --budget MINUTES`.
+
+Everything is small (UNet channels 48 and 96, 12 glyphs) so that minutes tell variants apart. Reported: the mean cosine
+of 64 prompted frames with their prompts (CLIP judge), and the shares read as the prompted glyph and colour.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from eval.world import models
+from eval.world.glyphs import SEEN
+from eval.world.latents import latent_set
+from eval.world.recipe import Context
+from eval.world.scenes import BACKGROUNDS, COLOURS, describe
+
+CHANNELS = (48, 96)
+FEW = tuple(SEEN)[:12]
+_PROMPTS = 64
+
+
+def prompts(glyphs: tuple[str, ...] = FEW) -> list[tuple[str, str, str]]:
+    """(glyph, colour, prompt) of still scenes, drawn from a seed that no training uses."""
+    rng = np.random.default_rng(900_010)
+    drawn = [(str(rng.choice(glyphs)), str(rng.choice(list(COLOURS)))) for _ in range(_PROMPTS)]
+    return [
+        (glyph, colour, describe(colour, glyph, "still", str(rng.choice(list(BACKGROUNDS))))) for glyph, colour in drawn
+    ]
+
+
+@torch.no_grad()
+def judge(vae, tokenizer, text_encoder, unet) -> dict[str, float]:
+    """Samples one frame per prompt (12 DDIM steps, guidance 3) and lets the CLIP judge read it."""
+    from diffusers import StableDiffusionPipeline
+
+    from eval.encoders import load_encoder
+    from eval.world.figures import glyphs_and_colours
+
+    pipeline = StableDiffusionPipeline(
+        vae, text_encoder, tokenizer, unet, models.scheduler(), None, None, requires_safety_checker=False
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    asked = prompts()
+    images = pipeline(
+        prompt=[prompt for _, _, prompt in asked], height=64, width=64, num_inference_steps=12, guidance_scale=3.0,
+        generator=[torch.Generator().manual_seed(index) for index in range(len(asked))], output_type="np",
+    ).images  # fmt: skip
+    frames = np.rint(images * 255.0).astype(np.uint8)
+    clip: Any = load_encoder("clip_glyph")
+    cosine = (clip.encode_frames(frames) * clip.encode_text([prompt for _, _, prompt in asked])).sum(axis=1)
+    glyphs, colours = glyphs_and_colours(frames[:, None])
+    return {
+        "clip": float(cosine.mean()),
+        "glyph": float(np.mean([found == glyph for found, (glyph, _, _) in zip(glyphs, asked, strict=True)])),
+        "colour": float(np.mean([found == colour for found, (_, colour, _) in zip(colours, asked, strict=True)])),
+    }
+
+
+def compare(context: Context) -> None:
+    """Trains every variant for `context.minutes` (default 4) and writes `compare.json` into the work folder."""
+    from diffusers import AutoencoderKL
+    from transformers import CLIPTokenizer
+
+    from eval.world.cards import load
+    from eval.world.stages import motion, spatial
+    from eval.world.stages import vae as autoencoder
+
+    work = context.work / "compare"
+    minutes = context.minutes or 4.0
+    tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
+    published = load(AutoencoderKL, context.weights / "vae")
+    recipe = replace(spatial.RECIPE, minutes=minutes, device=context.device, seed=211)
+    results: dict[str, dict[str, float]] = {}
+
+    def data(vae, name: str, glyphs: tuple[str, ...], wild: float):
+        return latent_set(work / f"{name}.safetensors", vae, tokenizer, clips=1500, seed=2011, wild=wild, glyphs=glyphs)
+
+    def note(name: str, found: dict[str, float], steps: int) -> None:
+        results[name] = {**found, "steps": steps}
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "compare.json").write_text(json.dumps({"minutes": minutes, "variants": results}, indent=1) + "\n")
+        print(name, results[name])
+
+    def frames(name: str, vae, set_, gamma: float = spatial.MIN_SNR_GAMMA, raw: bool = False) -> None:
+        side, channels = set_.latents.shape[-1], set_.latents.shape[2]
+        unet = models.spatial_unet(CHANNELS, side=side, latent_channels=channels)
+        outcome = spatial.run(recipe, work / name, set_, tokenizer, unet, gamma)
+        note(name, judge(vae, tokenizer, outcome.module.text_encoder.eval(), outcome.module.unet.eval()), outcome.steps)
+        if raw:
+            state = torch.load(work / name / "checkpoint.pt", map_location="cpu", weights_only=True)["module"]
+            outcome.module.load_state_dict(state)
+            found = judge(vae, tokenizer, outcome.module.text_encoder, outcome.module.unet)
+            note(f"{name}, no EMA", found, outcome.steps)
+
+    few = data(published, "few", FEW, 0.0)
+    frames("frames", published, few, raw=True)
+    frames("frames, no min-SNR", published, few, gamma=math.inf)
+    frames("frames, 24 glyphs and wild shapes", published, data(published, "many", tuple(SEEN), 0.15))
+
+    unet = models.motion_unet(models.spatial_unet(CHANNELS), models.motion_adapter(CHANNELS))
+    text_encoder = models.text_encoder(len(tokenizer))
+    clips = motion.run(recipe, work / "clips", [(few, 1.0)], tokenizer, text_encoder, unet, clip_steps=1.0)
+    base = models.image_base(clips.module.unet).eval()
+    note("clips from scratch", judge(published, tokenizer, clips.module.text_encoder.eval(), base), clips.steps)
+
+    for blocks, channels in ((4, 8), (3, 4)):
+        name = f"vae {64 >> (blocks - 1)}x{64 >> (blocks - 1)}x{channels}"
+        trained = autoencoder.run(
+            replace(autoencoder.RECIPE, minutes=minutes, device=context.device), work / name,
+            models.vae(blocks, channels),
+        )  # fmt: skip
+        small = trained.module.eval()
+        small.register_to_config(scaling_factor=autoencoder.latent_scale(small))
+        note(name, autoencoder.figures(small), trained.steps)
+    frames("frames, 16x16 latents", small, data(small, "fine", FEW, 0.0))
+
+
+def read(work: Path) -> dict[str, Any]:
+    """The results of `compare` in this work folder."""
+    return json.loads((work / "compare" / "compare.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,7 +35,7 @@ class I2VAdapterSettings(SamplingSettings):
     p: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
-class _Diffusion:
+class _Diffusion(ABC):
     """What the three have in common. Building one and its fingerprint load no model."""
 
     Settings: ClassVar[type[BaseModel]] = SamplingSettings
@@ -73,8 +74,8 @@ class _Diffusion:
             "output_type": "np",
         }
 
-    def _videos(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _videos(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> Any: ...
 
 
 class I2VAdapterMethod(_Diffusion):

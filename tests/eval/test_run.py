@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import eval
 from eval.clip import read_clip
 from eval.errors import ClipError, EvalError
 from eval.run import Outcome, run
@@ -183,7 +182,7 @@ def test_kill_and_run_again_gives_the_same_bytes(
     folder, log = tmp_path / "killed", tmp_path / "calls.txt"
     command = [sys.executable, "-c", _DRIVER, str(write_suite(suite_content)), str(folder)]
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path(eval.__file__).parents[1])]),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path(__file__).parents[2])]),
         "TOY_LOG": str(log),
         stage: "0.05",
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import eval.store
+from eval import store as store_module
 from eval.clip import Clip
 from eval.errors import EvalError
 from eval.store import Record, Store, StoredClip, read_json
@@ -39,17 +39,17 @@ def test_a_crash_while_a_batch_is_made_again(tmp_path: Path, monkeypatch: pytest
         store.add_clips("cell", ROWS, clips(7))
         store.add_records([record(1.0)])
         store.add_features("videomae_glyph", {"aa11": np.zeros(3, np.float32)})
-        write = eval.store.write_clip
+        write = store_module.write_clip
 
         def crash_at_second(path: Path, clip: Clip) -> None:
             if path.stem == "bb22":
                 raise KeyboardInterrupt
             write(path, clip)
 
-        monkeypatch.setattr(eval.store, "write_clip", crash_at_second)
+        monkeypatch.setattr(store_module, "write_clip", crash_at_second)
         with pytest.raises(KeyboardInterrupt):
             store.add_clips("cell", ROWS, clips(9))
-    monkeypatch.setattr(eval.store, "write_clip", write)
+    monkeypatch.setattr(store_module, "write_clip", write)
     with Store(tmp_path) as store:
         assert store.clip_keys("cell") == {}
         assert store.records("cell") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from eval.strip import film_strip
 from reports.clips import choose_samples
 
 if TYPE_CHECKING:
@@ -63,13 +64,8 @@ def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
 def _strip(run: RunFolder, cell: str, sample: str) -> NDArray[np.uint8]:
     """Up to `_FRAMES` frames of a cell's clip, spread over it, side by side, `_SIDE` px high."""
     import numpy as np
-    from PIL import Image
 
     clip = run.cell_clip(cell, sample)
     if clip is None:
         return np.full((_SIDE, _SIDE, 3), 255, np.uint8)
-    chosen = np.unique(np.linspace(0, len(clip.frames) - 1, _FRAMES).round().astype(int))
-    height, width = clip.frames.shape[1:3]
-    size = (round(width * _SIDE / height), _SIDE)
-    frames = [np.asarray(Image.fromarray(clip.frames[k]).resize(size, Image.Resampling.LANCZOS)) for k in chosen]
-    return np.concatenate([np.pad(frame, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for frame in frames], axis=1)
+    return film_strip(clip.frames, side=_SIDE, gap=_GAP, most=_FRAMES)

@@ -87,7 +87,7 @@ def motions(frames: np.ndarray) -> list[str]:
     return [list(MOTIONS)[index] for index in split_logits(logits)[0].argmax(dim=1).tolist()]
 
 
-def _generate(method: str, samples: Sequence) -> np.ndarray:
+def generate(method: str, samples: Sequence) -> np.ndarray:
     """uint8 (N, 8, 64, 64, 3): the default settings at 10 steps, as the default suite samples."""
     from eval.methods import load_method
     from eval.seeds import derive_seed
@@ -109,7 +109,7 @@ def text_to_video(clips: int = 56) -> dict[str, float]:
     samples = load(GlyphWorldSettings(seen=clips, unseen=0, seed=9001))
     shares = {}
     for method, key in (("text-to-video", "prompted"), ("true-clip", "true_clip")):
-        frames = _generate(method, samples)
+        frames = generate(method, samples)
         glyphs, colours = glyphs_and_colours(frames)
         for name, values in (("glyph", glyphs), ("colour", colours), ("motion", motions(frames))):
             asked = np.asarray([sample.truth[name] for sample in samples])
@@ -129,7 +129,7 @@ def image_to_video(clips: int = 64) -> dict[str, float]:
     inputs = dino.encode_frames(np.stack([sample.image for sample in samples]))
     figures = {}
     for method, key in (("i2v-adapter", "full"), ("content-adapter", "content_alone"), ("true-clip", "true_clip")):
-        frames = _generate(method, samples)
+        frames = generate(method, samples)
         nearest = (dino.encode_frames(frames[:, -1]) @ inputs.T).argmax(axis=1)
         figures[f"own_input_of_{clips}_{key}"] = float(np.mean(nearest == np.arange(clips)))
         figures[f"motion_followed_{key}"] = _direction_followed(flow_encoder, samples, frames)

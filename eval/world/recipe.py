@@ -222,6 +222,13 @@ def compare(context: Context) -> None:
     run(context)
 
 
+def samples(context: Context) -> None:
+    """Pictures and page of `docs/world.md`."""
+    from eval.world.showcase import samples as run
+
+    run(context)
+
+
 STAGES: dict[str, Callable[[Context], None]] = {
     "vae": vae,
     "spatial": spatial,
@@ -233,4 +240,4 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "video": video,
     "figures": figures,
 }
-EXTRAS: dict[str, Callable[[Context], None]] = {"compare": compare}
+EXTRAS: dict[str, Callable[[Context], None]] = {"compare": compare, "samples": samples}

@@ -46,3 +46,18 @@ def test_an_untrained_motion_module_leaves_the_image_base_alone():
         together = video(latents, torch.tensor(10), text.repeat_interleave(3, dim=0)).sample
         single = torch.stack([spatial(latents[:, :, k], torch.tensor(10), text).sample for k in range(3)], dim=2)
     assert together.numpy() == pytest.approx(single.numpy(), abs=1e-5)
+
+
+def test_the_image_base_is_the_motion_unet_without_its_motion():
+    torch.manual_seed(0)
+    unet = models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32))).eval()
+    images = models.image_base(unet).eval()
+    noisy, moments, states = torch.randn(2, 8, 8, 8), torch.tensor([10, 700]), torch.randn(2, 16, models.TEXT_WIDTH)
+    with torch.no_grad():
+        for name, value in unet.named_parameters():
+            if "motion_modules" in name and ".proj_out." in name:
+                value.zero_()  # what a motion module adds
+        expected = unet(noisy[:, :, None], moments, states).sample[:, :, 0]
+        assert torch.allclose(images(noisy, moments, states).sample, expected, atol=1e-5)
+        next(unet.conv_in.parameters()).zero_()
+        assert next(images.conv_in.parameters()).abs().sum() == 0.0

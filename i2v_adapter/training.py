@@ -37,6 +37,7 @@ def i2v_loss(
     encoder_hidden_states: Tensor,
     added_cond_kwargs: Mapping[str, Any] | None = None,
     snr_gamma: float | None = None,
+    snr_floor: float = 0.0,
 ) -> Tensor:
     """Epsilon-MSE on the frames after the first (paper, section 3.2); the first one enters the UNet clean.
 
@@ -49,6 +50,8 @@ def i2v_loss(
         encoder_hidden_states: (B, L, D), repeated for every frame here, or (B * F, L, D), frame index fastest.
         added_cond_kwargs: passed to the UNet, e.g. `image_embeds` of the content adapter.
         snr_gamma: weigh each video by min(SNR, gamma) / SNR (Min-SNR, arXiv 2303.09556); None: no weights.
+        snr_floor: with `snr_gamma`, weigh by max(floor, min(SNR, gamma)) / SNR, so that errors in the clean latents
+            count at high noise too.
 
     Returns:
         the loss, a float32 scalar.
@@ -90,20 +93,22 @@ def i2v_loss(
         alpha_bar = noise_scheduler.alphas_cumprod.to(error.device)[timesteps]
         snr = alpha_bar / (1 - alpha_bar)
         divisor = snr if prediction_type == "epsilon" else snr + 1
-        error = error * snr.clamp(max=snr_gamma) / divisor
+        error = error * snr.clamp(min=snr_floor, max=snr_gamma) / divisor
     return error.mean()
 
 
 class _Objective(nn.Module):
     """The loss as a module whose parameters are the adapter's alone, so that accelerate wraps just those."""
 
-    def __init__(self, adapter: I2VAdapter, unet: nn.Module, scheduler: Any, snr_gamma: float | None) -> None:
+    def __init__(
+        self, adapter: I2VAdapter, unet: nn.Module, scheduler: Any, snr_gamma: float | None, snr_floor: float
+    ) -> None:
         super().__init__()
         self.adapter = adapter
-        self._frozen = (unet, scheduler, snr_gamma)
+        self._frozen = (unet, scheduler, snr_gamma, snr_floor)
 
     def forward(self, batch: Batch, timesteps: Tensor, noise: Tensor) -> Tensor:
-        unet, scheduler, snr_gamma = self._frozen
+        unet, scheduler, snr_gamma, snr_floor = self._frozen
         return i2v_loss(
             unet,
             scheduler,
@@ -113,6 +118,7 @@ class _Objective(nn.Module):
             batch["encoder_hidden_states"],
             batch.get("added_cond_kwargs"),
             snr_gamma,
+            snr_floor,
         )
 
 
@@ -128,6 +134,7 @@ def train(
     max_grad_norm: float = 1.0,
     lr_schedule: Callable[[int], float] | None = None,
     snr_gamma: float | None = None,
+    snr_floor: float = 0.0,
     seed: int = 0,
     state_dir: str | os.PathLike[str] | None = None,
     save_every: int = 500,
@@ -152,7 +159,7 @@ def train(
         weight_decay: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
         lr_schedule: step number -> factor on the learning rate.
-        snr_gamma: see :func:`i2v_loss`.
+        snr_gamma, snr_floor: see :func:`i2v_loss`.
         seed: of timesteps and noise.
         state_dir: folder of the resumable state (adapter, optimizer, step, generator), written after every `save_every`
             steps and at the end, and read first when it is there. None: nothing is kept.
@@ -172,7 +179,7 @@ def train(
     unet.requires_grad_(False).to(device)
     unet.zero_grad(set_to_none=True)
     adapter.requires_grad_(True).to(device)
-    objective = _Objective(adapter, unet, scheduler, snr_gamma)
+    objective = _Objective(adapter, unet, scheduler, snr_gamma, snr_floor)
     optimizer = torch.optim.AdamW(adapter.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lr_schedule or (lambda _: 1.0))
     generator = torch.Generator().manual_seed(seed + accelerator.process_index)

@@ -41,18 +41,20 @@ class WrongBy(nn.Module):
         return SimpleNamespace(sample=predicted)
 
 
-@pytest.mark.parametrize("snr_gamma", [None, 5.0])
-def test_loss_is_the_error_on_the_later_frames(scheduler: DDIMScheduler, snr_gamma: float | None) -> None:
+@pytest.mark.parametrize(("snr_gamma", "snr_floor"), [(None, 0.0), (5.0, 0.0), (5.0, 0.25)])
+def test_loss_is_the_error_on_the_later_frames(
+    scheduler: DDIMScheduler, snr_gamma: float | None, snr_floor: float
+) -> None:
     generator = torch.Generator().manual_seed(0)
     latents, noise = (torch.randn(2, 4, 5, 8, 8, generator=generator) for _ in range(2))
     timesteps, errors = torch.tensor([20, 900]), torch.tensor([0.5, 2.0])
     text = torch.randn(2, 3, 32, generator=generator)
     unet = WrongBy(noise, errors)
-    loss = i2v_loss(unet, scheduler, latents, timesteps, noise, text, {"image_embeds": [text]}, snr_gamma)
+    loss = i2v_loss(unet, scheduler, latents, timesteps, noise, text, {"image_embeds": [text]}, snr_gamma, snr_floor)
 
     alpha_bar = torch.cumprod(1 - torch.linspace(0.00085, 0.012, 1000, dtype=torch.float64), 0)[timesteps]
     snr = alpha_bar / (1 - alpha_bar)
-    weights = torch.ones(2) if snr_gamma is None else snr.clamp(max=snr_gamma) / snr
+    weights = torch.ones(2) if snr_gamma is None else snr.clamp(snr_floor, snr_gamma) / snr
     torch.testing.assert_close(loss.double(), (weights * errors**2).mean().double(), rtol=1e-4, atol=0)
 
     sample = unet.seen["sample"]

@@ -11,6 +11,8 @@ from torch import nn
 from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.latents import LatentSet
+from eval.world.stages.motion import SNR_FLOOR
+from eval.world.stages.spatial import MIN_SNR_GAMMA
 from eval.world.steplog import StepLog
 from eval.world.trainer import Outcome, Recipe
 
@@ -58,7 +60,8 @@ def run(
         steps=recipe.steps,
         learning_rate=recipe.learning_rate,
         lr_schedule=lambda step: recipe.rate(step, step / recipe.steps) / recipe.learning_rate,
-        snr_gamma=5.0,
+        snr_gamma=MIN_SNR_GAMMA,
+        snr_floor=SNR_FLOOR,
         seed=recipe.seed,
         state_dir=folder,
         save_every=100,

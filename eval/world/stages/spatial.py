@@ -27,11 +27,15 @@ class TextToImage(nn.Module):
 
 
 def min_snr_weights(
-    alphas_cumprod: torch.Tensor, timesteps: torch.Tensor, gamma: float = MIN_SNR_GAMMA
+    alphas_cumprod: torch.Tensor, timesteps: torch.Tensor, gamma: float = MIN_SNR_GAMMA, floor: float = 0.0
 ) -> torch.Tensor:
-    """min(SNR, gamma) / SNR for epsilon prediction (Hang et al., arXiv 2303.09556). (N,) int64 -> (N,) float32."""
+    """min(SNR, gamma) / SNR for epsilon prediction (Hang et al., arXiv 2303.09556). (N,) int64 -> (N,) float32.
+
+    With a floor, max(floor, min(SNR, gamma)) / SNR: what the clean latents look like then counts at high noise as well,
+    where an error in them is an error of only SNR times its size in epsilon.
+    """
     ratio = alphas_cumprod[timesteps] / (1.0 - alphas_cumprod[timesteps])
-    return ratio.clamp(max=gamma) / ratio
+    return ratio.clamp(min=floor, max=gamma) / ratio
 
 
 def drop_text(rng: np.random.Generator, tokens: torch.Tensor, empty: torch.Tensor) -> torch.Tensor:

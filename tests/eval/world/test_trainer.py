@@ -122,3 +122,5 @@ def test_min_snr_weights():
 
     alphas = torch.tensor([0.99, 0.5])  # SNR 99 and 1
     assert min_snr_weights(alphas, torch.tensor([0, 1])).numpy() == pytest.approx([5.0 / 99.0, 1.0], rel=1e-4)
+    floored = min_snr_weights(torch.tensor([0.2, 0.99]), torch.tensor([0, 1]), floor=0.5)  # SNR 1/4 and 99
+    assert floored.numpy() == pytest.approx([2.0, 5.0 / 99.0], rel=1e-4)

@@ -14,7 +14,7 @@ from torch import nn
 from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import drop_text, min_snr_weights
+from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=5000, learning_rate=1e-3, seed=401)
@@ -57,7 +57,7 @@ def run(
         images = to_tensor(data.images[rows].numpy())
         images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= _IMAGE_DROPOUT).float()
         timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
-        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps).to(recipe.device)
+        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps, floor=SNR_FLOOR).to(recipe.device)
         latents, tokens, images, timesteps = (part.to(recipe.device) for part in (latents, tokens, images, timesteps))
         noise = torch.randn_like(latents)
         with torch.no_grad():

@@ -30,6 +30,7 @@ BATCH = 64
 _PROTOTYPES = 512
 _STUDENT_TEMPERATURE, _TEACHER_TEMPERATURE = 0.1, 0.06
 _CONTRAST_TEMPERATURE = 0.1
+_DISTILLED_WEIGHT = 0.2
 _TEACHER_DECAY = 0.95
 
 
@@ -95,7 +96,7 @@ def run(recipe: Recipe, folder: Path) -> Outcome:
             scores, features = model["student"](images)
         targets = sinkhorn(teacher_scores, _TEACHER_TEMPERATURE).roll(BATCH, dims=0)
         distilled = functional.cross_entropy(scores / _STUDENT_TEMPERATURE, targets)
-        return distilled + contrast(features, teacher_features)
+        return _DISTILLED_WEIGHT * distilled + contrast(features, teacher_features)
 
     return train(
         model,

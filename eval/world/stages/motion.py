@@ -19,12 +19,11 @@ from torch import nn
 
 from eval.world import models
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import drop_text, min_snr_weights
+from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=302)
 CLIPS, FRAMES = 8, 64  # a step of either kind
-SNR_FLOOR = 0.25  # reached at timestep 460
 _HIGH_NOISE, _HIGH_NOISE_FROM = 0.6, 500  # share of a clip step's timesteps at or above this one
 
 

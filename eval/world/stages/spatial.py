@@ -16,6 +16,7 @@ RECIPE = Recipe(steps=12_000, learning_rate=1e-3, seed=201)
 BATCH = 64
 TEXT_DROPOUT = 0.1
 MIN_SNR_GAMMA = 5.0
+SNR_FLOOR = 0.25  # reached at timestep 460; for the stages after this one
 
 
 class TextToImage(nn.Module):

@@ -19,8 +19,8 @@ class StepLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._report = folder / "log.jsonl", report
         self.loss, self.seconds = float("nan"), 0.0
-        if self._path.exists() and (lines := self._path.read_text().splitlines()):
-            self.seconds = json.loads(lines[-1])["seconds"]
+        for line in _lines(folder) if self._path.exists() else []:
+            self.seconds, self.loss = line["seconds"], line.get("loss", self.loss)
         self._losses: list[float] = []
         self._last = time.monotonic()
 

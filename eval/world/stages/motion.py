@@ -43,7 +43,7 @@ def run(
     text_encoder: nn.Module,
     unet: nn.Module,
     *,
-    clip_steps: float = 0.5,
+    clip_steps: float = 0.75,
 ) -> Outcome:
     """Trains `unet`, a UNetMotionModel, and the text encoder.
 

@@ -43,6 +43,9 @@ def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path, monkeypa
     second = line()
     resumed = train(second, loss_of_line(second), RECIPE, tmp_path / "halves", report=lambda _: None)
     assert resumed.steps == undisturbed.steps == 12
+    again = train(line(), loss_of_line(second), RECIPE, tmp_path / "whole", report=lambda _: None)
+    assert again.steps == 12
+    assert again.seconds == pytest.approx(undisturbed.seconds)
     for one, other in zip(undisturbed.module.parameters(), resumed.module.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -56,9 +56,8 @@ class Data(_Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
-        folder = self.videos is not None and self.captions is not None
-        partly = self.videos is not None or self.captions is not None
-        if (self.shards is None) != folder or (self.shards is not None and partly):
+        given = [source is not None for source in (self.videos, self.captions, self.shards)]
+        if given not in ([True, True, False], [False, False, True]):
             raise ValueError("give either videos and captions, or shards")
         return self
 
@@ -150,6 +149,15 @@ class TrainingConfig(_Section):
         return values
 
 
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "content_adapter": ContentAdapter,
+    "data": Data,
+    "dropout": Dropout,
+    "samples": Samples,
+    "inputs": SampleInput,
+}
+
+
 def load_config(path: Path) -> TrainingConfig:
     """Read and validate a YAML file.
 
@@ -172,6 +180,8 @@ def load_config(path: Path) -> TrainingConfig:
         if first["type"] == "missing":
             raise TrainingError(f"{path}: {key}: the key is missing") from error
         if first["type"] == "extra_forbidden":
-            raise TrainingError(f"{path}: {key}: unknown key; docs/training.md lists the known ones") from error
+            parents = [part for part in first["loc"][:-1] if isinstance(part, str)]
+            section = _SECTIONS[parents[-1]] if parents else TrainingConfig
+            raise TrainingError(f"{path}: {key}: unknown key; known: {', '.join(section.model_fields)}") from error
         reason = first["msg"].removeprefix("Value error, ")
         raise TrainingError(f"{path}: {key}: {first['input']!r} is not allowed: {reason}") from error

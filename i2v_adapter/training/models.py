@@ -27,9 +27,9 @@ def load_pipeline(config: TrainingConfig, dtype: torch.dtype) -> I2VAdapterPipel
     parts: dict[str, Any] = {}
     if config.motion_adapter is not None:
         with _named("motion_adapter", config.motion_adapter):
-            parts["motion_adapter"] = MotionAdapter.from_pretrained(config.motion_adapter, torch_dtype=dtype)
+            parts["motion_adapter"] = MotionAdapter.from_pretrained(config.motion_adapter, dtype=dtype)
     with _named("base", config.base):
-        base = AnimateDiffPipeline.from_pretrained(config.base, torch_dtype=dtype, **parts)
+        base = AnimateDiffPipeline.from_pretrained(config.base, dtype=dtype, **parts)
     if config.content_adapter is not None:
         with _named("content_adapter", config.content_adapter.path):
             base.load_ip_adapter(

@@ -74,5 +74,5 @@ def make_samples(
             generator=torch.Generator().manual_seed(samples.seed),
         ).frames[0]
         export_to_gif(video, str(folder / f"{number:03}.gif"), fps=samples.fps)
-        clips.append(SampleClip(np.asarray(image), entry.prompt, np.stack([np.asarray(f) for f in video]), samples.fps))
+        clips.append(SampleClip(np.array(image), entry.prompt, np.stack([np.asarray(f) for f in video]), samples.fps))
     return clips

@@ -37,7 +37,12 @@ def test_yaml_spellings(tmp_path: Path) -> None:
     [
         ({"steps": 0}, "steps: 0 is not allowed: Input should be greater than or equal to 1"),
         ({"steps": None}, "steps: None is not allowed"),
-        ({"step": 3}, "step: unknown key"),
+        ({"step": 3}, "step: unknown key; known: base, motion_adapter,"),
+        ({"dropout": {"texts": 0.1}}, "dropout.texts: unknown key; known: text, image, both"),
+        (
+            {"samples": {"every": 1, "inputs": [{"image": "i", "prompt": "p", "seed": 1}]}},
+            "samples.inputs.0.seed: unknown key; known: image, prompt",
+        ),
         ({"data": {}}, "data: {} is not allowed: give either videos and captions, or shards"),
         ({"data": {"videos": "v"}}, "give either videos and captions, or shards"),
         ({"data": {"videos": "v", "captions": "c", "shards": "s"}}, "give either videos and captions, or shards"),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from i2v_adapter import I2VAdapter, i2v_loss, train
-from i2v_adapter.training import TrainingResult
+from i2v_adapter.training import STATE_NAME, TrainingResult
 
 
 @pytest.fixture
@@ -138,6 +138,8 @@ def test_resumed_training_ends_with_the_same_weights(
 
     whole, losses = run(4, None)
     _, first = run(2, tmp_path)
+    kept = torch.load(tmp_path / STATE_NAME, weights_only=True)
+    assert set(kept) == {"adapter", "optimizer", "schedule", "generator", "step"}, "as in states saved so far"
     resumed, second = run(4, tmp_path)
     assert first + second == losses
     assert all(torch.equal(value, whole.state_dict()[name]) for name, value in resumed.state_dict().items())

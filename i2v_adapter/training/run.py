@@ -131,7 +131,8 @@ def _say(accelerator: Accelerator, line: str) -> None:
 def _check_unchanged(config: TrainingConfig, accelerator: Accelerator) -> None:
     """A folder belongs to one configuration: going on with another would be neither the one run nor the other."""
     path = config.output / "config.json"
-    now = {**config.of_the_weights(), "processes": accelerator.num_processes}
+    launched = {"mixed_precision": accelerator.mixed_precision, "processes": accelerator.num_processes}
+    now = {**config.of_the_weights(), **launched}
     if path.is_file() and (config.output / STATE_NAME).is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
         changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))

@@ -162,7 +162,7 @@ def pictures() -> list[Image.Image]:
     return [Image.fromarray(image) for image in pixels]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def content_adapter() -> Callable[[UNetMotionModel], dict[str, dict[str, Tensor]]]:
     """Random weights in the layout of IP-Adapter Plus for a UNet: 16 image tokens, four resampler blocks."""
 

@@ -1,16 +1,22 @@
 """The loss against its formula; the loop: what it trains, what it leaves alone, and how it goes on."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator, debug_launcher
+from accelerate.state import AcceleratorState
 from diffusers import DDIMScheduler, UNetMotionModel
+from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from i2v_adapter import I2VAdapter, i2v_loss, train
+from i2v_adapter.training import STATE_NAME, TrainingResult
 
 
 @pytest.fixture
@@ -134,6 +140,8 @@ def test_resumed_training_ends_with_the_same_weights(
 
     whole, losses = run(4, None)
     _, first = run(2, tmp_path)
+    kept = torch.load(tmp_path / STATE_NAME, weights_only=True)
+    assert set(kept) == {"adapter", "optimizer", "schedule", "generator", "step"}, "as in states saved so far"
     resumed, second = run(4, tmp_path)
     assert first + second == losses
     assert all(torch.equal(value, whole.state_dict()[name]) for name, value in resumed.state_dict().items())
@@ -153,3 +161,111 @@ def test_a_trainable_base_is_refused(unet: UNetMotionModel, scheduler: DDIMSched
 def test_too_few_batches(unet: UNetMotionModel, scheduler: DDIMScheduler) -> None:
     with pytest.raises(ValueError, match="ended after step 1, but 2 steps"):
         train(I2VAdapter.from_unet(unet), unet, [batch_of(0)], scheduler=scheduler, steps=2)
+
+
+@contextmanager
+def gradients_at_steps() -> Iterator[list[list[Tensor]]]:
+    """A list that gets the gradients of every optimizer step within the block."""
+    taken: list[list[Tensor]] = []
+
+    def take(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        taken.append([parameter.grad.clone() for parameter in optimizer.param_groups[0]["params"]])
+
+    handle = register_optimizer_step_pre_hook(take)
+    try:
+        yield taken
+    finally:
+        handle.remove()
+
+
+def trained_alone(
+    unet: UNetMotionModel, scheduler: DDIMScheduler, batches: Callable[[int], dict[str, Any]], **options: Any
+) -> tuple[I2VAdapter, TrainingResult, list[list[Tensor]]]:
+    adapter = I2VAdapter.from_unet(unet)
+    with gradients_at_steps() as gradients:
+        result = train(
+            adapter, unet, batches, scheduler=scheduler, steps=2, learning_rate=1e-2, max_grad_norm=1e9, **options
+        )
+    return adapter, result, gradients
+
+
+def test_accumulation_averages_its_batches(unet: UNetMotionModel, scheduler: DDIMScheduler) -> None:
+    accelerator = Accelerator(gradient_accumulation_steps=2)
+    _, result, gradients = trained_alone(unet, scheduler, batch_of, accelerator=accelerator)
+
+    draws = torch.Generator().manual_seed(0)
+    adapter, losses = I2VAdapter.from_unet(unet), []
+    with adapter.attached(unet):
+        for number in range(2):
+            batch = batch_of(number)
+            timesteps = torch.randint(0, 1000, (2,), generator=draws)
+            noise = torch.randn(batch["latents"].shape, generator=draws)
+            losses.append(i2v_loss(unet, scheduler, batch["latents"], timesteps, noise, batch["encoder_hidden_states"]))
+    expected = torch.autograd.grad(sum(losses) / 2, list(adapter.parameters()))
+    assert len(gradients) == len(result.losses) == 2
+    torch.testing.assert_close(gradients[0], list(expected), rtol=1e-4, atol=1e-8)
+    assert result.losses[0] == pytest.approx(sum(loss.item() for loss in losses) / 2, rel=1e-6)
+
+
+def halves(batch: dict[str, Any], process: int) -> dict[str, Any]:
+    return {name: value[process : process + 1] for name, value in batch.items()}
+
+
+@pytest.fixture
+def two_processes(unet: UNetMotionModel, scheduler: DDIMScheduler, tmp_path: Path) -> list[dict[str, Any]]:
+    """What each of two processes saw that trained on half of every batch, on CPU through gloo."""
+
+    def one(folder: Path) -> None:
+        torch.set_num_threads(1)  # a forked process must not use its parent's threads
+        process = Accelerator().process_index
+        _, result, gradients = trained_alone(unet, scheduler, lambda step: halves(batch_of(step), process))
+        torch.save({"losses": result.losses, "gradients": gradients}, folder / f"{process}.pt")
+
+    AcceleratorState._reset_state(True)  # the launcher wants none of its parent's
+    debug_launcher(one, (tmp_path,), num_processes=2)
+    return [torch.load(tmp_path / f"{process}.pt", weights_only=True) for process in range(2)]
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_two_processes_give_the_gradients_of_one(
+    unet: UNetMotionModel, scheduler: DDIMScheduler, two_processes: list[dict[str, Any]]
+) -> None:
+    _, result, gradients = trained_alone(unet, scheduler, batch_of)
+    for process in two_processes:
+        assert process["losses"] == pytest.approx(result.losses, rel=1e-5)
+        torch.testing.assert_close(process["gradients"][0], gradients[0], rtol=1e-4, atol=1e-7)
+
+
+def test_moving_average(unet: UNetMotionModel, scheduler: DDIMScheduler, tmp_path: Path) -> None:
+    """The average of the weights after each step with the decays min(0.9, (1 + n) / (10 + n)), also when resumed."""
+    after: list[list[Tensor]] = []
+
+    def run(steps: int, folder: Path | None) -> EMAModel:
+        adapter = I2VAdapter.from_unet(unet)
+        average = EMAModel(adapter.parameters(), decay=0.9)
+
+        def remember(step: int, loss: float) -> None:
+            after.append([parameter.detach().clone() for parameter in adapter.parameters()])
+
+        train(
+            adapter, unet, batch_of, scheduler=scheduler, steps=steps, learning_rate=1e-2, state_dir=folder,
+            on_step=remember, ema=average,
+        )  # fmt: skip
+        return average
+
+    run(2, tmp_path)
+    average = run(3, tmp_path)
+    expected = after[0]
+    for decay, current in zip((2 / 11, 3 / 12), after[1:], strict=True):
+        expected = [decay * old + (1 - decay) * new for old, new in zip(expected, current, strict=True)]
+    torch.testing.assert_close(average.shadow_params, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_state_without_a_moving_average_is_not_given_one(
+    unet: UNetMotionModel, scheduler: DDIMScheduler, tmp_path: Path
+) -> None:
+    adapter = I2VAdapter.from_unet(unet)
+    train(adapter, unet, batch_of, scheduler=scheduler, steps=1, state_dir=tmp_path)
+    average = EMAModel(adapter.parameters())
+    with pytest.raises(ValueError, match="holds no moving average"):
+        train(adapter, unet, batch_of, scheduler=scheduler, steps=2, state_dir=tmp_path, ema=average)

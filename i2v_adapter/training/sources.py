@@ -1,0 +1,160 @@
+"""Where videos and captions come from: a folder with a CSV file, or WebDataset shards."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+from i2v_adapter.training.config import Data, TrainingError
+from i2v_adapter.training.video import UnusableVideoError
+
+VIDEO_SUFFIXES = ("mp4", "webm", "mkv", "mov", "avi")
+
+
+class Entry(NamedTuple):
+    """A video as PyAV opens it (path or binary file), and its caption."""
+
+    file: str | BinaryIO
+    caption: str
+
+
+class Source(Protocol):
+    """A numbered collection of captioned videos."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What the user knows the video by."""
+
+    def read(self, index: int) -> Entry:
+        """Raises UnusableVideoError where the entry has no caption."""
+
+
+class VideoFolder:
+    """WebVid's layout: a CSV file with `videoid`, `name` (the caption) and perhaps `page_dir`, one row a video.
+
+    The video of a row is `<videos>/<page_dir>/<videoid>.mp4`; without a page_dir, `<videos>/<videoid>.mp4`.
+
+    Raises:
+        TrainingError: folder or file is missing, has no such columns, or no rows.
+    """
+
+    def __init__(self, videos: Path, captions: Path) -> None:
+        if not videos.is_dir():
+            raise TrainingError(f"data.videos: {videos}: no such folder")
+        self._folder = videos
+        try:
+            with captions.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                absent = {"videoid", "name"} - set(reader.fieldnames or ())
+                if absent:
+                    raise TrainingError(f"data.captions: {captions}: no column {' or '.join(sorted(absent))}")
+                self._rows = [(row["videoid"] or "", row.get("page_dir") or "", row["name"] or "") for row in reader]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise TrainingError(f"data.captions: {captions}: cannot be read ({error})") from error
+        if not self._rows:
+            raise TrainingError(f"data.captions: {captions}: the table has no rows")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def name(self, index: int) -> str:
+        video, page, _ = self._rows[index]
+        return os.path.join(page, f"{video}.mp4")
+
+    def read(self, index: int) -> Entry:
+        caption = self._rows[index][2]
+        if not caption:
+            raise UnusableVideoError("has no caption")
+        return Entry(str(self._folder / self.name(index)), caption)
+
+
+class _Member(NamedTuple):
+    offset: int
+    size: int
+
+
+class Shards:
+    """WebDataset tar files: `<key>.mp4` (or another video) with `<key>.txt`, or a `<key>.json` that has a `caption`.
+
+    The shards, in order of name, are listed once; then a video is read from its place. A file within a shard belongs
+    to the key before the first dot of its base name, as in WebDataset.
+
+    Args:
+        pattern: glob pattern of uncompressed tar files.
+
+    Raises:
+        TrainingError: no file matches, one is not an uncompressed tar file, or there is no video in them.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        paths = sorted(glob.glob(pattern))
+        if not paths:
+            raise TrainingError(f"data.shards: no file matches {pattern!r}")
+        self._samples: list[tuple[str, str, _Member, dict[str, _Member]]] = []
+        for path in paths:
+            for key, files in _members(path).items():
+                video = next((files[suffix] for suffix in VIDEO_SUFFIXES if suffix in files), None)
+                if video is not None:
+                    texts = {suffix: member for suffix, member in files.items() if suffix in ("txt", "json")}
+                    self._samples.append((path, key, video, texts))
+        if not self._samples:
+            raise TrainingError(f"data.shards: the files of {pattern!r} hold no video")
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def name(self, index: int) -> str:
+        path, key, _, _ = self._samples[index]
+        return f"{path}:{key}"
+
+    def read(self, index: int) -> Entry:
+        path, _, video, texts = self._samples[index]
+        with open(path, "rb") as shard:
+            caption = ""
+            try:
+                if "txt" in texts:
+                    caption = _read(shard, texts["txt"]).decode().strip()
+                elif "json" in texts:
+                    caption = json.loads(_read(shard, texts["json"]))["caption"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise UnusableVideoError(f"has no readable caption ({error})") from error
+            if not caption:
+                raise UnusableVideoError("has no caption")
+            return Entry(io.BytesIO(_read(shard, video)), caption)
+
+
+def _members(path: str) -> dict[str, dict[str, _Member]]:
+    """Key -> suffix -> place in the file, in the order of the file."""
+    found: dict[str, dict[str, _Member]] = {}
+    try:
+        with tarfile.open(path, "r:") as shard:
+            for member in shard:
+                folder, base = os.path.split(member.name)
+                stem, _, suffix = base.partition(".")
+                if member.isfile() and stem:
+                    files = found.setdefault(os.path.join(folder, stem), {})
+                    files[suffix.lower()] = _Member(member.offset_data, member.size)
+    except (OSError, tarfile.TarError) as error:
+        raise TrainingError(f"data.shards: {path}: not a whole, uncompressed tar file ({error})") from error
+    return found
+
+
+def _read(shard: BinaryIO, member: _Member) -> bytes:
+    shard.seek(member.offset)
+    return shard.read(member.size)
+
+
+def open_source(data: Data) -> Source:
+    """The source that a configuration names."""
+    if data.shards is not None:
+        return Shards(data.shards)
+    assert data.videos is not None
+    assert data.captions is not None
+    return VideoFolder(data.videos, data.captions)

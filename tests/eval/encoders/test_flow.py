@@ -108,6 +108,7 @@ def test_frames_of_two_shapes_are_refused() -> None:
 
 def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+    from safetensors.torch import save_file
     from torch.nn import functional
     from torchvision.models.optical_flow import raft_large
 
@@ -115,7 +116,7 @@ def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch
     model = raft_large(weights=None).eval()
     folder = tmp_path / "raft_large"
     folder.mkdir()
-    torch.save(model.state_dict(), folder / "raft_large_C_T_SKHT_V2-ff5fadd5.pth")
+    save_file(model.state_dict(), folder / "model.safetensors")
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("eval.encoders.raft.UPDATES", 1)
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 68, 3), dtype=np.uint8)
@@ -132,8 +133,8 @@ def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch
 def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    (tmp_path / "raft_large").mkdir()
-    path = tmp_path / "raft_large" / "raft_large_C_T_SKHT_V2-ff5fadd5.pth"
+    (tmp_path / "raft_things").mkdir()
+    path = tmp_path / "raft_things" / "raft_large_C_T_V1.pth"
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
     write: list[Callable[[], object]] = [
         lambda: torch.save({"weight": torch.zeros(1)}, path),
@@ -143,4 +144,4 @@ def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for each in write:
         each()
         with pytest.raises(EvalError, match="does not hold the weights of raft_large"):
-            load_encoder("raft_large")
+            load_encoder("raft_things")

@@ -69,7 +69,7 @@ class FeatureCache:
 def _read(path: Path) -> NDArray[np.float32]:
     try:
         loaded: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise EvalError(f"{path}: not a stored feature ({error}); delete it and run again") from error
     return loaded
 

@@ -145,3 +145,19 @@ def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         each()
         with pytest.raises(EvalError, match="does not hold the weights of raft_large"):
             load_encoder("raft_things")
+
+
+@pytest.mark.parametrize(("turn", "zoom", "worst"), [(3.0, 1.0, 0.35), (0.0, 1.04, 0.35)])
+def test_end_point_error_on_rotations_and_zooms_of_a_textured_image(turn: float, zoom: float, worst: float) -> None:
+    generator = np.random.default_rng(1)
+    texture = cv2.GaussianBlur(generator.standard_normal((96, 96, 3)), (0, 0), 2)
+    image = np.clip(128 + 45 * texture / texture.std(), 0, 255).astype(np.uint8)
+    matrix = cv2.getRotationMatrix2D((47.5, 47.5), turn, zoom)
+    moved = cv2.warpAffine(image, matrix, (96, 96), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    rows, columns = np.mgrid[0:96, 0:96]
+    places = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
+    truth = places @ matrix.T - places[..., :2]
+    flow = DisFlowEncoder().encode_pairs(image[None], moved[None])[0]
+    inner = (slice(12, -12), slice(12, -12))
+    error = np.linalg.norm(flow - truth, axis=-1)[inner].mean()
+    assert error < worst < np.linalg.norm(truth, axis=-1)[inner].mean() / 2

@@ -79,15 +79,18 @@ def load(id: str, location: Location, preprocessing: None, device: str, dtype: s
     Raises:
         EvalError: an unreadable file, or weights that do not fit.
     """
+    import torch
     from torchmetrics.functional.image.lpips import _NoTrainLpips
     from torchvision import models
 
     [path] = location.files.values()
     small = id == "lpips_alex"
-    backbone = models.alexnet(weights=None) if small else models.vgg16(weights=None)
-    load_state(backbone, id, path, "alexnet" if small else "vgg16")
+    with torch.device("meta"):  # its classifier, most of its weights, is not needed
+        backbone = (models.alexnet if small else models.vgg16)(weights=None).features
+    backbone.to_empty(device="cpu")
+    load_state(backbone, id, path, "alexnet" if small else "vgg16", prefix="features.")
     network = _NoTrainLpips(net="alex" if small else "vgg", pnet_rand=True)
-    layers = dict(backbone.features.named_children())
+    layers = dict(backbone.named_children())
     for part in network.net.children():
         for position, layer in part.named_children():
             layer.load_state_dict(layers[position].state_dict())

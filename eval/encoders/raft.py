@@ -94,8 +94,8 @@ def load(id: str, location: Location, preprocessing: None, device: str, dtype: s
     return RaftEncoder(id, model.to(device).eval(), device)
 
 
-def load_state(model: Any, id: str, path: Path, name: str) -> None:
-    """Loads a state dict (``.pth`` or ``.safetensors``) into a torch module, strictly.
+def load_state(model: Any, id: str, path: Path, name: str, *, prefix: str = "") -> None:
+    """Loads a state dict (``.pth`` or ``.safetensors``), or its entries below `prefix`, into a torch module, strictly.
 
     Raises:
         EvalError: an unreadable file, or weights that do not fit; `name` names the network.
@@ -106,6 +106,7 @@ def load_state(model: Any, id: str, path: Path, name: str) -> None:
 
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         model.load_state_dict(state, strict=True)
     except (RuntimeError, SafetensorError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -34,16 +34,22 @@ def cases() -> list[tuple[Sample, Clip]]:
 
 
 @pytest.fixture(scope="module")
-def values(cases: list[tuple[Sample, Clip]]) -> dict[str, dict[str, float]]:
-    """Every metric of the embedded encoders, clip by clip."""
-    judge = Judge(EMBEDDED_METRICS)
+def judge() -> Judge:
+    """Of every metric of the embedded encoders; `values` has it look at all cases."""
+    return Judge(EMBEDDED_METRICS)
+
+
+@pytest.fixture(scope="module")
+def values(cases: list[tuple[Sample, Clip]], judge: Judge) -> dict[str, dict[str, float]]:
+    """Sample id -> metric id -> value."""
     return {sample.id: judge.per_clip(sample, clip) for sample, clip in cases}
 
 
-def test_all_metrics_take_one_pass_an_encoder_clip_and_view(cases: list[tuple[Sample, Clip]]) -> None:
-    judge = Judge(EMBEDDED_METRICS)
-    judge.measure(*zip(*cases, strict=True))  # type: ignore[arg-type]
+def test_all_metrics_take_one_pass_an_encoder_clip_and_view(
+    cases: list[tuple[Sample, Clip]], judge: Judge, values: dict[str, dict[str, float]]
+) -> None:
     judge.video_features([clip for _, clip in cases], "videomae_glyph")
+    assert set(values["s0"]) == {metric.id for metric in EMBEDDED_METRICS if metric.scope == "clip"}
     assert judge.cache.passes == Counter(
         {
             ("dino_glyph", "standard"): 3,

@@ -49,6 +49,7 @@ def test_sets_may_come_in_any_batches() -> None:
     assert parts.compute().item() == pytest.approx(_frechet(), rel=1e-12)
     assert parts.bias_corrected(repeats=1).uncorrected == pytest.approx(_frechet(), rel=1e-12)
     parts.reset()
+    parts.update(torch.tensor(FAKE), real=False)
     with pytest.raises(EvalError, match=r"no real clips; call update\(..., real=True\)"):
         parts.compute()
 

@@ -83,22 +83,31 @@ def run(
 
 @app.command()
 @_one_line_errors
-def metrics() -> None:
-    """List the metric ids, what they mean and which direction is better."""
+def metrics(
+    id: Annotated[str | None, typer.Argument(help="A metric id, to be told everything about it.")] = None,
+) -> None:
+    """List the metric ids, what they mean and which direction is better; or print one in full: metrics ID."""
     from rich.console import Console
     from rich.table import Table
 
-    from .metrics import catalogue
+    from .describe import BETTER, describe
+    from .metrics import catalogue, parse_metric
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=240)
-    table = Table("id", "per", "unit", "better", "description", box=None, pad_edge=False)
-    table.columns[0].no_wrap = True
-    for metric in catalogue():
-        better = {True: "higher", False: "lower", None: "neither"}[metric.higher_is_better]
-        table.add_row(metric.id, metric.scope, metric.unit, better, metric.description)
-    console.print(table)
+    if id is not None:
+        table = Table("", "", box=None, pad_edge=False, show_header=False)
+        table.columns[0].no_wrap = True
+        for key, value in describe(parse_metric(id)):
+            table.add_row(key, value)
+    else:
+        table = Table("id", "per", "unit", "better", "description", "source", box=None, pad_edge=False)
+        table.columns[0].no_wrap = True
+        for metric in catalogue():
+            better = BETTER[metric.higher_is_better]
+            table.add_row(metric.id, metric.scope, metric.unit, better, metric.description, metric.source)
+    console.print(table, markup=False)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

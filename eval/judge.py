@@ -1,26 +1,25 @@
-"""The judge: clips in, values out. It loads each encoder once and looks at each clip once per encoder.
+"""The judge: clips in, values out. It loads each encoder once and looks at each clip once per encoder and view.
 
 A clip is always encoded by itself, and the input image and the prompt once per sample, so a value depends on the clip
 and its sample alone: not on the batch, its order, or what was judged before.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.clip import Clip
-from eval.encoders import encoder_fingerprint, load_encoder
+from eval.encoders import encoder_entry, encoder_fingerprint, load_encoder
 from eval.errors import EvalError
+from eval.features import FeatureCache
+from eval.formulas import FORMULAS
+from eval.look import Look, Memory
 from eval.metrics import Metric
-from eval.metrics.identity import identity
-from eval.metrics.motion import motion
-from eval.metrics.text import text_alignment
 from eval.samples import Sample
 
 Float32Array = npt.NDArray[np.float32]
-Key = TypeVar("Key")
 
 
 class Judge:
@@ -29,14 +28,24 @@ class Judge:
     Args:
         metrics: what to measure; metrics of a set only add their encoder (see `video_features`).
         device: torch device that networks run on.
+        dtype: what networks that can do so compute in (`eval.encoders.DTYPES`); the others keep to float32.
+        cache: of what encoders see in clips; one in memory if None. Its `passes` count what was looked at.
     """
 
-    def __init__(self, metrics: list[Metric], *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        metrics: list[Metric],
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        cache: FeatureCache | None = None,
+    ) -> None:
         self.metrics = list(metrics)
+        self.cache = cache or FeatureCache()
         self._device = device
+        self._dtype = dtype
         self._encoders: dict[str, Any] = {}
-        self._images: dict[tuple[str, str], Float32Array] = {}
-        self._texts: dict[tuple[str, str], Float32Array] = {}
+        self._memory = Memory(self.cache)
 
     def fingerprints(self) -> dict[str, str]:
         """Encoder id -> sha256 hex, for every encoder the metrics name. Loads no encoder.
@@ -44,7 +53,8 @@ class Judge:
         Raises:
             WeightsMissingError: an encoder's weights are not there.
         """
-        return {id: encoder_fingerprint(id) for id in sorted({metric.encoder for metric in self.metrics})}
+        ids = sorted({metric.encoder for metric in self.metrics})
+        return {id: encoder_fingerprint(id, dtype=self._dtype_of(id)) for id in ids}
 
     def per_clip(self, sample: Sample, clip: Clip) -> dict[str, float]:
         """`measure` for one clip: metric id -> value."""
@@ -69,14 +79,15 @@ class Judge:
         values: list[dict[str, float]] = [{} for _ in clips]
         per_clip = [metric for metric in self.metrics if metric.scope == "clip"]
         for encoder_id in dict.fromkeys(metric.encoder for metric in per_clip):
-            wanted = {metric.family: metric.id for metric in per_clip if metric.encoder == encoder_id}
+            wanted = [metric for metric in per_clip if metric.encoder == encoder_id]
             for row, sample, clip in zip(values, samples, clips, strict=True):
                 try:
-                    measured = self._values(encoder_id, sample, clip)
+                    row.update(self._values(wanted, sample, clip))
                 except EvalError as error:
                     error.args = (f"sample '{sample.id}', encoder {encoder_id!r}: {error}",)
                     raise
-                row.update({id: measured[family] for family, id in wanted.items()})
+                finally:
+                    self._memory.flows.clear()
         return [{metric.id: row[metric.id] for metric in per_clip} for row in values]
 
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Float32Array:
@@ -94,7 +105,7 @@ class Judge:
         encoder = self._encoder(encoder_id)
         if encoder.kind != "video":
             raise EvalError(f"judge: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need 'video'.")
-        features = np.concatenate([encoder.encode_clips(clip.frames[None]) for clip in clips])
+        features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
         bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(bad):
             raise EvalError(
@@ -112,45 +123,23 @@ class Judge:
 
     def _encoder(self, id: str) -> Any:
         if id not in self._encoders:
-            self._encoders[id] = load_encoder(id, device=self._device)
+            self._encoders[id] = load_encoder(id, device=self._device, dtype=self._dtype_of(id))
         return self._encoders[id]
 
-    def _values(self, encoder_id: str, sample: Sample, clip: Clip) -> dict[str, float]:
-        encoder = self._encoder(encoder_id)
-        if encoder.kind == "flow":
-            if len(clip.frames) < 2:
-                raise EvalError("the clip has 1 frame; motion needs 2 or more")
-            return motion(encoder.encode_pairs(clip.frames[:-1], clip.frames[1:]), clip.fps)
-        image = sample.image
-        key = (encoder_id, sample.fingerprint)
-        if encoder.kind == "image":
-            reference = _remember(self._images, key, lambda: encoder.encode_frames(image[None])[0])
-            return identity(reference, self._frame_features(encoder, image, reference, clip.frames))
-        prompt = _remember(self._texts, (encoder_id, sample.prompt), lambda: encoder.encode_text([sample.prompt])[0])
-        return text_alignment(prompt, self._frame_features(encoder, None, None, clip.frames))
+    def _dtype_of(self, id: str) -> str:
+        return self._dtype if len(encoder_entry(id).dtypes) > 1 else "float32"
 
-    @staticmethod
-    def _frame_features(
-        encoder: Any,
-        image: npt.NDArray[np.uint8] | None,
-        image_feature: Float32Array | None,
-        frames: npt.NDArray[np.uint8],
-    ) -> Float32Array:
-        """Features (F, D) of the frames; equal frames, and frames equal to the input image, are encoded once."""
-        known: dict[bytes, Float32Array] = {}
-        if image is not None and image_feature is not None and image.shape == frames.shape[1:]:
-            known[np.ascontiguousarray(image).tobytes()] = image_feature
-        contents = [np.ascontiguousarray(frame).tobytes() for frame in frames]
-        new = [
-            index for index, content in enumerate(contents) if content not in known and content not in contents[:index]
-        ]
-        if new:
-            for index, feature in zip(new, encoder.encode_frames(frames[new]), strict=True):
-                known[contents[index]] = feature
-        return np.stack([known[content] for content in contents])
+    def _clip_feature(self, encoder: Any, clip: Clip) -> Float32Array:
+        named = (encoder.id, encoder.fingerprint)
+        return self.cache.get(named, clip.fingerprint, "standard", lambda: encoder.encode_clips(clip.frames[None])[0])
 
-
-def _remember(store: dict[Key, Float32Array], key: Key, make: Callable[[], Float32Array]) -> Float32Array:
-    if key not in store:
-        store[key] = make()
-    return store[key]
+    def _values(self, metrics: Sequence[Metric], sample: Sample, clip: Clip) -> dict[str, float]:
+        """Metric id -> value, for metrics of one encoder; a formula that several of them share is evaluated once."""
+        encoder = self._encoder(metrics[0].encoder)
+        results: dict[Any, Any] = {}
+        for metric in metrics:
+            formula = FORMULAS[metric.family]
+            if (formula, metric.view) not in results:
+                look = Look(encoder, metric.view, sample, clip, self._memory)
+                results[formula, metric.view] = formula(look)
+        return {metric.id: results[FORMULAS[metric.family], metric.view][metric.family] for metric in metrics}

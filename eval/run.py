@@ -26,12 +26,13 @@ from .tables import write_tables
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: the folder, clips made and measured this time, and warnings for the reader."""
+    """What a run did: the folder, clips made, measured and decoded this time, and warnings for the reader."""
 
     folder: Path
     made: int
     measured: int
     warnings: list[str]
+    decoded: int = 0
 
 
 def run(
@@ -58,8 +59,9 @@ def run(
     """
     console = console or Console(stderr=True)
     plan = make_plan(locate_suite(suite))
-    referee = (judge or _default_judge)(plan.metrics)
-    with Store(out or Path("runs") / plan.suite.name) as store:
+    folder = out or Path("runs") / plan.suite.name
+    referee = judge(plan.metrics) if judge else _default_judge(plan.metrics, folder)
+    with Store(folder) as store:
         fingerprints = dict(referee.fingerprints())
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
@@ -75,13 +77,14 @@ def run(
 
         counts, warnings = write_tables(store, plan, fingerprints)
         document.finished(counts, warnings)
-        return Outcome(store.folder, made, measured, warnings)
+        return Outcome(store.folder, made, measured, warnings, store.decoded)
 
 
-def _default_judge(metrics: list[Metric]) -> JudgeLike:
+def _default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
+    from .features import FeatureCache
     from .judge import Judge
 
-    return Judge(metrics)
+    return Judge(metrics, cache=FeatureCache(folder / "features" / "frames"))
 
 
 def _stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:

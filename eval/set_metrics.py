@@ -11,7 +11,7 @@ from .errors import EvalError
 from .metrics import Metric
 from .metrics.frechet import FeatureStatistics, bias_corrected_frechet, frechet_distance, small_sample_note
 from .metrics.kernel import kernel_distance
-from .statistics import Interval, jackknife_interval
+from .statistics import Interval, few_clusters_note, jackknife_interval
 
 Features = NDArray[np.float32] | NDArray[np.float64]
 
@@ -27,8 +27,9 @@ def set_value(metric: Metric, real: Features, fake: Features, owners: Sequence[i
 
     Returns:
         The value with its delete-a-group jackknife interval (groups are input images, whose true clip goes with them;
-        nan ends below three images), n = N, and a note: the small-sample warning and, for Fréchet distances from four
-        images on, the bias-corrected value. Below two images the value is nan and the note says so.
+        nan ends below three images), n = N, and a note: for Fréchet distances the small-sample warning and, from four
+        images on, the bias-corrected value; for kernel distances, which have no such bias, the warning that intervals
+        over few images are too narrow. Below two images the value is nan and the note says so.
 
     Raises:
         EvalError: for a family of metrics it does not know.
@@ -40,7 +41,8 @@ def set_value(metric: Metric, real: Features, fake: Features, owners: Sequence[i
     if metric.family not in ("fvd", "kvd"):
         raise EvalError(f"metric {metric.id}: no set metric of family '{metric.family}'; known: fvd, kvd")
     frechet = metric.family == "fvd"
-    notes = [note] if (note := small_sample_note(min(len(fake), images), real.shape[1])) and frechet else []
+    note = small_sample_note(min(len(fake), images), real.shape[1]) if frechet else few_clusters_note(images)
+    notes = [note] if note and (frechet or images > 2) else []
     if frechet:
         real, fake = in_common_span(real, fake)
         if images >= 4:

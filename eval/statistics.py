@@ -15,6 +15,9 @@ from eval.errors import EvalError
 
 _CELLS_AT_ONCE = 4_000_000
 
+FEW_CLUSTERS = 10
+"""With fewer input images than this, intervals are too narrow and say so."""
+
 
 class Interval(NamedTuple):
     """A mean, or another statistic, with its interval.
@@ -144,6 +147,57 @@ def paired_difference(
             f"statistics: paired values differ in number, {len(first)} and {len(second)}; pair them by sample and seed."
         )
     return mean_interval(first - second, clusters, level=level, resamples=resamples, seed=seed)
+
+
+def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
+    """The level at which each of several intervals has to be taken so that all of them together hold at `level`.
+
+    Args:
+        comparisons: how many are read together; 1 or more.
+        level: wanted for all together, in (0, 1).
+
+    Raises:
+        EvalError: no comparison, or a level out of range.
+
+    Source: Bonferroni's inequality; it asks for nothing about how the comparisons depend on each other.
+
+    Example:
+        >>> family_wise_level(10)
+        0.995
+    """
+    _check_level(level)
+    if comparisons < 1:
+        raise EvalError(f"statistics: {comparisons} comparisons; allowed: 1 or more.")
+    return 1 - (1 - level) / comparisons
+
+
+def comparison_note(difference: Interval, corrected: Interval, comparisons: int, *, level: float = 0.95) -> str:
+    """What a reader of one row among many must know: few images, and whether the row survives being one of many.
+
+    Args:
+        difference: at `level`.
+        corrected: the same at `family_wise_level` of `comparisons`.
+        comparisons: rows of the table that are read together.
+        level: of `difference`.
+    """
+    notes = [few_clusters_note(difference.clusters)]
+    if comparisons > 1 and _excludes_zero(difference):
+        chance = f"{comparisons} comparisons, of which {(1 - level) * comparisons:.2g} would exclude 0 by chance"
+        verdict = "still excludes 0" if _excludes_zero(corrected) else "includes 0"
+        notes.append(f"{chance}; corrected for that (Bonferroni) the interval {verdict}")
+    return "; ".join(filter(None, notes))
+
+
+def few_clusters_note(clusters: int) -> str:
+    """The warning that an interval over so many input images must carry; empty if they are enough."""
+    if clusters >= FEW_CLUSTERS:
+        return ""
+    images = f"{clusters} input image{'s' if clusters > 1 else ''}"
+    return f"{images}: the interval is too narrow" if clusters > 1 else f"{images}: no interval"
+
+
+def _excludes_zero(interval: Interval) -> bool:
+    return interval.low > 0 or interval.high < 0
 
 
 def jackknife_interval(

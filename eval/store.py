@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,9 @@ class Store:
     Args:
         folder: made if missing.
 
+    Attributes:
+        decoded: how many clips were read from their files.
+
     Raises:
         EvalError: if another process holds the folder (naming it), or the store cannot be opened.
     """
@@ -67,6 +71,7 @@ class Store:
         from filelock import FileLock, Timeout
 
         self.folder = folder
+        self.decoded = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "run.lock")
@@ -113,6 +118,7 @@ class Store:
         return {(sample, seed): key for sample, seed, key in rows if self.clip_path(key).is_file()}
 
     def read(self, key: str) -> Clip:
+        self.decoded += 1
         return read_clip(self.clip_path(key))
 
     def add_clips(self, cell: str, rows: Sequence[StoredClip], clips: Sequence[Clip]) -> None:
@@ -142,12 +148,15 @@ class Store:
     # features
 
     def feature_path(self, encoder: str, key: str) -> Path:
-        return self.folder / "features" / encoder / f"{key}.npy"
+        return self._feature_folder(encoder) / f"{key}.npy"
+
+    def _feature_folder(self, encoder: str) -> Path:
+        return self.folder / "features" / quote(encoder, safe="")
 
     def use_features(self, encoder: str, fingerprint: str) -> None:
         """Drops the stored features of ``encoder`` if other weights made them."""
         if self.meta(f"features/{encoder}") != fingerprint:
-            shutil.rmtree(self.folder / "features" / encoder, ignore_errors=True)
+            shutil.rmtree(self._feature_folder(encoder), ignore_errors=True)
             self.set_meta(f"features/{encoder}", fingerprint)
 
     def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None:

@@ -17,7 +17,7 @@ from .metrics import Metric
 from .plan import Cell, Plan
 from .samples import Sample
 from .set_metrics import set_value
-from .statistics import mean_interval, paired_difference
+from .statistics import comparison_note, family_wise_level, few_clusters_note, mean_interval, paired_difference
 from .store import Record, Store, write_text
 
 RECORDS = ("cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint")
@@ -36,10 +36,7 @@ SUMMARY = (
     "higher_is_better",
     "note",
 )
-COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n")
-FEW_IMAGES = 10
-"""With fewer input images than this, intervals are too narrow and say so."""
-
+COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n", "note")
 Values = Mapping[str, Mapping[tuple[str, int], Record]]
 """Metric id -> (sample, seed) -> record, of one cell."""
 
@@ -106,7 +103,7 @@ def _summary_rows(store: Store, plan: Plan, values: Mapping[str, Values]) -> Ite
                     pairs = [(sample.id, seed) for sample in samples for seed in plan.suite.seeds]
                     found = [values[cell.id][metric.id][pair].value for pair in pairs]
                     mean, low, high, n, clusters = mean_interval(found, [sample for sample, _ in pairs])
-                    note = f"{clusters} input images: the interval is too narrow" if clusters < FEW_IMAGES else ""
+                    note = few_clusters_note(clusters)
                 else:
                     fake, real, owners = _features(store, plan, cell, samples, metric)
                     (mean, low, high, n, _), note = set_value(metric, real, fake, owners)
@@ -129,6 +126,7 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
     reference = plan.suite.reference
     if reference is None:
         return
+    others = len(plan.cells) - 1  # of one metric and group, which is what a reader scans
     for cell in plan.cells:
         if cell.id == reference:
             continue
@@ -138,8 +136,11 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
             for metric in plan.clip_metrics:
                 ours = [values[reference][metric.id][pair].value for pair in pairs]
                 theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
-                mean, low, high, n, _ = paired_difference(ours, theirs, [sample for sample, _ in pairs])
-                yield (reference, cell.id, group, metric.id, mean, low, high, n)
+                owners = [sample for sample, _ in pairs]
+                difference = paired_difference(ours, theirs, owners)
+                corrected = paired_difference(ours, theirs, owners, level=family_wise_level(others))
+                note = comparison_note(difference, corrected, others)
+                yield (reference, cell.id, group, metric.id, *difference[:4], note)
 
 
 def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values]) -> list[str]:

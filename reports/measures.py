@@ -102,14 +102,14 @@ def _measure(metric: str, rows: pd.DataFrame) -> Measure:
 
     try:
         known = parse_metric(metric)
-        description, source = known.description, known.source
+        family, description, source = known.family, known.description, known.source
     except EvalError:
+        family = metric.split(".")[0]
         description, source = "Not defined in this version of the suite; see the one that made the run.", "–"
-    family = metric.split(".")[0]
     first = rows.iloc[0]
     return Measure(
         id=metric,
-        label=_LABELS.get(family, family.replace("_", " ").capitalize()),
+        label=_LABELS.get(family, family.replace("_", " ").replace(".", ": ").capitalize()),
         unit=str(first["unit"]),
         higher_is_better=first["higher_is_better"],
         decimals=_decimals(rows),

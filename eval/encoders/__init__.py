@@ -6,24 +6,25 @@ loading anything heavy, so that a finished run can be checked in moments. Weight
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.encoders import weights
-from eval.encoders.preprocessing import CLIP_224, DINO_224, GLYPH_64, Preprocessing
+from eval.encoders.preprocessing import CLIP_224, DINO_224, GLYPH_64, I3D_224, VIDEOMAE_224, Preprocessing
 from eval.errors import EvalError, nearest
+from eval.metrics.families import EncoderKind
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
-EncoderKind = Literal["image", "image-text", "flow", "video"]
 
 
 class Encoder(Protocol):
-    """What every encoder has; the four kinds below add how it is called.
+    """What every encoder has; the kinds below add how it is called.
 
     Attributes:
         id: name in `ENCODERS`, part of the ids of the metrics that use it.
@@ -39,13 +40,17 @@ class Encoder(Protocol):
 class ImageEncoder(Encoder, Protocol):
     """Frames to appearance features."""
 
-    def encode_frames(self, frames: UInt8Array) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1."""
+    def encode_frames(self, frames: UInt8Array, *, view: str = "standard") -> Float32Array:
+        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1; see `eval.metrics.families.View`."""
         ...
 
 
-class ImageTextEncoder(ImageEncoder, Protocol):
+class ImageTextEncoder(Encoder, Protocol):
     """Frames and prompts to features of one joint space."""
+
+    def encode_frames(self, frames: UInt8Array) -> Float32Array:
+        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1."""
+        ...
 
     def encode_text(self, prompts: Sequence[str]) -> Float32Array:
         """N prompts -> float32 (N, D), rows of length 1."""
@@ -72,44 +77,75 @@ class VideoEncoder(Encoder, Protocol):
         ...
 
 
+class PerceptualEncoder(Encoder, Protocol):
+    """An image and frames to distances."""
+
+    def encode_distances(self, image: UInt8Array, frames: UInt8Array) -> Float32Array:
+        """uint8 (h, w, 3) and (N, H, W, 3) RGB -> float32 (N,), >= 0."""
+        ...
+
+
+class QualityEncoder(Encoder, Protocol):
+    """A clip to a score."""
+
+    def encode_quality(self, frames: UInt8Array, fps: float) -> Float32Array:
+        """uint8 (F, H, W, 3) RGB -> float32 (1,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class EncoderEntry:
-    """How an encoder is found and built: ``module.load(id, location, protocol, device)``.
+    """How an encoder is found and built: ``module.load(id, location, protocol, device, dtype)``.
 
     Attributes:
         kind: what it looks at.
         module: module below this package with the `load` function.
         protocol: frozen preprocessing; its text is part of the fingerprint.
         source: where its weights are looked for; None for an encoder without weights.
+        dtypes: torch dtypes in which it can compute; the first is the default, and another one is another fingerprint.
     """
 
     kind: EncoderKind
     module: str
     protocol: Preprocessing | None = None
     source: weights.Source | None = None
+    dtypes: tuple[str, ...] = ("float32",)
 
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""What vision transformers compute in; preprocessing stays in float32, and features come out in it."""
 
 _SAFETENSORS = ("config.json", "model.safetensors")
 _TRANSFORMERS = ("config.json", "model.safetensors|pytorch_model.bin")
 
+
+def _hub(kind: EncoderKind, module: str, protocol: Preprocessing, repository: str) -> EncoderEntry:
+    return EncoderEntry(kind, module, protocol, weights.Source(_TRANSFORMERS, hub=repository), DTYPES)
+
+
+def _torchvision(kind: EncoderKind, module: str, file: str) -> EncoderEntry:
+    unpinned = f"{file.split('-')[0]}.pth"
+    return EncoderEntry(kind, module, source=weights.Source((f"{file}|{unpinned}|model.safetensors",), torch_hub=True))
+
+
+_CLIP_FILES = ("open_clip_config.json", "model.safetensors", "vocab.json")
+_CLIP_HUB_FILES = ("open_clip_config.json", "open_clip_model.safetensors|model.safetensors")
+
 ENCODERS: Mapping[str, EncoderEntry] = {
-    "dino_glyph": EncoderEntry("image", "dino", GLYPH_64, weights.Source(_SAFETENSORS, embedded="dino")),
-    "dino_vits16": EncoderEntry("image", "dino", DINO_224, weights.Source(_TRANSFORMERS, hub="facebook/dino-vits16")),
-    "dino_vitb16": EncoderEntry("image", "dino", DINO_224, weights.Source(_TRANSFORMERS, hub="facebook/dino-vitb16")),
-    "clip_glyph": EncoderEntry(
-        "image-text",
-        "clip",
-        GLYPH_64,
-        weights.Source(("open_clip_config.json", "model.safetensors", "vocab.json"), embedded="clip"),
-    ),
+    "dino_glyph": EncoderEntry("image", "dino", GLYPH_64, weights.Source(_SAFETENSORS, embedded="dino"), DTYPES),
+    "dino_vits16": _hub("image", "dino", DINO_224, "facebook/dino-vits16"),
+    "dino_vitb16": _hub("image", "dino", DINO_224, "facebook/dino-vitb16"),
+    "dinov2_vits14": _hub("image", "dino", DINO_224, "facebook/dinov2-small"),
+    "dinov2_vitb14": _hub("image", "dino", DINO_224, "facebook/dinov2-base"),
+    "dinov3_vits16": _hub("image", "dino", DINO_224, "facebook/dinov3-vits16-pretrain-lvd1689m"),
+    "dinov3_vitb16": _hub("image", "dino", DINO_224, "facebook/dinov3-vitb16-pretrain-lvd1689m"),
+    "clip_glyph": EncoderEntry("image-text", "clip", GLYPH_64, weights.Source(_CLIP_FILES, embedded="clip"), DTYPES),
     "clip_vitb32_openai": EncoderEntry(
         "image-text",
         "clip",
         CLIP_224,
-        weights.Source(
-            ("open_clip_config.json", "open_clip_model.safetensors|model.safetensors"),
-            hub="timm/vit_base_patch32_clip_224.openai",
-        ),
+        weights.Source(_CLIP_HUB_FILES, hub="timm/vit_base_patch32_clip_224.openai"),
+        DTYPES,
     ),
     "flow_dis": EncoderEntry("flow", "flow"),
     "raft_large": EncoderEntry(
@@ -117,55 +153,120 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         "raft",
         source=weights.Source(("raft_large_C_T_SKHT_V2-ff5fadd5.pth|model.safetensors",), torch_hub=True),
     ),
-    "videomae_glyph": EncoderEntry("video", "video", GLYPH_64, weights.Source(_SAFETENSORS, embedded="videomae")),
+    "raft_things": _torchvision("flow", "raft", "raft_large_C_T_V1-22a6c225.pth"),
+    "raft_small": _torchvision("flow", "raft", "raft_small_C_T_V2-01064c6d.pth"),
+    "videomae_glyph": EncoderEntry(
+        "video", "video", GLYPH_64, weights.Source(_SAFETENSORS, embedded="videomae"), DTYPES
+    ),
+    "videomae": _hub("video", "video", VIDEOMAE_224, "MCG-NJU/videomae-base-finetuned-ssv2"),
+    "i3d": EncoderEntry("video", "i3d", I3D_224, weights.Source(("i3d_torchscript.pt",))),
+    "pixels": EncoderEntry("pixels", "pixels"),
+    "lpips_alex": _torchvision("perceptual", "perceptual", "alexnet-owt-7be5be79.pth"),
+    "lpips_vgg": _torchvision("perceptual", "perceptual", "vgg16-397923af.pth"),
+    "dover_technical": EncoderEntry("quality", "quality"),
 }
-"""All encoders by id. The modules they name are imported when one is asked for."""
+"""All named encoders. The modules they name are imported when one is asked for."""
 
 
-def _entry(id: str) -> EncoderEntry:
+def _folder(name: str) -> Path | None:
+    """The path that a name is, if it starts like one."""
+    return Path(name).expanduser() if name.startswith(("/", "./", "../", "~")) else None
+
+
+def _transformers(kind: EncoderKind, module: str, protocol: Preprocessing) -> Callable[[str], EncoderEntry]:
+    def entry(name: str) -> EncoderEntry:
+        folder = _folder(name)
+        source = weights.Source(_TRANSFORMERS, hub=None if folder else name, folder=folder)
+        return EncoderEntry(kind, module, protocol, source, DTYPES)
+
+    return entry
+
+
+def _open_clip(name: str) -> EncoderEntry:
+    from eval.encoders import open_clip_tags
+
+    protocol, source = open_clip_tags.describe(name)
+    return EncoderEntry("image-text", "open_clip_tags", protocol, source, DTYPES)
+
+
+def _torchscript(name: str) -> EncoderEntry:
+    path = Path(name).expanduser()
+    return EncoderEntry("video", "i3d", I3D_224, weights.Source((path.name,), folder=path.parent))
+
+
+SCHEMES: Mapping[str, Callable[[str], EncoderEntry]] = {
+    "dino": _transformers("image", "dino", DINO_224),
+    "open_clip": _open_clip,
+    "videomae": _transformers("video", "video", VIDEOMAE_224),
+    "i3d": _torchscript,
+}
+"""Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or folder, file. Unlike all
+others, an ``open_clip:`` id needs open_clip, hence torch, to be looked up."""
+
+
+def encoder_entry(id: str) -> EncoderEntry:
+    """How the encoder of this name, or of this scheme and place, is found and built.
+
+    Raises:
+        EvalError: neither a key of `ENCODERS` nor a scheme of `SCHEMES` with something behind its colon.
+    """
+    scheme, _, name = id.partition(":")
+    if scheme in SCHEMES and name:
+        return SCHEMES[scheme](name)
     if id not in ENCODERS:
         raise EvalError(f"unknown encoder {id!r}; allowed: {', '.join(ENCODERS)}.{nearest(id, list(ENCODERS))}")
     return ENCODERS[id]
 
 
-def _protocol(entry: EncoderEntry) -> str:
-    module = importlib.import_module(f"eval.encoders.{entry.module}")
-    stated = str(module.protocol())
+def encoder_protocol(id: str) -> str:
+    """Everything but the weights that decides a feature, as text."""
+    entry = encoder_entry(id)
+    stated = str(importlib.import_module(f"eval.encoders.{entry.module}").protocol())
     return f"{stated}; {entry.protocol.describe()}" if entry.protocol else stated
 
 
-def load_encoder(id: str, *, device: str = "cpu") -> Encoder:
+def _check_dtype(id: str, entry: EncoderEntry, dtype: str) -> None:
+    if dtype not in entry.dtypes:
+        raise EvalError(f"encoder {id!r}: computes in {', '.join(entry.dtypes)}, not in {dtype!r}.")
+
+
+def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Encoder:
     """Builds the encoder with its weights.
 
     Args:
-        id: key of `ENCODERS`.
+        id: key of `ENCODERS`, or scheme and place as in `SCHEMES`.
         device: torch device that networks run on.
+        dtype: what the network computes in, one of the entry's dtypes; features are float32 in any case.
 
     Raises:
-        EvalError: unknown id, or weights that do not fit the model.
+        EvalError: unknown id, a dtype the encoder does not have, or weights that do not fit the model.
         WeightsMissingError: no weights in the local folder or cache; the message names id, option and folders.
     """
-    entry = _entry(id)
+    entry = encoder_entry(id)
+    _check_dtype(id, entry, dtype)
     location = weights.find(id, entry.source) if entry.source else None
     module = importlib.import_module(f"eval.encoders.{entry.module}")
-    encoder = cast(Encoder, module.load(id, location, entry.protocol, device))
-    encoder.fingerprint = encoder_fingerprint(id)
+    encoder = cast(Encoder, module.load(id, location, entry.protocol, device, dtype))
+    encoder.fingerprint = encoder_fingerprint(id, dtype=dtype)
     return encoder
 
 
-def encoder_fingerprint(id: str) -> str:
+def encoder_fingerprint(id: str, *, dtype: str = "float32") -> str:
     """sha256 hex over the encoder's files and its preprocessing, without importing torch.
 
     Any change of a weight, of the model's configuration, of the vocabulary or of the preprocessing changes it. Library
     versions do not: they are recorded with the run.
 
     Args:
-        id: key of `ENCODERS`.
+        id: key of `ENCODERS`, or scheme and place as in `SCHEMES`.
+        dtype: what the network computes in.
 
     Raises:
-        EvalError: unknown id.
+        EvalError: unknown id, or a dtype the encoder does not have.
         WeightsMissingError: as `load_encoder`.
     """
-    entry = _entry(id)
+    entry = encoder_entry(id)
+    _check_dtype(id, entry, dtype)
     location = weights.find(id, entry.source) if entry.source else None
-    return weights.fingerprint(_protocol(entry), location)
+    protocol = encoder_protocol(id) if dtype == entry.dtypes[0] else f"{encoder_protocol(id)}; {dtype}"
+    return weights.fingerprint(protocol, location)

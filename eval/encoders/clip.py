@@ -44,6 +44,7 @@ class ClipEncoder:
         self._truncated = truncated
         self._preprocessing = preprocessing
         self._device = device
+        self._dtype = next(model.parameters()).dtype
 
     def encode_frames(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """uint8 (N, H, W, 3) RGB -> float32 (N, D). Works through fixed batches of 32 frames.
@@ -55,7 +56,7 @@ class ClipEncoder:
 
         features = []
         for start in range(0, max(1, len(frames)), BATCH):
-            pixels = self._preprocessing.apply(frames[start : start + BATCH], self._device)
+            pixels = self._preprocessing.apply(frames[start : start + BATCH], self._device).to(self._dtype)
             with torch.inference_mode():
                 features.append(unit_rows(self._model.encode_image(pixels)))
         return np.concatenate(features)
@@ -97,7 +98,7 @@ def _tokenizer(
     return byte_pairs, lambda prompt: len(byte_pairs.encode(prompt)) + 2 > length
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str) -> ClipEncoder:
+def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> ClipEncoder:
     """Builds `open_clip.CLIP` from ``open_clip_config.json`` and loads its weights strictly.
 
     The tokenizer is the glyph world's word table where the folder is expected to hold ``vocab.json``, else open_clip's
@@ -129,5 +130,7 @@ def load(id: str, location: Location, preprocessing: Preprocessing, device: str)
             raise EvalError(
                 f"encoder {id!r}: {config_file} states {name} {stated}, but the encoder is defined with {expected}."
             )
+    import torch
+
     tokenize, truncated = _tokenizer(location, model_config)
-    return ClipEncoder(id, model.to(device).eval(), tokenize, truncated, preprocessing, device)
+    return ClipEncoder(id, model.to(device, getattr(torch, dtype)).eval(), tokenize, truncated, preprocessing, device)

@@ -1,5 +1,6 @@
 """DINO: what a frame shows, as the class token of a self-distilled vision transformer."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,17 @@ import numpy.typing as npt
 from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import from_pretrained, unit_rows
 from eval.encoders.weights import Location
+from eval.errors import EvalError
 
 BATCH = 32
+
+CLASSES = {
+    "vit": ("ViTModel", {"add_pooling_layer": False}),
+    "dinov2": ("Dinov2Model", {}),
+    "dinov2_with_registers": ("Dinov2WithRegistersModel", {}),
+    "dinov3_vit": ("DINOv3ViTModel", {}),
+}
+"""`model_type` of ``config.json`` -> transformers class and its arguments."""
 
 
 def protocol() -> str:
@@ -18,9 +28,11 @@ def protocol() -> str:
 
 
 class DinoEncoder:
-    """transformers `ViTModel`; features float32 (N, D) of length 1.
+    """transformers `ViTModel`, `Dinov2Model` (with registers or without) or `DINOv3ViTModel`; features float32 (N, D)
+    of length 1.
 
-    Source: Caron et al. 2021, "Emerging Properties in Self-Supervised Vision Transformers".
+    Source: Caron et al. 2021, "Emerging Properties in Self-Supervised Vision Transformers"; Oquab et al. 2023 (DINOv2);
+    Siméoni et al. 2025 (DINOv3).
     """
 
     kind = "image"
@@ -32,29 +44,52 @@ class DinoEncoder:
         self._preprocessing = preprocessing
         self._device = device
 
-    def encode_frames(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def encode_frames(self, frames: npt.NDArray[np.uint8], *, view: str = "standard") -> npt.NDArray[np.float32]:
         """uint8 (N, H, W, 3) RGB -> float32 (N, D). Works through fixed batches of 32 frames.
+
+        Args:
+            frames: RGB.
+            view: ``standard``, or ``uncropped`` (see `Preprocessing.uncropped`).
 
         Raises:
             EvalError: another shape or dtype.
         """
         import torch
 
+        preprocessing = self._preprocessing.uncropped() if view == "uncropped" else self._preprocessing
         features = []
         for start in range(0, max(1, len(frames)), BATCH):
-            pixels = self._preprocessing.apply(frames[start : start + BATCH], self._device)
+            pixels = preprocessing.apply(frames[start : start + BATCH], self._device)
             with torch.inference_mode():
-                features.append(unit_rows(self._model(pixel_values=pixels).last_hidden_state[:, 0]))
+                hidden = self._model(pixel_values=pixels.to(self._model.dtype), **self._size(pixels))
+                features.append(unit_rows(hidden.last_hidden_state[:, 0]))
         return np.concatenate(features)
 
+    def _size(self, pixels: Any) -> dict[str, bool]:
+        """`ViTModel` takes frames of another size than its own only when told to; the other classes always do."""
+        config = self._model.config
+        other = config.model_type == "vit" and tuple(pixels.shape[2:]) != (config.image_size, config.image_size)
+        return {"interpolate_pos_encoding": True} if other else {}
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str) -> DinoEncoder:
-    """Reads ``config.json`` and the weights of a saved `ViTModel`.
+
+def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> DinoEncoder:
+    """Reads ``config.json`` and the weights of a saved vision transformer.
 
     Raises:
-        EvalError: weights that do not fit the configuration.
+        EvalError: a model of another type, or weights that do not fit the configuration.
     """
-    from transformers import ViTModel
+    import transformers
 
-    model = from_pretrained(ViTModel, id, location, device, add_pooling_layer=False)
+    config_file = location.files["config.json"]
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvalError(f"encoder {id!r}: {config_file} is not readable JSON: {error}") from error
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if model_type not in CLASSES:
+        raise EvalError(
+            f"encoder {id!r}: {config_file} states model_type {model_type!r}; allowed: {', '.join(CLASSES)}."
+        )
+    name, arguments = CLASSES[model_type]
+    model = from_pretrained(getattr(transformers, name), id, location, device, dtype, **arguments)
     return DinoEncoder(id, model, preprocessing, device)

@@ -188,6 +188,6 @@ def _share_of_colour(grey: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_])
     return np.asarray(counted / total, dtype=np.float32)
 
 
-def load(id: str, location: Location | None, preprocessing: None, device: str) -> DisFlowEncoder:
+def load(id: str, location: Location | None, preprocessing: None, device: str, dtype: str) -> DisFlowEncoder:
     """The encoder; it has no weights and runs on the CPU."""
     return DisFlowEncoder(id)

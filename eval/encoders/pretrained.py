@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import torch
 
 
-def from_pretrained(model_class: Any, id: str, location: Location, device: str, **arguments: Any) -> Any:
-    """A transformers model from a local folder, in float32 and evaluation mode.
+def from_pretrained(model_class: Any, id: str, location: Location, device: str, dtype: str, **arguments: Any) -> Any:
+    """A transformers model from a local folder, in evaluation mode.
 
     transformers fills weights that a file lacks with random numbers; here that is an error.
 
@@ -22,6 +22,7 @@ def from_pretrained(model_class: Any, id: str, location: Location, device: str, 
         id: encoder id, for messages.
         location: folder with ``config.json`` and the weights.
         device: torch device.
+        dtype: name of a torch dtype.
         arguments: passed on to the class.
 
     Raises:
@@ -38,7 +39,8 @@ def from_pretrained(model_class: Any, id: str, location: Location, device: str, 
             location.folder,
             local_files_only=True,
             output_loading_info=True,
-            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # reported below, with names and shapes
+            dtype=getattr(torch, dtype),
             **arguments,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -47,6 +49,13 @@ def from_pretrained(model_class: Any, id: str, location: Location, device: str, 
     finally:
         if shown:
             logging.enable_progress_bar()
+    misfits = sorted(report["mismatched_keys"])
+    if misfits:
+        name, found, expected = misfits[0]
+        raise EvalError(
+            f"encoder {id!r}: {len(misfits)} tensors in {location.folder} have another shape than config.json asks "
+            f"for, for example {name} {tuple(found)}, not {tuple(expected)}."
+        )
     missing = sorted(report["missing_keys"])
     if missing:
         raise EvalError(

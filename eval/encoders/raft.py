@@ -1,5 +1,7 @@
 """Optical flow by RAFT, the network of the published motion scores."""
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ def protocol() -> str:
 
 
 class RaftEncoder:
-    """torchvision `raft_large`; float32 flow in px of the given frames.
+    """torchvision `raft_large` or `raft_small`; float32 flow in px of the given frames.
 
     Nearly static pairs carry network noise of some hundredths of a pixel; compare with a still clip before reading
     small values.
@@ -77,25 +79,35 @@ class RaftEncoder:
         return np.asarray(flow.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
 
 
-def load(id: str, location: Location, preprocessing: None, device: str) -> RaftEncoder:
-    """Builds `raft_large` and loads a state dict (``.pth`` or ``.safetensors``) strictly.
+def load(id: str, location: Location, preprocessing: None, device: str, dtype: str) -> RaftEncoder:
+    """Builds `raft_small` for the id of that name, else `raft_large`, and loads a state dict strictly.
 
     Raises:
         EvalError: an unreadable file, or weights that do not fit.
     """
-    import pickle
+    from torchvision.models import optical_flow
 
+    name = "raft_small" if id == "raft_small" else "raft_large"
+    [path] = location.files.values()
+    model = getattr(optical_flow, name)(weights=None)
+    load_state(model, id, path, name)
+    return RaftEncoder(id, model.to(device).eval(), device)
+
+
+def load_state(model: Any, id: str, path: Path, name: str, *, prefix: str = "") -> None:
+    """Loads a state dict (``.pth`` or ``.safetensors``), or its entries below `prefix`, into a torch module, strictly.
+
+    Raises:
+        EvalError: an unreadable file, or weights that do not fit; `name` names the network.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-    from torchvision.models.optical_flow import raft_large
 
-    [path] = location.files.values()
-    model = raft_large(weights=None)
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         model.load_state_dict(state, strict=True)
     except (RuntimeError, SafetensorError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise EvalError(f"encoder {id!r}: {path} does not hold the weights of raft_large: {reason}") from error
-    return RaftEncoder(id, model.to(device).eval(), device)
+        raise EvalError(f"encoder {id!r}: {path} does not hold the weights of {name}: {reason}") from error

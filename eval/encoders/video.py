@@ -54,7 +54,7 @@ class VideoMAEEncoder:
         features = []
         for start in range(0, len(clips), BATCH):
             batch = clips[start : start + BATCH, : self.frames]
-            pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device)
+            pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device).to(self._model.dtype)
             with torch.inference_mode():
                 hidden = self._model.videomae(pixels.unflatten(0, batch.shape[:2])).last_hidden_state.mean(dim=1)
                 hidden = hidden if self._model.fc_norm is None else self._model.fc_norm(hidden)
@@ -62,7 +62,7 @@ class VideoMAEEncoder:
         return np.concatenate(features)
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str) -> VideoMAEEncoder:
+def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> VideoMAEEncoder:
     """Reads ``config.json`` and the weights of a saved `VideoMAEForVideoClassification`.
 
     Raises:
@@ -71,5 +71,5 @@ def load(id: str, location: Location, preprocessing: Preprocessing, device: str)
     from transformers import VideoMAEForVideoClassification
 
     return VideoMAEEncoder(
-        id, from_pretrained(VideoMAEForVideoClassification, id, location, device), preprocessing, device
+        id, from_pretrained(VideoMAEForVideoClassification, id, location, device, dtype), preprocessing, device
     )

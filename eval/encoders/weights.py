@@ -1,17 +1,22 @@
 """Where encoder weights are looked for, and what identifies them. Nothing here needs torch or the network.
 
-Order: the folder ``<I2V_EVAL_WEIGHTS>/<encoder id>/``, then what ships with the package (glyph world), then the local
-caches of the Hugging Face hub or of torch.hub. Nothing is ever downloaded.
+Order: a folder named by the encoder's id itself, the folder ``<I2V_EVAL_WEIGHTS>/<encoder id>/`` (for ``dino:a/b`` and
+the like: ``<I2V_EVAL_WEIGHTS>/a/b/``), then what ships with the package (glyph world), then the local caches of the
+Hugging Face hub or of torch.hub. Nothing is ever downloaded.
+
+Two things pin a file's bytes: a name that ends in eight hex digits before its suffix, as torch.hub's do (they are the
+start of its sha256), and a file ``SHA256SUMS`` beside it, in the format of ``sha256sum``.
 """
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from eval.errors import WeightsMissingError
+from eval.errors import EvalError, WeightsMissingError
 
 OPTION = "I2V_EVAL_WEIGHTS"
 """Environment variable: a folder with one folder per encoder id."""
@@ -29,12 +34,14 @@ class Source:
         embedded: folder below `EMBEDDED`, for encoders that ship with the package.
         hub: repository on the Hugging Face hub, looked up in its local cache only.
         torch_hub: whether torch.hub's folder of downloaded checkpoints is looked in.
+        folder: a folder that the user named; then no other is looked in.
     """
 
     files: tuple[str, ...]
     embedded: str | None = None
     hub: str | None = None
     torch_hub: bool = False
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,12 @@ class Location:
 
 
 def _folders(id: str, source: Source) -> Iterator[Path]:
+    if source.folder:
+        yield source.folder
+        return
     given = os.environ.get(OPTION)
     if given:
-        yield Path(given).expanduser() / id
+        yield Path(given).expanduser() / id.split(":", 1)[-1]
     if source.embedded:
         yield EMBEDDED / source.embedded
     if source.hub:
@@ -73,6 +83,7 @@ def find(id: str, source: Source) -> Location:
 
     Raises:
         WeightsMissingError: no folder has them all; names the id, the option, each folder and what it lacks.
+        EvalError: a file whose bytes are not those that its name or ``SHA256SUMS`` states.
     """
     tried: list[str] = []
     for folder in _folders(id, source):
@@ -85,14 +96,54 @@ def find(id: str, source: Source) -> Location:
             else:
                 missing.append(entry.replace("|", " or "))
         if not missing:
-            return Location(folder, files)
+            location = Location(folder, files)
+            _check_bytes(id, location)
+            return location
         tried.append(f"{folder} (no {', '.join(missing)})")
     option = os.environ.get(OPTION)
+    if source.folder:
+        raise WeightsMissingError(f"encoder {id!r}: weights not found; looked in {'; '.join(tried)}.")
     raise WeightsMissingError(
         f"encoder {id!r}: weights not found; looked in {'; '.join(tried) or 'no folder'}. "
-        f"Put the files into a folder named {id!r} and set {OPTION} to the folder that holds it "
+        f"Put the files into a folder named {id.split(':', 1)[-1]!r} and set {OPTION} to the folder that holds it "
         f"(now {repr(option) if option else 'not set'})."
     )
+
+
+_HUB_HASH = re.compile(r"-([0-9a-f]{8})\.[a-z]+")
+_SUMS = "SHA256SUMS"
+
+
+def _check_bytes(id: str, location: Location) -> None:
+    stated = _stated_hashes(id, location.folder / _SUMS)
+    for path in location.files.values():
+        in_name = _HUB_HASH.search(path.name)
+        for expected, where in ((in_name and in_name.group(1), "its name"), (stated.get(path.name), _SUMS)):
+            found = sha256(path) if expected else ""
+            if expected and not found.startswith(expected):
+                raise EvalError(
+                    f"encoder {id!r}: {path} has sha256 {found[: max(16, len(expected))]}, but {where} states "
+                    f"{expected}; the file is damaged or another one."
+                )
+
+
+def _stated_hashes(id: str, path: Path) -> dict[str, str]:
+    """File name -> sha256 hex of a ``SHA256SUMS`` file; empty if there is none."""
+    if not path.is_file():
+        return {}
+    stated = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        digest, _, name = line.strip().partition(" ")
+        if not re.fullmatch("[0-9a-f]{64}", digest) or not name.strip():
+            raise EvalError(f"encoder {id!r}: {path}:{number}: expected a sha256 and a file name, as sha256sum writes.")
+        stated[name.strip().removeprefix("*")] = digest
+    return stated
+
+
+def sha256(path: Path) -> str:
+    """sha256 hex of a file; read once for each size and time of change."""
+    status = path.stat()
+    return _file_hash(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
@@ -110,6 +161,5 @@ def fingerprint(protocol: str, location: Location | None) -> str:
     """
     digest = hashlib.sha256(protocol.encode())
     for entry, path in sorted(location.files.items()) if location else ():
-        status = path.stat()
-        digest.update(f"\n{entry} {_file_hash(path, status.st_size, status.st_mtime_ns)}".encode())
+        digest.update(f"\n{entry} {sha256(path)}".encode())
     return digest.hexdigest()

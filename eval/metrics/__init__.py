@@ -1,45 +1,50 @@
 """The catalogue of metrics: which numbers exist, what they mean, and which encoder each of them needs.
 
-A metric id is ``<family>.<encoder id>.<version>``, for example ``identity.dino_vits16.v1``. The encoder's name is part
-of the id because two encoders of one family give different numbers, and the version is frozen: a change of
-preprocessing or arithmetic is a new version, never an edit. This module only holds data; the arithmetic is in the
-modules beside it and needs no network.
+A metric id is ``<family>.<encoder>.<version>``, for example ``identity.dino_vits16.v1`` or
+``vbench.i2v_subject.dino_vitb16.v1``. The encoder's name is part of the id because two encoders of one family give
+different numbers, and the version is frozen: a change of preprocessing or arithmetic is a new version, never an edit.
+An encoder is a name of `ENCODERS`, or a scheme of `SCHEMES` with a hub id, a tag or a path behind a colon:
+``identity.dino:facebook/dinov2-large.v1``. This package only holds data and arithmetic; it needs no network.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from eval.errors import EvalError, nearest
+from eval.metrics.families import FAMILIES, EncoderKind, Family, Scope, View
 
-EncoderKind = Literal["image", "image-text", "flow", "video"]
-Scope = Literal["clip", "set"]
+__all__ = ["ENCODERS", "FAMILIES", "SCHEMES", "EncoderKind", "Family", "Metric", "Scope", "catalogue", "parse_metric"]
 
 ENCODERS: Mapping[str, EncoderKind] = {
     "dino_glyph": "image",
     "dino_vits16": "image",
     "dino_vitb16": "image",
+    "dinov2_vits14": "image",
+    "dinov2_vitb14": "image",
+    "dinov3_vits16": "image",
+    "dinov3_vitb16": "image",
     "clip_glyph": "image-text",
     "clip_vitb32_openai": "image-text",
     "flow_dis": "flow",
     "raft_large": "flow",
+    "raft_things": "flow",
+    "raft_small": "flow",
     "videomae_glyph": "video",
+    "videomae": "video",
+    "i3d": "video",
+    "pixels": "pixels",
+    "lpips_alex": "perceptual",
+    "lpips_vgg": "perceptual",
+    "dover_technical": "quality",
 }
-"""The encoders a metric may name, and what each one looks at."""
+"""The encoders that have a name, and what each one looks at."""
 
+EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph", "pixels")
+"""Encoders that come with the package; the catalogue lists a published protocol with its own encoder and with these."""
 
-@dataclass(frozen=True)
-class Family:
-    """What all metrics of one name share, whatever encoder they use."""
-
-    name: str
-    kind: EncoderKind
-    scope: Scope
-    unit: str
-    higher_is_better: bool | None
-    description: str
-    source: str
-    versions: tuple[str, ...] = ("v1",)
+SCHEMES: Mapping[str, EncoderKind] = {"dino": "image", "open_clip": "image-text", "videomae": "video", "i3d": "video"}
+"""Encoders named by hub id, tag or path: ``dino:<hub id or folder>``, ``open_clip:<model>/<pretrained tag>``,
+``videomae:<hub id or folder>``, ``i3d:<file>``."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Metric:
         higher_is_better: None where neither direction is better (amount of motion).
         description: one sentence that defines the value.
         source: protocol or paper the definition comes from.
+        view: how the encoder is shown the clip, see `eval.metrics.families.View`.
     """
 
     id: str
@@ -67,99 +73,7 @@ class Metric:
     higher_is_better: bool | None
     description: str
     source: str
-
-
-_IDENTITY = "Caron et al. 2021 (DINO features); Ruiz et al. 2023 (DreamBooth's DINO score), against the input image"
-_TEXT = "Hessel et al. 2021 (CLIPScore without rescaling), per frame"
-_MOTION = "Flow score of EvalCrafter and dynamic degree of VBench, made continuous and free of frame size and rate"
-
-FAMILIES: Mapping[str, Family] = {
-    family.name: family
-    for family in (
-        Family(
-            "identity",
-            "image",
-            "clip",
-            "cosine",
-            True,
-            "Mean cosine between the input image and frames 1, 2, ... (frame 0 left out).",
-            _IDENTITY,
-        ),
-        Family(
-            "identity_min",
-            "image",
-            "clip",
-            "cosine",
-            True,
-            "Smallest cosine between the input image and any of frames 1, 2, ....",
-            _IDENTITY,
-        ),
-        Family(
-            "identity_last",
-            "image",
-            "clip",
-            "cosine",
-            True,
-            "Cosine between the input image and the last frame.",
-            _IDENTITY,
-        ),
-        Family(
-            "text",
-            "image-text",
-            "clip",
-            "100 x cosine",
-            True,
-            "Mean over frames of 100 times the cosine between prompt and frame.",
-            _TEXT,
-        ),
-        Family(
-            "text_min",
-            "image-text",
-            "clip",
-            "100 x cosine",
-            True,
-            "Smallest over frames of 100 times the cosine between prompt and frame.",
-            _TEXT,
-        ),
-        Family(
-            "motion",
-            "flow",
-            "clip",
-            "frame sizes/s",
-            None,
-            "Mean optical-flow magnitude, divided by the shorter frame side, times frames per second.",
-            _MOTION,
-        ),
-        Family(
-            "motion_top5",
-            "flow",
-            "clip",
-            "frame sizes/s",
-            None,
-            "As motion, over the fastest 5 % of the pixels of each pair of frames.",
-            _MOTION,
-        ),
-        Family(
-            "fvd",
-            "video",
-            "set",
-            "squared feature distance",
-            False,
-            "Fréchet distance between Gaussians fitted to the video features of true and generated clips.",
-            "Unterthiner et al. 2018 (FVD); Ge et al. 2024 (VideoMAE features)",
-        ),
-        Family(
-            "kvd",
-            "video",
-            "set",
-            "squared feature distance",
-            False,
-            "Unbiased squared maximum mean discrepancy (cubic kernel) between features of true and generated clips.",
-            "Binkowski et al. 2018 (KID); Unterthiner et al. 2018 (KVD)",
-        ),
-    )
-}
-"""All families by name, in the order in which tables show them."""
+    view: View = "standard"
 
 
 def _metric(family: Family, encoder: str, version: str) -> Metric:
@@ -173,6 +87,7 @@ def _metric(family: Family, encoder: str, version: str) -> Metric:
         higher_is_better=family.higher_is_better,
         description=family.description,
         source=family.source,
+        view=family.view,
     )
 
 
@@ -189,36 +104,51 @@ def parse_metric(id: str) -> Metric:
     Example:
         >>> parse_metric("identity.dino_vits16.v1").unit
         'cosine'
+        >>> parse_metric("vbench.i2v_subject.dino:facebook/dino-vitb16.v1").encoder
+        'dino:facebook/dino-vitb16'
     """
-    parts = id.split(".")
-    if len(parts) != 3:
+    named, _, version = id.rpartition(".")
+    name = max((name for name in FAMILIES if named.startswith(f"{name}.")), key=len, default=None)
+    if name is None:
+        if named.count(".") < 1:
+            raise EvalError(
+                f"metric {id!r}: expected <family>.<encoder>.<version>.{nearest(id, [m.id for m in catalogue()])}"
+            )
+        publishers = {family.split(".")[0] for family in FAMILIES if "." in family}
+        first, second = named.split(".")[:2]
+        wrong = f"{first}.{second}" if first in publishers else first
         raise EvalError(
-            f"metric {id!r}: expected <family>.<encoder>.<version>.{nearest(id, [m.id for m in catalogue()])}"
+            f"metric {id!r}: unknown family {wrong!r}; allowed: {', '.join(FAMILIES)}.{nearest(wrong, list(FAMILIES))}"
         )
-    name, encoder, version = parts
-    if name not in FAMILIES:
-        raise EvalError(
-            f"metric {id!r}: unknown family {name!r}; allowed: {', '.join(FAMILIES)}.{nearest(name, list(FAMILIES))}"
-        )
-    family = FAMILIES[name]
-    allowed = [encoder_id for encoder_id, kind in ENCODERS.items() if kind == family.kind]
-    if encoder not in allowed:
-        state = f"is of kind {ENCODERS[encoder]!r}, not {family.kind!r}" if encoder in ENCODERS else "is unknown"
-        raise EvalError(
-            f"metric {id!r}: encoder {encoder!r} {state}; allowed: {', '.join(allowed)}.{nearest(encoder, allowed)}"
-        )
+    family, encoder = FAMILIES[name], named.removeprefix(f"{name}.")
+    _check_encoder(id, family, encoder)
     if version not in family.versions:
         hint = nearest(version, list(family.versions))
         raise EvalError(f"metric {id!r}: unknown version {version!r}; allowed: {', '.join(family.versions)}.{hint}")
     return _metric(family, encoder, version)
 
 
+def _check_encoder(id: str, family: Family, encoder: str) -> None:
+    scheme, colon, name = encoder.partition(":")
+    kind = SCHEMES.get(scheme) if colon and name else ENCODERS.get(encoder)
+    if kind == family.kind:
+        return
+    allowed = [encoder_id for encoder_id, known in ENCODERS.items() if known == family.kind]
+    schemes = [f"{scheme}:..." for scheme, known in SCHEMES.items() if known == family.kind]
+    state = f"is of kind {kind!r}, not {family.kind!r}" if kind else "is unknown"
+    raise EvalError(
+        f"metric {id!r}: encoder {encoder!r} {state}; allowed: {', '.join(allowed + schemes)}."
+        f"{nearest(encoder, allowed)}"
+    )
+
+
 def catalogue() -> list[Metric]:
-    """Every metric: each family with each encoder of the kind it reads, in each version."""
+    """Every family in each version with each named encoder of its kind; a published protocol with the encoder that it
+    was published with and with those that come with the package."""
     return [
         _metric(family, encoder, version)
         for family in FAMILIES.values()
         for encoder, kind in ENCODERS.items()
-        if kind == family.kind
+        if kind == family.kind and (family.published in (None, encoder) or encoder in EMBEDDED)
         for version in family.versions
     ]

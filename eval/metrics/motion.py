@@ -32,16 +32,52 @@ def motion(flow: npt.ArrayLike, fps: float) -> dict[str, float]:
         >>> motion(np.full((7, 64, 64, 2), (3.0, 4.0)), fps=8)
         {'motion': 0.625, 'motion_top5': 0.625}
     """
-    field = np.asarray(flow, dtype=np.float64)
-    if field.ndim != 4 or field.shape[3] != 2 or min(field.shape) < 1:
-        raise EvalError(f"motion: flow must have shape (P, H, W, 2) and a frame pair or more, got {field.shape}.")
-    if not np.isfinite(field).all():
-        raise EvalError(f"motion: the flow holds {int((~np.isfinite(field)).sum())} values that are not finite.")
+    field = flow_field(flow, "motion")
     if not (np.isfinite(fps) and fps > 0):
         raise EvalError(f"motion: fps is {fps}; it must be finite and above 0.")
-    pairs, height, width, _ = field.shape
-    magnitude = np.hypot(field[..., 0], field[..., 1]).reshape(pairs, height * width)
-    top = max(1, int(TOP_SHARE * height * width))
-    fastest = np.partition(magnitude, -top, axis=1)[:, -top:]
-    scale = fps / min(height, width)
-    return {"motion": float(magnitude.mean()) * scale, "motion_top5": float(fastest.mean()) * scale}
+    scale = fps / min(field.shape[1:3])
+    mean, top = float(_magnitudes(field).mean()), float(fastest_magnitudes(field).mean())
+    return {"motion": mean * scale, "motion_top5": top * scale}
+
+
+def flow_score(flow: npt.ArrayLike) -> float:
+    """Mean flow magnitude in px per pair of frames, over all pixels and pairs.
+
+    Args:
+        flow: float (P, H, W, 2) in px, P >= 1.
+
+    Raises:
+        EvalError: no frame pair, another shape, or flow that is not finite.
+
+    Source: Liu et al. 2024 (EvalCrafter), flow score; Guo et al. 2024 (I2V-Adapter), FlowScore.
+
+    Example:
+        >>> flow_score(np.full((7, 64, 64, 2), (3.0, 4.0)))
+        5.0
+    """
+    return float(_magnitudes(flow_field(flow, "flow score")).mean())
+
+
+def flow_field(flow: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
+    """Flow as float64 (P, H, W, 2).
+
+    Raises:
+        EvalError: no frame pair, another shape, or flow that is not finite; `name` names the metric.
+    """
+    field = np.asarray(flow, dtype=np.float64)
+    if field.ndim != 4 or field.shape[3] != 2 or min(field.shape) < 1:
+        raise EvalError(f"{name}: flow must have shape (P, H, W, 2) and a frame pair or more, got {field.shape}.")
+    if not np.isfinite(field).all():
+        raise EvalError(f"{name}: the flow holds {int((~np.isfinite(field)).sum())} values that are not finite.")
+    return field
+
+
+def fastest_magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Magnitudes (P, n) of the fastest n = max(1, floor(0.05 H W)) pixels of each pair of (P, H, W, 2), in no order."""
+    magnitude = _magnitudes(field)
+    top = max(1, int(TOP_SHARE * magnitude.shape[1]))
+    return np.asarray(np.partition(magnitude, -top, axis=1)[:, -top:])
+
+
+def _magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.hypot(field[..., 0], field[..., 1]).reshape(len(field), -1)

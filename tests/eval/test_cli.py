@@ -21,7 +21,7 @@ Content = dict[str, Any]
 
 @pytest.fixture
 def invoke(toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr("eval.run._default_judge", toy_judge)
+    monkeypatch.setattr("eval.run._default_judge", lambda metrics, folder: toy_judge(metrics))
 
     def call(suite: str | Path, out: str = "out") -> Any:
         return CliRunner().invoke(app, ["run", str(suite), "--out", str(tmp_path / out)])
@@ -239,6 +239,11 @@ def test_help_is_light_and_versions_and_metrics_are_listed() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout.strip() == __version__
     listed = CliRunner().invoke(app, ["metrics"]).stdout
     assert re.search(r"^fvd\.videomae_glyph\.v1 +set .* lower ", listed, re.MULTILINE)
+    full = CliRunner().invoke(app, ["metrics", "vbench.subject_consistency.dino_glyph.v1"]).stdout
+    for text in ("short side 64 bilinear no antialias", "published with +dino_vitb16", "fingerprint +[0-9a-f]{64}"):
+        assert re.search(text, full), text
+    wrong = CliRunner().invoke(app, ["metrics", "vbench.subject_consistency.dino_glyf.v1"])
+    assert (wrong.exit_code, "Did you mean 'dino_glyph'?" in wrong.stderr) == (2, True)
 
 
 def test_shipped_suites_are_what_their_names_say() -> None:

@@ -33,7 +33,7 @@ class _Encoder:
     """An encoder whose features are plain arithmetic on pixels, and which counts what it is shown."""
 
     def __init__(self, id: str, kind: str) -> None:
-        self.id, self.kind, self.seen = id, kind, Counter[str]()
+        self.id, self.kind, self.seen, self.fingerprint = id, kind, Counter[str](), f"weights of {id}"
 
     def encode_frames(self, frames: np.ndarray) -> np.ndarray:
         self.seen["frames"] += len(frames)
@@ -60,7 +60,7 @@ def encoders(monkeypatch: pytest.MonkeyPatch) -> dict[str, _Encoder]:
     kinds = {"dino_glyph": "image", "clip_glyph": "image-text", "flow_dis": "flow", "videomae_glyph": "video"}
     made: dict[str, _Encoder] = {}
 
-    def load(id: str, *, device: str = "cpu") -> _Encoder:
+    def load(id: str, *, device: str = "cpu", dtype: str = "float32") -> _Encoder:
         assert id not in made, "an encoder is loaded once"
         made[id] = _Encoder(id, kinds[id])
         return made[id]
@@ -105,9 +105,11 @@ def test_each_clip_is_seen_once_and_each_sample_once(encoders: dict[str, _Encode
     judge = Judge(METRICS)
     judge.measure([first, second, first], [clip, other, other])
     judge.measure([first], [clip])
-    assert encoders["dino_glyph"].seen == {"frames": 2 + 4 * 4}
-    assert encoders["clip_glyph"].seen == {"frames": 4 * 4, "prompts": 2}
-    assert encoders["flow_dis"].seen == {"pairs": 4 * 3}
+    assert encoders["dino_glyph"].seen == {"frames": 2 + 2 * 4}  # two images, two different clips
+    assert encoders["clip_glyph"].seen == {"frames": 2 * 4, "prompts": 2}
+    assert encoders["flow_dis"].seen == {"pairs": 4 * 3}  # flow is too large to keep
+    passes = {id: count for (id, _), count in judge.cache.passes.items()}
+    assert passes == {"dino_glyph": 2, "clip_glyph": 2, "flow_dis": 4}
     assert "videomae_glyph" not in encoders
 
 

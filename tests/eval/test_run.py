@@ -48,6 +48,7 @@ def test_first_run_makes_everything_and_the_second_nothing(run_toy: Run, suite_c
     stamps = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.mkv")}
     second = run_toy(suite_content)
     assert (first.made, first.measured, second.made, second.measured) == (72, 72, 0, 0)
+    assert (first.decoded, second.decoded) == (72, 0)  # one decode a clip, whatever the number of metrics
     assert {path: path.read_bytes() for path in before} == before
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 

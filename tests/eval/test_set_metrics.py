@@ -47,7 +47,9 @@ def test_notes_and_few_images() -> None:
     assert note.startswith("n = 7 is not above the 20 feature dimensions")
     assert "bias-corrected" in note
     assert interval.low < interval.mean < interval.high
-    assert set_value(KVD, features(7, 20, 0), features(7, 20, 1), range(7))[1] == ""
+    kernel_note = set_value(KVD, features(7, 20, 0), features(7, 20, 1), range(7))[1]
+    assert kernel_note == "7 input images: the interval is too narrow"
+    assert set_value(KVD, features(10, 20, 0), features(10, 20, 1), range(10))[1] == ""
     two, note = set_value(FVD, features(2, 20, 0), features(2, 20, 1), range(2))
     assert np.isfinite(two.mean)
     assert np.isnan(two.low)

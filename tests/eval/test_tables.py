@@ -47,6 +47,11 @@ def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
             assert row.difference == pytest.approx(difference.mean(), rel=1e-9, abs=1e-12)
             assert row.n == len(difference)
     assert set(comparisons["cell"]) == set(records["cell"]) - {"toy[t0=1.0,p=0.5]"}
+    excluded = (comparisons["low"] > 0) | (comparisons["high"] < 0)
+    assert excluded.any()
+    chance = comparisons["note"].str.contains("5 comparisons, of which 0.25 would exclude 0 by chance")
+    assert chance.equals(excluded)
+    assert comparisons["note"].str.contains("^[36] input images: the interval is too narrow").all()
 
 
 def test_summary_columns(tables: dict[str, pd.DataFrame]) -> None:

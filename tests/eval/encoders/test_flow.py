@@ -108,6 +108,7 @@ def test_frames_of_two_shapes_are_refused() -> None:
 
 def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+    from safetensors.torch import save_file
     from torch.nn import functional
     from torchvision.models.optical_flow import raft_large
 
@@ -115,7 +116,7 @@ def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch
     model = raft_large(weights=None).eval()
     folder = tmp_path / "raft_large"
     folder.mkdir()
-    torch.save(model.state_dict(), folder / "raft_large_C_T_SKHT_V2-ff5fadd5.pth")
+    save_file(model.state_dict(), folder / "model.safetensors")
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("eval.encoders.raft.UPDATES", 1)
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 68, 3), dtype=np.uint8)
@@ -132,8 +133,8 @@ def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch
 def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    (tmp_path / "raft_large").mkdir()
-    path = tmp_path / "raft_large" / "raft_large_C_T_SKHT_V2-ff5fadd5.pth"
+    (tmp_path / "raft_things").mkdir()
+    path = tmp_path / "raft_things" / "raft_large_C_T_V1.pth"
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
     write: list[Callable[[], object]] = [
         lambda: torch.save({"weight": torch.zeros(1)}, path),
@@ -143,4 +144,20 @@ def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for each in write:
         each()
         with pytest.raises(EvalError, match="does not hold the weights of raft_large"):
-            load_encoder("raft_large")
+            load_encoder("raft_things")
+
+
+@pytest.mark.parametrize(("turn", "zoom", "worst"), [(3.0, 1.0, 0.35), (0.0, 1.04, 0.35)])
+def test_end_point_error_on_rotations_and_zooms_of_a_textured_image(turn: float, zoom: float, worst: float) -> None:
+    generator = np.random.default_rng(1)
+    texture = cv2.GaussianBlur(generator.standard_normal((96, 96, 3)), (0, 0), 2)
+    image = np.clip(128 + 45 * texture / texture.std(), 0, 255).astype(np.uint8)
+    matrix = cv2.getRotationMatrix2D((47.5, 47.5), turn, zoom)
+    moved = cv2.warpAffine(image, matrix, (96, 96), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    rows, columns = np.mgrid[0:96, 0:96]
+    places = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
+    truth = places @ matrix.T - places[..., :2]
+    flow = DisFlowEncoder().encode_pairs(image[None], moved[None])[0]
+    inner = (slice(12, -12), slice(12, -12))
+    error = np.linalg.norm(flow - truth, axis=-1)[inner].mean()
+    assert error < worst < np.linalg.norm(truth, axis=-1)[inner].mean() / 2

@@ -33,9 +33,48 @@ def test_ids_of_the_embedded_default() -> None:
 def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
     for metric in catalogue():
         assert (metric.scope == "set") == (metric.family in {"fvd", "kvd"})
-        expected = None if metric.family.startswith("motion") else metric.scope == "clip"
-        assert metric.higher_is_better is expected
+        if metric.family.startswith("motion") or metric.family.endswith(("flow_score", "dynamic_degree")):
+            assert metric.higher_is_better is None
+        else:
+            assert metric.higher_is_better is (metric.unit in {"cosine", "100 x cosine", "score", "raw score"})
         assert ENCODERS[metric.encoder] == FAMILIES[metric.family].kind
+
+
+def test_every_definition_is_complete_and_every_published_one_is_listed_with_its_encoder() -> None:
+    ids = {metric.id for metric in catalogue()}
+    for family in FAMILIES.values():
+        assert all((family.unit, family.description.endswith("."), family.source, family.versions))
+        if family.published:
+            assert f"{family.name}.{family.published}.v1" in ids
+    assert {name for name in FAMILIES if "." in name} == {
+        "dreambooth.dino",
+        "vbench.i2v_subject",
+        "vbench.subject_consistency",
+        "vbench.dynamic_degree",
+        "vbench.temporal_flickering",
+        "paper.clip_temp",
+        "paper.flow_score",
+        "paper.warping_error",
+        "evalcrafter.clip_temp",
+        "evalcrafter.flow_score",
+        "dover.technical",
+    }
+
+
+def test_every_family_of_clips_has_a_formula() -> None:
+    from eval.formulas import FORMULAS
+
+    assert set(FORMULAS) == {name for name, family in FAMILIES.items() if family.scope == "clip"}
+
+
+def test_encoders_by_hub_id_tag_and_path() -> None:
+    for id, encoder in (
+        ("identity.dino:facebook/dinov2-large.v1", "dino:facebook/dinov2-large"),
+        ("text.open_clip:ViT-B-32/laion2b_s34b_b79k.v1", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
+        ("fvd.i3d:/weights/i3d.v2/i3d.pt.v1", "i3d:/weights/i3d.v2/i3d.pt"),
+    ):
+        metric = parse_metric(id)
+        assert (metric.id, metric.encoder, metric.version) == (id, encoder, "v1")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +84,9 @@ def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
         ("idenity.dino_glyph.v1", "unknown family 'idenity'.*Did you mean 'identity'"),
         ("identity.dino_vits61.v1", "'dino_vits61' is unknown; allowed: dino_glyph.*Did you mean 'dino_vits16'"),
         ("identity.clip_glyph.v1", "'clip_glyph' is of kind 'image-text', not 'image'; allowed: dino_glyph"),
+        ("vbench.i2v_subjekt.dino_vitb16.v1", "unknown family 'vbench.i2v_subjekt'.*Did you mean 'vbench.i2v_subject'"),
+        ("text.dino:facebook/dino-vits16.v1", "is of kind 'image', not 'image-text'; allowed: .*open_clip:..."),
+        ("identity.dino:.v1", "'dino:' is unknown"),
         ("text.clip_glyph.v9", "unknown version 'v9'; allowed: v1"),
     ],
 )

@@ -161,3 +161,14 @@ def test_bad_sets_are_named(real: np.ndarray, fake: np.ndarray, message: str) ->
 def test_bad_fractions_are_named(fractions: tuple[float, ...]) -> None:
     with pytest.raises(EvalError, match=r"allowed: two or more different fractions in \(0, 1\]"):
         bias_corrected_frechet(np.zeros((8, 2)), np.zeros((8, 2)), fractions=fractions)
+
+
+@pytest.mark.parametrize("d", [400, 768, 1408])
+def test_few_features_of_the_published_sizes_agree_with_the_nuclear_norm(d: int) -> None:
+    generator = np.random.default_rng(d)
+    x, y = generator.standard_normal((9, d)), 1.5 * generator.standard_normal((14, d)) + 0.1
+    a, b = (x - x.mean(0)) / np.sqrt(8), (y - y.mean(0)) / np.sqrt(13)
+    shift = ((x.mean(0) - y.mean(0)) ** 2).sum()
+    expected = shift + (a**2).sum() + (b**2).sum() - 2 * np.linalg.norm(a @ b.T, "nuc")
+    value = frechet_distance(FeatureStatistics.from_features(x), FeatureStatistics.from_features(y))
+    assert value == pytest.approx(expected, rel=1e-9)

@@ -1,0 +1,83 @@
+"""Video features of the published FVD: the Kinetics-400 I3D network, as its TorchScript port."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.encoders.preprocessing import Preprocessing, check_frames
+from eval.encoders.weights import Location
+from eval.errors import EvalError
+
+FRAMES = 16
+"""Consecutive frames that are read."""
+
+LOGITS = 400
+BATCH = 4
+
+
+def protocol() -> str:
+    """What the features are, apart from the preprocessing."""
+    return f"i3d 1: first {FRAMES} consecutive frames, {LOGITS} logits before the softmax"
+
+
+class I3DEncoder:
+    """TorchScript I3D; clips to float32 (N, 400) logits.
+
+    The file is called as ``module(videos, rescale=False, resize=False, return_features=True)`` with float32
+    (N, 3, 16, 224, 224) in [-1, 1], which is how the published port is made to be called.
+
+    Source: Carreira and Zisserman 2017 (I3D); Unterthiner et al. 2018 (FVD); the TorchScript port of the StyleGAN-V
+    authors, which differs from the TensorFlow original by 0.1 % (151.256 against 151.392 for zeros against ones).
+    """
+
+    kind = "video"
+
+    def __init__(self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu") -> None:
+        self.id = id
+        self.fingerprint = ""
+        self.frames = FRAMES
+        self._model = model
+        self._preprocessing = preprocessing
+        self._device = device
+
+    def encode_clips(self, clips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 (N, F, H, W, 3) -> float32 (N, 400). Works through fixed batches of 4 clips.
+
+        Raises:
+            EvalError: another shape or dtype, fewer than 16 frames, or a file that does not give 400 logits.
+        """
+        import torch
+
+        check_frames(clips, axes=5)
+        if clips.shape[1] < FRAMES:
+            raise EvalError(f"encoder {self.id!r}: the clip has {clips.shape[1]} frames; {FRAMES} or more are needed.")
+        features = []
+        for start in range(0, len(clips), BATCH):
+            batch = clips[start : start + BATCH, :FRAMES]
+            pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device)
+            videos = pixels.unflatten(0, batch.shape[:2]).transpose(1, 2)
+            with torch.inference_mode():
+                logits = self._model(videos, rescale=False, resize=False, return_features=True)
+            if tuple(logits.shape) != (len(batch), LOGITS):
+                shape = tuple(logits.shape)
+                raise EvalError(f"encoder {self.id!r}: the file gives {shape}, not ({len(batch)}, {LOGITS}) logits.")
+            features.append(np.asarray(logits.float().cpu().numpy(), dtype=np.float32))
+        return np.concatenate(features)
+
+
+def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> I3DEncoder:
+    """Reads the TorchScript file.
+
+    Raises:
+        EvalError: a file that is no TorchScript module.
+    """
+    import torch
+
+    [path] = location.files.values()
+    try:
+        model = torch.jit.load(path, map_location=device)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EvalError(f"encoder {id!r}: {path} is not a TorchScript module: {reason}") from error
+    return I3DEncoder(id, model.eval(), preprocessing, device)

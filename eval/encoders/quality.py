@@ -1,0 +1,73 @@
+"""Perceived quality by a model that this package does not bring: DOVER's technical head, behind a loader."""
+
+import importlib
+import os
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.encoders.weights import Location
+from eval.errors import EvalError, WeightsMissingError
+
+OPTION = "I2V_EVAL_DOVER"
+"""Environment variable: ``module:Class`` of the loader."""
+
+
+class QualityModel(Protocol):
+    """What the class that `OPTION` names must offer. It is made without arguments but the device."""
+
+    def __init__(self, *, device: str) -> None: ...
+
+    @staticmethod
+    def fingerprint() -> str:
+        """Text that changes with the weights and the preprocessing; must load no network."""
+        ...
+
+    def score(self, frames: npt.NDArray[np.uint8], fps: float) -> float:
+        """uint8 (F, H, W, 3) RGB -> the raw technical score, higher is better."""
+        ...
+
+
+class QualityEncoder:
+    """Asks a `QualityModel`.
+
+    Source: Wu et al. 2023, "Exploring Video Quality Assessment on User Generated Contents" (DOVER).
+    """
+
+    kind = "quality"
+
+    def __init__(self, id: str, model: QualityModel) -> None:
+        self.id = id
+        self.fingerprint = ""
+        self._model = model
+
+    def encode_quality(self, frames: npt.NDArray[np.uint8], fps: float) -> npt.NDArray[np.float32]:
+        """uint8 (F, H, W, 3) -> float32 (1,), the raw score."""
+        return np.array([self._model.score(frames, fps)], dtype=np.float32)
+
+
+def protocol() -> str:
+    """What the loader says of itself."""
+    return f"quality 1: {_model_class().fingerprint()}"
+
+
+def _model_class() -> type[QualityModel]:
+    target = os.environ.get(OPTION, "")
+    module, _, name = target.partition(":")
+    if not (module and name):
+        raise WeightsMissingError(
+            f"encoder 'dover_technical': DOVER does not come with this package; set {OPTION} to module:Class of a "
+            f"loader (now {repr(target) if target else 'not set'}); eval.encoders.quality.QualityModel says what it "
+            "must offer."
+        )
+    try:
+        found: type[QualityModel] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise EvalError(f"encoder 'dover_technical': {OPTION}={target}: {error}") from error
+    return found
+
+
+def load(id: str, location: Location | None, preprocessing: None, device: str, dtype: str) -> QualityEncoder:
+    """Makes the loader's model."""
+    return QualityEncoder(id, _model_class()(device=device))

@@ -1,0 +1,27 @@
+"""LPIPS to the input: what is left to compute once the distances are known."""
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.errors import EvalError
+
+
+def input_distance(distances: npt.ArrayLike) -> float:
+    """Mean over frames i >= 1 of the distance between input image and frame i; frame 0 is the input in such clips.
+
+    Args:
+        distances: float (F,), F >= 2.
+
+    Raises:
+        EvalError: fewer than two frames, another shape, or a distance that is not finite.
+
+    Example:
+        >>> input_distance([0.0, 0.25, 0.75])
+        0.5
+    """
+    array = np.asarray(distances, dtype=np.float64)
+    if array.ndim != 1 or len(array) < 2:
+        raise EvalError(f"lpips: distances must have shape (F,), F 2 or more, got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise EvalError(f"lpips: {int((~np.isfinite(array)).sum())} of {len(array)} distances are not finite.")
+    return float(array[1:].mean())

@@ -1,0 +1,147 @@
+"""VBench's formulas, so that published tables can be compared with. Report them; gate on none of them."""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.errors import EvalError
+from eval.metrics.identity import cosines
+from eval.metrics.motion import fastest_magnitudes, flow_field
+
+SAMPLED_FPS = 8
+"""Frames per second at which VBench looks at motion."""
+
+
+def i2v_subject(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> float:
+    """0.4 max c + 0.3 mean d + 0.3 min d, where c_i = cos(input image, frame i), d_i = cos(frame i-1, frame i), and
+    negative cosines count as 0.
+
+    Args:
+        image_feature: float (D,), feature of the input image.
+        frame_features: float (F, D), F >= 2.
+
+    Returns:
+        A score in [0, 1]; 1 if frame 0 is the input image and nothing changes.
+
+    Raises:
+        EvalError: fewer than two frames, shapes that do not fit, values that are not finite.
+
+    Source: Huang et al. 2024 (VBench), image-to-video subject.
+
+    Example:
+        >>> i2v_subject([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        0.55
+    """
+    frames = np.asarray(frame_features, dtype=np.float64)
+    to_image = np.maximum(cosines(image_feature, frames), 0)
+    to_last = np.maximum(neighbour_cosines(frames), 0)
+    return float(0.4 * to_image.max() + 0.3 * to_last.mean() + 0.3 * to_last.min())
+
+
+def subject_consistency(frame_features: npt.ArrayLike) -> float:
+    """Mean over frames i >= 1 of (cos(frame i-1, frame i) + cos(frame 0, frame i)) / 2, negative cosines as 0.
+
+    Args:
+        frame_features: float (F, D), F >= 2.
+
+    Returns:
+        A score in [0, 1]. The input image has no part in it.
+
+    Raises:
+        EvalError: as `i2v_subject`.
+
+    Source: Huang et al. 2024 (VBench), subject consistency.
+
+    Example:
+        >>> subject_consistency([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        0.25
+    """
+    frames = np.asarray(frame_features, dtype=np.float64)
+    to_last = np.maximum(neighbour_cosines(frames), 0)
+    to_first = np.maximum(cosines(frames[0], frames[1:]), 0)
+    return float(((to_last + to_first) / 2).mean())
+
+
+def neighbour_cosines(frame_features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """cos(frame i-1, frame i) for i >= 1: features (F, D) to float64 (F - 1,).
+
+    Raises:
+        EvalError: fewer than two frames, another number of axes, a feature that is not finite or of length zero.
+    """
+    frames = np.asarray(frame_features, dtype=np.float64)
+    if frames.ndim != 2 or len(frames) < 2:
+        raise EvalError(f"neighbouring frames: features must have shape (F, D), F 2 or more, got {frames.shape}.")
+    pairs = itertools.pairwise(frames)
+    return np.array([cosines(one, two[None])[0] for one, two in pairs])
+
+
+def sampling_stride(fps: float) -> int:
+    """max(1, round(fps / 8)): VBench looks at every so manieth frame. Half-way cases go to the even number.
+
+    Raises:
+        EvalError: a rate that is not finite or not above 0.
+    """
+    if not (np.isfinite(fps) and fps > 0):
+        raise EvalError(f"dynamic degree: fps is {fps}; it must be finite and above 0.")
+    return max(1, round(fps / SAMPLED_FPS))
+
+
+def dynamic_degree(flow: npt.ArrayLike) -> float:
+    """1 if the clip moves, else 0, from the flow between neighbouring *sampled* frames (see `sampling_stride`).
+
+    A pair moves if its fastest 5 % of pixels average over 6 min(H, W) / 256 px; the clip moves if at least
+    round(4 N / 16) of the pairs among its N = P + 1 sampled frames do. At N = 2 that is none, so every such clip moves;
+    and the fps tag decides which frames are sampled, hence the verdict.
+
+    Args:
+        flow: float (P, H, W, 2) in px; P >= 1.
+
+    Raises:
+        EvalError: no pair, another shape, flow that is not finite.
+
+    Source: Huang et al. 2024 (VBench), dynamic degree.
+
+    Example:
+        >>> dynamic_degree(np.full((7, 256, 256, 2), (6.1, 0.0))), dynamic_degree(np.full((7, 256, 256, 2), (5.9, 0.0)))
+        (1.0, 0.0)
+    """
+    field = flow_field(flow, "dynamic degree")
+    pairs, height, width, _ = field.shape
+    moving = fastest_magnitudes(field).mean(axis=1) > 6 * min(height, width) / 256
+    return float(moving.sum() >= round(4 * (pairs + 1) / 16))
+
+
+def temporal_flickering(frames: npt.NDArray[np.uint8]) -> float:
+    """(255 - mean |frame i - frame i-1|) / 255: 1 for a still clip.
+
+    Args:
+        frames: uint8 (F, H, W, 3), F >= 2.
+
+    Raises:
+        EvalError: another shape or dtype, or one frame.
+
+    Source: Huang et al. 2024 (VBench), temporal flickering.
+
+    Example:
+        >>> temporal_flickering(np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 51, 0)]))
+        0.8
+    """
+    pixels = video_frames(frames, "temporal flickering", least=2)
+    return float((255 - np.abs(np.diff(pixels, axis=0)).mean()) / 255)
+
+
+def video_frames(frames: npt.NDArray[np.uint8], name: str, *, least: int) -> npt.NDArray[np.float64]:
+    """Frames as float64 (F, H, W, 3), values 0 to 255.
+
+    Raises:
+        EvalError: another dtype than uint8, another shape, or fewer than `least` frames; `name` names the metric.
+    """
+    array = np.asarray(frames)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or min(array.shape) < 1:
+        raise EvalError(
+            f"{name}: frames must be uint8 (F, H, W, 3) with no empty axis, got {array.dtype} {array.shape}."
+        )
+    if len(array) < least:
+        raise EvalError(f"{name}: the clip has {len(array)} frames; {least} or more are needed.")
+    return array.astype(np.float64)

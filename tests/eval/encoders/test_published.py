@@ -1,0 +1,296 @@
+"""Published models: their configurations and file layouts through the real loading path, with random weights."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from eval.encoders import ENCODERS, encoder_fingerprint, load_encoder
+from eval.errors import EvalError, WeightsMissingError
+from eval.metrics.frechet import FeatureStatistics, frechet_distance
+
+VIT_S16 = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
+    torch.manual_seed(0)
+    return tmp_path
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 40, 72, 3), dtype=np.uint8)
+
+
+def _saved(model: Any, folder: Path) -> Any:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def test_dino_vits16_at_its_full_published_configuration(root: Path, frames: np.ndarray) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    model = _saved(ViTModel(ViTConfig(**VIT_S16, layer_norm_eps=1e-12), add_pooling_layer=False), root / "dino_vits16")
+    assert sum(p.numel() for p in model.parameters()) == 21_665_664  # the published ViT-S/16 without its head
+    encoder: Any = load_encoder("dino_vits16")
+    frames = frames[:1]
+    features = encoder.encode_frames(frames)
+    pixels = torch.nn.functional.interpolate(
+        torch.from_numpy(frames.transpose(0, 3, 1, 2) / np.float32(255)), (256, 461), mode="bicubic", antialias=True
+    )
+    pixels = pixels.clamp(0, 1)[:, :, 16:240, 118:342]
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(model((pixels - mean) / std).last_hidden_state[:, 0])
+    assert features.shape == (1, 384)
+    assert_allclose(features, expected.numpy(), atol=1e-5)
+
+
+def test_published_configurations_have_the_published_numbers_of_weights() -> None:
+    import open_clip
+    from torchvision.models.optical_flow import raft_large, raft_small
+    from transformers import VideoMAEConfig, VideoMAEForVideoClassification, ViTConfig, ViTModel
+
+    with torch.device("meta"):
+        models = {
+            85_798_656: ViTModel(ViTConfig(), add_pooling_layer=False),  # DINO ViT-B/16
+            86_227_200 + 768 * 174 + 174 + 2 * 768: VideoMAEForVideoClassification(
+                VideoMAEConfig(num_labels=174, use_mean_pooling=True)
+            ),
+            151_277_313: open_clip.CLIP(**_clip_config("ViT-B-32")),
+            5_257_536: raft_large(),
+            990_162: raft_small(),
+        }
+    for count, model in models.items():
+        assert sum(p.numel() for p in model.parameters()) == pytest.approx(count, rel=0.001), type(model).__name__
+
+
+def _clip_config(name: str) -> dict[str, Any]:
+    import open_clip
+
+    config = open_clip.get_model_config(name)
+    return {key: config[key] for key in ("embed_dim", "vision_cfg", "text_cfg")}
+
+
+@pytest.mark.parametrize("kind", ["Dinov2", "Dinov2WithRegisters", "DINOv3ViT"])
+def test_later_dinos_by_hub_name_and_by_path(kind: str, root: Path, frames: np.ndarray) -> None:
+    import transformers
+
+    size = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "patch_size": 14, "image_size": 518}
+    config = getattr(transformers, f"{kind}Config")(**size, intermediate_size=48)
+    folder = root / "somebody" / "dino"
+    model = _saved(getattr(transformers, f"{kind}Model")(config), folder)
+    by_name: Any = load_encoder("dino:somebody/dino")
+    by_path: Any = load_encoder(f"dino:{folder}")
+    features = by_name.encode_frames(frames)
+    assert_allclose(by_path.encode_frames(frames), features, atol=0)
+    assert by_name.fingerprint == by_path.fingerprint
+    pixels = ENCODERS["dinov2_vits14"].protocol.apply(frames)  # type: ignore[union-attr]
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(model(pixels).last_hidden_state[:, 0])
+    assert_allclose(features, expected.numpy(), atol=1e-5)
+
+
+def test_the_uncropped_view_sees_what_a_crop_cuts_off(make_weights: Callable[..., Path]) -> None:
+    make_weights("dino_glyph")
+    encoder: Any = load_encoder("dino_glyph")
+    wide = np.random.default_rng(1).integers(0, 256, (2, 64, 128, 3), dtype=np.uint8)
+    outside = wide.copy()
+    outside[:, :, :32] = 0
+    assert_allclose(encoder.encode_frames(outside), encoder.encode_frames(wide), atol=1e-6)
+    difference = encoder.encode_frames(outside, view="uncropped") - encoder.encode_frames(wide, view="uncropped")
+    assert np.abs(difference).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_near_and_has_another_fingerprint(dtype: str, make_weights: Callable[..., Path]) -> None:
+    frames = np.random.default_rng(2).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    for id in ("dino_glyph", "clip_glyph"):
+        make_weights(id)
+        full, half = load_encoder(id), load_encoder(id, dtype=dtype)
+        features = half.encode_frames(frames)  # type: ignore[attr-defined]
+        assert features.dtype == np.float32
+        assert_allclose(features, full.encode_frames(frames), atol=0.02)  # type: ignore[attr-defined]
+        assert half.fingerprint != full.fingerprint
+    with pytest.raises(EvalError, match="'flow_dis': computes in float32, not in 'bfloat16'"):
+        load_encoder("flow_dis", dtype="bfloat16")
+
+
+class _StandIn(torch.nn.Module):
+    """The published call signature; 400 'logits' are averages over 20 x 20 places of the middle frame."""
+
+    def forward(
+        self, x: torch.Tensor, rescale: bool = True, resize: bool = True, return_features: bool = False
+    ) -> torch.Tensor:
+        assert not rescale
+        assert not resize
+        assert return_features
+        assert x.shape[1:] == torch.Size([3, 16, 224, 224])
+        return torch.nn.functional.adaptive_avg_pool2d(x[:, :, 8].mean(dim=1), (20, 20)).flatten(1)
+
+
+def test_i3d_is_called_as_published(root: Path) -> None:
+    path = root / "i3d" / "i3d_torchscript.pt"
+    path.parent.mkdir()
+    torch.jit.script(_StandIn()).save(path)
+    encoder: Any = load_encoder("i3d")
+    clips = np.random.default_rng(3).integers(0, 256, (6, 17, 32, 40, 3), dtype=np.uint8)
+    clips[:, :, :, 4:36] = np.arange(6, dtype=np.uint8)[:, None, None, None, None] * 51
+    features = encoder.encode_clips(clips)
+    assert features.shape == (6, 400)
+    # the square in the middle is what the crop keeps; at its edges the filter mixes the noise in
+    inner = features.reshape(6, 20, 20)[:, :, 2:18].reshape(6, -1)
+    assert_allclose(inner - (np.arange(6) * 0.4 - 1)[:, None], 0, atol=1e-5)
+    assert_allclose(np.concatenate([encoder.encode_clips(clip[None]) for clip in clips]), features, atol=1e-5)
+    same: Any = load_encoder(f"i3d:{path}")
+    assert_allclose(same.encode_clips(clips[:1]), features[:1], atol=0)
+    with pytest.raises(EvalError, match="has 15 frames; 16 or more"):
+        encoder.encode_clips(clips[:, :15])
+    path.write_bytes(b"no archive")
+    with pytest.raises(EvalError, match="is not a TorchScript module"):
+        load_encoder("i3d")
+
+
+def test_the_published_golden_of_i3d() -> None:
+    try:
+        encoder: Any = load_encoder("i3d")
+    except WeightsMissingError:
+        pytest.skip("the published I3D weights are not on this machine")
+    sets = [np.full((8, 30, 64, 64, 3), value, np.uint8) for value in (0, 255)]
+    zeros, ones = (FeatureStatistics.from_features(encoder.encode_clips(clips)) for clips in sets)
+    assert frechet_distance(zeros, ones) == pytest.approx(151.256, rel=0.001)
+
+
+def test_any_open_clip_model_and_tag(root: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    import open_clip
+    from safetensors.torch import save_file
+
+    config = _clip_config("ViT-B-32")
+    config["vision_cfg"] |= {"layers": 1, "width": 64, "image_size": 64}
+    config["text_cfg"] |= {"layers": 1, "width": 64, "heads": 2}
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-32", config | {"embed_dim": 16})
+    folder = root / "ViT-B-32" / "laion2b_s34b_b79k"
+    folder.mkdir(parents=True)
+    model = open_clip.CLIP(**(config | {"embed_dim": 16})).eval()
+    torch.nn.init.zeros_(model.positional_embedding)  # random places would hide what the words do
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    encoder: Any = load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k")
+    with torch.no_grad():
+        expected = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["a star"]), normalize=True).numpy()
+    assert_allclose(encoder.encode_text(["a star"]), expected, atol=1e-5)
+    assert encoder.encode_frames(frames).shape == (3, 16)
+
+    # an end token that is cut off would leave the last word's place to be read instead
+    lengths = {n: encoder.encode_text([" ".join(["star"] * n)])[0] for n in (74, 75, 76, 90)}
+    assert_allclose(lengths[76], lengths[75], atol=1e-6)
+    assert_allclose(lengths[90], lengths[75], atol=1e-6)
+    assert lengths[76] @ lengths[74] > 0.99
+    sliced = open_clip.get_tokenizer("ViT-B-32", context_length=100)([" ".join(["star"] * 76)])[:, :77]
+    with torch.no_grad():
+        lost = model.encode_text(sliced, normalize=True).numpy()[0]
+    assert lost @ lengths[74] < 0.9
+    assert [encoder.truncated(" ".join(["star"] * n)) for n in (75, 76)] == [False, True]
+
+    with pytest.raises(EvalError, match=r"open_clip has no model 'ViT-B-23'.* Did you mean 'ViT-B-32'"):
+        load_encoder("open_clip:ViT-B-23/openai")
+    with pytest.raises(EvalError, match=r"ViT-B-32 has the tags openai, .*Did you mean 'laion2b_e16'"):
+        encoder_fingerprint("open_clip:ViT-B-32/laion2b_e61")
+    save_file({"weight": torch.zeros(1)}, folder / "open_clip_model.safetensors")
+    with pytest.raises(EvalError, match="does not hold the weights of ViT-B-32"):
+        load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_lpips_is_torchmetrics_own_without_a_download(root: Path) -> None:
+    from torchmetrics.functional.image.lpips import _NoTrainLpips
+    from torchvision.models import alexnet
+
+    with torch.device("meta"):
+        layers = alexnet(weights=None).features
+    layers = layers.to_empty(device="cpu")
+    for parameter in layers.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    (root / "lpips_alex").mkdir()
+    state = {f"features.{name}": value for name, value in layers.state_dict().items()}
+    torch.save(state | {"classifier.1.bias": torch.zeros(1)}, root / "lpips_alex" / "alexnet.pth")
+    encoder: Any = load_encoder("lpips_alex")
+    frames = np.random.default_rng(4).integers(0, 256, (3, 64, 80, 3), dtype=np.uint8)
+    expected = _NoTrainLpips(net="alex", pnet_rand=True)
+    for part in (
+        expected.net.slice1,
+        expected.net.slice2,
+        expected.net.slice3,
+        expected.net.slice4,
+        expected.net.slice5,
+    ):
+        for position, layer in part.named_children():
+            layer.load_state_dict(layers[int(position)].state_dict())
+    pixels = torch.from_numpy(frames.transpose(0, 3, 1, 2) / np.float32(255))
+    with torch.no_grad():
+        wanted = expected(pixels[:1].expand(3, -1, -1, -1), pixels, normalize=True).flatten().numpy()
+    distances = encoder.encode_distances(frames[0], frames)
+    assert_allclose(distances, wanted, atol=1e-6)
+    assert distances[0] == 0
+    assert encoder.encode_distances(frames[0, :32, :40], frames[:1])[0] > 0  # an image of another size is resized
+    with pytest.raises(EvalError, match="frames of 32 x 80 px; 64 px or more"):
+        encoder.encode_distances(frames[0], frames[:, :32])
+
+
+def test_quality_comes_from_the_loader_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("I2V_EVAL_DOVER", raising=False)
+    with pytest.raises(WeightsMissingError, match="set I2V_EVAL_DOVER to module:Class"):
+        encoder_fingerprint("dover_technical")
+    (tmp_path / "my_dover.py").write_text(
+        "class Brightness:\n"
+        "    def __init__(self, *, device): pass\n"
+        "    fingerprint = staticmethod(lambda: 'brightness 1')\n"
+        "    def score(self, frames, fps): return frames.mean() / fps\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("I2V_EVAL_DOVER", "my_dover:Brightness")
+    encoder: Any = load_encoder("dover_technical")
+    assert encoder.encode_quality(np.full((2, 4, 4, 3), 60, np.uint8), 8.0) == [7.5]
+    assert encoder.fingerprint == hashlib.sha256(b"quality 1: brightness 1").hexdigest()
+    monkeypatch.setenv("I2V_EVAL_DOVER", "my_dover:Darkness")
+    with pytest.raises(EvalError, match=r"I2V_EVAL_DOVER=my_dover:Darkness: .*no attribute"):
+        load_encoder("dover_technical")
+    sys.modules.pop("my_dover")
+
+
+def test_a_wrong_sha256_or_shape_is_named(make_weights: Callable[..., Path]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = make_weights("dino_glyph")
+    (folder.parent / "raft_small").mkdir()
+    (folder.parent / "raft_small" / "raft_small_C_T_V2-01064c6d.pth").write_bytes(b"another file")
+    found = hashlib.sha256(b"another file").hexdigest()[:16]
+    with pytest.raises(EvalError, match=f"C_T_V2-01064c6d.pth has sha256 {found}, but its name states 01064c6d"):
+        load_encoder("raft_small")
+
+    path = folder / "model.safetensors"
+    sums = folder / "SHA256SUMS"
+    sums.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  model.safetensors\n")
+    load_encoder("dino_glyph")
+    state = load_file(path)
+    name = "layernorm.weight"
+    save_file(state | {name: torch.zeros(25)}, path, metadata={"format": "pt"})
+    with pytest.raises(
+        EvalError, match=r"model.safetensors has sha256 [0-9a-f]{64}, but SHA256SUMS states [0-9a-f]{64}"
+    ):
+        load_encoder("dino_glyph")
+    sums.write_text("not a sum\n")
+    with pytest.raises(EvalError, match="SHA256SUMS:1: expected a sha256 and a file name"):
+        load_encoder("dino_glyph")
+    sums.unlink()
+    with pytest.raises(EvalError, match=r"1 tensors .* another shape .* layernorm.weight \(25,\), not \(24,\)"):
+        load_encoder("dino_glyph")

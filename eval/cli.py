@@ -13,6 +13,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from . import __version__
+from .commands.calibrate import calibrate
 from .commands.clips import clips
 from .errors import EvalError
 
@@ -83,6 +84,7 @@ def run(
 
 
 app.command()(_one_line_errors(clips))
+app.command()(_one_line_errors(calibrate))
 
 
 @app.command()

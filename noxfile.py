@@ -38,7 +38,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def calibrate(session: nox.Session) -> None:
-    """Put every metric to corruptions of known strength: runs/calibration/calibration.html. Posargs go to the command."""
+    """Put metrics to corruptions of known strength: runs/calibration/calibration.html. Posargs go to the command."""
     install(session)
     folder = "runs/calibration"
     session.run("python", "-m", "eval", "calibrate", "--out", folder, *session.posargs)

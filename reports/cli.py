@@ -14,7 +14,7 @@ def report(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
 ) -> None:
-    """Writes report.html, report.md, sheet.png and tables/*.csv of a run into its folder; of a calibration, its page."""
+    """Writes report.html, report.md, sheet.png and tables/*.csv of a run into its folder; a calibration's own page."""
     from reports.calibration import FILE
 
     calibrated = (directory / FILE).is_file()

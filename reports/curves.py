@@ -22,9 +22,8 @@ _LEFT, _TOP, _BOTTOM = 0.65, 0.4, 0.5  # inches, margins of a figure
 def response_curves(metric: str, calibration: Calibration) -> str:
     """SVG of a metric's mean against the strength of every corruption, with 95 % intervals.
 
-    The grey band is the true clips' value plus and minus the noise floor (of a set: from that value to the floor); colour
-    and words give the verdict. All panels
-    of a row share their vertical axis, all panels of a column their horizontal one.
+    The grey band is the true clips' value plus and minus the noise floor (of a set: from that value to the floor);
+    colour and words give the verdict. A row shares its vertical axis, a column its horizontal one.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure

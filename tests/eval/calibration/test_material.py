@@ -107,9 +107,8 @@ def test_shuffled_and_dropped_frames(material: list[Sample]) -> None:
         np.testing.assert_array_equal(shuffled[0], frames[0])
         assert not any(np.array_equal(a, b) for a, b in zip(shuffled[1:], frames[1:], strict=True))
         assert sorted(frame.tobytes() for frame in shuffled) == sorted(frame.tobytes() for frame in frames)
-        repeated = [
-            np.array_equal(a, b) for a, b in zip(*(lambda f: (f[:-1], f[1:]))(spoilt(sample, "dropped frames", 0.6)))
-        ]  # noqa: E501, B905
+        halting = spoilt(sample, "dropped frames", 0.6)
+        repeated = [np.array_equal(halting[i], halting[i - 1]) for i in range(1, len(halting))]
         assert sum(repeated) == 4
         assert np.ptp(spoilt(sample, "dropped frames", 1.0), axis=0).max() == 0
 
@@ -117,9 +116,8 @@ def test_shuffled_and_dropped_frames(material: list[Sample]) -> None:
 def test_compression_costs_more_at_a_higher_factor(material: list[Sample]) -> None:
     for sample in (material[0], material[-1]):
         assert sample.clip is not None
-        errors = [
-            np.abs(spoilt(sample, "compression", crf).astype(int) - sample.clip.frames).mean() for crf in (18, 48)
-        ]
+        true = sample.clip.frames.astype(int)
+        errors = [np.abs(spoilt(sample, "compression", factor) - true).mean() for factor in (18, 48)]
         assert 0 < errors[0] < errors[1]
 
 
@@ -139,5 +137,5 @@ def test_an_unrelated_clip_is_another(material: list[Sample]) -> None:
 
 
 def test_an_unknown_corruption_is_named() -> None:
-    with pytest.raises(EvalError, match="unknown corruption 'blurr'.*Did you mean 'blur'"):
+    with pytest.raises(EvalError, match=r"unknown corruption 'blurr'.*Did you mean 'blur'"):
         Corrupted(CorruptedSettings(corruption="blurr", strength=1.0))

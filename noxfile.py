@@ -37,6 +37,15 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def calibrate(session: nox.Session) -> None:
+    """Put metrics to corruptions of known strength: runs/calibration/calibration.html. Posargs go to the command."""
+    install(session)
+    folder = "runs/calibration"
+    session.run("python", "-m", "eval", "calibrate", "--out", folder, *session.posargs)
+    session.run("python", "-m", "eval", "report", folder)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests. Posargs go to pytest."""
     install(session, "tests")

@@ -13,6 +13,8 @@ from typing import Annotated, ParamSpec
 import typer
 
 from . import __version__
+from .commands.calibrate import calibrate
+from .commands.clips import clips
 from .errors import EvalError
 
 COMMANDS = "i2v_eval.commands"
@@ -79,6 +81,10 @@ def run(
     took = time.perf_counter() - start
     summary = outcome.folder / "summary.csv"
     typer.echo(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
+
+
+app.command()(_one_line_errors(clips))
+app.command()(_one_line_errors(calibrate))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,12 +69,32 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that a run will do."""
+    """All that a run will do.
+
+    Attributes:
+        suite: what was asked.
+        samples: every sample, each id once.
+        cells: every cell.
+        metrics: what is measured.
+        coverage: cell id -> its (sample, seed) pairs, for cells that do not all have every pair; None: they have.
+        reference_keys: feature keys of a reference set that set metrics compare every cell with; none: the true clips
+            of the cell's own samples.
+    """
 
     suite: Suite
     samples: list[Sample]
     cells: list[Cell]
     metrics: list[Metric]
+    coverage: Mapping[str, Sequence[tuple[Sample, int]]] | None = None
+    reference_keys: Sequence[str] = ()
+
+    def pairs(self, cell: Cell, group: str = "all") -> list[tuple[Sample, int]]:
+        """The (sample, seed) pairs of a cell whose samples are in ``group``, in plan order."""
+        if self.coverage is None:
+            pairs: Iterable[tuple[Sample, int]] = itertools.product(self.samples, self.suite.seeds)
+        else:
+            pairs = self.coverage[cell.id]
+        return [(sample, seed) for sample, seed in pairs if group in ("all", sample.group)]
 
     def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
         """Every clip of ``cells`` (all, if None) once, cell by cell.
@@ -82,12 +102,11 @@ class Plan:
         Within a cell, (sample, seed) pairs stand in plan order, grouped by image size, cut every ``batch_size``. This
         depends on the suite alone, so a batch made again after a kill is the same batch.
         """
-        sizes: dict[tuple[int, ...], list[Sample]] = {}
-        for sample in self.samples:
-            sizes.setdefault(sample.image.shape, []).append(sample)
         for cell in self.cells if cells is None else cells:
-            for alike in sizes.values():
-                pairs = list(itertools.product(alike, self.suite.seeds))
+            sizes: dict[tuple[int, ...], list[tuple[Sample, int]]] = {}
+            for sample, seed in self.pairs(cell):
+                sizes.setdefault(sample.image.shape, []).append((sample, seed))
+            for pairs in sizes.values():
                 for start in range(0, len(pairs), self.suite.batch_size):
                     yield Batch(cell, tuple(pairs[start : start + self.suite.batch_size]))
 

@@ -57,21 +57,31 @@ def run(
         EvalError: for anything the user can put right; nothing is made before the whole suite is valid.
         ClipError: naming cell, sample and seed of a batch that failed; what was stored stays.
     """
-    console = console or Console(stderr=True)
     plan = make_plan(locate_suite(suite))
-    folder = out or Path("runs") / plan.suite.name
-    referee = judge(plan.metrics) if judge else _default_judge(plan.metrics, folder)
+    return carry_out(plan, out or Path("runs") / plan.suite.name, console=console, judge=judge)
+
+
+def carry_out(
+    plan: Plan,
+    folder: Path,
+    *,
+    console: Console | None = None,
+    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+) -> Outcome:
+    """:func:`run` for a plan that is made already."""
+    console = console or Console(stderr=True)
+    referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder)
     with Store(folder) as store:
         fingerprints = dict(referee.fingerprints())
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         write_samples(store, plan.samples)
 
-        unmade, unmeasured = _stale(store, plan, fingerprints)
+        unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmade or unmeasured))
         document.started()
 
-        made = _make(store, unmade, console)
+        made = make(store, unmade, console)
         measured = measure(store, plan, unmeasured, referee, fingerprints, console)
         measure_true(store, plan, referee)
 
@@ -80,14 +90,15 @@ def run(
         return Outcome(store.folder, made, measured, warnings, store.decoded)
 
 
-def _default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
+def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
+    """:class:`eval.judge.Judge` that keeps frame features in the run folder, imported when asked for."""
     from .features import FeatureCache
     from .judge import Judge
 
     return Judge(metrics, cache=FeatureCache(folder / "features" / "frames"))
 
 
-def _stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:
+def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:
     """Batches with a clip to make, and batches with a clip to measure; the former are among the latter."""
     unmade, unmeasured = [], []
     for cell in plan.cells:
@@ -112,7 +123,12 @@ def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
     return all(store.feature_path(encoder, key).is_file() for key in keys for encoder in plan.set_encoders)
 
 
-def _make(store: Store, batches: Sequence[Batch], console: Console) -> int:
+def make(store: Store, batches: Sequence[Batch], console: Console) -> int:
+    """Makes and stores the clips of ``batches``. Returns how many.
+
+    Raises:
+        EvalError, ClipError: naming the batch whose method failed; earlier batches stay stored.
+    """
     total = sum(len(batch.items) for batch in batches)
     with progress(console, "making", total) as advance:
         for batch in batches:

@@ -16,14 +16,18 @@ from .statistics import Interval, few_clusters_note, jackknife_interval
 Features = NDArray[np.float32] | NDArray[np.float64]
 
 
-def set_value(metric: Metric, real: Features, fake: Features, owners: Sequence[int]) -> tuple[Interval, str]:
+def set_value(
+    metric: Metric, real: Features, fake: Features, owners: Sequence[int], *, paired: bool = True
+) -> tuple[Interval, str]:
     """A set metric between true and generated clips.
 
     Args:
         metric: of scope ``set``.
-        real: (R, D) features of the true clips, one an input image.
+        real: (R, D) features of the true clips, one an input image; or of any reference set, if not ``paired``.
         fake: (N, D) features of the generated clips.
-        owners: for each generated clip, the row of ``real`` of its input image.
+        owners: for each generated clip, the number of its input image: the row of its true clip, if ``paired``.
+        paired: whether an image left out by the jackknife takes its true clip with it. An unpaired reference set stays
+            whole, so the interval speaks of the generated clips alone.
 
     Returns:
         The value with its delete-a-group jackknife interval (groups are input images, whose true clip goes with them;
@@ -35,21 +39,25 @@ def set_value(metric: Metric, real: Features, fake: Features, owners: Sequence[i
         EvalError: for a family of metrics it does not know.
     """
     owner = np.asarray(owners)
-    images = len(real)
+    images = len(np.unique(owner))
+    if not paired and len(real) == 1:
+        return Interval(
+            np.nan, np.nan, np.nan, len(fake), images
+        ), f"{len(real)} reference clip: two or more are needed"
     if images < 2:
         return Interval(np.nan, np.nan, np.nan, len(fake), images), f"{images} input image: two or more are needed"
     if metric.family not in ("fvd", "kvd"):
         raise EvalError(f"metric {metric.id}: no set metric of family '{metric.family}'; known: fvd, kvd")
     frechet = metric.family == "fvd"
-    note = small_sample_note(min(len(fake), images), real.shape[1]) if frechet else few_clusters_note(images)
+    note = small_sample_note(min(len(fake), len(real), images), real.shape[1]) if frechet else few_clusters_note(images)
     notes = [note] if note and (frechet or images > 2) else []
     if frechet:
         real, fake = in_common_span(real, fake)
-        if images >= 4:
+        if min(images, len(real)) >= 4:
             notes.append(f"bias-corrected {bias_corrected_frechet(real, fake).value:.4g}")
 
     def statistic(kept: NDArray[np.intp]) -> float:
-        a, b = real[np.unique(owner[kept])], fake[kept]
+        a, b = real[np.unique(owner[kept])] if paired else real, fake[kept]
         if not frechet:
             return kernel_distance(a, b)
         return frechet_distance(FeatureStatistics.from_features(a), FeatureStatistics.from_features(b))

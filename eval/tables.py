@@ -65,14 +65,14 @@ def write_tables(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> t
     _write(store.folder / "records.csv", RECORDS, sorted(records))
     _write(store.folder / "summary.csv", SUMMARY, summary)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
-    clips = len(plan.cells) * len(plan.samples) * len(plan.suite.seeds)
+    clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
     counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
     return counts, _warnings(summary, values)
 
 
 def _values(store: Store, plan: Plan, cell: Cell) -> Values:
     wanted = {metric.id for metric in plan.clip_metrics}
-    pairs = {(sample.id, seed) for sample in plan.samples for seed in plan.suite.seeds}
+    pairs = {(sample.id, seed) for sample, seed in plan.pairs(cell)}
     values: dict[str, dict[tuple[str, int], Record]] = {name: {} for name in wanted}
     for record in store.records(cell.id):
         if record.metric in wanted and (record.sample, record.seed) in pairs:
@@ -97,43 +97,46 @@ def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[obj
 def _summary_rows(store: Store, plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
     for cell in plan.cells:
         for group in plan.groups:
-            samples = [sample for sample in plan.samples if group in ("all", sample.group)]
-            for metric in plan.metrics:
+            pairs = plan.pairs(cell, group)
+            for metric in plan.metrics if pairs else ():
                 if metric.scope == "clip":
-                    pairs = [(sample.id, seed) for sample in samples for seed in plan.suite.seeds]
-                    found = [values[cell.id][metric.id][pair].value for pair in pairs]
-                    mean, low, high, n, clusters = mean_interval(found, [sample for sample, _ in pairs])
+                    found = [values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs]
+                    mean, low, high, n, clusters = mean_interval(found, [sample.id for sample, _ in pairs])
                     note = few_clusters_note(clusters)
                 else:
-                    fake, real, owners = _features(store, plan, cell, samples, metric)
-                    (mean, low, high, n, _), note = set_value(metric, real, fake, owners)
+                    fake, real, owners = _features(store, plan, cell, pairs, metric)
+                    paired = not plan.reference_keys
+                    (mean, low, high, n, _), note = set_value(metric, real, fake, owners, paired=paired)
                 better = "" if metric.higher_is_better is None else metric.higher_is_better
                 swept = (cell.settings.get("t0"), cell.settings.get("p"))
                 yield (cell.id, cell.method, *swept, group, metric.id, mean, low, high, n, metric.unit, better, note)
 
 
 def _features(
-    store: Store, plan: Plan, cell: Cell, samples: Sequence[Sample], metric: Metric
+    store: Store, plan: Plan, cell: Cell, pairs: Sequence[tuple[Sample, int]], metric: Metric
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Features of the clips (N, D) and of the true clips (samples, D), and the row of the latter for each clip."""
-    pairs = [(index, sample, seed) for index, sample in enumerate(samples) for seed in plan.suite.seeds]
-    fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for _, sample, seed in pairs])
-    real = store.features(metric.encoder, [true_key(sample) for sample in samples])
-    return fake, real, [index for index, _, _ in pairs]
+    """Features of the clips (N, D) and of what they are compared with (R, D), and for each clip its sample's number,
+    which is the row of its true clip if the plan has no reference set."""
+    samples = list({sample.id: sample for sample, _ in pairs}.values())
+    numbers = {sample.id: number for number, sample in enumerate(samples)}
+    fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for sample, seed in pairs])
+    real = store.features(metric.encoder, plan.reference_keys or [true_key(sample) for sample in samples])
+    return fake, real, [numbers[sample.id] for sample, _ in pairs]
 
 
 def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
     reference = plan.suite.reference
-    if reference is None:
+    home = next((cell for cell in plan.cells if cell.id == reference), None)
+    if reference is None or home is None:
         return
     others = len(plan.cells) - 1  # of one metric and group, which is what a reader scans
     for cell in plan.cells:
         if cell.id == reference:
             continue
         for group in plan.groups:
-            samples = [sample.id for sample in plan.samples if group in ("all", sample.group)]
-            pairs = [(sample, seed) for sample in samples for seed in plan.suite.seeds]
-            for metric in plan.clip_metrics:
+            common = {(sample.id, seed) for sample, seed in plan.pairs(cell, group)}
+            pairs = [(s.id, seed) for s, seed in plan.pairs(home, group) if (s.id, seed) in common]
+            for metric in plan.clip_metrics if pairs else ():
                 ours = [values[reference][metric.id][pair].value for pair in pairs]
                 theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
                 owners = [sample for sample, _ in pairs]

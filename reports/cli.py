@@ -14,8 +14,11 @@ def report(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
 ) -> None:
-    """Writes report.html, report.md, sheet.png and tables/*.csv of a run into its folder."""
-    for path in write_report(directory, samples=samples):
+    """Writes report.html, report.md, sheet.png and tables/*.csv of a run into its folder; a calibration's own page."""
+    from reports.calibration import FILE
+
+    calibrated = (directory / FILE).is_file()
+    for path in write_calibration(directory) if calibrated else write_report(directory, samples=samples):
         typer.echo(path)
 
 
@@ -44,6 +47,22 @@ def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
         texts["tables/comparisons.csv"] = run.comparisons.to_csv(index=False, lineterminator="\n")
     written = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
     return [_write(directory / name, data) for name, data in written.items()]
+
+
+def write_calibration(directory: Path) -> list[Path]:
+    """Writes calibration.html and calibration.md of a calibration's folder into it, each whole or not at all.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        EvalError: ``calibration.json`` is unreadable; nothing has been written then.
+    """
+    from reports.calibration import load_calibration, render_html, render_markdown
+
+    calibration = load_calibration(directory)
+    texts = {"calibration.html": render_html(calibration), "calibration.md": render_markdown(calibration)}
+    return [_write(directory / name, text.encode()) for name, text in texts.items()]
 
 
 def _write(path: Path, data: bytes) -> Path:

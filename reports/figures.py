@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from reports.load import RunFolder
     from reports.tables import CellTable
 
-_INK = "#010203"  # stands for the page's text colour until the SVG is written
-_STYLE: dict[str, Any] = {
+INK = "#010203"  # stands for the page's text colour until the SVG is written
+STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
     "text.parse_math": False,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
@@ -70,7 +70,7 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     scale = Normalize(low, high if high > low else low + 1)
     colours = colormaps["cividis_r" if measure.higher_is_better is False else "cividis"]
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
+    with rc_context({**STYLE, "svg.hashsalt": name}):
         width, height = 0.55 + 0.72 * columns, 0.5 + 0.46 * rows
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height))
@@ -92,7 +92,7 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
         axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return _svg(name, figure)
+        return write_svg(name, figure)
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
@@ -134,12 +134,12 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
     colour_of = {t0: shades(0.3 + 0.55 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
     marker_of = {p: _MARKERS[i % len(_MARKERS)] for i, p in enumerate(ps)}
     front = pareto_front(points)
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
+    with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.add_subplot()
         axes.set_facecolor("none")
         corners = [p.x[0] for p in front], [p.y[0] for p in front]
-        axes.plot(*corners, drawstyle="steps-pre", color=_INK, linewidth=1.2, alpha=0.45, zorder=1)
+        axes.plot(*corners, drawstyle="steps-pre", color=INK, linewidth=1.2, alpha=0.45, zorder=1)
         for point in points:
             t0, p = settings.get(point.cell, (None, None))
             colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
@@ -147,7 +147,7 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
                 point.x[0], point.y[0], xerr=_bars(point.x), yerr=_bars(point.y), color=colour, elinewidth=0.8,
                 marker=marker_of.get(p, "X" if point.anchor else "h"), zorder=2,
                 markersize=9 if point in front else 6, markeredgewidth=1.4 if point in front else 0.5,
-                markeredgecolor=_INK if point in front else colour,
+                markeredgecolor=INK if point in front else colour,
             )  # fmt: skip
         unit = f" ({motion.unit})" if motion.unit else ""
         axes.set_xlabel(f"{motion.label}{unit}")
@@ -157,7 +157,7 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
         axes.margins(x=0.1, y=0.1)
         named = [p for p in points if p in front or p.cell not in settings]
         _name(figure, axes, points, {p.cell: _short(p.cell, settings) for p in named})
-        return _svg(name, figure)
+        return write_svg(name, figure)
 
 
 def _bars(triple: tuple[float, float, float]) -> list[list[float]] | None:
@@ -201,11 +201,11 @@ def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]
 
     handles = [Line2D([], [], linestyle="", marker="s", color=c, label=f"t0 {t0:g}") for t0, c in colour_of.items()]
     handles += [Line2D([], [], linestyle="", marker=m, color="#808080", label=f"p {p:g}") for p, m in marker_of.items()]
-    handles.append(Line2D([], [], color=_INK, alpha=0.55, label="Pareto front"))
+    handles.append(Line2D([], [], color=INK, alpha=0.55, label="Pareto front"))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _svg(name: str, figure: Figure) -> str:
+def write_svg(name: str, figure: Figure) -> str:
     """The figure as one `<svg>` element: no metadata, ids of its own, the page's text colour."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -213,7 +213,7 @@ def _svg(name: str, figure: Figure) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = svg.replace(_INK, "currentColor")
+    svg = svg.replace(INK, "currentColor")
     prefix = "s" + hashlib.sha256(name.encode()).hexdigest()[:8]
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(url\(|xlink:href=")#', rf"\g<1>#{prefix}-", svg)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from reports.load import RunFolder
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _PROMPT_LENGTH = 300
 
 
@@ -99,10 +99,10 @@ def render_html(report: Report, *, samples: int = 8) -> str:
     from markupsafe import Markup
 
     run = report.run
-    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     shown = shown_samples(run, report.measures, samples)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         report=report,
         run=run,
         anchors={cell: f"clips-{i}" for i, cell in enumerate(run.cells)},
@@ -112,18 +112,18 @@ def render_html(report: Report, *, samples: int = 8) -> str:
         frames=max((f.frames for column in shown for f, _ in column.films.values()), default=1),
         provenance=_provenance(run),
         suite=json.dumps(run.suite, indent=2, ensure_ascii=False),
-        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=digest,
     )  # fmt: skip
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["svg"] = Markup

@@ -50,7 +50,9 @@ def load(settings: ManifestSettings) -> list[Sample]:
     if not path.is_file():
         raise EvalError(f"path: '{path}' not found; give a .csv or .jsonl with {', '.join(REQUIRED)}")
     samples: list[Sample] = []
-    for line, row in _rows(path):
+    for line, row in read_rows(path):
+        if isinstance(row, EvalError):
+            raise row
         where = f"{path}:{line}"
         _check_keys(row, where)
         if not row["prompt"].strip():
@@ -71,7 +73,7 @@ def read_image(path: Path, *, where: str = "image") -> NDArray[np.uint8]:
     """Reads an image as uint8 (H, W, 3) RGB, turned upright by its EXIF orientation.
 
     Raises:
-        EvalError: naming the file, if it is missing or not an image.
+        EvalError: naming the file, if it is missing, not an image, has transparent pixels or 16-bit grey values.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -79,14 +81,22 @@ def read_image(path: Path, *, where: str = "image") -> NDArray[np.uint8]:
         raise EvalError(f"{where}: '{path}' not found")
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise EvalError(f"{where}: '{path}' has {image.mode} values; convert it to 8 bits a channel")
+            if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+                raise EvalError(f"{where}: '{path}' has transparent pixels; flatten it over a background")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).split(":")[0].split(" '")[0]
         raise EvalError(f"{where}: '{path}' is not a readable image ({reason}); PNG, JPEG and WebP are") from error
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields the line number and the row, every value as text."""
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
+    """Yields the line number and the row, every value as text, or what is wrong with this row.
+
+    Raises:
+        EvalError: a file that cannot be read, is not UTF-8 text, or neither ``.csv`` nor ``.jsonl``.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,20 +110,26 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     for row in reader:
         if None in row or None in row.values():
             columns = len(reader.fieldnames or ())
-            raise EvalError(f"{path}:{reader.line_num}: the row does not have the header's {columns} values")
-        yield reader.line_num, {key.strip(): value for key, value in row.items()}
+            yield (
+                reader.line_num,
+                EvalError(f"{path}:{reader.line_num}: the row does not have the header's {columns} values"),
+            )
+        else:
+            yield reader.line_num, {key.strip(): value for key, value in row.items()}
 
 
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
     for line, content in enumerate(text.splitlines(), start=1):
         if not content.strip():
             continue
         try:
             row: Any = json.loads(content)
         except json.JSONDecodeError as error:
-            raise EvalError(f"{path}:{line}: not JSON ({error.msg})") from error
+            yield line, EvalError(f"{path}:{line}: not JSON ({error.msg})")
+            continue
         if not isinstance(row, dict):
-            raise EvalError(f"{path}:{line}: a row must be an object with {', '.join(REQUIRED)}")
+            yield line, EvalError(f"{path}:{line}: a row must be an object of keys and values")
+            continue
         yield line, {key: "" if value is None else str(value) for key, value in row.items()}
 
 

@@ -21,7 +21,7 @@ Content = dict[str, Any]
 
 @pytest.fixture
 def invoke(toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr("eval.run._default_judge", lambda metrics, folder: toy_judge(metrics))
+    monkeypatch.setattr("eval.run.default_judge", lambda metrics, folder: toy_judge(metrics))
 
     def call(suite: str | Path, out: str = "out") -> Any:
         return CliRunner().invoke(app, ["run", str(suite), "--out", str(tmp_path / out)])

@@ -1,0 +1,99 @@
+"""Carries a calibration out: clips, measures, analysis, and the two files that tell about it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..measure import JudgeLike
+from ..metrics import Metric
+from ..run import carry_out
+from ..selection import metrics_of
+from ..store import Store, read_json, write_text
+from .analysis import LEAST, STEADY, analyse, known_motion, verdict_words
+from .corruptions import PROTOCOL
+from .material import CAMERA, GLYPH
+from .plan import calibration_plan, strengths, unit
+
+ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
+"""What is calibrated unless other encoders are chosen: the glyph world's judges and the flow."""
+
+CLIPS = 24
+
+
+def calibrate(
+    out: Path,
+    *,
+    encoders: Sequence[str] = ENCODERS,
+    clips: int = CLIPS,
+    console: Console | None = None,
+    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+) -> Path:
+    """Measures every metric of ``encoders`` on corrupted clips; killed and called again, it goes on.
+
+    Args:
+        out: the run folder; besides a run's own files it gets ``calibration.json`` and ``calibration.csv``.
+        encoders: encoder ids.
+        clips: glyph clips for each strength, 8 or more; camera clips are half as many.
+        console: for progress; standard error if None.
+        judge: makes the judge; :class:`eval.judge.Judge` if None.
+
+    Returns:
+        The path of ``calibration.json``.
+
+    Raises:
+        EvalError: unknown encoders, missing weights, too few clips, or a clip that cannot be measured.
+    """
+    plan = calibration_plan(metrics_of(encoders), clips)
+    carry_out(plan, out, console=console, judge=judge)
+    run = read_json(out / "run.json")
+    metrics = analyse(out, plan)
+    with Store(out) as store:
+        motions = known_motion(store, plan)
+    groups = {group: sum(sample.group == group for sample in plan.samples) for group in (GLYPH, CAMERA)}
+    document = {
+        "protocol": PROTOCOL,
+        "clips": groups,
+        "least_share": LEAST,
+        "steady": STEADY,
+        "verdicts": verdict_words(),
+        "corruptions": {name: {"unit": unit(name), "strengths": list(steps)} for name, steps in strengths().items()},
+        "metrics": metrics,
+        "known_motion": motions,
+        **{key: run.get(key) for key in ("commit", "dirty", "encoders", "versions", "machine", "finished")},
+    }
+    _write_csv(out / "calibration.csv", metrics)
+    write_text(out / "calibration.json", json.dumps(_plain(document), indent=1, ensure_ascii=False) + "\n")
+    return out / "calibration.json"
+
+
+def _write_csv(path: Path, metrics: Sequence[dict[str, Any]]) -> None:
+    """One row for each metric, group, corruption and strength."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    columns = ("metric", "group", "corruption", "strength", "mean", "low", "high", "n", "spearman", "share", "verdict")
+    writer.writerow(columns)
+    for entry in metrics:
+        for name, response in entry["responses"].items():
+            points = zip(*(response[key] for key in ("strengths", "means", "lows", "highs")), strict=True)
+            for point in points:
+                numbers = ["" if math.isnan(number) else repr(number) for number in point]
+                rest = (entry["n"], repr(response["spearman"]), repr(response["share"]), response["verdict"])
+                writer.writerow([entry["metric"], entry["group"], name, *numbers, *rest])
+    write_text(path, table.getvalue())
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for numbers that are not finite, which JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

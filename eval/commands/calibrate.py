@@ -1,0 +1,30 @@
+"""``python -m eval calibrate``: what metrics answer to corruptions of known strength."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option(help="Run folder; `report` makes the page from it.", file_okay=False)],
+    encoders: Annotated[
+        str, typer.Option(help="Comma-separated; all their metrics. Default: the glyph world's judges and flow_dis.")
+    ] = "",
+    clips: Annotated[int, typer.Option(help="Glyph clips for each strength; camera clips are half as many.")] = 24,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Calibrate metrics on corrupted clips of known truth: response curves, noise floors, blind spots.
+
+    The same command again goes on from where it was stopped.
+    """
+    from ..calibration.run import ENCODERS
+    from ..calibration.run import calibrate as run_calibration
+
+    start = time.perf_counter()
+    chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
+    path = run_calibration(out, encoders=chosen or ENCODERS, clips=clips)
+    typer.echo(f"calibrated in {time.perf_counter() - start:.1f} s: {path}")

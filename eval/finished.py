@@ -1,0 +1,240 @@
+"""Scores finished clips: a run whose method is a folder of clips, in which a bad clip is named and the rest scored."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from .errors import EvalError
+from .finished_plan import Place, failure, plan_entries
+from .measure import JudgeLike, measure
+from .media import FORMATS, digest, read_media
+from .methods.finished import FinishedClips
+from .metrics import Metric
+from .plan import Batch, Plan
+from .progress import progress
+from .provenance import RunDocument
+from .run import default_judge, make, stale
+from .samples.clip_manifest import Failure, read_entries
+from .samples.export import write_samples
+from .selection import available, metrics_of
+from .store import Store, write_text
+from .tables import write_tables
+
+
+class Scored(NamedTuple):
+    """What came out: the run folder, how many clips are scored, those that are not, and warnings for the reader."""
+
+    folder: Path
+    clips: int
+    failures: list[Failure]
+    warnings: list[str]
+
+
+def score(
+    folder: Path,
+    manifest: Path,
+    out: Path,
+    *,
+    encoders: Sequence[str] = (),
+    reference: Path | None = None,
+    fps: float | None = None,
+    console: Console | None = None,
+    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+) -> Scored:
+    """Scores the clips of a manifest into a run folder, from which the report is made; called again, it goes on.
+
+    Each method of the manifest is a cell; cells are compared with the first, paired on (image, seed). Rows without an
+    image are paired on (id, seed), each judged against its own first frame. ``failures.csv`` names what failed.
+
+    Args:
+        folder: what paths in the manifest start from and may not leave.
+        manifest: see `eval.samples.clip_manifest`.
+        out: the run folder.
+        encoders: measure every metric of these; none: every metric whose weights are there, the glyph world's left out.
+        reference: a folder of clips that set metrics (Fréchet and kernel video distance) compare every method with.
+        fps: rate of frame folders and arrays.
+        console: for progress; standard error if None.
+        judge: makes the judge of the metrics; :class:`eval.judge.Judge` if None.
+
+    Raises:
+        EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders or missing weights.
+    """
+    make_judge = judge or partial(default_judge, folder=out)
+    entries, failures = read_entries(manifest, folder)
+    metrics, warnings = _metrics(encoders, reference, make_judge)
+    if not entries:
+        first = f"; the first: {failures[0]}" if failures else ""
+        raise EvalError(f"{manifest}: no row can be used{first}")
+    plan, rows, unusable = plan_entries(folder, manifest, entries, metrics, fps)
+    failures += unusable
+    referee = make_judge(metrics)
+    with Store(out) as store:
+        fingerprints = dict(referee.fingerprints())
+        for encoder in plan.set_encoders:
+            store.use_features(encoder, fingerprints[encoder])
+        if reference is not None and plan.set_encoders:
+            keys, bad = _reference(store, reference, plan.set_encoders, referee, fps)
+            plan = dataclasses.replace(plan, reference_keys=keys)
+            failures += bad
+        write_samples(store, plan.samples)
+        unmade, unmeasured = stale(store, plan, fingerprints)
+        document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
+        document.started()
+        failed = _score(store, plan, unmade, unmeasured, referee, fingerprints, console or Console(stderr=True))
+        for place, error in failed.items():
+            failures.append(failure(rows[place], folder, error))
+        failures.sort()
+        _write_failures(store.folder / "failures.csv", failures)
+        plan = _without(plan, failed)
+        if not plan.cells:
+            raise EvalError(f"{manifest}: no clip can be scored; the first: {failures[0]}")
+        warnings = [*_notes(store, plan), *_own_images(plan), *_sizes(store, plan), *warnings]
+        counts, more = write_tables(store, plan, fingerprints)
+        document.finished({**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more])
+        return Scored(store.folder, counts["clips"], failures, [*warnings, *more])
+
+
+def _metrics(
+    encoders: Sequence[str], reference: Path | None, make_judge: Callable[[list[Metric]], JudgeLike]
+) -> tuple[list[Metric], list[str]]:
+    metrics, warnings = (metrics_of(encoders), []) if encoders else available(make_judge)
+    sets = [metric.id for metric in metrics if metric.scope == "set"]
+    if sets and reference is None:
+        metrics = [metric for metric in metrics if metric.scope != "set"]
+        warnings.append(f"left out {', '.join(sets)}: they need clips to compare with; give --reference FOLDER")
+    elif reference is not None and not sets:
+        warnings.append(f"--reference {reference} is not used: no metric of a set of clips is measured")
+    if not metrics:
+        raise EvalError(f"nothing to measure: {'; '.join(warnings)}")
+    return metrics, warnings
+
+
+def _score(
+    store: Store,
+    plan: Plan,
+    unmade: Sequence[Batch],
+    unmeasured: Sequence[Batch],
+    referee: JudgeLike,
+    fingerprints: dict[str, str],
+    console: Console,
+) -> dict[Place, EvalError]:
+    """Reads and measures clip by clip; what fails is returned, with the reason."""
+    failed: dict[Place, EvalError] = {}
+    to_make = set(map(_place, unmade))
+    quiet = Console(quiet=True)
+    with progress(console, "scoring", len(unmeasured)) as advance:
+        for batch in unmeasured:
+            try:
+                if _place(batch) in to_make:
+                    make(store, [batch], quiet)
+                    [(sample, seed)] = batch.items
+                    assert isinstance(batch.cell.instance, FinishedClips)
+                    notes = batch.cell.instance.notes[sample.id, seed]
+                    store.set_meta(_notes_key(_place(batch)), json.dumps(notes))
+                measure(store, plan, [batch], referee, fingerprints, quiet)
+            except EvalError as error:
+                failed[_place(batch)] = EvalError(str(error).removeprefix(f"{batch.name}: "))
+            advance(1)
+    return failed
+
+
+def _place(batch: Batch) -> Place:
+    [(sample, seed)] = batch.items
+    return batch.cell.id, sample.id, seed
+
+
+def _notes_key(place: Place) -> str:
+    return f"notes/{json.dumps(place)}"
+
+
+def _without(plan: Plan, failed: Collection[Place]) -> Plan:
+    """The plan of the clips that are scored."""
+    coverage = {
+        cell.id: [(s, seed) for s, seed in plan.pairs(cell) if (cell.id, s.id, seed) not in failed]
+        for cell in plan.cells
+    }
+    cells = [cell for cell in plan.cells if coverage[cell.id]]
+    return dataclasses.replace(plan, cells=cells, coverage=coverage)
+
+
+def _reference(
+    store: Store, folder: Path, encoders: Sequence[str], referee: JudgeLike, fps: float | None
+) -> tuple[list[str], list[Failure]]:
+    """Feature keys of the clips of the reference folder, and those that cannot be used."""
+    if not folder.is_dir():
+        raise EvalError(f"--reference {folder}: no such folder")
+    suffixes = {suffix for group in FORMATS.values() for suffix in group} | {".npy"}
+    keys, failures = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in suffixes):
+            continue
+        try:
+            key = hashlib.sha256(f"reference|{digest(path, fps)}".encode()).hexdigest()
+            missing = [encoder for encoder in encoders if not store.feature_path(encoder, key).is_file()]
+            if missing:
+                clip = read_media(path, fps=fps).clip
+                store.set_meta(f"shape/{key}", json.dumps(clip.frames.shape[:3]))
+                for encoder in missing:
+                    store.add_features(encoder, {key: referee.video_features([clip], encoder)[0]})
+            keys.append(key)
+        except EvalError as error:
+            failures.append(Failure(0, path.name, path.name, str(error)))
+    if len(keys) < 2:
+        first = f"; the first: {failures[0]}" if failures else ""
+        raise EvalError(f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}")
+    return keys, failures
+
+
+def _notes(store: Store, plan: Plan) -> Iterator[str]:
+    """What reading changed about a clip, clip by clip."""
+    for cell in plan.cells:
+        for sample, seed in plan.pairs(cell):
+            for note in json.loads(store.meta(_notes_key((cell.id, sample.id, seed))) or "[]"):
+                yield f"clip of sample '{sample.id}', method {cell.id}, seed {seed}: {note}"
+
+
+def _own_images(plan: Plan) -> Iterator[str]:
+    """Says so where methods are judged against different images of one sample."""
+    images: dict[str, set[bytes]] = {}
+    for cell in plan.cells:
+        for sample, _ in plan.pairs(cell):
+            images.setdefault(sample.id, set()).add(sample.image.tobytes())
+    differing = [sample for sample, found in images.items() if len(found) > 1]
+    if differing:
+        yield (
+            f"{len(differing)} samples (such as '{differing[0]}') name no input image, so each of their clips is "
+            "judged against its own first frame; name the image in the manifest's column 'image'"
+        )
+
+
+def _sizes(store: Store, plan: Plan) -> Iterator[str]:
+    """Says so where clips and reference clips differ in frame number or size, which moves set metrics."""
+    if not plan.reference_keys:
+        return
+    real = {tuple(json.loads(store.meta(f"shape/{key}") or "[]")) for key in plan.reference_keys}
+    for cell in plan.cells:
+        sample, seed = plan.pairs(cell)[0]
+        shape = store.read(cell.clip_key(sample, seed)).frames.shape[:3]
+        if real != {shape}:
+            listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
+            yield (
+                f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, width), reference clips "
+                f"are {listed}; set metrics compare like with like only for equal ones"
+            )
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerows([Failure._fields, *failures])
+    write_text(path, table.getvalue())

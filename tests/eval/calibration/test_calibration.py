@@ -1,0 +1,132 @@
+"""A calibration finds the responses that were built into a judge, and goes on where it was stopped."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eval.calibration.analysis import spearman
+from eval.calibration.run import calibrate
+from eval.clip import Clip
+from eval.errors import EvalError
+from eval.metrics import Metric
+from eval.samples import Sample
+
+IDENTITY, TEXT, MOTION = "identity.dino_glyph.v1", "text.clip_glyph.v1", "motion.flow_dis.v1"
+
+
+class KnownJudge:
+    """Identity is the closeness to the input image, motion the frame difference, and text is blind to everything."""
+
+    measured = 0
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self.metrics = metrics
+
+    def fingerprints(self) -> dict[str, str]:
+        return {metric.encoder: "0" * 64 for metric in self.metrics}
+
+    def flags(self, sample: Sample) -> list[str]:
+        return []
+
+    def measure(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> list[dict[str, float]]:
+        KnownJudge.measured += len(clips)
+        return [self._values(sample, clip) for sample, clip in zip(samples, clips, strict=True)]
+
+    def _values(self, sample: Sample, clip: Clip) -> dict[str, float]:
+        frames = clip.frames.astype(float)
+        closeness = 1 - float(np.abs(frames[1:] - sample.image).mean()) / 255
+        moved = float(np.abs(np.diff(frames, axis=0)).mean())
+        known = {"identity": closeness, "motion": moved, "text": 25.0}
+        return {metric.id: known[metric.family.split("_")[0]] for metric in self.metrics if metric.scope == "clip"}
+
+    def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Any:
+        means = [np.abs(np.diff(clip.frames.astype(np.float32), axis=0)).mean((1, 2, 3)) for clip in clips]
+        return np.stack(means)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibration")
+    calibrate(folder, clips=8, judge=KnownJudge)
+    return folder
+
+
+def response(folder: Path, metric: str, corruption: str, group: str = "glyph") -> dict[str, Any]:
+    content = json.loads((folder / "calibration.json").read_text())
+    [entry] = [e for e in content["metrics"] if (e["metric"], e["group"]) == (metric, group)]
+    found: dict[str, Any] = entry["responses"][corruption]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metric", "corruption", "verdict"),
+    [
+        (IDENTITY, "identity swap", "responds"),
+        (IDENTITY, "frame shuffle", "cannot see"),  # a mean over frames does not know their order
+        (IDENTITY, "wrong prompt", "cannot see"),
+        (IDENTITY, "noise", "also sees"),
+        (MOTION, "slower", "responds"),
+        (TEXT, "wrong prompt", "FAILS"),
+        (TEXT, "blur", "cannot see"),
+    ],
+)
+def test_what_is_built_in_is_found(metric: str, corruption: str, verdict: str, folder: Path) -> None:
+    found = response(folder, metric, corruption)
+    assert found["verdict"] == verdict
+    assert abs(found["spearman"]) == pytest.approx(0.0 if verdict in ("FAILS", "cannot see") else 1.0)
+    assert (found["seen_from"] is None) == (verdict in ("FAILS", "cannot see"))
+
+
+def test_the_changes_are_those_of_the_records(folder: Path) -> None:
+    with (folder / "records.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == IDENTITY and row["group"] == "camera"]
+    means = {
+        cell: np.mean([float(row["value"]) for row in rows if row["cell"] == cell])
+        for cell in ("undisturbed", "noise[strength=8]", "noise[strength=32]")
+    }
+    found = response(folder, IDENTITY, "noise", "camera")
+    assert found["strengths"] == [0, 4, 8, 16, 32]
+    assert found["means"][2] == pytest.approx(means["noise[strength=8]"])
+    assert found["change"] == pytest.approx(means["noise[strength=32]"] - means["undisturbed"])
+    assert found["change_low"] <= found["change"] <= found["change_high"] < 0
+
+
+def test_set_metrics_are_zero_on_the_true_clips_and_have_the_floor_of_another_draw(folder: Path) -> None:
+    content = json.loads((folder / "calibration.json").read_text())
+    for entry in (e for e in content["metrics"] if e["metric"].startswith("fvd")):
+        assert entry["undisturbed"] == pytest.approx(0.0, abs=1e-9)
+        assert entry["noise_floor"] == entry["unrelated"] > 0
+
+
+def test_motion_is_compared_with_the_exact_flow(folder: Path) -> None:
+    content = json.loads((folder / "calibration.json").read_text())
+    known = {(entry["metric"], entry["group"]): entry for entry in content["known_motion"]}
+    for group, clips in (("glyph", 8), ("camera", 4)):
+        assert known[MOTION, group]["clips"] == 7 * clips  # true, three slower, three faster
+        assert known[MOTION, group]["still_highest"] == 0
+    assert known[MOTION, "camera"]["spearman"] > 0.5
+
+
+def test_the_same_call_again_measures_nothing(folder: Path) -> None:
+    before, measured = (folder / "calibration.csv").read_bytes(), KnownJudge.measured
+    calibrate(folder, clips=8, judge=KnownJudge)
+    assert KnownJudge.measured == measured == 34 * 12 + 4 * 8
+    assert (folder / "calibration.csv").read_bytes() == before
+
+
+def test_too_few_clips() -> None:
+    with pytest.raises(EvalError, match="7 clips; 8 or more"):
+        calibrate(Path("unused"), clips=7, judge=KnownJudge)
+
+
+def test_rank_correlation() -> None:
+    assert spearman([0, 1, 2, 3], [1, 10, 100, 1000]) == pytest.approx(1.0)
+    assert spearman([0, 1, 2, 3], [3, 2, 2.5, 1]) == pytest.approx(1 - 6 * 18 / (4 * 15))
+    assert spearman([0, 1, 2], [5, 5, 5]) == 0.0
+    assert math.isfinite(spearman([0, 1], [1, 1]))

@@ -265,6 +265,17 @@ def test_one_line_for_what_does_not_fit(pipeline: I2VAdapterPipeline, arguments:
     assert "\n" not in str(raised.value)
 
 
-def test_an_adapter_is_required(components: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="i2v_adapter must be an I2VAdapter, but is NoneType"):
-        I2VAdapterPipeline(**{**components, "i2v_adapter": None})
+def test_an_adapter_is_required(components: dict[str, Any], pictures: list[Image.Image], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="i2v_adapter must be an I2VAdapter, but is str"):
+        I2VAdapterPipeline(**{**components, "i2v_adapter": "adapter"})
+    adapter = components["i2v_adapter"]
+    expected = latents_of(I2VAdapterPipeline(**components), pictures[0])
+    bare = I2VAdapterPipeline(**{**components, "i2v_adapter": None})
+    with pytest.raises(ValueError, match=r"no adapter: call load_i2v_adapter\(\)"):
+        latents_of(bare, pictures[0])
+    torch.save({"state_dict": adapter.state_dict()}, tmp_path / "i2v_module.pth")
+    bare.load_i2v_adapter(tmp_path, pooled_group_norm=False)
+    assert torch.equal(latents_of(bare, pictures[0]), expected)
+    adapter.save_pretrained(tmp_path / "own")
+    bare.load_i2v_adapter(tmp_path / "own")
+    assert torch.equal(latents_of(bare, pictures[0]), expected)

@@ -59,12 +59,6 @@ class FirstFrameMixin(DiffusionPipeline):
             pass
         self.register_modules(i2v_adapter=adapter)
 
-    def enable_free_noise(self, *args: Any, **kwargs: Any) -> None:
-        """As in diffusers, for pipelines whose `motion_adapter` is there: its configuration is read."""
-        if self.motion_adapter is None:
-            raise ValueError("FreeNoise reads the motion adapter's configuration: build the pipeline with one")
-        super().enable_free_noise(*args, **kwargs)  # type: ignore[misc]
-
     @property
     def _free_noise(self) -> bool:
         return getattr(self, "free_noise_enabled", False)  # SDXL's pipeline has none.

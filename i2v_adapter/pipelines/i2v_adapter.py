@@ -68,6 +68,12 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
         )
         self._add_i2v_adapter(i2v_adapter)
 
+    def enable_free_noise(self, *args: Any, **kwargs: Any) -> None:
+        """As in diffusers, for pipelines whose `motion_adapter` is there: its configuration is read."""
+        if self.motion_adapter is None:
+            raise ValueError("FreeNoise reads the motion adapter's configuration: build the pipeline with one")
+        super().enable_free_noise(*args, **kwargs)
+
     @torch.no_grad()
     def __call__(  # type: ignore[override]
         self,

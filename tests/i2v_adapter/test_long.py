@@ -104,8 +104,9 @@ def test_free_noise_windows_beyond_the_motion_modules(
 
 def test_free_noise_prompts_by_frame(windowed: I2VAdapterPipeline, pictures: list[Image.Image]) -> None:
     one = run(windowed, pictures[0], num_frames=6, prompt="a cat")
-    assert torch.equal(run(windowed, pictures[0], num_frames=6, prompt={0: "a cat"}), one)
-    assert not torch.equal(run(windowed, pictures[0], num_frames=6, prompt={0: "a cat", 5: "dogs"}), one)
+    same = run(windowed, pictures[0], num_frames=6, prompt={0: "a cat"})
+    torch.testing.assert_close(same, one, rtol=0, atol=1e-4)
+    assert (run(windowed, pictures[0], num_frames=6, prompt={0: "a cat", 5: "dogs"}) - one).abs().max() > 1e-3
     with pytest.raises(ValueError, match="at least FreeNoise's window of 4, but is 3"):
         run(windowed, pictures[0])
     with pytest.raises(ValueError, match="one generator"):

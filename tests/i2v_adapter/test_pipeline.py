@@ -56,13 +56,15 @@ def watch(pipe: I2VAdapterPipeline, monkeypatch: pytest.MonkeyPatch) -> tuple[li
     return inputs, stepped
 
 
+COMPATIBLE = sorted(DDIMScheduler().compatibles, key=lambda kind: kind.__name__)
 PART_WAY = (DDIMScheduler, EulerDiscreteScheduler, DPMSolverMultistepScheduler, HeunDiscreteScheduler)
 
 
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # diffusers' KDPM2 under NumPy 2
 @pytest.mark.parametrize(
     ("kind", "t0"),
     [
-        *((kind, 1.0) for kind in DDIMScheduler().compatibles if kind is not DPMSolverSDEScheduler),
+        *((kind, 1.0) for kind in COMPATIBLE if kind is not DPMSolverSDEScheduler),
         *((kind, 0.5) for kind in PART_WAY),
         pytest.param(
             DPMSolverSDEScheduler,
@@ -76,12 +78,12 @@ def test_first_frame_stays_clean(
 ) -> None:
     pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
     inputs, stepped = watch(pipeline, monkeypatch)
-    latents = latents_of(pipeline, pictures[0], num_inference_steps=3, prior=FrameSimilarityPrior(t0))
+    latents = latents_of(pipeline, pictures[0], num_inference_steps=4, prior=FrameSimilarityPrior(t0))
     clean = latents[:, :, 0]
     torch.testing.assert_close(clean, image_latent(pipeline, pictures[0], seeded()), rtol=0, atol=1e-6)
     assert latents.shape == (1, 4, 3, 8, 8)
     assert latents.isfinite().all()
-    assert len(inputs) == len(stepped) >= 3 * t0
+    assert len(inputs) == len(stepped) >= 4 * t0
     for model_input in inputs:
         assert model_input.shape == (2, 4, 3, 8, 8)
         assert torch.equal(model_input[:, :, 0], clean.expand(2, -1, -1, -1))

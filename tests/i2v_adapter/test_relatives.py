@@ -64,7 +64,7 @@ def folder(shared_components: dict[str, Any], tmp_path_factory: pytest.TempPathF
             torch.nn.init.normal_(parameter, std=0.1)
     motion.save_pretrained(root / "motion")
     for name in "ab":
-        net = ControlNetModel.from_unet(unet, conditioning_channels=3)
+        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8))
         for key, parameter in net.named_parameters():
             if "controlnet_" in key:
                 torch.nn.init.normal_(parameter, std=0.2)

@@ -127,7 +127,7 @@ def test_lora_loaded_weighted_fused_and_unloaded(
         with other.attached(changed):
             return output(changed, inputs)
 
-    other = I2VAdapter(**{"layers": adapter.config["layers"]})
+    other = I2VAdapter(adapter.config["layers"])
     other.load_state_dict(adapter.state_dict())
     state = {name: value.clone() for name, value in adapter.state_dict().items()}
     adapter.attach(unet)
@@ -186,15 +186,16 @@ def test_any_order(pipeline: I2VAdapterPipeline, inputs: dict[str, Any], load_co
         content,
         loaded_lora,
         unet.fuse_qkv_projections,
-        unet.unfuse_qkv_projections,
+        # diffusers unfuses only once what was fused.
+        lambda: unet.unfuse_qkv_projections() if unet.original_attn_processors else None,
         lambda: unet.set_attn_processor(AttnProcessor2_0()),
         lambda: unet.set_attn_processor(AttnProcessor()),
         lambda: (adapter.detach(), adapter.attach(unet)),
         lambda: unet.to(torch.float64).to(torch.float32),
-        pipeline.enable_vae_slicing,
+        pipeline.vae.enable_slicing,
     ]
     unet.original_attn_processors = None
-    for seed in range(4):
+    for seed in range(3):
         random.Random(seed).shuffle(changes)
         for change in changes:
             with torch.no_grad():
@@ -284,7 +285,7 @@ def run(pipe: I2VAdapterPipeline, image: Image.Image, **options: Any) -> Tensor:
 
 def test_pipeline_precision_slicing_and_offload(pipeline: I2VAdapterPipeline, pictures: list[Image.Image]) -> None:
     expected = run(pipeline, pictures[0])
-    pipeline.enable_vae_slicing()
+    pipeline.vae.enable_slicing()
     torch.testing.assert_close(run(pipeline, pictures[0]), expected, rtol=0, atol=1e-5)
     # What enable_model_cpu_offload installs; diffusers itself refuses it on a machine without an accelerator.
     _, hook = cpu_offload_with_hook(pipeline.unet, execution_device="cpu")
@@ -309,7 +310,8 @@ def test_compiled(
 ) -> None:
     """Code compiled before the adapter came must not run in its stead, nor after something replaced processors."""
     torch._dynamo.reset()
-    unet = unet_factory(down_block_types=("DownBlockMotion",) * 2, up_block_types=("UpBlockMotion",) * 2)
+    blocks: dict[str, Any] = {"down_block_types": ("DownBlockMotion",), "up_block_types": ("UpBlockMotion",)}
+    unet = unet_factory(block_out_channels=(16,), **blocks)
     base = output(unet, inputs)
     adapter = trained(unet)
     with adapter.attached(unet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,6 +18,8 @@ def match_chroma(videos: Tensor) -> Tensor:
     Returns:
         the same shape, dtype and device, clamped to [-1, 1].
     """
+    import cv2
+
     matched = []
     for video in videos.detach().float().cpu().clamp(-1, 1).permute(0, 2, 3, 4, 1).numpy():
         first, *later = [cv2.cvtColor(frame / 2 + 0.5, cv2.COLOR_RGB2Lab) for frame in video]

@@ -139,6 +139,22 @@ def test_sdxl_folder(folder: Path, pictures: list[Image.Image], trained: Trained
     assert torch.equal(run(I2VAdapterSDXLPipeline.from_pretrained(tmp_path), pictures[0]), latents)
 
 
+def test_an_adapter_for_another_base_is_refused(
+    folder: Path, unet: UNetMotionModel, trained: Trained, tmp_path: Path
+) -> None:
+    pipe = load(I2VAdapterSDXLPipeline, folder, "sdxl", trained)
+    before = pipe.i2v_adapter
+    I2VAdapter.from_unet(unet).save_pretrained(tmp_path / "own")
+    torch.save(before.state_dict() | {"extra": torch.ones(1)}, tmp_path / "released.pth")
+    with pytest.raises(
+        ValueError, match=r"does not fit this UNet: layer \S+: expected no such layer, found channels 32"
+    ):
+        pipe.load_i2v_adapter(tmp_path / "own")
+    with pytest.raises(ValueError, match="unexpected: extra$"):
+        pipe.load_i2v_adapter(tmp_path, weight_name="released.pth")
+    assert pipe.i2v_adapter is before
+
+
 def test_sdxl_vae_in_float16_works_in_float32(folder: Path, pictures: list[Image.Image], trained: Trained) -> None:
     pipe = load(I2VAdapterSDXLPipeline, folder, "sdxl", trained)
     expected = run(pipe, pictures[0])[:, :, 0]

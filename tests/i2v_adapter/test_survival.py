@@ -32,7 +32,8 @@ def attached(unet: UNetMotionModel, trained: Trained) -> I2VAdapter:
 
 
 def close(result: Tensor, expected: Tensor) -> bool:
-    return torch.allclose(result, expected, rtol=0, atol=2e-5)
+    """Equal but for rounding, of which merging LoRA weights brings the most."""
+    return torch.allclose(result, expected, rtol=0, atol=1e-4)
 
 
 def use_xformers_processors(unet: UNetMotionModel) -> None:
@@ -110,6 +111,7 @@ def add_by_hand(unet: UNetMotionModel, weights: dict[str, Tensor], factor: float
                 unet.get_submodule(path).weight += factor * weights[name.replace("_A.", "_B.")] @ weights[name]
 
 
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")  # peft, of the second LoRA
 def test_lora_loaded_weighted_fused_and_unloaded(
     pipeline: I2VAdapterPipeline, inputs: dict[str, Any], unet_factory: Callable[..., UNetMotionModel]
 ) -> None:
@@ -136,6 +138,7 @@ def test_lora_loaded_weighted_fused_and_unloaded(
         pipeline.load_lora_weights(dict(weights), adapter_name=name)
     pipeline.set_adapters(["a", "b"], [0.7, 0.4])
     assert close(output(unet, inputs), by_hand(0.7, 0.4))
+    assert (output(unet, inputs) - before).abs().max() > 1e-2
     pipeline.set_adapters("b")
     assert close(output(unet, inputs), by_hand(0, 1))
     pipeline.fuse_lora(adapter_names=["b"])

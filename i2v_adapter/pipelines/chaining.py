@@ -14,7 +14,7 @@ from i2v_adapter.pipelines.inputs import PipelineImage
 def chain_clips(
     pipeline: Any, image: PipelineImage, prompts: Sequence[str], num_frames: int = 16, **options: Any
 ) -> Tensor:
-    """Latents of one long video, a clip for each prompt; decode them with `decode_latents` of the pipeline.
+    """Latents of one long video, a clip for each prompt; decode them with the pipeline's `decode_latents`.
 
     The last latent of a clip is the next one's clean first frame as it is, without a way through the VAE that would
     blur the video from clip to clip. A content adapter sees `image` all along, so that later clips remember it.

@@ -11,16 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from i2v_adapter.adapter import I2VAdapter
+    from i2v_adapter.pipelines.controlnet import I2VAdapterControlNetPipeline
     from i2v_adapter.pipelines.i2v_adapter import I2VAdapterPipeline
+    from i2v_adapter.pipelines.sdxl import I2VAdapterSDXLPipeline
     from i2v_adapter.prior import FrameSimilarityPrior
     from i2v_adapter.training import i2v_loss, train
 
-__all__ = ["FrameSimilarityPrior", "I2VAdapter", "I2VAdapterPipeline", "i2v_loss", "train"]
+__all__ = [
+    "FrameSimilarityPrior",
+    "I2VAdapter",
+    "I2VAdapterControlNetPipeline",
+    "I2VAdapterPipeline",
+    "I2VAdapterSDXLPipeline",
+    "i2v_loss",
+    "train",
+]
 
 _HOME = {
     "FrameSimilarityPrior": "i2v_adapter.prior",
     "I2VAdapter": "i2v_adapter.adapter",
+    "I2VAdapterControlNetPipeline": "i2v_adapter.pipelines.controlnet",
     "I2VAdapterPipeline": "i2v_adapter.pipelines.i2v_adapter",
+    "I2VAdapterSDXLPipeline": "i2v_adapter.pipelines.sdxl",
     "i2v_loss": "i2v_adapter.training",
     "train": "i2v_adapter.training",
 }

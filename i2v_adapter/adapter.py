@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.attention_processor import Attention
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.utils import _get_model_file
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
@@ -18,8 +22,11 @@ from i2v_adapter.attention import (
     CrossFrameAttnProcessor,
     CrossFrameProjections,
     CrossFrameState,
+    Scale,
     spatial_self_attentions,
 )
+from i2v_adapter.checkpoints import OFFICIAL_NAME, check_tensors, read_released, stable_diffusion_15_layers
+from i2v_adapter.normalization import pool_group_norms
 
 
 @dataclass
@@ -28,7 +35,8 @@ class _Attachment:
     layers: dict[str, Attention]
     processors: dict[str, CrossFrameAttnProcessor]
     previous: dict[str, Any]
-    hook: RemovableHandle
+    hooks: list[RemovableHandle]
+    compiled_call: Callable[..., Any] | None
 
 
 class I2VAdapter(ModelMixin, ConfigMixin):
@@ -42,10 +50,12 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     Args:
         layers: path of each spatial self-attention in the UNet -> `{"channels": width of its tokens, "inner": heads
             times head dimension, "heads": number of heads}`.
+        pooled_group_norm: while attached, the UNet's resnets and its output normalise over all frames of a video
+            together, as the official code does, not frame by frame as diffusers does.
     """
 
     @register_to_config
-    def __init__(self, layers: Mapping[str, Mapping[str, int]]) -> None:
+    def __init__(self, layers: Mapping[str, Mapping[str, int]], pooled_group_norm: bool = False) -> None:
         super().__init__()
         for path in sorted(layers, key=_natural_order):
             parent: nn.Module = self
@@ -59,23 +69,72 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         self._attachment: _Attachment | None = None
 
     @classmethod
-    def from_unet(cls, unet: nn.Module) -> I2VAdapter:
+    def from_unet(cls, unet: nn.Module, pooled_group_norm: bool = False) -> I2VAdapter:
         """An untrained adapter for `unet`, on its device and in its dtype: W_Q' = W_Q, W_O' = 0.
+
+        Args:
+            unet: as diffusers gives it, or compiled.
+            pooled_group_norm: see the class.
 
         Raises:
             ValueError: the UNet has no spatial self-attention.
         """
+        unet = uncompiled(unet)
         found = spatial_self_attentions(unet)
         if not found:
             raise ValueError(f"{type(unet).__name__} has no spatial self-attention (attn1) to extend")
         weight = next(iter(found.values())).to_q.weight
         with torch.device(weight.device):
-            adapter = cls({path: _shape(layer) for path, layer in found.items()})
+            adapter = cls(layer_shapes(unet), pooled_group_norm)
         nn.Module.to(adapter, weight.dtype)
         with torch.no_grad():
             for path, layer in found.items():
                 adapter.projections(path).to_q_ff.weight.copy_(layer.to_q.weight)
         return adapter
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        weight_name: str | None = None,
+        unet: nn.Module | None = None,
+        **options: Any,
+    ) -> I2VAdapter:
+        """Load an adapter: one saved by `save_pretrained`, or a released checkpoint (:mod:`i2v_adapter.checkpoints`).
+
+        Args:
+            pretrained_model_name_or_path: a hub id, a folder, or a checkpoint file.
+            weight_name: of a released checkpoint in that repository or folder; not needed for a folder that holds an
+                `i2v_module.pth` and no `config.json`.
+            unet: a released checkpoint is checked against it, and against Stable Diffusion 1.5 without one.
+            **options: of diffusers' `from_pretrained`; of these a released checkpoint takes `torch_dtype` (float32 by
+                default) and what concerns the download. `pooled_group_norm` overrides what was saved; released
+                official weights have it on, unofficial ones off.
+
+        Raises:
+            ValueError: a checkpoint with missing, unexpected or mis-shaped tensors, all named, or with more in it than
+                tensors.
+            OSError: there is no such file.
+        """
+        source = Path(pretrained_model_name_or_path)
+        folder = source / options.get("subfolder", "")
+        if weight_name is None and not (folder / "config.json").is_file() and (folder / OFFICIAL_NAME).is_file():
+            weight_name = OFFICIAL_NAME
+        if weight_name is None and not source.is_file():
+            return super().from_pretrained(pretrained_model_name_or_path, **options)
+        dtype, pooled = options.pop("torch_dtype", None), options.pop("pooled_group_norm", None)
+        if weight_name is not None:
+            source = Path(_get_model_file(os.fspath(source), weights_name=weight_name, **options))
+        tensors, layout = read_released(source)
+        layers = stable_diffusion_15_layers() if unet is None else layer_shapes(unet)
+        check_tensors(tensors, layers, str(source))
+        with torch.device("meta"):
+            adapter = cls(layers, layout == "official" if pooled is None else pooled)
+        adapter.load_state_dict(
+            {name: value.to(dtype or torch.float32) for name, value in tensors.items()}, assign=True
+        )
+        return adapter.eval()
 
     def projections(self, path: str) -> CrossFrameProjections:
         """W_Q' and W_O' of the self-attention at `path` in the UNet."""
@@ -84,13 +143,22 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         return module
 
     @property
-    def scale(self) -> float:
-        """Factor on the cross-frame branch: 1 is the paper's, 0 switches it off. It is not saved."""
+    def scale(self) -> Scale:
+        """Factor on the cross-frame branch: 1 is the paper's, 0 switches it off. It is not saved.
+
+        A number; a sequence with one for each of the F frames; or a mapping of the start of a layer's path (such as
+        "up_blocks" or "down_blocks.1") to either. The longest start that fits a layer counts; 1 where none does.
+        """
         return self._state.scale
 
     @scale.setter
-    def scale(self, value: float) -> None:
-        self._state.scale = float(value)
+    def scale(self, value: Scale) -> None:
+        if isinstance(value, Mapping):
+            layers = self.config["layers"]
+            unknown = [start for start in value if not any(f"{path}.".startswith(f"{start}.") for path in layers)]
+            if unknown:
+                raise ValueError(f"scale names {', '.join(unknown)}, but no layer's path starts so")
+        self._state.scale = float(value) if isinstance(value, (int, float)) else value
 
     @property
     def unet(self) -> nn.Module | None:
@@ -98,10 +166,11 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         return self._attachment.unet if self._attachment else None
 
     def attach(self, unet: nn.Module) -> I2VAdapter:
-        """Put the cross-frame branch into `unet`. Attaching again to the same UNet does nothing.
+        """Put the cross-frame branch into `unet`. Attaching again to the same UNet only checks that it is there.
 
         The processors are checked, and set again where something replaced them (`load_ip_adapter` does), before each
-        forward pass of the UNet. An adapter on another device than the UNet's input moves there; its dtype stays.
+        forward pass of the UNet, compiled or not. An adapter on another device than the UNet's input moves there; its
+        dtype stays.
 
         Returns:
             the adapter itself.
@@ -111,8 +180,10 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 names the layer, what was expected and what was found.
             RuntimeError: the adapter is attached to another UNet.
         """
+        unet = uncompiled(unet)
         if self._attachment is not None:
             if self._attachment.unet is unet:
+                self._connect(self._attachment)
                 return self
             raise RuntimeError("the adapter is attached to another UNet: call its detach() first")
         layers = spatial_self_attentions(unet)
@@ -120,13 +191,20 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         for path, layer in layers.items():
             if isinstance(layer.processor, CrossFrameAttnProcessor) and layer.processor.state is not None:
                 raise ValueError(f"another adapter is attached to this UNet (layer {path}): detach that one first")
+        hooks = [unet.register_forward_pre_hook(self._before_forward, with_kwargs=True)]
+        if self.config["pooled_group_norm"]:
+            hooks += pool_group_norms(unet, self._state)
         self._attachment = _Attachment(
             unet=unet,
             layers=layers,
-            processors={path: CrossFrameAttnProcessor(self.projections(path), self._state) for path in layers},
+            processors={path: CrossFrameAttnProcessor(self.projections(path), self._state, path) for path in layers},
             previous={},
-            hook=unet.register_forward_pre_hook(self._before_forward, with_kwargs=True),
+            hooks=hooks,
+            compiled_call=unet._compiled_call_impl,
         )
+        if unet._compiled_call_impl is not None:
+            # Compiled code runs the hooks it was traced with: check outside of it.
+            unet._compiled_call_impl = partial(self._checked_call, unet, unet._compiled_call_impl)
         self._connect(self._attachment)
         return self
 
@@ -134,16 +212,22 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         """Take the branch out and put the processors found before back. Without a UNet it does nothing."""
         if self._attachment is None:
             return
-        self._attachment.hook.remove()
+        unet, previous = self._attachment.unet, self._attachment.previous
+        for hook in self._attachment.hooks:
+            hook.remove()
+        if self._attachment.compiled_call is not None:
+            unet._compiled_call_impl = self._attachment.compiled_call
         for path, layer in self._attachment.layers.items():
             if isinstance(layer.processor, CrossFrameAttnProcessor):
-                layer.set_processor(self._attachment.previous[path])
+                layer.set_processor(previous.get(path) or AttnProcessor2_0())
+        for processor in self._attachment.processors.values():
+            processor.release()
         self._attachment = None
 
     @contextmanager
     def attached(self, unet: nn.Module) -> Iterator[I2VAdapter]:
         """Attached to `unet` within the block, as before after it: `with adapter.attached(unet): ...`."""
-        before = self.unet
+        before, unet = self.unet, uncompiled(unet)
         if before is not None and before is not unet:
             self.detach()
         self.attach(unet)
@@ -162,6 +246,10 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 if not isinstance(layer.processor, CrossFrameAttnProcessor):
                     attachment.previous[path] = layer.processor
                 layer.set_processor(attachment.processors[path])
+
+    def _checked_call(self, unet: nn.Module, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._before_forward(unet, args, kwargs)
+        return call(*args, **kwargs)
 
     def _before_forward(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         assert self._attachment is not None
@@ -184,6 +272,16 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                     f"the adapter does not fit this UNet: layer {path}: expected {_describe(wanted)},"
                     f" found {_describe(found)}"
                 )
+
+
+def uncompiled(unet: nn.Module) -> nn.Module:
+    """The module that `torch.compile` wrapped, or `unet` itself."""
+    return getattr(unet, "_orig_mod", unet)
+
+
+def layer_shapes(unet: nn.Module) -> dict[str, dict[str, int]]:
+    """`layers` of an adapter for `unet`."""
+    return {path: _shape(layer) for path, layer in spatial_self_attentions(uncompiled(unet)).items()}
 
 
 def _shape(layer: Attention) -> dict[str, int]:

@@ -10,11 +10,17 @@ processors at will, so a weight kept inside one would be lost.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
+
+FrameScale: TypeAlias = float | Sequence[float] | Tensor
+Scale: TypeAlias = FrameScale | Mapping[str, FrameScale]
 
 
 class CrossFrameProjections(nn.Module):
@@ -35,14 +41,22 @@ class CrossFrameProjections(nn.Module):
 
 @dataclass
 class CrossFrameState:
-    """What all processors of one adapter share: the frames per video of the forward pass at hand, and the scale.
+    """What all processors of one adapter share: the frames per video of the forward pass at hand, and the scale,
+    which is a number, one for each frame, or a mapping of the starts of layers' paths to either.
 
     Gradient checkpointing runs a layer again during the backward pass and reads the state then: finish the backward
     pass before a forward pass with another number of frames.
     """
 
     num_frames: int | None = None
-    scale: float = 1.0
+    scale: Scale = 1.0
+
+    def scale_of(self, path: str) -> FrameScale:
+        """The scale of the layer at `path`: of a mapping, the value of the longest start of the path that it names."""
+        if not isinstance(self.scale, Mapping):
+            return self.scale
+        starts = [start for start in self.scale if f"{path}.".startswith(f"{start}.")]
+        return self.scale[max(starts, key=len)] if starts else 1.0
 
 
 class CrossFrameAttnProcessor:
@@ -54,11 +68,23 @@ class CrossFrameAttnProcessor:
     Args:
         projections: W_Q' and W_O' of the layer.
         state: number of frames and scale. At scale 0 the branch is left out.
+        path: of the layer in the UNet, for scales that differ between layers.
     """
 
-    def __init__(self, projections: CrossFrameProjections | None = None, state: CrossFrameState | None = None) -> None:
+    def __init__(
+        self,
+        projections: CrossFrameProjections | None = None,
+        state: CrossFrameState | None = None,
+        path: str = "",
+    ) -> None:
         self.projections = projections
         self.state = state
+        self.path = path
+        self.released = False
+
+    def release(self) -> None:
+        """Become the layer's own self-attention: something may hold on to the processor of a detached adapter."""
+        self.projections, self.state, self.released = None, None, True
 
     def __call__(
         self,
@@ -68,7 +94,7 @@ class CrossFrameAttnProcessor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        if self.projections is None or self.state is None:
+        if self.state is None and not self.released:
             raise RuntimeError(
                 "a cross-frame attention processor is not connected to its adapter: call the UNet itself rather than"
                 " its .forward, or take the adapter off with I2VAdapter.detach()"
@@ -99,8 +125,10 @@ class CrossFrameAttnProcessor:
 
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         output = attn.to_out[0](_join_heads(attended, batch).to(query.dtype))
-        if self.state.scale != 0:
-            output = output + self._cross_frame(attn, hidden_states, key, value, attention_mask).to(output.dtype)
+        scale = 0.0 if self.state is None else self.state.scale_of(self.path)
+        if not isinstance(scale, (int, float)) or scale != 0:
+            cross = self._cross_frame(attn, hidden_states, key, value, attention_mask, scale)
+            output = output + cross.to(output.dtype)
 
         output = attn.to_out[1](output)
         if spatial_shape is not None:
@@ -110,7 +138,13 @@ class CrossFrameAttnProcessor:
         return output / attn.rescale_output_factor
 
     def _cross_frame(
-        self, attn: Attention, hidden_states: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scale: FrameScale,
     ) -> Tensor:
         """The second term of equation 5 times the scale, (B * F, HW, C): all queries of a video in one call."""
         assert self.projections is not None
@@ -135,7 +169,12 @@ class CrossFrameAttnProcessor:
             query.to(key.dtype), key[::frames], value[::frames], attn_mask=attention_mask
         )
         output = to_out(_join_heads(attended, batch).to(to_out.weight.dtype))
-        return output if self.state.scale == 1 else self.state.scale * output
+        if isinstance(scale, (int, float)):
+            return output if scale == 1 else scale * output
+        if len(scale) != frames:
+            raise ValueError(f"scale has {len(scale)} values for the {frames} frames of a video")
+        factors = torch.as_tensor(scale, dtype=output.dtype, device=output.device)
+        return factors.repeat(batch // frames)[:, None, None] * output
 
 
 def _split_heads(tokens: Tensor, batch: int, heads: int) -> Tensor:

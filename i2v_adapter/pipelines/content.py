@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from i2v_adapter.pipelines.inputs import PipelineImage, image_list
 
 def content_embeds(
     pipeline: DiffusionPipeline,
-    images: list[PipelineImage],
+    images: list[PipelineImage] | None,
     content_images: PipelineImage | list[Any] | None,
     embeds: list[Tensor] | None,
     batch: int,
@@ -28,7 +31,7 @@ def content_embeds(
 
     Args:
         pipeline: with `unet`, `encode_image` and `do_classifier_free_guidance` as diffusers' AnimateDiff pipeline.
-        images: input images, one per video; used if neither of the next two is given.
+        images: input images, one per video, if there are any; used if neither of the next two is given.
         content_images: one image, or one per video (for a single video: all of them go to it); with several content
             adapters a list with such an entry for each.
         embeds: one tensor per content adapter, (R, images, ...) with R = 1 or `batch`, twice that with guidance, the
@@ -55,6 +58,8 @@ def content_embeds(
         return [_rows_of(given.to(device), batch, guidance) for given in embeds]
     if pipeline.image_encoder is None or pipeline.feature_extractor is None:
         raise ValueError("a content adapter is loaded: give ip_adapter_image_embeds, or load its image encoder")
+    if images is None and content_images is None:
+        raise ValueError("a content adapter is loaded and there is no image to show it: give ip_adapter_image")
 
     result = []
     for layer, entries in zip(layers, _per_adapter(images, content_images, len(layers)), strict=True):
@@ -70,9 +75,10 @@ def content_embeds(
 
 
 def _per_adapter(
-    images: list[PipelineImage], content_images: PipelineImage | list[Any] | None, adapters: int
+    images: list[PipelineImage] | None, content_images: PipelineImage | list[Any] | None, adapters: int
 ) -> list[list[PipelineImage]]:
     if content_images is None:
+        assert images is not None
         return [images] * adapters
     nested = isinstance(content_images, list) and any(isinstance(entry, list) for entry in content_images)
     if adapters == 1 and not nested:
@@ -80,6 +86,49 @@ def _per_adapter(
     if isinstance(content_images, list) and len(content_images) == adapters:
         return [image_list(entry, "ip_adapter_image") for entry in content_images]
     raise ValueError(f"ip_adapter_image must be a list with an entry for each of the {adapters} content adapters")
+
+
+@contextmanager
+def content_frame_scale(unet: Any, frame_scale: Sequence[float] | None, num_frames: int) -> Iterator[None]:
+    """Within the block, the scales of all content adapters are multiplied by `frame_scale`, frame by frame.
+
+    Args:
+        unet: a motion UNet.
+        frame_scale: `num_frames` factors; None changes nothing.
+
+    Raises:
+        ValueError: another number of factors, no content adapter, or one with masks for several images.
+    """
+    if frame_scale is None:
+        yield
+        return
+    if len(frame_scale) != num_frames:
+        raise ValueError(f"ip_adapter_frame_scale has {len(frame_scale)} values for {num_frames} frames")
+    processors = [processor for processor in unet.attn_processors.values() if hasattr(processor, "to_k_ip")]
+    if not processors:
+        raise ValueError("ip_adapter_frame_scale was given, but no content adapter is loaded")
+    before = [processor.scale for processor in processors]
+    if any(isinstance(scale, list) for scales in before for scale in scales):
+        raise ValueError("ip_adapter_frame_scale does not go together with scales for several masked images")
+    try:
+        for processor, scales in zip(processors, before, strict=True):
+            processor.scale = [_FrameScale(scale, tuple(frame_scale)) for scale in scales]
+        yield
+    finally:
+        for processor, scales in zip(processors, before, strict=True):
+            processor.scale = scales
+
+
+@dataclass(frozen=True, eq=False)
+class _FrameScale:
+    """Stands for a number in diffusers' IP-Adapter processors, which compare it with 0 and multiply tokens by it."""
+
+    scale: float
+    per_frame: tuple[float, ...]
+
+    def __mul__(self, tokens: Tensor) -> Tensor:
+        factors = torch.tensor(self.per_frame, dtype=tokens.dtype, device=tokens.device) * self.scale
+        return factors.repeat(tokens.shape[0] // len(self.per_frame))[:, None, None] * tokens
 
 
 def _rows_of(embeds: Tensor, batch: int, guidance: bool) -> Tensor:

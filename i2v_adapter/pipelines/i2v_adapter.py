@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from diffusers import (
@@ -19,20 +19,18 @@ from diffusers import (
     UNet2DConditionModel,
     UNetMotionModel,
 )
-from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.animatediff.pipeline_output import AnimateDiffPipelineOutput
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from i2v_adapter.adapter import I2VAdapter
-from i2v_adapter.pipelines.content import content_embeds
-from i2v_adapter.pipelines.inputs import PipelineImage, image_list, match_inputs
-from i2v_adapter.prior import FrameSimilarityPrior, Generators, standard_normal
+from i2v_adapter.pipelines.content import content_embeds, content_frame_scale
+from i2v_adapter.pipelines.first_frame import DEFAULT_PRIOR, FirstFrameMixin
+from i2v_adapter.pipelines.inputs import PipelineImage, match_inputs
+from i2v_adapter.prior import FrameSimilarityPrior
 
-DEFAULT_PRIOR = FrameSimilarityPrior()
 
-
-class I2VAdapterPipeline(AnimateDiffPipeline):
+class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
     """AnimateDiff with an input image as its first frame (Guo et al., SIGGRAPH 2024).
 
     Loads, saves, takes LoRA, textual inversion and IP-Adapter (here the content adapter) as
@@ -43,10 +41,10 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
     Args:
         vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor, image_encoder: as in
             :class:`~diffusers.AnimateDiffPipeline`; `motion_adapter` is not needed if `unet` is a motion UNet.
-        i2v_adapter: made for this UNet.
+        i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
     """
 
-    _exclude_from_cpu_offload: ClassVar[list[str]] = ["i2v_adapter"]
+    _optional_components = [*AnimateDiffPipeline._optional_components, "i2v_adapter"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -61,25 +59,26 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
         | EulerDiscreteScheduler
         | EulerAncestralDiscreteScheduler
         | DPMSolverMultistepScheduler,
-        i2v_adapter: I2VAdapter,
+        i2v_adapter: I2VAdapter | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
         image_encoder: CLIPVisionModelWithProjection | None = None,
     ) -> None:
         super().__init__(
             vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor, image_encoder
         )
-        if not isinstance(i2v_adapter, I2VAdapter):
-            raise ValueError(f"i2v_adapter must be an I2VAdapter, but is {type(i2v_adapter).__name__}")
-        self.register_modules(i2v_adapter=i2v_adapter)
-        self.image_processor = VaeImageProcessor(
-            vae_scale_factor=self.vae_scale_factor, vae_latent_channels=self.vae.config.latent_channels
-        )
+        self._add_i2v_adapter(i2v_adapter)
+
+    def enable_free_noise(self, *args: Any, **kwargs: Any) -> None:
+        """As in diffusers, for pipelines whose `motion_adapter` is there: its configuration is read."""
+        if self.motion_adapter is None:
+            raise ValueError("FreeNoise reads the motion adapter's configuration: build the pipeline with one")
+        super().enable_free_noise(*args, **kwargs)
 
     @torch.no_grad()
     def __call__(  # type: ignore[override]
         self,
         image: PipelineImage | list[PipelineImage] | None = None,
-        prompt: str | list[str] | None = None,
+        prompt: str | list[str] | dict[int, str] | None = None,
         num_frames: int = 16,
         height: int | None = None,
         width: int | None = None,
@@ -101,6 +100,9 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
         callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]] | None = None,
         callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006
         decode_chunk_size: int = 16,
+        image_latents: Tensor | None = None,
+        ip_adapter_frame_scale: Sequence[float] | None = None,
+        match_colors: bool = False,
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
         """Make videos that start with `image` and follow `prompt`.
 
@@ -110,8 +112,9 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
 
         Args:
             image: a PIL image, an array (H, W, 3) or a tensor (3, H, W), uint8 or in [0, 1], or a list or batch.
-            prompt: one, or one per image; a single image or prompt is used with all of the other.
-            num_frames: F >= 2, the image included.
+            prompt: one, or one per image; a single image or prompt is used with all of the other. With FreeNoise also
+                a mapping of frame numbers to prompts, for one video.
+            num_frames: F >= 2, the image included; at most what the motion modules know, or any with FreeNoise.
             height, width: in pixels, divisible by 8, to which images are resized; by default the first image's,
                 rounded down.
             num_inference_steps: steps of the whole schedule; a prior with t0 < 1 runs the last t0 share of them.
@@ -131,6 +134,10 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
             return_dict: False gives a tuple.
             cross_attention_kwargs, clip_skip, callback_on_step_end, callback_on_step_end_tensor_inputs,
                 decode_chunk_size: as in :class:`~diffusers.AnimateDiffPipeline`. A callback cannot change frame 0.
+            image_latents: (B, C, h, w) clean and scaled, in place of the encoded images; the last frame of an earlier
+                video's latents continues it.
+            ip_adapter_frame_scale: F factors on the content adapter's scale, one for each frame.
+            match_colors: give the decoded frames the colour histograms of frame 0, as the official code does.
 
         Returns:
             `frames`: for "pil" a list of F images per video; for "np" (B, F, H, W, 3) and for "pt" (B, F, 3, H, W), in
@@ -139,17 +146,7 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
         Raises:
             ValueError: an argument is missing or does not fit the others; the message names it.
         """
-        if image is None:
-            raise ValueError("image is missing: pass the first frame of the video as image=")
-        max_frames = self.unet.config.motion_max_seq_length
-        if not 2 <= num_frames <= max_frames:
-            raise ValueError(f"num_frames must lie in 2..{max_frames} for this motion UNet, but is {num_frames}")
-        if self.free_init_enabled or self.free_noise_enabled:
-            raise ValueError(
-                "FreeInit and FreeNoise are not supported: disable_free_init() / disable_free_noise() first"
-            )
-        images = image_list(image)
-        height, width = self.image_processor.get_default_height_width(images[0], height, width)
+        images, height, width = self._first_frames(image, image_latents, num_frames, height, width)
         self.check_inputs(
             prompt,
             height,
@@ -162,6 +159,12 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
             ip_adapter_image_embeds,
             callback_on_step_end_tensor_inputs,
         )
+        prompts_of_frames = prompt if isinstance(prompt, dict) else None
+        if prompts_of_frames is not None:
+            if not self._free_noise or len(images) > 1:
+                raise ValueError("prompt is a mapping of frames to prompts: that takes FreeNoise and a single image")
+            prompt = [""]
+        assert not isinstance(prompt, dict)
         images, prompt, negative_prompt, batch = match_inputs(images, prompt, negative_prompt, prompt_embeds)
         if isinstance(generator, list) and len(generator) != batch:
             raise ValueError(f"{len(generator)} generators were given for {batch} videos: give one, or one for each")
@@ -171,91 +174,64 @@ class I2VAdapterPipeline(AnimateDiffPipeline):
         self._cross_attention_kwargs = cross_attention_kwargs
         self._interrupt = False
         device = self._execution_device
+        lora_scale = (cross_attention_kwargs or {}).get("scale")
 
-        prompt_embeds, negative_prompt_embeds = self.encode_prompt(
-            prompt,
-            device,
-            1,
-            self.do_classifier_free_guidance,
-            negative_prompt,
-            prompt_embeds=prompt_embeds,
-            negative_prompt_embeds=negative_prompt_embeds,
-            lora_scale=(cross_attention_kwargs or {}).get("scale"),
-            clip_skip=clip_skip,
+        if prompts_of_frames is not None:
+            prompt_embeds, negative_prompt_embeds = self._encode_prompt_free_noise(
+                prompts_of_frames,
+                num_frames,
+                device,
+                1,
+                self.do_classifier_free_guidance,
+                negative_prompt[0] if negative_prompt else None,
+                lora_scale=lora_scale,
+                clip_skip=clip_skip,
+            )
+        else:
+            prompt_embeds, negative_prompt_embeds = self.encode_prompt(
+                prompt,
+                device,
+                1,
+                self.do_classifier_free_guidance,
+                negative_prompt,
+                prompt_embeds=prompt_embeds,
+                negative_prompt_embeds=negative_prompt_embeds,
+                lora_scale=lora_scale,
+                clip_skip=clip_skip,
+            )
+            if self.do_classifier_free_guidance:
+                prompt_embeds = torch.cat([negative_prompt_embeds, prompt_embeds])
+            prompt_embeds = prompt_embeds.repeat_interleave(num_frames, dim=0)
+        image_embeds = content_embeds(
+            self, images if image is not None else None, ip_adapter_image, ip_adapter_image_embeds, batch, device
         )
-        if self.do_classifier_free_guidance:
-            prompt_embeds = torch.cat([negative_prompt_embeds, prompt_embeds])
-        prompt_embeds = prompt_embeds.repeat_interleave(num_frames, dim=0)
-        image_embeds = content_embeds(self, images, ip_adapter_image, ip_adapter_image_embeds, batch, device)
-
-        first = self._encode_first_frame(images, height, width, generator, device).to(prompt_embeds.dtype)
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
-        if prior is not None:
-            latents, timesteps = prior.sample(first[:, :, 0], num_frames, self.scheduler, generator, noise=latents)
-        else:
-            latents, timesteps = self._noise_start(first, num_frames, generator, latents), self.scheduler.timesteps
-        later = latents[:, :, 1:]
-        self._num_timesteps = len(timesteps)
-        extra_step_kwargs = self.prepare_extra_step_kwargs(generator, eta)
         added_cond_kwargs = None if image_embeds is None else {"image_embeds": image_embeds}
+        first = self._encode_first_frame(images, image_latents, height, width, generator, device)
 
-        with self.i2v_adapter.attached(self.unet), self.progress_bar(total=len(timesteps)) as progress_bar:
-            for i, t in enumerate(timesteps):
-                if self.interrupt:
-                    continue
-                # Schedulers that rescale their input must leave the clean frame alone.
-                model_input = torch.cat([first, self.scheduler.scale_model_input(later, t)], dim=2)
-                if self.do_classifier_free_guidance:
-                    model_input = torch.cat([model_input] * 2)
-                noise_pred = self.unet(
-                    model_input,
-                    t,
-                    encoder_hidden_states=prompt_embeds,
-                    cross_attention_kwargs=cross_attention_kwargs,
-                    added_cond_kwargs=added_cond_kwargs,
-                ).sample[:, :, 1:]
-                if self.do_classifier_free_guidance:
-                    unconditional, conditional = noise_pred.chunk(2)
-                    noise_pred = unconditional + guidance_scale * (conditional - unconditional)
-                later = self.scheduler.step(noise_pred, t, later, **extra_step_kwargs).prev_sample
-                if callback_on_step_end is not None:
-                    current = {
-                        "latents": torch.cat([first, later], dim=2),
-                        "prompt_embeds": prompt_embeds,
-                        "negative_prompt_embeds": negative_prompt_embeds,
-                    }
-                    changed = callback_on_step_end(
-                        self, i, t, {name: current[name] for name in callback_on_step_end_tensor_inputs}
-                    )
-                    later = changed.get("latents", current["latents"])[:, :, 1:]
-                    prompt_embeds = changed.get("prompt_embeds", prompt_embeds)
-                progress_bar.update()
+        def unet_inputs(step: int, t: Any, model_input: Tensor, tensors: dict[str, Any]) -> dict[str, Any]:
+            return {
+                "encoder_hidden_states": tensors["prompt_embeds"],
+                "cross_attention_kwargs": cross_attention_kwargs,
+                "added_cond_kwargs": added_cond_kwargs,
+                **self._residuals(step, t, model_input, tensors["prompt_embeds"]),
+            }
 
-        latents = torch.cat([first, later], dim=2)
-        if output_type == "latent":
-            video: Any = latents
-        else:
-            decoded = self.decode_latents(latents.to(self.vae.dtype), decode_chunk_size)
-            video = self.video_processor.postprocess_video(video=decoded, output_type=output_type)
-        self.maybe_free_model_hooks()
-        return AnimateDiffPipelineOutput(frames=video) if return_dict else (video,)
+        with content_frame_scale(self.unet, ip_adapter_frame_scale, num_frames):
+            latents = self._denoise(
+                first.to(prompt_embeds.dtype),
+                num_frames,
+                num_inference_steps,
+                {"prompt_embeds": prompt_embeds, "negative_prompt_embeds": negative_prompt_embeds},
+                unet_inputs,
+                prior=prior,
+                generator=generator,
+                noise=latents,
+                eta=eta,
+                callback=callback_on_step_end,
+                callback_inputs=callback_on_step_end_tensor_inputs,
+            )
+        return self._finish(latents, output_type, return_dict, decode_chunk_size, match_colors)
 
-    def _encode_first_frame(
-        self, images: list[PipelineImage], height: int, width: int, generator: Generators, device: torch.device
-    ) -> Tensor:
-        """(B, C, 1, h, w): a sample of the posterior times the scaling factor."""
-        pixels = self.image_processor.preprocess(images, height=height, width=width)
-        posterior = self.vae.encode(pixels.to(device, self.vae.dtype)).latent_dist
-        return (posterior.sample(generator) * self.vae.config.scaling_factor)[:, :, None]
-
-    def _noise_start(self, first: Tensor, num_frames: int, generator: Generators, noise: Tensor | None) -> Tensor:
-        batch, channels, _, height, width = first.shape
-        shape = (batch, channels, num_frames, height, width)
-        if noise is None:
-            later_shape = (batch, channels, num_frames - 1, height, width)
-            later = standard_normal(later_shape, generator, first.device)
-        elif noise.shape == shape:
-            later = noise[:, :, 1:].to(first.device)
-        else:
-            raise ValueError(f"latents must have shape {shape}, but have {tuple(noise.shape)}")
-        return torch.cat([first, (later * self.scheduler.init_noise_sigma).to(first.dtype)], dim=2)
+    def _residuals(self, step: int, t: Any, model_input: Tensor, prompt_embeds: Tensor) -> dict[str, Any]:
+        """What a relative adds to the UNet's blocks at this step."""
+        return {}

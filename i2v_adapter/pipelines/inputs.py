@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 PipelineImage: TypeAlias = Image.Image | np.ndarray | torch.Tensor
 
@@ -16,7 +16,8 @@ def image_list(image: PipelineImage | list[Any], name: str = "image") -> list[Pi
 
     Args:
         image: a PIL image, an array (H, W, 3) or (B, H, W, 3), a tensor (3, H, W) or (B, 3, H, W), or a list.
-            Arrays and tensors are uint8 in 0..255 or floating point in [0, 1].
+            Arrays are uint8, uint16 or floating point in [0, 1], tensors uint8 or floating point. PIL images of any
+            mode are turned as their EXIF data says; transparency is put on white, 16 bits become 8.
         name: of the argument, for messages.
 
     Returns:
@@ -40,13 +41,32 @@ def image_list(image: PipelineImage | list[Any], name: str = "image") -> list[Pi
 
 def _single(image: Any, name: str) -> PipelineImage:
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
+        return _rgb(image)
     if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[-1] == 3:
-        return Image.fromarray(image) if image.dtype == np.uint8 else image
+        if image.dtype == np.uint16:
+            return (image / 65535).astype(np.float32)
+        if image.dtype == np.uint8 or np.issubdtype(image.dtype, np.floating):
+            return Image.fromarray(image) if image.dtype == np.uint8 else image
+        raise ValueError(f"{name} must hold uint8, uint16 or floating point values, but holds {image.dtype}")
     if isinstance(image, torch.Tensor) and image.ndim == 3 and image.shape[0] == 3:
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise ValueError(f"{name} must hold uint8 or floating point values, but holds {image.dtype}")
         return image.float() / 255 if image.dtype == torch.uint8 else image
     what = f"{type(image).__name__} of shape {tuple(image.shape)}" if hasattr(image, "shape") else type(image).__name__
     raise ValueError(f"{name} must be a PIL image, an array (H, W, 3) or a tensor (3, H, W), but is {what}")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        # 16 bits, which PIL also reads into 32: convert() would clip at 255.
+        return Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) / 257).round().astype(np.uint8)).convert(
+            "RGB"
+        )
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layered).convert("RGB")
 
 
 def match_inputs(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import UNetMotionModel
 from diffusers.models.attention_processor import Attention
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from i2v_adapter import I2VAdapter
@@ -63,23 +64,120 @@ def test_one_layer_follows_equation_5(videos: int, frames: int) -> None:
     torch.testing.assert_close(attn(tokens), expected, rtol=0, atol=1e-12)
 
 
+class PooledNorm(torch.nn.Module):
+    """Group norm whose statistics come from all frames of a video, group by group."""
+
+    def __init__(self, norm: torch.nn.GroupNorm, frames: int) -> None:
+        super().__init__()
+        self.norm, self.frames = norm, frames
+
+    def forward(self, images: Tensor) -> Tensor:
+        videos = []
+        for video in images.split(self.frames):
+            groups = []
+            for group in video.chunk(self.norm.num_groups, dim=1):
+                centred = group - group.mean()
+                groups.append(centred / (centred.square().mean() + self.norm.eps).sqrt())
+            videos.append(torch.cat(groups, dim=1))
+        return torch.cat(videos) * self.norm.weight[:, None, None] + self.norm.bias[:, None, None]
+
+
+def add_lora(unet: UNetMotionModel, plain: UNetMotionModel) -> None:
+    """The same random LoRA: loaded into one UNet with peft, added to the weights of the other by hand."""
+    generator, weights = torch.Generator().manual_seed(7), {}
+    for path, module in plain.named_modules():
+        if ".motion_modules." not in path and path.endswith(("to_q", "to_k", "to_v", "to_out.0")):
+            rows, columns = module.weight.shape
+            down, up = (torch.randn(shape, generator=generator) * 0.2 for shape in ((2, columns), (rows, 2)))
+            weights |= {f"{path}.lora_A.weight": down, f"{path}.lora_B.weight": up}
+            module.weight.data += up.double() @ down.double()
+    unet.load_lora_adapter(weights, prefix=None)
+    unet.double()
+
+
+@pytest.mark.parametrize("extra", ["nothing", "content adapter", "lora", "controlnet", "pooled norm", "everything"])
 def test_whole_unet_follows_equation_5(
+    unet_factory: Callable[..., UNetMotionModel],
+    trained: Callable[..., I2VAdapter],
+    inputs: dict[str, Any],
+    content_adapter: Callable[..., Any],
+    extra: str,
+) -> None:
+    def wanted(name: str) -> bool:
+        return extra in (name, "everything")
+
+    inputs = {name: value.double() if isinstance(value, Tensor) else value for name, value in inputs.items()}
+    unet, plain, generator = unet_factory().double(), unet_factory().double(), torch.Generator().manual_seed(3)
+    adapter = I2VAdapter.from_unet(unet, pooled_group_norm=wanted("pooled norm"))
+    adapter.load_state_dict(trained(unet).state_dict())
+    if wanted("content adapter"):
+        weights = content_adapter(unet)
+        for each in (unet, plain):
+            each._load_ip_adapter_weights([weights])
+            each.double()
+        embeds = torch.randn(2, 1, 5, 32, generator=generator).double()
+        inputs["added_cond_kwargs"] = {"image_embeds": [embeds]}
+    if wanted("lora"):
+        add_lora(unet, plain)
+    if wanted("controlnet"):
+        shapes = [(10, 32, 8, 8), (10, 32, 8, 8), (10, 32, 4, 4), (10, 64, 4, 4), (10, 64, 4, 4)]
+        *down, mid = (torch.randn(shape, generator=generator).double() for shape in shapes)
+        inputs |= {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": mid}
+    if wanted("pooled norm"):
+        for block in [module for module in plain.modules() if isinstance(module, ResnetBlock2D)]:
+            block.norm1, block.norm2 = PooledNorm(block.norm1, 5), PooledNorm(block.norm2, 5)
+        plain.conv_norm_out = PooledNorm(plain.conv_norm_out, 5)
+    state = adapter.state_dict()
+    for path in adapter.config["layers"]:
+        new = {name: state[f"{path}.{name}"] for name in ("to_q_ff.weight", "to_out_ff.weight", "to_out_ff.bias")}
+        plain.get_submodule(path).set_processor(Oracle(new, frames=5))
+    with torch.no_grad():
+        base = unet(**inputs).sample
+        adapter.attach(unet)
+        expected = plain(**inputs).sample
+        torch.testing.assert_close(unet(**inputs).sample, expected, rtol=0, atol=1e-9)
+        assert (base - expected).abs().max() > 1e-2
+        adapter.detach()
+        assert torch.equal(unet(**inputs).sample, base)
+
+
+def test_scale_by_layer_group(
     unet_factory: Callable[..., UNetMotionModel], trained: Callable[..., I2VAdapter], inputs: dict[str, Any]
 ) -> None:
-    inputs = {name: value.double() if isinstance(value, Tensor) else value for name, value in inputs.items()}
-    unet = unet_factory().double()
-    adapter = trained(unet)
-    plain = unet_factory().double()
-    weights = adapter.state_dict()
-    for path in adapter.config["layers"]:
-        new = {name: weights[f"{path}.{name}"] for name in ("to_q_ff.weight", "to_out_ff.weight", "to_out_ff.bias")}
-        plain.get_submodule(path).set_processor(Oracle(new, frames=5))
-    adapter.attach(unet)
+    """A factor on a layer's branch is a factor on its W_O'; the longest start of the path counts."""
+    unet = unet_factory()
+    adapter, scaled = trained(unet), trained(unet)
+    adapter.scale = {"up_blocks": 0.0, "up_blocks.1.attentions.0": 0.5, "mid_block": [2.0] * 5}
+    factors = {"mid_block": 2.0, "up_blocks.1.attentions.0": 0.5, "up_blocks.1.attentions.1": 0.0}
+    for name, parameter in scaled.named_parameters():
+        for start, factor in factors.items():
+            if name.startswith(start) and "to_out_ff" in name:
+                parameter.data *= factor
     with torch.no_grad():
-        expected = plain(**inputs).sample
-        torch.testing.assert_close(unet(**inputs).sample, expected, rtol=0, atol=1e-10)
-        adapter.scale = 0
-        assert (unet(**inputs).sample - expected).abs().max() > 1e-2
+        with scaled.attached(unet):
+            expected = unet(**inputs).sample
+        with adapter.attached(unet):
+            torch.testing.assert_close(unet(**inputs).sample, expected, rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="scale names up_block, but no layer's path starts so"):
+        adapter.scale = {"up_block": 1.0}
+
+
+def test_scale_by_frame() -> None:
+    torch.manual_seed(0)
+    attn, projections = Attention(query_dim=8, heads=1, dim_head=8).double(), CrossFrameProjections(8, 8).double()
+    for parameter in projections.parameters():
+        torch.nn.init.normal_(parameter)
+    tokens, state = torch.randn(6, 3, 8, dtype=torch.float64), CrossFrameState(num_frames=3)
+    attn.set_processor(CrossFrameAttnProcessor(projections, state))
+    on = attn(tokens)
+    state.scale = 0.0
+    off = attn(tokens)
+    state.scale = [1.0, 0.0, 0.25]
+    expected = torch.stack([on[0], off[1], off[2] + (on[2] - off[2]) / 4, on[3], off[4], off[5] + (on[5] - off[5]) / 4])
+    torch.testing.assert_close(attn(tokens), expected)
+    state.scale = [1.0, 0.0]
+    with pytest.raises(ValueError, match="scale has 2 values for the 3 frames of a video"):
+        attn(tokens)
 
 
 def test_scale_multiplies_the_new_term() -> None:

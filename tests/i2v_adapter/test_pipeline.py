@@ -11,13 +11,11 @@ import torch
 from diffusers import (
     DDIMScheduler,
     DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
+    DPMSolverSDEScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
-    LMSDiscreteScheduler,
-    PNDMScheduler,
-    UniPCMultistepScheduler,
 )
+from diffusers.utils import is_torchsde_available
 from PIL import Image
 from torch import Tensor
 
@@ -58,24 +56,27 @@ def watch(pipe: I2VAdapterPipeline, monkeypatch: pytest.MonkeyPatch) -> tuple[li
     return inputs, stepped
 
 
-@pytest.mark.parametrize("t0", [1.0, 0.5])
+COMPATIBLE = sorted(DDIMScheduler().compatibles, key=lambda kind: kind.__name__)
+PART_WAY = (DDIMScheduler, EulerDiscreteScheduler, DPMSolverMultistepScheduler, HeunDiscreteScheduler)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # diffusers' KDPM2 under NumPy 2
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "t0"),
     [
-        DDIMScheduler,
-        EulerDiscreteScheduler,
-        DPMSolverMultistepScheduler,
-        EulerAncestralDiscreteScheduler,
-        LMSDiscreteScheduler,
-        PNDMScheduler,
-        UniPCMultistepScheduler,
-        HeunDiscreteScheduler,
+        *((kind, 1.0) for kind in COMPATIBLE if kind is not DPMSolverSDEScheduler),
+        *((kind, 0.5) for kind in PART_WAY),
+        pytest.param(
+            DPMSolverSDEScheduler,
+            1.0,
+            marks=pytest.mark.skipif(not is_torchsde_available(), reason="this scheduler needs torchsde"),
+        ),
     ],
 )
 def test_first_frame_stays_clean(
     pipeline: I2VAdapterPipeline, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch, kind: type, t0: float
 ) -> None:
-    pipeline.scheduler = kind(beta_start=0.00085, beta_end=0.012, beta_schedule="linear")
+    pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
     inputs, stepped = watch(pipeline, monkeypatch)
     latents = latents_of(pipeline, pictures[0], num_inference_steps=4, prior=FrameSimilarityPrior(t0))
     clean = latents[:, :, 0]
@@ -265,6 +266,17 @@ def test_one_line_for_what_does_not_fit(pipeline: I2VAdapterPipeline, arguments:
     assert "\n" not in str(raised.value)
 
 
-def test_an_adapter_is_required(components: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="i2v_adapter must be an I2VAdapter, but is NoneType"):
-        I2VAdapterPipeline(**{**components, "i2v_adapter": None})
+def test_an_adapter_is_required(components: dict[str, Any], pictures: list[Image.Image], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="i2v_adapter must be an I2VAdapter, but is str"):
+        I2VAdapterPipeline(**{**components, "i2v_adapter": "adapter"})
+    adapter = components["i2v_adapter"]
+    expected = latents_of(I2VAdapterPipeline(**components), pictures[0])
+    bare = I2VAdapterPipeline(**{**components, "i2v_adapter": None})
+    with pytest.raises(ValueError, match=r"no adapter: call load_i2v_adapter\(\)"):
+        latents_of(bare, pictures[0])
+    torch.save({"state_dict": adapter.state_dict()}, tmp_path / "i2v_module.pth")
+    bare.load_i2v_adapter(tmp_path, pooled_group_norm=False)
+    assert torch.equal(latents_of(bare, pictures[0]), expected)
+    adapter.save_pretrained(tmp_path / "own")
+    bare.load_i2v_adapter(tmp_path / "own")
+    assert torch.equal(latents_of(bare, pictures[0]), expected)

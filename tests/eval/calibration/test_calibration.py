@@ -21,7 +21,7 @@ IDENTITY, TEXT, MOTION = "identity.dino_glyph.v1", "text.clip_glyph.v1", "motion
 
 
 class KnownJudge:
-    """Identity is the closeness to the input image, motion the frame difference, and text is blind to everything."""
+    """Identity is the closeness to the input image, motion the frame difference; all else is blind to everything."""
 
     measured = 0
 
@@ -43,7 +43,9 @@ class KnownJudge:
         closeness = 1 - float(np.abs(frames[1:] - sample.image).mean()) / 255
         moved = float(np.abs(np.diff(frames, axis=0)).mean())
         known = {"identity": closeness, "motion": moved, "text": 25.0}
-        return {metric.id: known[metric.family.split("_")[0]] for metric in self.metrics if metric.scope == "clip"}
+        return {
+            metric.id: known.get(metric.family.split("_")[0], 25.0) for metric in self.metrics if metric.scope == "clip"
+        }
 
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Any:
         means = [np.abs(np.diff(clip.frames.astype(np.float32), axis=0)).mean((1, 2, 3)) for clip in clips]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ class _Attachment:
     processors: dict[str, CrossFrameAttnProcessor]
     previous: dict[str, Any]
     hooks: list[RemovableHandle]
-    compiled_call: Callable[..., Any] | None
 
 
 class I2VAdapter(ModelMixin, ConfigMixin):
@@ -200,11 +198,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             processors={path: CrossFrameAttnProcessor(self.projections(path), self._state, path) for path in layers},
             previous={},
             hooks=hooks,
-            compiled_call=unet._compiled_call_impl,
         )
-        if unet._compiled_call_impl is not None:
-            # Compiled code runs the hooks it was traced with: check outside of it.
-            unet._compiled_call_impl = partial(self._checked_call, unet, unet._compiled_call_impl)
         self._connect(self._attachment)
         return self
 
@@ -212,14 +206,11 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         """Take the branch out and put the processors found before back. Without a UNet it does nothing."""
         if self._attachment is None:
             return
-        unet, previous = self._attachment.unet, self._attachment.previous
         for hook in self._attachment.hooks:
             hook.remove()
-        if self._attachment.compiled_call is not None:
-            unet._compiled_call_impl = self._attachment.compiled_call
         for path, layer in self._attachment.layers.items():
             if isinstance(layer.processor, CrossFrameAttnProcessor):
-                layer.set_processor(previous.get(path) or AttnProcessor2_0())
+                layer.set_processor(self._attachment.previous.get(path) or AttnProcessor2_0())
         for processor in self._attachment.processors.values():
             processor.release()
         self._attachment = None
@@ -246,10 +237,6 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 if not isinstance(layer.processor, CrossFrameAttnProcessor):
                     attachment.previous[path] = layer.processor
                 layer.set_processor(attachment.processors[path])
-
-    def _checked_call(self, unet: nn.Module, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        self._before_forward(unet, args, kwargs)
-        return call(*args, **kwargs)
 
     def _before_forward(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         assert self._attachment is not None

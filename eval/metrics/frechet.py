@@ -14,6 +14,9 @@ FloatArray = npt.NDArray[np.float64]
 ENOUGH = 256
 """Sets smaller than this are warned about, whatever the feature dimension."""
 
+SMALLEST_PIVOT = 1e-9
+"""Cholesky pivots below this share of the largest variance may be rounding; then the eigendecomposition is used."""
+
 
 def feature_matrix(features: npt.ArrayLike, name: str) -> FloatArray:
     """Features as float64 (N, D).
@@ -80,17 +83,17 @@ def _square_root(covariance: FloatArray) -> FloatArray:
     """A factor R (D, r), r the numerical rank, with R R^T = covariance: Cholesky's, several times cheaper, where the
     matrix is safely positive definite, else from the symmetric eigendecomposition."""
     symmetric = (covariance + covariance.T) / 2
-    epsilon = len(symmetric) * np.finfo(np.float64).eps
     try:
         factor = np.linalg.cholesky(symmetric)
     except np.linalg.LinAlgError:
         pass
     else:
-        # Rounding can carry Cholesky through a singular matrix; its pivots then are no larger than rounding errors.
-        if factor.diagonal().min() ** 2 > epsilon * np.trace(symmetric):
-            return factor
+        # Rounding can carry Cholesky through a singular matrix: pivots that should be zero come out as its size.
+        if factor.diagonal().min() ** 2 > SMALLEST_PIVOT * symmetric.diagonal().max():
+            return np.asarray(factor, dtype=np.float64)
     eigenvalues, vectors = np.linalg.eigh(symmetric)
-    kept = eigenvalues > max(float(eigenvalues[-1]), 0.0) * epsilon
+    floor = max(float(eigenvalues[-1]), 0.0) * len(eigenvalues) * np.finfo(np.float64).eps
+    kept = eigenvalues > floor
     return np.asarray(vectors[:, kept] * np.sqrt(eigenvalues[kept]))
 
 

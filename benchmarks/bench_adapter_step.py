@@ -90,7 +90,7 @@ def test_flops(bench: Bench, shape: Shape) -> None:
 
 def test_step(bench: Bench, case: Case) -> None:
     shape, device, dtype = case.shape, bench.device, DTYPES[case.shape.dtype]
-    rounds = (9 if case.headline else 5) if device.type == "cpu" else (30 if case.headline else 12)
+    rounds = (7 if case.headline else 5) if device.type == "cpu" else (30 if case.headline else 12)
     unet = make_unet(shape.model, device, dtype)
     inputs = unet_inputs(shape, device)
     adapter = I2VAdapter.from_unet(unet)

@@ -74,7 +74,7 @@ def _tables(rows: Sequence[Mapping[str, Any]], *, timed: bool) -> Iterator[str]:
         header = ["Scenario", "Ratio", "Value (interval)", "Counted"]
         yield to_markdown(header, [line for row in compared for line in _ratios(row)])
         if timed:
-            header = ["Scenario", "Variant", "p50", "p95", "First call"]
+            header = ["Scenario", "Variant", "p50", "p95", "First call", "Clips a second"]
             yield to_markdown(header, [line for row in compared for line in _times(row)])
         memory = [line for row in compared for line in _memory(row)]
         if memory:
@@ -107,7 +107,8 @@ def _times(row: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, result in row["variants"].items():
         if result["seconds"]:
             seconds = [quantile(result["seconds"], share) for share in (0.5, 0.95)] + [result["first"]]
-            yield [row["scenario"], name, *(f"{1000 * value:.2f} ms" for value in seconds)]
+            clips = f"{row['clips'] / seconds[0]:.2f}" if "clips" in row else "–"
+            yield [row["scenario"], name, *(f"{1000 * value:.2f} ms" for value in seconds), clips]
 
 
 def _memory(row: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -53,7 +53,7 @@ def test_a_failure_is_a_row_that_says_so() -> None:
     assert "| step | naive | OutOfMemoryError: too big |" in page
     assert "| adapter step / naive step | &lt; 1 | naive: OutOfMemoryError: too big | not measured |" in page
     assert "GPU \\| x" in page
-    assert "| step | base | 1300.00 ms | 1570.00 ms | 9000.00 ms |" in page
+    assert "| step | base | 1300.00 ms | 1570.00 ms | 9000.00 ms | – |" in page
     assert "busy" not in page
 
 

@@ -53,8 +53,15 @@ class Bench:
 
     def once(self, scenario: str, measure: Callable[[], dict[str, Any]]) -> None:
         """A row of what `measure` gives, in one round; if it fails, the row says so."""
-        row = self.row(scenario)
-        self.engine.pedantic(lambda: row.update(self._guarded(row, measure) or {}), rounds=1, iterations=1)
+        row = self.row(scenario, failed="interrupted")
+
+        def measured() -> None:
+            values = self._guarded(row, measure)
+            if values is not None:
+                del row["failed"]
+                row.update(values)
+
+        self.engine.pedantic(measured, rounds=1, iterations=1)
 
     def compare(
         self,

@@ -116,8 +116,8 @@ class Content(nn.Module):
     def attached(self, unet: Any) -> Iterator[None]:
         """In `unet`, within the block."""
         with processors(self._layers, dict(zip(self._layers, self.crossings, strict=True))):
-            unet.encoder_hid_proj, unet.config["encoder_hid_dim_type"] = self.resampler, "ip_image_proj"
+            unet.encoder_hid_proj, unet.config.encoder_hid_dim_type = self.resampler, "ip_image_proj"
             try:
                 yield
             finally:
-                unet.encoder_hid_proj, unet.config["encoder_hid_dim_type"] = None, None
+                unet.encoder_hid_proj, unet.config.encoder_hid_dim_type = None, None

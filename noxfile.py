@@ -66,3 +66,11 @@ def world(session: nox.Session) -> None:
     """Train the glyph world, stage by stage, each resumable. Posargs go to `python -m eval.world`."""
     install(session)
     session.run("python", "-m", "eval.world", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory on this machine, and write docs/benchmarks.md. Posargs go to pytest."""
+    install(session, "bench")
+    session.run("python", "-m", "pytest", "-q", "--benchmark-columns=rounds", *(session.posargs or ["benchmarks"]))
+    session.run("python", "-m", "benchmarks")

@@ -6,7 +6,6 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, ParamSpec
 
@@ -30,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help drawn by rich would take three times as long
 )
 
 
@@ -120,6 +120,8 @@ def metrics(
 @_one_line_errors
 def report(context: typer.Context) -> None:
     """Write the report of a run folder: report DIR."""
+    from importlib.metadata import entry_points
+
     found = entry_points(group=COMMANDS, name="report")
     if not found:
         raise EvalError("the report command is not installed; pip install -e . brings it with the reports package")

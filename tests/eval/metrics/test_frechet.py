@@ -71,19 +71,33 @@ def test_it_agrees_with_scipys_square_root_where_that_is_well_conditioned() -> N
         assert frechet_distance(_gaussian(np.zeros(d), a), _gaussian(shift, b)) == pytest.approx(expected, rel=1e-8)
 
 
+def _from_data(x: np.ndarray, y: np.ndarray) -> float:
+    """tr (A^T A B^T B)^(1/2) is the nuclear norm of A B^T, here taken from the data without any covariance."""
+    a, b = ((features - features.mean(0)) / np.sqrt(len(features) - 1) for features in (x, y))
+    overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return float(((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap)
+
+
 def test_singular_covariances_agree_with_the_sum_of_singular_values_of_the_data() -> None:
-    # tr (A^T A B^T B)^(1/2) is the nuclear norm of A B^T, here taken from the data without any covariance.
     generator = np.random.default_rng(6)
     x, y = generator.standard_normal((12, 400)), generator.standard_normal((12, 400)) + 0.1
-    a, b = (x - x.mean(0)) / np.sqrt(11), (y - y.mean(0)) / np.sqrt(11)
-    expected = (
-        ((x.mean(0) - y.mean(0)) ** 2).sum()
-        + (a**2).sum()
-        + (b**2).sum()
-        - 2 * np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    )
     value = frechet_distance(FeatureStatistics.from_features(x), FeatureStatistics.from_features(y))
-    assert value == pytest.approx(expected, rel=1e-10)
+    assert value == pytest.approx(_from_data(x, y), rel=1e-10)
+
+
+def test_a_rank_that_is_missing_does_not_come_back_as_rounding() -> None:
+    found = 0
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        x, y = generator.standard_normal((8, 8)), generator.standard_normal((100, 8))
+        a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
+        assert frechet_distance(a, b) == pytest.approx(_from_data(x, y), rel=1e-12)
+        try:
+            np.linalg.cholesky(a.covariance)
+            found += 1
+        except np.linalg.LinAlgError:
+            pass
+    assert found, "no covariance that Cholesky takes for a regular one: the seeds test nothing"
 
 
 def test_rotating_both_sets_changes_nothing() -> None:

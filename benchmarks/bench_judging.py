@@ -1,0 +1,148 @@
+"""Judging: clips a second for each encoder, and all metrics together against one pass for each metric."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.scenario import Bench, Variant
+from eval.clip import Clip, read_clip, write_clip
+from eval.encoders import ENCODERS
+from eval.judge import Judge
+from eval.metrics import Metric, catalogue
+from eval.samples import Sample
+
+GLYPH = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
+FULL = ("dino_vits16", "clip_vitb32_openai", "raft_large", "videomae_glyph")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Some clips of one size, and the encoders of all metrics used on them."""
+
+    clips: int
+    side: int
+    frames: int
+    encoders: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.clips} clips {self.frames}x{self.side}x{self.side}, {', '.join(self.encoders)}"
+
+
+def cases(device: str) -> list[Case]:
+    if device == "cpu":
+        return [Case(4, 64, 16, GLYPH), Case(2, 128, 16, GLYPH)]
+    return [Case(64, 256, 16, FULL), Case(64, 512, 16, FULL)]
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of random weights for the full-size judges, which the suite's own loaders then read."""
+    folder = tmp_path_factory.mktemp("weights")
+    before = os.environ.get("I2V_EVAL_WEIGHTS")
+    os.environ["I2V_EVAL_WEIGHTS"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["I2V_EVAL_WEIGHTS"]
+    else:
+        os.environ["I2V_EVAL_WEIGHTS"] = before
+
+
+def _write_weights(folder: Path) -> None:
+    from open_clip import CLIP
+    from safetensors.torch import save_file
+    from torchvision.models.optical_flow import raft_large
+    from transformers import ViTConfig, ViTModel
+
+    small = ViTConfig(hidden_size=384, intermediate_size=1536, num_attention_heads=6)
+    ViTModel(small, add_pooling_layer=False).save_pretrained(folder / "dino_vits16")
+    config = {
+        "embed_dim": 512,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
+    }
+    clip, flow = folder / "clip_vitb32_openai", folder / "raft_large"
+    for made in (clip, flow):
+        made.mkdir()
+    (clip / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    save_file(CLIP(**config).state_dict(), clip / "model.safetensors")
+    save_file(raft_large(weights=None).state_dict(), flow / "model.safetensors")
+
+
+def _clips(case: Case) -> tuple[list[Sample], list[Clip]]:
+    """Moving noise: no two frames are equal, so that nothing is spared that real clips need."""
+    generator = np.random.default_rng(0)
+    samples, clips = [], []
+    for index in range(case.clips):
+        still = generator.integers(0, 256, (case.side, case.side, 3), dtype=np.uint8)
+        frames = np.stack([np.roll(still, 2 * step, axis=1) for step in range(case.frames)])
+        samples.append(Sample(f"s{index}", still, f"picture {index} of a star"))
+        clips.append(Clip(frames, 8.0))
+    return samples, clips
+
+
+def test_judging(bench: Bench, case: Case, random_weights: Path, tmp_path: Path) -> None:
+    if case.encoders == FULL and not (random_weights / "raft_large").exists():
+        _write_weights(random_weights)
+    samples, clips = _clips(case)
+    paths = [tmp_path / f"{index}.mkv" for index in range(case.clips)]
+    for path, clip in zip(paths, clips, strict=True):
+        write_clip(path, clip)
+    metrics = [metric for metric in catalogue() if metric.encoder in case.encoders]
+    judge = Judge(metrics, device=str(bench.device))
+
+    def forget() -> None:
+        """Judges remember the encoded images and prompts of a run; here every call is a run of its own."""
+        judge._images.clear()
+        judge._texts.clear()
+
+    def only(chosen: list[Metric]) -> Judge:
+        """A judge of some metrics that shares the loaded encoders."""
+        other = Judge(chosen, device=str(bench.device))
+        other._encoders = judge._encoders
+        return other
+
+    def together() -> None:
+        forget()
+        decoded = [read_clip(path) for path in paths]
+        judge.measure(samples, decoded)
+        judge.video_features(decoded, next(id for id in case.encoders if ENCODERS[id].kind == "video"))
+
+    def usual() -> None:
+        for metric in metrics:
+            for sample, path in zip(samples, paths, strict=True):
+                clip = read_clip(path)
+                if metric.scope == "set":
+                    judge.video_features([clip], metric.encoder)
+                else:
+                    only([metric]).measure([sample], [clip])
+
+    def one_encoder(id: str) -> Variant:
+        mine = only([metric for metric in metrics if metric.encoder == id])
+
+        def look() -> Any:
+            mine._images.clear()
+            mine._texts.clear()
+            if ENCODERS[id].kind == "video":
+                return mine.video_features(clips, id)
+            return mine.measure(samples, clips)
+
+        return Variant(look)
+
+    variants = {"all together": lambda: Variant(together), "one pass a metric": lambda: Variant(usual)}
+    row = bench.compare(
+        str(case),
+        variants | {id: partial(one_encoder, id) for id in case.encoders},
+        rounds=5 if bench.device.type == "cpu" else 10,
+        ratios=[("one pass a metric", "all together")] + [(id, "all together") for id in case.encoders],
+    )
+    row["clips"], row["metrics"] = case.clips, len(metrics)

@@ -1,0 +1,74 @@
+"""Parts of a suite that time themselves, so that what is left of a run is the harness."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from eval.clip import Clip
+from eval.judge import Judge
+from eval.methods.glyph_world import I2VAdapterMethod
+from eval.metrics import Metric
+from eval.samples import Sample
+
+Result = TypeVar("Result")
+SECONDS: list[float] = []
+"""Seconds spent in the method and in the judge since it was cleared."""
+
+
+def _count(work: Callable[[], Result]) -> Result:
+    start = time.perf_counter()
+    try:
+        return work()
+    finally:
+        SECONDS.append(time.perf_counter() - start)
+
+
+class TimedMethod(I2VAdapterMethod):
+    """The glyph world's adapter, timed."""
+
+    def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
+        return _count(lambda: super(TimedMethod, self).generate(samples, seeds))
+
+
+class TimedJudge(Judge):
+    """The judge, timed."""
+
+    def measure(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> list[dict[str, float]]:
+        return _count(lambda: super(TimedJudge, self).measure(samples, clips))
+
+    def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Any:
+        return _count(lambda: super(TimedJudge, self).video_features(clips, encoder_id))
+
+
+def timed_judge(metrics: list[Metric]) -> TimedJudge:
+    return TimedJudge(metrics)
+
+
+def write_suite(path: Path, *, t0: Sequence[float], images: int) -> Path:
+    """A suite of one swept method on glyph-world samples, with the default suite's sampling and measures."""
+    content = {
+        "name": path.stem,
+        "samples": {"source": "glyph-world", "seen": images // 2, "unseen": images - images // 2, "seed": 7001},
+        "batch_size": 12,
+        "methods": [
+            {
+                "method": "benchmarks.harness:TimedMethod",
+                "label": "adapter",
+                "settings": {"steps": 10, "guidance_scale": 3.0},
+                "sweep": {"t0": list(t0)},
+            }
+        ],
+        "metrics": [
+            "identity.dino_glyph.v1",
+            "text.clip_glyph.v1",
+            "motion.flow_dis.v1",
+            "fvd.videomae_glyph.v1",
+        ],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path

@@ -1,4 +1,4 @@
-"""The recipe's choices, compared at equal training time: `python -m eval.world compare --budget MINUTES`.
+"""The recipe's choices, compared at equal numbers of steps: `python -m eval.world compare --steps 300`.
 
 Everything is small (UNet channels 48 and 96, 12 glyphs) so that minutes tell variants apart. Reported: the mean cosine
 of 64 prompted frames with their prompts (CLIP judge), and the shares read as the prompted glyph and colour.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from eval.world.glyphs import SEEN
 from eval.world.latents import latent_set
 from eval.world.recipe import Context
 from eval.world.scenes import BACKGROUNDS, COLOURS, describe
+from eval.world.trainer import Outcome
 
 CHANNELS = (48, 96)
 FEW = tuple(SEEN)[:12]
@@ -64,7 +64,7 @@ def judge(vae, tokenizer, text_encoder, unet) -> dict[str, float]:
 
 
 def compare(context: Context) -> None:
-    """Trains every variant for `context.minutes` (default 4) and writes `compare.json` into the work folder."""
+    """Trains every variant for `context.steps` (default 300) and writes `compare.json` into the work folder."""
     from diffusers import AutoencoderKL
     from transformers import CLIPTokenizer
 
@@ -73,31 +73,31 @@ def compare(context: Context) -> None:
     from eval.world.stages import vae as autoencoder
 
     work = context.work / "compare"
-    minutes = context.minutes or 4.0
+    steps = context.steps or 300
     tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
     published = load(AutoencoderKL, context.weights / "vae")
-    recipe = replace(spatial.RECIPE, minutes=minutes, device=context.device, seed=211)
+    recipe = replace(spatial.RECIPE, steps=steps, device=context.device, seed=211)
     results: dict[str, dict[str, float]] = {}
 
     def data(vae, name: str, glyphs: tuple[str, ...], wild: float):
         return latent_set(work / f"{name}.safetensors", vae, tokenizer, clips=1500, seed=2011, wild=wild, glyphs=glyphs)
 
-    def note(name: str, found: dict[str, float], steps: int) -> None:
-        results[name] = {**found, "steps": steps}
+    def note(name: str, found: dict[str, float], outcome: Outcome) -> None:
+        results[name] = {**found, "seconds": round(outcome.seconds)}
         work.mkdir(parents=True, exist_ok=True)
-        (work / "compare.json").write_text(json.dumps({"minutes": minutes, "variants": results}, indent=1) + "\n")
+        (work / "compare.json").write_text(json.dumps({"steps": steps, "variants": results}, indent=1) + "\n")
         print(name, results[name])
 
     def frames(name: str, vae, set_, gamma: float = spatial.MIN_SNR_GAMMA, raw: bool = False) -> None:
         side, channels = set_.latents.shape[-1], set_.latents.shape[2]
         unet = models.spatial_unet(CHANNELS, side=side, latent_channels=channels)
         outcome = spatial.run(recipe, work / name, set_, tokenizer, unet, gamma)
-        note(name, judge(vae, tokenizer, outcome.module.text_encoder.eval(), outcome.module.unet.eval()), outcome.steps)
+        note(name, judge(vae, tokenizer, outcome.module.text_encoder.eval(), outcome.module.unet.eval()), outcome)
         if raw:
             state = torch.load(work / name / "checkpoint.pt", map_location="cpu", weights_only=True)["module"]
             outcome.module.load_state_dict(state)
             found = judge(vae, tokenizer, outcome.module.text_encoder, outcome.module.unet)
-            note(f"{name}, no EMA", found, outcome.steps)
+            note(f"{name}, no EMA", found, outcome)
 
     few = data(published, "few", FEW, 0.0)
     frames("frames", published, few, raw=True)
@@ -108,20 +108,15 @@ def compare(context: Context) -> None:
     text_encoder = models.text_encoder(len(tokenizer))
     clips = motion.run(recipe, work / "clips", [(few, 1.0)], tokenizer, text_encoder, unet, clip_steps=1.0)
     base = models.image_base(clips.module.unet).eval()
-    note("clips from scratch", judge(published, tokenizer, clips.module.text_encoder.eval(), base), clips.steps)
+    note("clips from scratch", judge(published, tokenizer, clips.module.text_encoder.eval(), base), clips)
 
     for blocks, channels in ((4, 8), (3, 4)):
         name = f"vae {64 >> (blocks - 1)}x{64 >> (blocks - 1)}x{channels}"
         trained = autoencoder.run(
-            replace(autoencoder.RECIPE, minutes=minutes, device=context.device), work / name,
+            replace(autoencoder.RECIPE, steps=steps, device=context.device), work / name,
             models.vae(blocks, channels),
         )  # fmt: skip
         small = trained.module.eval()
         small.register_to_config(scaling_factor=autoencoder.latent_scale(small))
-        note(name, autoencoder.figures(small), trained.steps)
+        note(name, autoencoder.figures(small), trained)
     frames("frames, 16x16 latents", small, data(small, "fine", FEW, 0.0))
-
-
-def read(work: Path) -> dict[str, Any]:
-    """The results of `compare` in this work folder."""
-    return json.loads((work / "compare" / "compare.json").read_text())

@@ -216,7 +216,7 @@ def figures(context: Context) -> None:
 
 
 def compare(context: Context) -> None:
-    """The recipe's choices at equal training time; not part of the training."""
+    """The recipe's choices at equal numbers of steps; not part of the training."""
     from eval.world.compare import compare as run
 
     run(context)

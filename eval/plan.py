@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from .errors import EvalError, nearest
 from .methods import Method, load_method
 from .metrics import Metric, parse_metric
 from .samples import Sample, load_samples
+from .seeds import derive_seed
 from .suite import MethodEntry, Suite, load_suite, validated
 
 CLIP_PROTOCOL = "clip.v1"
@@ -41,12 +42,22 @@ class Cell:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The method's fingerprint."""
-        return self.instance.fingerprint()
+        """The method's fingerprint.
+
+        Raises:
+            EvalError: naming the cell, if the method cannot tell it.
+        """
+        try:
+            return self.instance.fingerprint()
+        except EvalError:
+            raise
+        except Exception as error:
+            raise EvalError(f"cell {self.id}: its fingerprint fails with {type(error).__name__}: {error}") from error
 
     def clip_key(self, sample: Sample, seed: int) -> str:
         """sha256 hex over everything that decides the clip's pixels."""
-        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, seed]
+        drawn = derive_seed(sample.id, seed)
+        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, drawn]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -69,12 +80,29 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that a run will do."""
+    """All that a run will do.
+
+    Attributes:
+        suite: what was asked.
+        samples: every sample, each id once.
+        cells: every cell.
+        metrics: what is measured.
+        coverage: cell id -> its (sample, seed) pairs, for cells that do not all have every pair; None: they have.
+    """
 
     suite: Suite
     samples: list[Sample]
     cells: list[Cell]
     metrics: list[Metric]
+    coverage: Mapping[str, Sequence[tuple[Sample, int]]] | None = None
+
+    def pairs(self, cell: Cell, group: str = "all") -> list[tuple[Sample, int]]:
+        """The (sample, seed) pairs of a cell whose samples are in ``group``, in plan order."""
+        if self.coverage is None:
+            pairs: Iterable[tuple[Sample, int]] = itertools.product(self.samples, self.suite.seeds)
+        else:
+            pairs = self.coverage[cell.id]
+        return [(sample, seed) for sample, seed in pairs if group in ("all", sample.group)]
 
     def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
         """Every clip of ``cells`` (all, if None) once, cell by cell.
@@ -82,12 +110,11 @@ class Plan:
         Within a cell, (sample, seed) pairs stand in plan order, grouped by image size, cut every ``batch_size``. This
         depends on the suite alone, so a batch made again after a kill is the same batch.
         """
-        sizes: dict[tuple[int, ...], list[Sample]] = {}
-        for sample in self.samples:
-            sizes.setdefault(sample.image.shape, []).append(sample)
         for cell in self.cells if cells is None else cells:
-            for alike in sizes.values():
-                pairs = list(itertools.product(alike, self.suite.seeds))
+            sizes: dict[tuple[int, ...], list[tuple[Sample, int]]] = {}
+            for sample, seed in self.pairs(cell):
+                sizes.setdefault(sample.image.shape, []).append((sample, seed))
+            for pairs in sizes.values():
                 for start in range(0, len(pairs), self.suite.batch_size):
                     yield Batch(cell, tuple(pairs[start : start + self.suite.batch_size]))
 
@@ -125,6 +152,7 @@ def make_plan(path: Path) -> Plan:
         ids = [cell.id for cell in cells]
         hint = nearest(suite.reference, ids)
         raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}")
+    _check_fingerprints(cells, path)
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
     return Plan(suite, samples, cells, metrics)
@@ -160,6 +188,15 @@ def _entry_cells(entry: MethodEntry, where: str) -> Iterator[Cell]:
         dump = settings.model_dump(mode="json")
         name = ",".join(f"{key}={dump[key]}" for key in swept)
         yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings))
+
+
+def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
+    for cell in cells:
+        try:
+            if not cell.fingerprint:
+                raise EvalError(f"cell {cell.id}: its fingerprint is empty")
+        except EvalError as error:
+            raise type(error)(f"{path}: {error}") from error
 
 
 def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cells: Sequence[Cell], path: Path) -> None:

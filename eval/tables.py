@@ -1,4 +1,4 @@
-"""records.csv, summary.csv and comparisons.csv from the store. Equal values give equal bytes."""
+"""records.csv, summary.csv, comparisons.csv and failures.csv from the store. Equal values give equal bytes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from .plan import Cell, Plan
 from .samples import Sample
 from .set_metrics import set_value
 from .statistics import mean_interval, paired_difference
-from .store import Record, Store, write_text
+from .store import Failure, Record, Store, write_text
 
 RECORDS = ("cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint")
 SUMMARY = (
@@ -37,6 +38,9 @@ SUMMARY = (
     "note",
 )
 COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n")
+FAILURES = Failure._fields
+TRUE_CLIPS = "[true clip]"
+"""Stands for a cell in the failures of true clips; no cell has such an id."""
 FEW_IMAGES = 10
 """With fewer input images than this, intervals are too narrow and say so."""
 
@@ -51,31 +55,47 @@ def true_key(sample: Sample) -> str:
     return hashlib.sha256(f"true|{sample.clip.fingerprint}".encode()).hexdigest()
 
 
-def write_tables(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
-    """Writes the three tables of a run whose clips are all made and measured.
+def write_tables(
+    store: Store, plan: Plan, fingerprints: Mapping[str, str], failures: Sequence[Failure] = ()
+) -> tuple[dict[str, int], list[str]]:
+    """Writes the tables of a run whose clips are all made and measured, but for those that failed.
 
     Args:
         store: holds the records and features.
         plan: says which of them belong to the run; others (of cells since removed) are left out.
         fingerprints: encoder id -> fingerprint.
+        failures: clips left out of the other tables, whose notes count them.
 
     Returns:
         Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry each flag.
     """
+    clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
+    plan, asked = _without(plan, failures), plan
     values = {cell.id: _values(store, plan, cell) for cell in plan.cells}
     records = list(_record_rows(plan, values))
-    summary = list(_summary_rows(store, plan, values))
+    summary = list(_summary_rows(store, plan, asked, values))
     _write(store.folder / "records.csv", RECORDS, sorted(records))
     _write(store.folder / "summary.csv", SUMMARY, summary)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
-    clips = len(plan.cells) * len(plan.samples) * len(plan.suite.seeds)
+    _write(store.folder / "failures.csv", FAILURES, failures)
     counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
-    return counts, _warnings(summary, values)
+    return counts | {"failed": len(failures)}, _warnings(summary, values)
+
+
+def _without(plan: Plan, failures: Iterable[Failure]) -> Plan:
+    failed = {failure[:3] for failure in failures}
+    return replace(
+        plan,
+        coverage={
+            cell.id: [(s, seed) for s, seed in plan.pairs(cell) if (cell.id, s.id, seed) not in failed]
+            for cell in plan.cells
+        },
+    )
 
 
 def _values(store: Store, plan: Plan, cell: Cell) -> Values:
     wanted = {metric.id for metric in plan.clip_metrics}
-    pairs = {(sample.id, seed) for sample in plan.samples for seed in plan.suite.seeds}
+    pairs = {(sample.id, seed) for sample, seed in plan.pairs(cell)}
     values: dict[str, dict[tuple[str, int], Record]] = {name: {} for name in wanted}
     for record in store.records(cell.id):
         if record.metric in wanted and (record.sample, record.seed) in pairs:
@@ -97,45 +117,53 @@ def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[obj
                 yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
 
 
-def _summary_rows(store: Store, plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+def _summary_rows(store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
     for cell in plan.cells:
         for group in plan.groups:
-            samples = [sample for sample in plan.samples if group in ("all", sample.group)]
-            for metric in plan.metrics:
+            pairs, wanted = plan.pairs(cell, group), len(asked.pairs(cell, group))
+            for metric in plan.metrics if pairs else ():
                 if metric.scope == "clip":
-                    pairs = [(sample.id, seed) for sample in samples for seed in plan.suite.seeds]
-                    found = [values[cell.id][metric.id][pair].value for pair in pairs]
-                    mean, low, high, n, clusters = mean_interval(found, [sample for sample, _ in pairs])
+                    found = [values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs]
+                    mean, low, high, n, clusters = mean_interval(found, [sample.id for sample, _ in pairs])
                     note = f"{clusters} input images: the interval is too narrow" if clusters < FEW_IMAGES else ""
                 else:
-                    fake, real, owners = _features(store, plan, cell, samples, metric)
+                    comparable = [
+                        pair for pair in pairs if store.feature_path(metric.encoder, true_key(pair[0])).is_file()
+                    ]
+                    if not comparable:
+                        continue
+                    fake, real, owners = _features(store, cell, comparable, metric)
                     (mean, low, high, n, _), note = set_value(metric, real, fake, owners)
+                lost = f"{wanted - n} of {wanted} clips failed" if n < wanted else ""
                 better = "" if metric.higher_is_better is None else metric.higher_is_better
                 swept = (cell.settings.get("t0"), cell.settings.get("p"))
+                note = "; ".join(filter(None, (lost, note)))
                 yield (cell.id, cell.method, *swept, group, metric.id, mean, low, high, n, metric.unit, better, note)
 
 
 def _features(
-    store: Store, plan: Plan, cell: Cell, samples: Sequence[Sample], metric: Metric
+    store: Store, cell: Cell, pairs: Sequence[tuple[Sample, int]], metric: Metric
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Features of the clips (N, D) and of the true clips (samples, D), and the row of the latter for each clip."""
-    pairs = [(index, sample, seed) for index, sample in enumerate(samples) for seed in plan.suite.seeds]
-    fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for _, sample, seed in pairs])
+    """Features of the clips (N, D) and of their samples' true clips (R, D), and the row of the latter for each clip."""
+    samples = list({sample.id: sample for sample, _ in pairs}.values())
+    numbers = {sample.id: number for number, sample in enumerate(samples)}
+    fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for sample, seed in pairs])
     real = store.features(metric.encoder, [true_key(sample) for sample in samples])
-    return fake, real, [index for index, _, _ in pairs]
+    return fake, real, [numbers[sample.id] for sample, _ in pairs]
 
 
 def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
     reference = plan.suite.reference
-    if reference is None:
+    home = next((cell for cell in plan.cells if cell.id == reference), None)
+    if reference is None or home is None:
         return
     for cell in plan.cells:
         if cell.id == reference:
             continue
         for group in plan.groups:
-            samples = [sample.id for sample in plan.samples if group in ("all", sample.group)]
-            pairs = [(sample, seed) for sample in samples for seed in plan.suite.seeds]
-            for metric in plan.clip_metrics:
+            common = {(sample.id, seed) for sample, seed in plan.pairs(cell, group)}
+            pairs = [(s.id, seed) for s, seed in plan.pairs(home, group) if (s.id, seed) in common]
+            for metric in plan.clip_metrics if pairs else ():
                 ours = [values[reference][metric.id][pair].value for pair in pairs]
                 theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
                 mean, low, high, n, _ = paired_difference(ours, theirs, [sample for sample, _ in pairs])

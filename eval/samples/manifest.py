@@ -97,11 +97,18 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     if path.suffix.lower() != ".csv":
         raise EvalError(f"path: '{path}': unknown manifest type '{path.suffix}'. Allowed: .csv, .jsonl")
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    for row in reader:
+    for row in _readable(reader, path):
         if None in row or None in row.values():
             columns = len(reader.fieldnames or ())
             raise EvalError(f"{path}:{reader.line_num}: the row does not have the header's {columns} values")
         yield reader.line_num, {key.strip(): value for key, value in row.items()}
+
+
+def _readable(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise EvalError(f"{path}:{reader.line_num + 1}: not CSV ({error})") from error
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -110,8 +117,8 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
             continue
         try:
             row: Any = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise EvalError(f"{path}:{line}: not JSON ({error.msg})") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise EvalError(f"{path}:{line}: not JSON ({getattr(error, 'msg', 'nested too deeply')})") from error
         if not isinstance(row, dict):
             raise EvalError(f"{path}:{line}: a row must be an object with {', '.join(REQUIRED)}")
         yield line, {key: "" if value is None else str(value) for key, value in row.items()}

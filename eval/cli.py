@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from . import __version__
+from .commands.gate import gate
 from .errors import EvalError, one_line
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def _summarise(outcome: Outcome, took: float) -> None:
     if outcome.failures:
         listed = outcome.folder / "failures.csv"
         typer.echo(f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them again", err=True)
+
+
+app.command()(_one_line_errors(gate))
 
 
 @app.command()

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from . import __version__
+from .commands.folder import export, salvage, status
 from .commands.gate import gate
+from .commands.init import init
 from .errors import EvalError, one_line
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/SUITE-NAME if not given.", file_okay=False)] = None,
     timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds to make or measure one clip.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     log: Annotated[Path | None, typer.Option(help="Append events to this file, as JSON lines.")] = None,
     debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
@@ -86,10 +89,14 @@ def run(
     """
     from rich.console import Console
 
+    from .commands.dry_run import dry_run as show_plan
     from .events import EventLog
     from .run import Options
     from .run import run as run_suite
 
+    if dry_run:
+        show_plan(suite, out)
+        return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
@@ -114,6 +121,10 @@ def _summarise(outcome: Outcome, took: float) -> None:
 
 
 app.command()(_one_line_errors(gate))
+app.command()(_one_line_errors(status))
+app.command()(_one_line_errors(export))
+app.command()(_one_line_errors(salvage))
+app.command()(_one_line_errors(init))
 
 
 @app.command()

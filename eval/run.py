@@ -157,7 +157,7 @@ def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
     return all(store.feature_path(encoder, key).is_file() for key in keys for encoder in plan.set_encoders)
 
 
-def make(store: Store, batches: Sequence[Batch], console: Console, options: Options) -> int:
+def make(store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()) -> int:
     """Makes and stores the clips of ``batches``, or why there is none. Returns how many clips were made."""
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:

@@ -24,7 +24,7 @@ from .samples.export import write_samples
 from .seeds import derive_seed
 from .store import Failure, Store, StoredClip
 from .suite import locate_suite
-from .tables import TRUE_CLIPS, write_tables
+from .tables import TRUE_CLIPS, write_failures, write_tables
 
 Pair = tuple[Sample, int]
 
@@ -119,6 +119,7 @@ def carry_out(
         _measure_true(store, plan, referee, options)
 
         failures = _failures(store, plan)
+        write_failures(store, failures)
         counts, warnings = write_tables(store, plan, fingerprints, failures)
         document.finished(counts, warnings)
         options.log.write("finished", made=made, measured=measured, failed=len(failures))

@@ -77,9 +77,13 @@ def write_tables(
     _write(store.folder / "records.csv", RECORDS, sorted(records))
     _write(store.folder / "summary.csv", SUMMARY, summary)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
-    _write(store.folder / "failures.csv", FAILURES, failures)
     counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
     return counts | {"failed": len(failures)}, _warnings(summary, values)
+
+
+def write_failures(store: Store, failures: Sequence[Failure]) -> None:
+    """Writes failures.csv, of a header alone if nothing failed."""
+    _write(store.folder / "failures.csv", FAILURES, failures)
 
 
 def _without(plan: Plan, failures: Iterable[Failure]) -> Plan:

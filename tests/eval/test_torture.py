@@ -22,7 +22,7 @@ from rich.console import Console
 
 from eval.run import Outcome, run
 
-KILLS = int(os.environ.get("TORTURE_KILLS", "4"))
+KILLS = int(os.environ.get("TORTURE_KILLS", "3"))
 SEED = int(os.environ.get("TORTURE_SEED", "0"))
 TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv", "failures.csv")
 Run = Callable[..., Outcome]
@@ -103,7 +103,8 @@ def carry_out(suite, folder):
 def test_kills_at_random_moments_leave_no_trace(
     run_toy: Run, write_suite: Any, suite_content: dict[str, Any], toy_folder: Path, tmp_path: Path
 ) -> None:
-    suite_content["methods"].append({"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}})
+    bad = {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}}
+    suite_content |= {"methods": [{"method": "toy_method:Toy", "label": "good"}, bad], "reference": "good"}
     wanted = results(run_toy(suite_content, "undisturbed").folder)
     (toy_folder / "toy_runner.py").write_text(RUNNER)
     sys.modules.pop("toy_runner", None)

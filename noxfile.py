@@ -1,5 +1,6 @@
 """Everything this project does, as nox sessions on the uv backend: `nox -s eval` is the main one."""
 
+import os
 from pathlib import Path
 
 import nox
@@ -11,6 +12,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_external_run = True
 
 CONSTRAINTS = "constraints.txt"
+BASELINE = "eval/suites/gate-baseline.json"
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -37,6 +39,14 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Measure the gate's suite and hold it against its baseline. Posargs go to `gate`: --update "new weights"."""
+    install(session)
+    session.run("python", "-m", "eval", "run", "gate", "--out", "runs/gate")
+    session.run("python", "-m", "eval", "gate", "runs/gate", "--baseline", BASELINE, *session.posargs)
+
+
+@nox.session
 def calibrate(session: nox.Session) -> None:
     """Put metrics to corruptions of known strength: runs/calibration/calibration.html. Posargs go to the command."""
     install(session)
@@ -50,6 +60,14 @@ def tests(session: nox.Session) -> None:
     """Run the tests. Posargs go to pytest."""
     install(session, "tests")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must end as if never."""
+    install(session, "tests")
+    kills = {"TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100")}
+    session.run("python", "-m", "pytest", "-s", "tests/eval/test_torture.py", *session.posargs, env=kills)
 
 
 @nox.session

@@ -7,20 +7,28 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
 from . import __version__
 from .commands.calibrate import calibrate
 from .commands.clips import clips
-from .errors import EvalError
+from .commands.folder import export, salvage, status
+from .commands.gate import gate
+from .commands.init import init
+from .errors import SOME_FAILED, EvalError, one_line
+
+if TYPE_CHECKING:
+    from .run import Outcome
 
 COMMANDS = "i2v_eval.commands"
 """Entry-point group of commands that other packages bring; ``report`` is one, so that eval need not import it."""
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
 """What model libraries say while they load; set the variable to hear it again."""
+
+_FAILURES_SHOWN = 10
 
 Parameters = ParamSpec("Parameters")
 
@@ -43,7 +51,7 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
         except EvalError as error:
             if kwargs.get("debug"):
                 raise
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"error: {one_line(str(error))}", err=True)
             raise typer.Exit(error.exit_code) from error
 
     return guarded
@@ -67,24 +75,52 @@ def _main(
 def run(
     suite: Annotated[str, typer.Argument(help="Suite file, or the name of a shipped suite such as first-light.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/SUITE-NAME if not given.", file_okay=False)] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds to make or measure one clip.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    log: Annotated[Path | None, typer.Option(help="Append events to this file, as JSON lines.")] = None,
+    debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
 ) -> None:
-    """Run a suite, or go on with it: the same command again makes only what is missing."""
+    """Run a suite, or go on with it: the same command again makes only what is missing or failed. Exit 3: clips failed.
+
+    Exit 2: nothing was made, the message says what to put right.
+    """
+    from rich.console import Console
+
+    from .commands.dry_run import dry_run as show_plan
+    from .events import EventLog
+    from .run import Options
     from .run import run as run_suite
 
+    if dry_run:
+        show_plan(suite, out)
+        return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
-    outcome = run_suite(suite, out)
+    options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log))
+    outcome = run_suite(suite, out, console=Console(stderr=True, quiet=quiet), options=options)
+    if not quiet:
+        _summarise(outcome, time.perf_counter() - start)
+    if outcome.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _summarise(outcome: Outcome, took: float) -> None:
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    took = time.perf_counter() - start
+    for failure in outcome.failures[:_FAILURES_SHOWN]:
+        typer.echo(f"failed: {one_line(str(failure))}", err=True)
     summary = outcome.folder / "summary.csv"
     typer.echo(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
+    if outcome.failures:
+        listed = outcome.folder / "failures.csv"
+        typer.echo(f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them again", err=True)
 
 
-app.command()(_one_line_errors(clips))
-app.command()(_one_line_errors(calibrate))
+for _command in (init, clips, status, export, salvage, gate, calibrate):
+    app.command()(_one_line_errors(_command))
 
 
 @app.command()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SOME_FAILED = 3
+"""Exit code of a command in which some clips failed and the rest went on."""
+
 
 class EvalError(Exception):
     """Something the user can put right. The command line prints the message alone and leaves with ``exit_code``."""
@@ -20,6 +23,15 @@ class ClipError(EvalError):
     """A clip could not be made or measured. What was stored stays, so the same command goes on from there."""
 
     exit_code = 1
+
+
+class StoreError(EvalError):
+    """The run folder cannot be read or written. Unlike a clip's failure, it ends the run."""
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, and with ``?`` for what a terminal would obey instead of show."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
-from .errors import EvalError
-from .finished_plan import Place, failure, plan_entries
-from .measure import JudgeLike, measure
+from .errors import EvalError, StoreError
+from .finished_plan import Place, plan_entries, row_failure
+from .measure import JudgeLike
 from .media import FORMATS, digest, read_media
 from .methods.finished import FinishedClips
 from .metrics import Metric
 from .plan import Batch, Plan
 from .progress import progress
 from .provenance import RunDocument
-from .run import default_judge, make, stale
-from .samples.clip_manifest import Failure, read_entries
+from .run import Options, default_judge, make, measure_made, planned_failures, stale
+from .samples.clip_manifest import RowFailure, read_entries
 from .samples.export import write_samples
 from .selection import available, metrics_of
-from .store import Store, write_text
-from .tables import write_tables
+from .store import Store
+from .tables import write_failures, write_tables
 
 
 class Scored(NamedTuple):
@@ -36,7 +34,7 @@ class Scored(NamedTuple):
 
     folder: Path
     clips: int
-    failures: list[Failure]
+    failures: list[RowFailure]
     warnings: list[str]
 
 
@@ -50,6 +48,7 @@ def score(
     fps: float | None = None,
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
 ) -> Scored:
     """Scores the clips of a manifest into a run folder, from which the report is made; called again, it goes on.
 
@@ -65,9 +64,11 @@ def score(
         fps: rate of frame folders and arrays.
         console: for progress; standard error if None.
         judge: makes the judge of the metrics; :class:`eval.judge.Judge` if None.
+        options: patience and debugging.
 
     Raises:
         EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders or missing weights.
+        StoreError: the run folder is held by another process, or cannot be written; what was stored stays.
     """
     make_judge = judge or partial(default_judge, folder=out)
     entries, failures = read_entries(manifest, folder)
@@ -78,7 +79,7 @@ def score(
     plan, rows, unusable = plan_entries(folder, manifest, entries, metrics, fps)
     failures += unusable
     referee = make_judge(metrics)
-    with Store(out) as store:
+    with Store(out, wait=options.wait) as store:
         fingerprints = dict(referee.fingerprints())
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
@@ -90,18 +91,22 @@ def score(
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
         document.started()
-        failed = _score(store, plan, unmade, unmeasured, referee, fingerprints, console or Console(stderr=True))
-        for place, error in failed.items():
-            failures.append(failure(rows[place], folder, error))
+        console = console or Console(stderr=True)
+        _read(store, unmade, console, options)
+        measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+
+        failed = planned_failures(store, plan)
+        failures += [row_failure(rows[clip[:3]], folder, clip.reason) for clip in failed]
         failures.sort()
-        _write_failures(store.folder / "failures.csv", failures)
-        plan = _without(plan, failed)
-        if not plan.cells:
+        write_failures(store, failures, RowFailure._fields)
+        scored = plan.without({clip[:3] for clip in failed})
+        clips = sum(len(scored.pairs(cell)) for cell in scored.cells)
+        if not clips:
             raise EvalError(f"{manifest}: no clip can be scored; the first: {failures[0]}")
-        warnings = [*_notes(store, plan), *_own_images(plan), *_sizes(store, plan), *warnings]
-        counts, more = write_tables(store, plan, fingerprints)
+        warnings = [*_notes(store, scored), *_own_images(scored), *_sizes(store, scored), *warnings]
+        counts, more = write_tables(store, plan, fingerprints, failed)
         document.finished({**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more])
-        return Scored(store.folder, counts["clips"], failures, [*warnings, *more])
+        return Scored(store.folder, clips, failures, [*warnings, *more])
 
 
 def _metrics(
@@ -119,57 +124,25 @@ def _metrics(
     return metrics, warnings
 
 
-def _score(
-    store: Store,
-    plan: Plan,
-    unmade: Sequence[Batch],
-    unmeasured: Sequence[Batch],
-    referee: JudgeLike,
-    fingerprints: dict[str, str],
-    console: Console,
-) -> dict[Place, EvalError]:
-    """Reads and measures clip by clip; what fails is returned, with the reason."""
-    failed: dict[Place, EvalError] = {}
-    to_make = set(map(_place, unmade))
-    quiet = Console(quiet=True)
-    with progress(console, "scoring", len(unmeasured)) as advance:
-        for batch in unmeasured:
-            try:
-                if _place(batch) in to_make:
-                    make(store, [batch], quiet)
-                    [(sample, seed)] = batch.items
-                    assert isinstance(batch.cell.instance, FinishedClips)
-                    notes = batch.cell.instance.notes[sample.id, seed]
-                    store.set_meta(_notes_key(_place(batch)), json.dumps(notes))
-                measure(store, plan, [batch], referee, fingerprints, quiet)
-            except EvalError as error:
-                failed[_place(batch)] = EvalError(str(error).removeprefix(f"{batch.name}: "))
+def _read(store: Store, batches: Sequence[Batch], console: Console, options: Options) -> None:
+    """Reads the clips of ``batches``, one each, into the store, with the notes of what reading changed."""
+    with progress(console, "reading", len(batches)) as advance:
+        for batch in batches:
+            if make(store, [batch], Console(quiet=True), options):
+                [(sample, seed)] = batch.items
+                assert isinstance(batch.cell.instance, FinishedClips)
+                notes = batch.cell.instance.notes[sample.id, seed]
+                store.set_meta(_notes_key((batch.cell.id, sample.id, seed)), json.dumps(notes))
             advance(1)
-    return failed
-
-
-def _place(batch: Batch) -> Place:
-    [(sample, seed)] = batch.items
-    return batch.cell.id, sample.id, seed
 
 
 def _notes_key(place: Place) -> str:
     return f"notes/{json.dumps(place)}"
 
 
-def _without(plan: Plan, failed: Collection[Place]) -> Plan:
-    """The plan of the clips that are scored."""
-    coverage = {
-        cell.id: [(s, seed) for s, seed in plan.pairs(cell) if (cell.id, s.id, seed) not in failed]
-        for cell in plan.cells
-    }
-    cells = [cell for cell in plan.cells if coverage[cell.id]]
-    return dataclasses.replace(plan, cells=cells, coverage=coverage)
-
-
 def _reference(
     store: Store, folder: Path, encoders: Sequence[str], referee: JudgeLike, fps: float | None
-) -> tuple[list[str], list[Failure]]:
+) -> tuple[list[str], list[RowFailure]]:
     """Feature keys of the clips of the reference folder, and those that cannot be used."""
     if not folder.is_dir():
         raise EvalError(f"--reference {folder}: no such folder")
@@ -187,8 +160,10 @@ def _reference(
                 for encoder in missing:
                     store.add_features(encoder, {key: referee.video_features([clip], encoder)[0]})
             keys.append(key)
+        except StoreError:
+            raise
         except EvalError as error:
-            failures.append(Failure(0, path.name, path.name, str(error)))
+            failures.append(RowFailure(0, path.name, path.name, str(error)))
     if len(keys) < 2:
         first = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}")
@@ -223,18 +198,11 @@ def _sizes(store: Store, plan: Plan) -> Iterator[str]:
         return
     real = {tuple(json.loads(store.meta(f"shape/{key}") or "[]")) for key in plan.reference_keys}
     for cell in plan.cells:
-        sample, seed = plan.pairs(cell)[0]
-        shape = store.read(cell.clip_key(sample, seed)).frames.shape[:3]
-        if real != {shape}:
-            listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
-            yield (
-                f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, width), reference clips "
-                f"are {listed}; set metrics compare like with like only for equal ones"
-            )
-
-
-def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerows([Failure._fields, *failures])
-    write_text(path, table.getvalue())
+        for sample, seed in plan.pairs(cell)[:1]:
+            shape = store.read(cell.clip_key(sample, seed)).frames.shape[:3]
+            if real != {shape}:
+                listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
+                yield (
+                    f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, width), reference "
+                    f"clips are {listed}; set metrics compare like with like only for equal ones"
+                )

@@ -16,7 +16,7 @@ from .methods.finished import NAME, FinishedClips, FinishedClipsSettings
 from .metrics import Metric
 from .plan import CLIP_PROTOCOL, Cell, Plan
 from .samples import Sample
-from .samples.clip_manifest import Entry, Failure
+from .samples.clip_manifest import Entry, RowFailure
 from .samples.manifest import read_image
 from .suite import MethodEntry, Suite
 
@@ -29,7 +29,7 @@ class Planned(NamedTuple):
 
     plan: Plan
     rows: dict[Place, Entry]
-    failures: list[Failure]
+    failures: list[RowFailure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def plan_entries(
     named: dict[tuple[Path | str, str], str] = {}
     rows: dict[Place, Entry] = {}
     coverage: dict[str, list[tuple[Sample, int]]] = {}
-    failures: list[Failure] = []
+    failures: list[RowFailure] = []
     for entry in entries:
         try:
             key = (entry.image.resolve() if entry.image else entry.id, entry.prompt)
@@ -69,7 +69,7 @@ def plan_entries(
                 raise EvalError(f"line {first} has the same image, prompt, method and seed; give each its own seed")
             sample = _sample(identifier, entry, samples)
         except EvalError as error:
-            failures.append(failure(entry, folder, error))
+            failures.append(row_failure(entry, folder, str(error)))
             continue
         named[key] = identifier
         rows[place] = entry
@@ -102,6 +102,6 @@ def _sample(identifier: str, entry: Entry, samples: dict[str, Sample]) -> Sample
     return samples.get(identifier) or Sample(identifier, read_image(entry.image), entry.prompt)
 
 
-def failure(entry: Entry, folder: Path, error: EvalError) -> Failure:
+def row_failure(entry: Entry, folder: Path, reason: str) -> RowFailure:
     """The failure of a row."""
-    return Failure(entry.line, entry.id, str(entry.clip.relative_to(folder)), str(error))
+    return RowFailure(entry.line, entry.id, str(entry.clip.relative_to(folder)), reason)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from .errors import EvalError, nearest
 from .methods import Method, load_method
 from .metrics import Metric, parse_metric
 from .samples import Sample, load_samples
+from .seeds import derive_seed
 from .suite import MethodEntry, Suite, load_suite, validated
 
 CLIP_PROTOCOL = "clip.v1"
@@ -41,12 +42,22 @@ class Cell:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The method's fingerprint."""
-        return self.instance.fingerprint()
+        """The method's fingerprint.
+
+        Raises:
+            EvalError: naming the cell, if the method cannot tell it.
+        """
+        try:
+            return self.instance.fingerprint()
+        except EvalError:
+            raise
+        except Exception as error:
+            raise EvalError(f"cell {self.id}: its fingerprint fails with {type(error).__name__}: {error}") from error
 
     def clip_key(self, sample: Sample, seed: int) -> str:
         """sha256 hex over everything that decides the clip's pixels."""
-        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, seed]
+        drawn = derive_seed(sample.id, seed)
+        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, drawn]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -96,6 +107,14 @@ class Plan:
             pairs = self.coverage[cell.id]
         return [(sample, seed) for sample, seed in pairs if group in ("all", sample.group)]
 
+    def without(self, clips: Container[tuple[str, str, int]]) -> Plan:
+        """The plan of all other clips; those left out are named by (cell id, sample id, seed)."""
+        coverage = {
+            cell.id: [(s, seed) for s, seed in self.pairs(cell) if (cell.id, s.id, seed) not in clips]
+            for cell in self.cells
+        }
+        return replace(self, coverage=coverage)
+
     def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
         """Every clip of ``cells`` (all, if None) once, cell by cell.
 
@@ -144,6 +163,7 @@ def make_plan(path: Path) -> Plan:
         ids = [cell.id for cell in cells]
         hint = nearest(suite.reference, ids)
         raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}")
+    _check_fingerprints(cells, path)
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
     return Plan(suite, samples, cells, metrics)
@@ -179,6 +199,15 @@ def _entry_cells(entry: MethodEntry, where: str) -> Iterator[Cell]:
         dump = settings.model_dump(mode="json")
         name = ",".join(f"{key}={dump[key]}" for key in swept)
         yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings))
+
+
+def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
+    for cell in cells:
+        try:
+            if not cell.fingerprint:
+                raise EvalError(f"cell {cell.id}: its fingerprint is empty")
+        except EvalError as error:
+            raise type(error)(f"{path}: {error}") from error
 
 
 def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cells: Sequence[Cell], path: Path) -> None:

@@ -54,12 +54,13 @@ def _plain(console: Console, title: str, total: int) -> Callable[[int], None]:
         now = time.monotonic()
         if done >= total or now - last >= PLAIN_INTERVAL:
             last = now
-            left = "" if done >= total else f", {_duration((now - start) / done * (total - done))} left"
-            console.print(f"{title}: {done} of {total} clips in {_duration(now - start)}{left}", highlight=False)
+            left = "" if done >= total else f", {duration((now - start) / done * (total - done))} left"
+            console.print(f"{title}: {done} of {total} clips in {duration(now - start)}{left}", highlight=False)
 
     return advance
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """For a reader: ``3 min 20 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from .clip import Clip
-from .errors import ClipError, EvalError
+from .errors import ClipError
+from .events import EventLog
+from .isolation import Failed, isolate, time_limit
 from .measure import JudgeLike, measure, measure_true
 from .metrics import Metric
 from .plan import Batch, Plan, make_plan
 from .progress import progress
 from .provenance import RunDocument
+from .samples import Sample
 from .samples.export import write_samples
 from .seeds import derive_seed
-from .store import Store, StoredClip
+from .store import Failure, Store, StoredClip
 from .suite import locate_suite
-from .tables import write_tables
+from .tables import TRUE_CLIPS, write_failures, write_tables
+
+Pair = tuple[Sample, int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, which changes no value.
+
+    Attributes:
+        timeout: seconds to make or to measure one clip; None: for ever. See :func:`eval.isolation.isolate`.
+        wait: seconds to wait for another process to let the run folder go.
+        debug: stop at the first clip that fails, with its traceback.
+        log: told what happens, batch by batch.
+    """
+
+    timeout: float | None = None
+    wait: float = 0.0
+    debug: bool = False
+    log: EventLog = field(default_factory=EventLog)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: the folder, clips made, measured and decoded this time, and warnings for the reader."""
+    """What a run did: the folder, clips made, measured and decoded this time, failures, and warnings for the reader."""
 
     folder: Path
     made: int
     measured: int
+    failures: list[Failure]
     warnings: list[str]
     decoded: int = 0
 
@@ -41,24 +64,28 @@ def run(
     *,
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
 ) -> Outcome:
     """Runs a suite, or goes on with it.
 
     Killed at any moment, the same call loses at most the batch in hand, makes that very batch again, and ends with the
     same ``records.csv``. Called again when all is done, it makes no clip and loads no network.
 
+    A clip that cannot be made or measured is a failure with its reason; the rest goes on. The next call tries it again.
+
     Args:
         suite: path of a suite file, or name of a shipped suite.
         out: the run folder; ``runs/<suite name>`` if None.
         console: for progress; standard error if None.
         judge: makes the judge of the suite's metrics; :class:`eval.judge.Judge` if None.
+        options: patience and debugging.
 
     Raises:
         EvalError: for anything the user can put right; nothing is made before the whole suite is valid.
-        ClipError: naming cell, sample and seed of a batch that failed; what was stored stays.
+        StoreError: the run folder is held by another process, or cannot be written; what was stored stays.
     """
     plan = make_plan(locate_suite(suite))
-    return carry_out(plan, out or Path("runs") / plan.suite.name, console=console, judge=judge)
+    return carry_out(plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options)
 
 
 def carry_out(
@@ -67,12 +94,15 @@ def carry_out(
     *,
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
 ) -> Outcome:
     """:func:`run` for a plan that is made already."""
     console = console or Console(stderr=True)
     referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder)
-    with Store(folder) as store:
-        fingerprints = dict(referee.fingerprints())
+    with time_limit(options.timeout):
+        pass  # it cannot be kept everywhere, and that is better said once than of every clip
+    fingerprints = dict(referee.fingerprints())
+    with Store(folder, wait=options.wait) as store:
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         write_samples(store, plan.samples)
@@ -80,14 +110,21 @@ def carry_out(
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmade or unmeasured))
         document.started()
+        sizes = {
+            name: sum(len(batch.items) for batch in some) for name, some in (("make", unmade), ("measure", unmeasured))
+        }
+        options.log.write("started", suite=plan.suite.name, folder=str(folder), **sizes)
 
-        made = make(store, unmade, console)
-        measured = measure(store, plan, unmeasured, referee, fingerprints, console)
-        measure_true(store, plan, referee)
+        made = make(store, unmade, console, options)
+        measured = measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+        _measure_true(store, plan, referee, options)
 
-        counts, warnings = write_tables(store, plan, fingerprints)
+        failures = planned_failures(store, plan)
+        write_failures(store, failures)
+        counts, warnings = write_tables(store, plan, fingerprints, failures)
         document.finished(counts, warnings)
-        return Outcome(store.folder, made, measured, warnings, store.decoded)
+        options.log.write("finished", made=made, measured=measured, failed=len(failures))
+        return Outcome(store.folder, made, measured, failures, warnings, store.decoded)
 
 
 def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
@@ -123,41 +160,110 @@ def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
     return all(store.feature_path(encoder, key).is_file() for key in keys for encoder in plan.set_encoders)
 
 
-def make(store: Store, batches: Sequence[Batch], console: Console) -> int:
-    """Makes and stores the clips of ``batches``. Returns how many.
-
-    Raises:
-        EvalError, ClipError: naming the batch whose method failed; earlier batches stay stored.
-    """
-    total = sum(len(batch.items) for batch in batches)
-    with progress(console, "making", total) as advance:
+def make(store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()) -> int:
+    """Makes and stores the clips of ``batches``, or why there is none. Returns how many clips were made."""
+    made = 0
+    with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
-            start = time.perf_counter()
-            clips = _generate(batch)
-            seconds = (time.perf_counter() - start) / len(clips)
-            key = batch.cell.clip_key
-            rows = [StoredClip(sample.id, seed, key(sample, seed), seconds) for sample, seed in batch.items]
-            store.add_clips(batch.cell.id, rows, clips)
-            advance(len(clips))
-    return total
+            cell, start = batch.cell, time.perf_counter()
+
+            def generate(pairs: Sequence[Pair], batch: Batch = batch) -> list[Clip]:
+                return _generate(replace(batch, items=tuple(pairs)))
+
+            results = isolate(batch.items, generate, timeout=options.timeout, debug=options.debug)
+            seconds = (time.perf_counter() - start) / len(results)
+            rows, clips, failures = [], [], []
+            for (sample, seed), result in zip(batch.items, results, strict=True):
+                if isinstance(result, Failed):
+                    failures.append(Failure(cell.id, sample.id, seed, "make", result.reason))
+                else:
+                    rows.append(StoredClip(sample.id, seed, cell.clip_key(sample, seed), seconds))
+                    clips.append(result)
+            store.add_clips(cell.id, rows, clips, failures)
+            _log(options.log, "made", cell.id, len(clips), failures)
+            made += len(clips)
+            advance(len(results))
+    return made
 
 
 def _generate(batch: Batch) -> list[Clip]:
     samples = [sample for sample, _ in batch.items]
     seeds = [derive_seed(sample.id, seed) for sample, seed in batch.items]
-    try:
-        clips = list(batch.cell.instance.generate(samples, seeds))
-    except EvalError as error:
-        raise batch.failure(error) from error
-    except Exception as error:
-        raise ClipError(f"{batch.name}: the method failed with {type(error).__name__}: {_first_line(error)}") from error
+    clips = list(batch.cell.instance.generate(samples, seeds))
     if len(clips) != len(samples) or not all(isinstance(clip, Clip) for clip in clips):
-        raise ClipError(f"{batch.name}: the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each")
+        raise ClipError(f"the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each")
     return clips
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["(no message)"])[0]
+def measure_made(
+    store: Store,
+    plan: Plan,
+    batches: Sequence[Batch],
+    judge: JudgeLike,
+    fingerprints: Mapping[str, str],
+    console: Console,
+    options: Options,
+) -> int:
+    """Measures the clips of ``batches`` that were made. Returns how many were measured."""
+    measured = 0
+    unmade = {failure[:3] for failure in store.failures() if failure.stage == "make"}
+    with progress(console, "measuring", sum(len(batch.items) for batch in batches)) as advance:
+        for batch in batches:
+            name = batch.cell.id
+            pairs = [(sample, seed) for sample, seed in batch.items if (name, sample.id, seed) not in unmade]
+            store.forget_failures([(name, sample.id, seed) for sample, seed in pairs])
+
+            def work(part: Sequence[Pair], batch: Batch = batch) -> list[None]:
+                one = replace(batch, items=tuple(part))
+                measure(store, plan, [one], judge, fingerprints, Console(quiet=True, force_terminal=False))
+                return [None] * len(part)
+
+            results = isolate(pairs, work, timeout=options.timeout, debug=options.debug) if pairs else []
+            failures = [
+                Failure(name, sample.id, seed, "measure", _without_name(result.reason, batch, (sample, seed)))
+                for (sample, seed), result in zip(pairs, results, strict=True)
+                if isinstance(result, Failed)
+            ]
+            store.add_failures(failures)
+            _log(options.log, "measured", name, len(pairs) - len(failures), failures)
+            measured += len(pairs) - len(failures)
+            advance(len(batch.items))
+    return measured
+
+
+def _log(log: EventLog, event: str, cell: str, clips: int, failures: Sequence[Failure]) -> None:
+    for failure in failures:
+        log.write("failed", **failure._asdict())
+    log.write(event, cell=cell, clips=clips)
+
+
+def _without_name(reason: str, batch: Batch, pair: Pair) -> str:
+    return reason.removeprefix(f"{replace(batch, items=(pair,)).name}: ")
+
+
+def _measure_true(store: Store, plan: Plan, judge: JudgeLike, options: Options) -> None:
+    """Features of the true clips; a sample whose own cannot be had is left out of set metrics."""
+
+    def work(samples: Sequence[Sample]) -> list[None]:
+        measure_true(store, replace(plan, samples=list(samples), coverage=None), judge)
+        return [None] * len(samples)
+
+    store.forget_failures([(TRUE_CLIPS, sample.id, 0) for sample in plan.samples])
+    results = isolate(plan.samples, work, timeout=options.timeout, debug=options.debug)
+    store.add_failures(
+        [
+            Failure(TRUE_CLIPS, sample.id, 0, "measure", result.reason)
+            for sample, result in zip(plan.samples, results, strict=True)
+            if isinstance(result, Failed)
+        ]
+    )
+
+
+def planned_failures(store: Store, plan: Plan) -> list[Failure]:
+    """Those of the plan; the store may hold others, of cells since removed."""
+    planned = {(cell.id, sample.id, seed) for cell in plan.cells for sample, seed in plan.pairs(cell)}
+    planned |= {(TRUE_CLIPS, sample.id, 0) for sample in plan.samples}
+    return [failure for failure in store.failures() if failure[:3] in planned]
 
 
 def _kinds(clips: Sequence[Any]) -> str:

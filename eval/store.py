@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
-import socket
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 
 from .clip import Clip, read_clip, write_clip
 from .errors import EvalError
+from .faults import folder_errors
+from .lock import FolderLock
+from .schema import open_database, open_read_only, version
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS clips (cell TEXT, sample TEXT, seed INTEGER, key TEXT NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (cell, sample, seed)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (cell TEXT, sample TEXT, seed INTEGER, metric TEXT, value REAL NOT NULL,
-    flags TEXT NOT NULL, clip_key TEXT NOT NULL, encoder_fingerprint TEXT NOT NULL,
-    PRIMARY KEY (cell, sample, seed, metric)) WITHOUT ROWID;
-"""
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class StoredClip(NamedTuple):
@@ -51,6 +48,32 @@ class Record(NamedTuple):
     encoder_fingerprint: str
 
 
+class Failure(NamedTuple):
+    """A row of ``failures``: a clip that could not be made (stage ``make``) or measured (``measure``), and why."""
+
+    cell: str
+    sample: str
+    seed: int
+    stage: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"cell {self.cell}, sample/seed {self.sample}/{self.seed} ({self.stage}): {self.reason}"
+
+
+def _named(
+    method: Callable[Concatenate[Store, Parameters], Result],
+) -> Callable[Concatenate[Store, Parameters], Result]:
+    """Errors of the disk and of SQLite in ``method`` become one line that names the folder."""
+
+    @functools.wraps(method)
+    def guarded(store: Store, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        with folder_errors(store.folder):
+            return method(store, *args, **kwargs)
+
+    return guarded
+
+
 class Store:
     """One run folder, held by one process at a time. Use it as a context manager.
 
@@ -59,36 +82,29 @@ class Store:
 
     Args:
         folder: made if missing.
+        wait: seconds to wait for another process to let the folder go.
+        read_only: look at a folder, also while another process works on it; nothing in it is touched.
 
     Attributes:
         decoded: how many clips were read from their files.
 
     Raises:
-        EvalError: if another process holds the folder (naming it), or the store cannot be opened.
+        StoreError: if another process holds the folder (naming it), or the store cannot be opened or is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        from filelock import FileLock, Timeout
-
+    def __init__(self, folder: Path, *, wait: float = 0.0, read_only: bool = False) -> None:
         self.folder = folder
         self.decoded = 0
+        self._lock = None if read_only else FolderLock(folder, wait=wait)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / "run.lock")
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise EvalError(f"{folder}: in use by {self._holder()}; wait for it, or give another --out") from error
-        except OSError as error:
-            raise EvalError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
-        write_text(folder / "run.lock.json", json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        try:
-            self._database = sqlite3.connect(folder / "store.sqlite", isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing committed
-            self._database.executescript(_TABLES)
-        except sqlite3.DatabaseError as error:
-            self._lock.release()
-            raise EvalError(f"{folder / 'store.sqlite'}: not a usable store ({error}); give another --out") from error
+            with folder_errors(folder):
+                if self._lock and self._lock.left_behind:
+                    for partial in folder.rglob(".*.partial"):
+                        partial.unlink()
+                self._database = open_read_only(folder) if read_only else open_database(folder)
+        except EvalError:
+            self._release()
+            raise
 
     def __enter__(self) -> Store:
         return self
@@ -97,49 +113,89 @@ class Store:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
-        (self.folder / "run.lock.json").unlink(missing_ok=True)
-        self._lock.release()
+        self._release()
 
-    def _holder(self) -> str:
-        try:
-            holder = json.loads((self.folder / "run.lock.json").read_text())
-            return f"process {holder['pid']} on {holder['host']}"
-        except (OSError, ValueError, KeyError):
-            return "another process"
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def version(self) -> int:
+        """Of the tables; below :data:`eval.schema.VERSION` only where nothing may be written."""
+        return version(self._database)
 
     # clips
 
     def clip_path(self, key: str) -> Path:
         return self.folder / "clips" / key[:2] / f"{key}.mkv"
 
+    @_named
     def clip_keys(self, cell: str) -> dict[tuple[str, int], str]:
         """(sample, seed) -> key of the clips of ``cell`` whose files are there."""
         rows = self._database.execute("SELECT sample, seed, key FROM clips WHERE cell = ?", (cell,))
         return {(sample, seed): key for sample, seed, key in rows if self.clip_path(key).is_file()}
 
+    @_named
+    def seconds(self, cell: str) -> dict[tuple[str, int], float]:
+        """(sample, seed) -> wall time it took to make the clip."""
+        rows = self._database.execute("SELECT sample, seed, seconds FROM clips WHERE cell = ?", (cell,))
+        return {(sample, seed): seconds for sample, seed, seconds in rows}
+
     def read(self, key: str) -> Clip:
         self.decoded += 1
         return read_clip(self.clip_path(key))
 
-    def add_clips(self, cell: str, rows: Sequence[StoredClip], clips: Sequence[Clip]) -> None:
+    @_named
+    def add_clips(
+        self, cell: str, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()
+    ) -> None:
         """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one transaction."""
-        where = [(cell, row.sample, row.seed) for row in rows]
+        where = [(cell, row.sample, row.seed) for row in rows] + [failure[:3] for failure in failures]
         with self._transaction():
-            self._database.executemany("DELETE FROM records WHERE cell = ? AND sample = ? AND seed = ?", where)
-            self._database.executemany("DELETE FROM clips WHERE cell = ? AND sample = ? AND seed = ?", where)
+            for table in ("records", "clips", "failures"):
+                self._forget(table, where)
         for row, clip in zip(rows, clips, strict=True):
             for stale in self.folder.glob(f"features/*/{row.key}.npy"):
                 stale.unlink()
             write_clip(self.clip_path(row.key), clip)
         with self._transaction():
             self._database.executemany("INSERT INTO clips VALUES (?, ?, ?, ?, ?)", [(cell, *row) for row in rows])
+            self._database.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
+
+    # failures
+
+    @_named
+    def failures(self) -> list[Failure]:
+        """All of them; none in a store from before there were any."""
+        if self.version < 2:
+            return []
+        rows = self._database.execute("SELECT * FROM failures ORDER BY cell, sample, seed")
+        return [Failure(*row) for row in rows]
+
+    @_named
+    def forget_failures(self, items: Iterable[tuple[str, str, int]]) -> None:
+        """Of (cell, sample, seed)."""
+        with self._transaction():
+            self._forget("failures", items)
+
+    @_named
+    def add_failures(self, failures: Sequence[Failure]) -> None:
+        """Adds or replaces failures, whose records go."""
+        with self._transaction():
+            self._forget("records", [failure[:3] for failure in failures])
+            self._database.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", failures)
+
+    def _forget(self, table: str, items: Iterable[tuple[str, str, int]]) -> None:
+        self._database.executemany(f"DELETE FROM {table} WHERE cell = ? AND sample = ? AND seed = ?", items)
 
     # records
 
+    @_named
     def records(self, cell: str) -> list[Record]:
         rows = self._database.execute("SELECT * FROM records WHERE cell = ? ORDER BY sample, seed, metric", (cell,))
         return [Record(*row) for row in rows]
 
+    @_named
     def add_records(self, records: Iterable[Record]) -> None:
         """Adds or replaces records, in one transaction."""
         with self._transaction():
@@ -153,12 +209,14 @@ class Store:
     def _feature_folder(self, encoder: str) -> Path:
         return self.folder / "features" / quote(encoder, safe="")
 
+    @_named
     def use_features(self, encoder: str, fingerprint: str) -> None:
         """Drops the stored features of ``encoder`` if other weights made them."""
         if self.meta(f"features/{encoder}") != fingerprint:
             shutil.rmtree(self._feature_folder(encoder), ignore_errors=True)
             self.set_meta(f"features/{encoder}", fingerprint)
 
+    @_named
     def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None:
         """Writes clip key -> float32 (D,), each file whole or not at all."""
         for key, vector in features.items():
@@ -177,10 +235,12 @@ class Store:
 
     # the rest
 
+    @_named
     def meta(self, key: str) -> str | None:
         row: tuple[str] | None = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
+    @_named
     def set_meta(self, key: str, value: str) -> None:
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
@@ -195,20 +255,28 @@ class _Transaction:
         self._database = database
 
     def __enter__(self) -> None:
+        if self._database.in_transaction:  # a timeout's exception can fall between BEGIN and the block
+            self._database.execute("ROLLBACK")
         self._database.execute("BEGIN IMMEDIATE")
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._database.execute("ROLLBACK" if kind else "COMMIT")
+        if self._database.in_transaction:  # SQLite itself rolls back when the disk is full
+            self._database.execute("ROLLBACK" if kind else "COMMIT")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 file that appears whole or not at all, with ``\\n`` line ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    """Writes a UTF-8 file that appears whole or not at all, with ``\\n`` line ends.
+
+    Raises:
+        StoreError: naming the file, if it cannot be written.
+    """
+    with folder_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

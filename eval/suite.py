@@ -15,6 +15,9 @@ from .errors import EvalError, nearest
 SHIPPED = Path(__file__).parent / "suites"
 """Where the suites that come with the package lie; they can be named without path and suffix."""
 
+LARGEST = 100_000
+"""Values in a suite file, its aliases written out."""
+
 Scalar = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -70,7 +73,11 @@ class Suite(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key written twice, which YAML would let the last one win."""
+    """Refuses a key written twice, which YAML would let the last one win, and aliases that explode."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        _count(node, {})
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -80,6 +87,22 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping
+
+
+def _count(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """Values in a node, aliases written out, in time linear in the file. ``known`` holds None of a node in progress."""
+    size = known.get(id(node), 0)
+    if size is None:
+        raise yaml.constructor.ConstructorError(None, None, "an alias that holds itself", node.start_mark)
+    if size == 0:
+        known[id(node)] = None
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        inner = [part for pair in pairs for part in pair] + (node.value if isinstance(node, yaml.SequenceNode) else [])
+        size = known[id(node)] = 1 + sum(_count(part, known) for part in inner)
+    if size > LARGEST:
+        problem = f"aliases make more than {LARGEST} values of it"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return size
 
 
 def locate_suite(reference: str) -> Path:
@@ -110,6 +133,8 @@ def load_suite(path: Path) -> Suite:
         raise EvalError(f"{path}: the suite file cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise EvalError(f"{path}: the suite file is not UTF-8 text") from error
+    except RecursionError as error:
+        raise EvalError(f"{path}: not valid YAML (nested too deeply)") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

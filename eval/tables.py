@@ -1,4 +1,4 @@
-"""records.csv, summary.csv and comparisons.csv from the store. Equal values give equal bytes."""
+"""records.csv, summary.csv, comparisons.csv and failures.csv from the store. Equal values give equal bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .plan import Cell, Plan
 from .samples import Sample
 from .set_metrics import set_value
 from .statistics import comparison_note, family_wise_level, few_clusters_note, mean_interval, paired_difference
-from .store import Record, Store, write_text
+from .store import Failure, Record, Store, write_text
 
 RECORDS = ("cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint")
 SUMMARY = (
@@ -37,6 +37,10 @@ SUMMARY = (
     "note",
 )
 COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n", "note")
+FAILURES = Failure._fields
+TRUE_CLIPS = "[true clip]"
+"""Stands for a cell in the failures of true clips; no cell has such an id."""
+
 Values = Mapping[str, Mapping[tuple[str, int], Record]]
 """Metric id -> (sample, seed) -> record, of one cell."""
 
@@ -48,26 +52,35 @@ def true_key(sample: Sample) -> str:
     return hashlib.sha256(f"true|{sample.clip.fingerprint}".encode()).hexdigest()
 
 
-def write_tables(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
-    """Writes the three tables of a run whose clips are all made and measured.
+def write_tables(
+    store: Store, plan: Plan, fingerprints: Mapping[str, str], failures: Sequence[Failure] = ()
+) -> tuple[dict[str, int], list[str]]:
+    """Writes the tables of a run whose clips are all made and measured, but for those that failed.
 
     Args:
         store: holds the records and features.
         plan: says which of them belong to the run; others (of cells since removed) are left out.
         fingerprints: encoder id -> fingerprint.
+        failures: clips left out of the other tables, whose notes count them.
 
     Returns:
         Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry each flag.
     """
+    clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
+    plan, asked = plan.without({failure[:3] for failure in failures}), plan
     values = {cell.id: _values(store, plan, cell) for cell in plan.cells}
     records = list(_record_rows(plan, values))
-    summary = list(_summary_rows(store, plan, values))
+    summary = list(_summary_rows(store, plan, asked, values))
     _write(store.folder / "records.csv", RECORDS, sorted(records))
     _write(store.folder / "summary.csv", SUMMARY, summary)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
-    clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
     counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
-    return counts, _warnings(summary, values)
+    return counts | {"failed": len(failures)}, _warnings(summary, values)
+
+
+def write_failures(store: Store, failures: Iterable[Sequence[object]], header: Sequence[str] = FAILURES) -> None:
+    """Writes failures.csv, of a header alone if nothing failed."""
+    _write(store.folder / "failures.csv", header, failures)
 
 
 def _values(store: Store, plan: Plan, cell: Cell) -> Values:
@@ -94,22 +107,32 @@ def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[obj
                 yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
 
 
-def _summary_rows(store: Store, plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+def _summary_rows(store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
     for cell in plan.cells:
         for group in plan.groups:
-            pairs = plan.pairs(cell, group)
+            pairs, wanted = plan.pairs(cell, group), len(asked.pairs(cell, group))
             for metric in plan.metrics if pairs else ():
                 if metric.scope == "clip":
                     found = [values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs]
                     mean, low, high, n, clusters = mean_interval(found, [sample.id for sample, _ in pairs])
                     note = few_clusters_note(clusters)
                 else:
-                    fake, real, owners = _features(store, plan, cell, pairs, metric)
+                    usable = [pair for pair in pairs if _comparable(store, plan, pair[0], metric)]
+                    if not usable:
+                        continue
+                    fake, real, owners = _features(store, plan, cell, usable, metric)
                     paired = not plan.reference_keys
                     (mean, low, high, n, _), note = set_value(metric, real, fake, owners, paired=paired)
+                lost = f"{wanted - n} of {wanted} clips failed" if n < wanted else ""
                 better = "" if metric.higher_is_better is None else metric.higher_is_better
                 swept = (cell.settings.get("t0"), cell.settings.get("p"))
+                note = "; ".join(filter(None, (lost, note)))
                 yield (cell.id, cell.method, *swept, group, metric.id, mean, low, high, n, metric.unit, better, note)
+
+
+def _comparable(store: Store, plan: Plan, sample: Sample, metric: Metric) -> bool:
+    """Whether there are features to compare clips of ``sample`` with: a reference set, or those of its true clip."""
+    return bool(plan.reference_keys) or store.feature_path(metric.encoder, true_key(sample)).is_file()
 
 
 def _features(
@@ -129,7 +152,7 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
     home = next((cell for cell in plan.cells if cell.id == reference), None)
     if reference is None or home is None:
         return
-    others = len(plan.cells) - 1  # of one metric and group, which is what a reader scans
+    others = sum(bool(plan.pairs(cell)) for cell in plan.cells) - 1  # of one metric and group, as a reader scans them
     for cell in plan.cells:
         if cell.id == reference:
             continue

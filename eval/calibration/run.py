@@ -12,9 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
+from ..errors import ClipError
 from ..measure import JudgeLike
 from ..metrics import Metric
-from ..run import carry_out
+from ..run import Options, carry_out
 from ..selection import metrics_of
 from ..store import Store, read_json, write_text
 from .analysis import LEAST, STEADY, analyse, known_motion, verdict_words
@@ -35,6 +36,7 @@ def calibrate(
     clips: int = CLIPS,
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
 ) -> Path:
     """Measures every metric of ``encoders`` on corrupted clips; killed and called again, it goes on.
 
@@ -44,15 +46,20 @@ def calibrate(
         clips: glyph clips for each strength, 8 or more; camera clips are half as many.
         console: for progress; standard error if None.
         judge: makes the judge; :class:`eval.judge.Judge` if None.
+        options: patience and debugging.
 
     Returns:
         The path of ``calibration.json``.
 
     Raises:
-        EvalError: unknown encoders, missing weights, too few clips, or a clip that cannot be measured.
+        EvalError: unknown encoders, missing weights, or too few clips.
+        ClipError: naming the first clip that could not be made or measured; all others are measured by then.
     """
     plan = calibration_plan(metrics_of(encoders), clips)
-    carry_out(plan, out, console=console, judge=judge)
+    outcome = carry_out(plan, out, console=console, judge=judge, options=options)
+    if outcome.failures:
+        listed = f"{len(outcome.failures)} failed, listed in {out / 'failures.csv'}; the same command tries them again"
+        raise ClipError(f"{outcome.failures[0]}; {listed}")
     run = read_json(out / "run.json")
     metrics = analyse(out, plan)
     with Store(out) as store:

@@ -15,16 +15,18 @@ def calibrate(
         str, typer.Option(help="Comma-separated; all their metrics. Default: the glyph world's judges and flow_dis.")
     ] = "",
     clips: Annotated[int, typer.Option(help="Glyph clips for each strength; camera clips are half as many.")] = 24,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
+    debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
 ) -> None:
     """Calibrate metrics on corrupted clips of known truth: response curves, noise floors, blind spots.
 
-    The same command again goes on from where it was stopped.
+    The same command again goes on from where it was stopped, and tries again what failed.
     """
     from ..calibration.run import ENCODERS
     from ..calibration.run import calibrate as run_calibration
+    from ..run import Options
 
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
-    path = run_calibration(out, encoders=chosen or ENCODERS, clips=clips)
+    path = run_calibration(out, encoders=chosen or ENCODERS, clips=clips, options=Options(wait=wait, debug=debug))
     typer.echo(f"calibrated in {time.perf_counter() - start:.1f} s: {path}")

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-SOME_FAILED = 3
-"""Exit code when some clips are scored and others are not."""
+from ..errors import SOME_FAILED
 
 
 def clips(
@@ -21,17 +20,21 @@ def clips(
         str, typer.Option(help="Comma-separated; measures all their metrics. Default: all but *_glyph with weights.")
     ] = "",
     fps: Annotated[float | None, typer.Option(help="Frame rate of frame folders and .npy files.")] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
+    debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
 ) -> None:
     """Score finished clips: mp4, mov, webm, mkv, gif, avi, frame folders, .npy. Exit 3: some failed; 2: nothing usable.
 
     The same command again scores only what is new, changed or failed.
     """
     from ..finished import score
+    from ..run import Options
 
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
-    scored = score(folder, samples, out, encoders=chosen, reference=reference, fps=fps)
+    options = Options(timeout=timeout, wait=wait, debug=debug)
+    scored = score(folder, samples, out, encoders=chosen, reference=reference, fps=fps, options=options)
     for failure in scored.failures:
         typer.echo(f"failed: {failure}", err=True)
     for warning in scored.warnings:

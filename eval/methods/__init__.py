@@ -87,6 +87,8 @@ def load_method(name: str) -> type[Method]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise EvalError(f"method '{name}': no module '{error.name}'; is it installed and on the path?") from error
+    except Exception as error:
+        raise EvalError(f"method '{name}': importing it fails with {type(error).__name__}: {error}") from error
     found = getattr(module, class_name, None)
     if found is None:
         raise EvalError(f"method '{name}': '{module_name}' has no '{class_name}'.{nearest(class_name, dir(module))}")

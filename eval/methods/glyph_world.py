@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,11 +47,11 @@ class _Diffusion(ABC):
         self.settings = settings
 
     def fingerprint(self) -> str:
-        """sha256 over the method's version and the files of every part it loads."""
+        """sha256 over the method's version, the libraries that sample, and the files of every part it loads."""
         from eval.world.cards import sha256
         from eval.world.pipelines import BASE_PARTS, require
 
-        digest = hashlib.sha256(self.version.encode())
+        digest = hashlib.sha256(f"{self.version} {version('diffusers')} {version('torch')}".encode())
         for path in require(BASE_PARTS + self.parts):
             digest.update(f"\n{path.parent.name}/{path.name} {sha256(path)}".encode())
         return digest.hexdigest()

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     seed: int
 
 
-class Failure(NamedTuple):
+class RowFailure(NamedTuple):
     """A clip that was not scored, and why; ``line`` is 0 for a clip of the reference folder."""
 
     line: int
@@ -49,7 +49,7 @@ class Failure(NamedTuple):
         return f"{where}: {self.reason}"
 
 
-def read_entries(manifest: Path, folder: Path) -> tuple[list[Entry], list[Failure]]:
+def read_entries(manifest: Path, folder: Path) -> tuple[list[Entry], list[RowFailure]]:
     """Reads the manifest (CSV or JSON lines) of the clips in ``folder``.
 
     Returns:
@@ -63,7 +63,7 @@ def read_entries(manifest: Path, folder: Path) -> tuple[list[Entry], list[Failur
     if not manifest.is_file():
         raise EvalError(f"{manifest}: no such manifest; give a .csv or .jsonl with {', '.join(REQUIRED)}")
     entries: list[Entry] = []
-    failures: list[Failure] = []
+    failures: list[RowFailure] = []
     seen: dict[tuple[str, int, str], int] = {}
     for line, row in read_rows(manifest):
         given = {} if isinstance(row, EvalError) else row
@@ -77,7 +77,7 @@ def read_entries(manifest: Path, folder: Path) -> tuple[list[Entry], list[Failur
             seen[key] = line
             entries.append(entry)
         except EvalError as error:
-            failures.append(Failure(line, given.get("id", ""), given.get("clip", ""), str(error)))
+            failures.append(RowFailure(line, given.get("id", ""), given.get("clip", ""), str(error)))
     return entries, failures
 
 

@@ -107,7 +107,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
     if path.suffix.lower() != ".csv":
         raise EvalError(f"path: '{path}': unknown manifest type '{path.suffix}'. Allowed: .csv, .jsonl")
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    for row in reader:
+    for row in _readable(reader, path):
         if None in row or None in row.values():
             columns = len(reader.fieldnames or ())
             yield (
@@ -118,14 +118,21 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
             yield reader.line_num, {key.strip(): value for key, value in row.items()}
 
 
+def _readable(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise EvalError(f"{path}:{reader.line_num + 1}: not CSV ({error})") from error
+
+
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
     for line, content in enumerate(text.splitlines(), start=1):
         if not content.strip():
             continue
         try:
             row: Any = json.loads(content)
-        except json.JSONDecodeError as error:
-            yield line, EvalError(f"{path}:{line}: not JSON ({error.msg})")
+        except (json.JSONDecodeError, RecursionError) as error:
+            yield line, EvalError(f"{path}:{line}: not JSON ({getattr(error, 'msg', 'nested too deeply')})")
             continue
         if not isinstance(row, dict):
             yield line, EvalError(f"{path}:{line}: a row must be an object of keys and values")

@@ -344,6 +344,27 @@ def test_resumes_and_scores_again_only_what_changed(
     assert len(decoded) == 23
 
 
+def test_failures_are_tried_again_and_their_cure_leaves_no_trace(clips: Path, judged: Any) -> None:
+    cut(clips / "b.mkv", 0.7, codec="ffv1", pixels="bgr0")
+    video(clips / "c.mp4", pixels="yuv444p10le")
+    names = {"a": "good.mkv", "b": "b.mkv", "c": "c.mp4", "d": "d.mkv"}
+    samples = manifest(clips, [{"id": key, "clip": name, "prompt": key} for key, name in names.items()])
+    assert invoke(clips, samples).exit_code == 3
+    failures = pd.read_csv(clips.parent / "out" / "failures.csv")
+    assert list(failures.columns) == ["line", "id", "clip", "reason"]
+    assert list(zip(failures["line"], failures["id"], strict=True)) == [(3, "b"), (5, "d")]  # unreadable, not there
+    document = json.loads((clips.parent / "out" / "run.json").read_text())
+    assert (document["counts"]["clips"], document["counts"]["failed"]) == (3, 2)
+    for name in ("b.mkv", "d.mkv"):
+        video(clips / name, codec="ffv1", pixels="bgr0")
+    cured = invoke(clips, samples)
+    assert cured.exit_code == 0, cured.output
+    assert "4 clips scored, 0 failed" in cured.stdout
+    assert "sample 'c', method clips, seed 0: 10 bits a channel were reduced to 8" in cured.stderr
+    assert pd.read_csv(clips.parent / "out" / "failures.csv").empty
+    assert not pd.read_csv(clips.parent / "out" / "summary.csv")["note"].str.contains("failed").any()
+
+
 def test_reference_folder(two_methods: Path, toy_judge: Any, tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 from eval.calibration.analysis import spearman
+from eval.calibration.plan import calibration_plan
 from eval.calibration.run import calibrate
 from eval.clip import Clip
-from eval.errors import EvalError
+from eval.errors import ClipError, EvalError
 from eval.metrics import Metric
+from eval.plan import Plan
 from eval.samples import Sample
 
 IDENTITY, TEXT, MOTION = "identity.dino_glyph.v1", "text.clip_glyph.v1", "motion.flow_dis.v1"
@@ -125,6 +128,25 @@ def test_the_same_call_again_measures_nothing(folder: Path) -> None:
 def test_too_few_clips() -> None:
     with pytest.raises(EvalError, match="7 clips; 8 or more"):
         calibrate(Path("unused"), clips=7, judge=KnownJudge)
+
+
+def test_a_failed_clip_ends_it_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def undisturbed(metrics: list[Metric], clips: int) -> Plan:
+        plan = calibration_plan(metrics, clips)
+        failing.append(plan.samples[3].id)
+        return replace(plan, cells=plan.cells[:1])
+
+    class Blind(KnownJudge):
+        def _values(self, sample: Sample, clip: Clip) -> dict[str, float]:
+            values = super()._values(sample, clip)
+            return dict.fromkeys(values, math.nan) if sample.id in failing else values
+
+    failing: list[str] = []
+    monkeypatch.setattr("eval.calibration.run.calibration_plan", undisturbed)
+    with pytest.raises(ClipError, match=r"\(measure\): motion.flow_dis.v1 is nan .*; 1 failed, listed in") as raised:
+        calibrate(tmp_path, encoders=["flow_dis"], clips=8, judge=Blind)
+    assert str(raised.value).startswith(f"cell undisturbed, sample/seed {failing[0]}/0 ")
+    assert not (tmp_path / "calibration.json").exists()
 
 
 def test_rank_correlation() -> None:

@@ -1,0 +1,43 @@
+"""``python -m eval run --dry-run``: the plan with its cost, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def dry_run(suite: str, out: Path | None) -> None:
+    """Prints cells, clips to make and to measure, estimated time and disk."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..forecast import forecast
+    from ..plan import make_plan
+    from ..progress import duration
+    from ..suite import locate_suite
+
+    plan = make_plan(locate_suite(suite))
+    folder = out or Path("runs") / plan.suite.name
+    rows = forecast(plan, folder)
+    table = Table("cell", "clips", "to make", "to measure", "time to make", "disk", box=None, pad_edge=False)
+    for row in rows:
+        time = "unknown" if row.seconds is None else duration(row.seconds)
+        disk = "unknown" if row.size is None else _size(row.size)
+        table.add_row(Text(row.cell), str(row.clips), str(row.make), str(row.measure), time, disk)
+    console = Console()
+    (console if console.is_terminal else Console(width=240)).print(table)
+    seconds = sum(row.seconds or 0.0 for row in rows)
+    untimed = sum(row.make for row in rows if row.seconds is None)
+    clips, make, measure = (sum(getattr(row, name) for row in rows) for name in ("clips", "make", "measure"))
+    time = duration(seconds) + (f" and {untimed} clips of unknown time" if untimed else "")
+    disk = _size(sum(row.size or 0 for row in rows)) + (" and more" if any(row.size is None for row in rows) else "")
+    typer.echo(
+        f"{folder}: {len(plan.samples)} samples, {len(plan.suite.seeds)} seeds, {len(plan.metrics)} metrics; "
+        f"{make} of {clips} clips to make, {measure} to measure; {time}, at most about {disk}"
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"

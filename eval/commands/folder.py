@@ -1,0 +1,53 @@
+"""``python -m eval status | export | salvage``: what one does with a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(help="Run folder.", metavar="DIR")]
+Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
+
+
+def status(folder: Folder, debug: Debug = False) -> None:
+    """Say how far a run has come, who works on it, and what failed. Nothing in the folder is touched."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..status import status as look
+
+    found = look(folder)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    table = Table("cell", "wanted", "made", "measured", "failed", box=None, pad_edge=False)
+    for cell in found.cells:
+        table.add_row(Text(cell.cell), *map(str, cell[1:]))
+    console.print(table)
+    state = f"held by {found.holder}" if found.holder else f"finished {found.finished or 'never'}"
+    typer.echo(f"suite {found.suite}, schema {found.schema}, {state}, {len(found.failures)} failed")
+
+
+def export(
+    folder: Folder,
+    format: Annotated[str, typer.Option(help="parquet, csv or json.")] = "csv",
+    out: Annotated[Path | None, typer.Option(help="File; DIR/export.FORMAT if not given.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write all records of a run, finished or not, as one table; failed clips are rows with a reason."""
+    from ..export import export as write
+
+    path = out or folder / f"export.{format}"
+    typer.echo(f"{write(folder, path, format)} rows: {path}")
+
+
+def salvage(folder: Folder, debug: Debug = False) -> None:
+    """Rebuild a damaged store from what can still be read; the next run makes the rest again."""
+    from ..salvage import salvage as rebuild
+
+    kept, damaged = rebuild(folder)
+    rows = ", ".join(f"{count} {table}" for table, count in kept.items())
+    typer.echo(f"kept {rows}; the damaged store is {damaged}; run the suite again for the rest")

@@ -1,0 +1,154 @@
+"""Killed at any moment, a run goes on where it was and ends with the bytes of an undisturbed one.
+
+`nox -s torture` kills a hundred times; the tests, a few.
+"""
+
+import importlib
+import io
+import multiprocessing
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from eval.run import Outcome, run
+
+KILLS = int(os.environ.get("TORTURE_KILLS", "3"))
+SEED = int(os.environ.get("TORTURE_SEED", "0"))
+TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv", "failures.csv")
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run_toy(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Run:
+    def go(content: dict[str, Any], folder: str = "out") -> Outcome:
+        console = Console(file=io.StringIO())
+        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge)
+
+    return go
+
+
+@pytest.mark.parametrize(("stage", "table_name"), [("TOY_DELAY", "clips"), ("TOY_JUDGE_DELAY", "records")])
+def test_kill_and_run_again_gives_the_same_bytes(
+    stage: str, table_name: str, run_toy: Run, write_suite: Any, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
+    undisturbed = run_toy(suite_content, "undisturbed").folder
+    folder, log = tmp_path / "killed", tmp_path / "calls.txt"
+    command = [sys.executable, "-c", _DRIVER, str(write_suite(suite_content)), str(folder)]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path(__file__).parents[2])]),
+        "TOY_LOG": str(log),
+        stage: "0.05",
+    }
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while _rows(folder, table_name) < 8 and process.poll() is None:
+            time.sleep(0.005)
+        process.kill()
+    stored = _rows(folder, "clips")
+    assert process.returncode == -9
+    assert _rows(folder, table_name) < {"clips": 72, "records": 144}[table_name]
+    assert not (folder / "records.csv").exists()
+
+    log.unlink()
+    environment[stage] = "0"
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    made_again = sum(len(line.split()) for line in log.read_text().splitlines()) if log.exists() else 0
+    toy_clips = 4 * 12
+    assert made_again == max(0, toy_clips - stored)
+    for name in TABLES:
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not list(folder.rglob("*.partial"))
+
+
+_DRIVER = """
+import pathlib, sys
+from eval.run import run
+from toy_method import ToyJudge
+run(sys.argv[1], pathlib.Path(sys.argv[2]), judge=ToyJudge)
+heavy = {"torch", "diffusers", "transformers", "open_clip", "cv2", "pandas", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def _rows(folder: Path, name: str) -> int:
+    if not (folder / "store.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(folder / "store.sqlite", timeout=5)) as database:
+        try:
+            return int(database.execute(f"SELECT count(*) FROM {name}").fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are not there yet
+            return 0
+
+
+RUNNER = """
+import io, pathlib
+from rich.console import Console
+from eval.run import run
+from toy_method import ToyJudge
+
+def carry_out(suite, folder):
+    run(suite, pathlib.Path(folder), console=Console(file=io.StringIO()), judge=ToyJudge)
+"""
+
+
+def test_kills_at_random_moments_leave_no_trace(
+    run_toy: Run, write_suite: Any, suite_content: dict[str, Any], toy_folder: Path, tmp_path: Path
+) -> None:
+    bad = {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}}
+    suite_content |= {"methods": [{"method": "toy_method:Toy", "label": "good"}, bad], "reference": "good"}
+    wanted = results(run_toy(suite_content, "undisturbed").folder)
+    (toy_folder / "toy_runner.py").write_text(RUNNER)
+    sys.modules.pop("toy_runner", None)
+    target = importlib.import_module("toy_runner").carry_out
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["av", "eval.run", "eval.samples.manifest", "eval.statistics"])
+    suite, draw = str(write_suite(suite_content)), random.Random(SEED)
+
+    def start(folder: Path) -> Any:
+        process = context.Process(target=target, args=(suite, str(folder)))
+        process.start()
+        return process
+
+    before = time.monotonic()
+    whole = start(tmp_path / "timed")
+    whole.join()
+    length = time.monotonic() - before
+    kills = rounds = 0
+    while kills < KILLS:
+        folder = tmp_path / f"round-{rounds}"
+        rounds += 1
+        code: int | None = -9
+        while code == -9:
+            process = start(folder)
+            if kills < KILLS:
+                process.join(draw.uniform(0, length))
+                process.kill()
+            process.join()
+            code = process.exitcode
+            kills += code == -9
+        assert code == 0
+        assert results(folder) == wanted
+    print(f"{kills} kills in {rounds} runs")
+
+
+def results(folder: Path) -> dict[str, bytes | list[Any]]:
+    """All that a run gives but times: every file, and every row of the store."""
+    found: dict[str, bytes | list[Any]] = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("run.json", "run.lock") and "store.sqlite" not in path.name
+    }
+    with closing(sqlite3.connect(folder / "store.sqlite")) as database:
+        found["clips"] = database.execute("SELECT cell, sample, seed, key FROM clips ORDER BY 1, 2, 3").fetchall()
+        for name in ("meta", "records", "failures"):  # WITHOUT ROWID: in the order of their keys
+            found[name] = database.execute(f"SELECT * FROM {name}").fetchall()
+    return found

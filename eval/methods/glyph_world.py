@@ -29,7 +29,17 @@ class SamplingSettings(BaseModel):
     fps: float = Field(default=8.0, gt=0.0, le=240.0, allow_inf_nan=False)
 
 
-class I2VAdapterSettings(SamplingSettings):
+class ImageSettings(SamplingSettings):
+    """The sampling of a method that is given the image.
+
+    Less guidance by default: in this world it trades the identity of unseen glyphs for the prompt's words (full method:
+    identity .77, .75, .70 of 24 unseen glyphs at guidance 1, 2, 3; motion followed .36, .56, .64 of 64).
+    """
+
+    guidance_scale: float = Field(default=2.0, ge=0.0, le=50.0, allow_inf_nan=False)
+
+
+class I2VAdapterSettings(ImageSettings):
     """The sampling, and the frame similarity prior's t0 in (0, 1] and p in [0, 1]."""
 
     t0: float = Field(default=1.0, gt=0.0, le=1.0)
@@ -98,6 +108,7 @@ class I2VAdapterMethod(_Diffusion):
 class ContentAdapterMethod(_Diffusion):
     """Image embeddings in cross-attention alone (the IP-Adapter family): no frame is given, none is kept."""
 
+    Settings: ClassVar[type[BaseModel]] = ImageSettings
     version = "content-adapter.v1"
     parts = ("ip_adapter", "image_encoder", "feature_extractor")
 

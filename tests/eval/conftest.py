@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import io
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from rich.console import Console
 
 from eval.clip import Clip, write_clip
+from eval.run import Outcome, run
 
 TOY = '''
 import hashlib, os, time
@@ -142,3 +145,14 @@ def write_suite(toy_folder: Path) -> Callable[[dict[str, Any]], Path]:
 def toy_judge(toy_folder: Path) -> Any:
     """The class of the toy judge."""
     return importlib.import_module("toy_method").ToyJudge
+
+
+@pytest.fixture
+def run_toy(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs a suite over the toy method with the toy judge, into a folder of this name."""
+
+    def go(content: dict[str, Any], folder: str = "out") -> Outcome:
+        console = Console(file=io.StringIO())
+        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge)
+
+    return go

@@ -1,7 +1,6 @@
 """A whole run: what is made again and what is not, what fails how, what the folder holds."""
 
 import csv
-import io
 import json
 import shutil
 import subprocess
@@ -12,24 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from eval.clip import read_clip
 from eval.errors import EvalError
-from eval.run import Outcome, run
+from eval.run import Outcome
 from eval.seeds import derive_seed
 
 TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv", "failures.csv")
 Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run_toy(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Run:
-    def go(content: dict[str, Any], folder: str = "out") -> Outcome:
-        console = Console(file=io.StringIO())
-        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge)
-
-    return go
 
 
 def table(path: Path) -> list[dict[str, str]]:

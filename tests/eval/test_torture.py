@@ -4,7 +4,6 @@
 """
 
 import importlib
-import io
 import multiprocessing
 import os
 import random
@@ -18,23 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from eval.run import Outcome, run
+from eval.run import Outcome
 
 KILLS = int(os.environ.get("TORTURE_KILLS", "3"))
 SEED = int(os.environ.get("TORTURE_SEED", "0"))
 TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv", "failures.csv")
 Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run_toy(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Run:
-    def go(content: dict[str, Any], folder: str = "out") -> Outcome:
-        console = Console(file=io.StringIO())
-        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge)
-
-    return go
 
 
 @pytest.mark.parametrize(("stage", "table_name"), [("TOY_DELAY", "clips"), ("TOY_JUDGE_DELAY", "records")])

@@ -143,7 +143,7 @@ def test_clip(bench: Bench, case: Case) -> None:
 
     def offloaded() -> Variant:
         if bench.device.type == "cpu":
-            raise NotImplementedError("offload moves weights between CPU and GPU; there is no GPU here")
+            raise RuntimeError("offload moves weights between CPU and GPU; there is no GPU here")
         other = make_pipeline(case, torch.device("cpu"))
         other.enable_model_cpu_offload()
         return Variant(lambda: make(other))

@@ -52,6 +52,14 @@ def add_figures(folder: Path, *, figures: dict[str, float], **facts: Any) -> Non
     write_card(folder, **{**card, **facts, "figures": {**card.get("figures", {}), **figures}})
 
 
+def training_history(folder: Path) -> list[dict[str, Any]]:
+    """The trainings that the folder's weights have behind them, oldest first, from its card."""
+    path = folder / "card.json"
+    card = json.loads(path.read_text()) if path.exists() else {}
+    kept = ("command", "seed", "learning_rate", "steps", "seconds", "final_loss", "device", "history", "note")
+    return [*card.get("before", []), {name: card[name] for name in kept if name in card}]
+
+
 def read_cards(weights: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     """Every card below `weights`, by folder name."""
     return {path.parent.name: json.loads(path.read_text()) for path in sorted(weights.glob("*/card.json"))}

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eval.world import models
-from eval.world.cards import load, publish, write_card
+from eval.world.cards import load, publish, training_history, write_card
 
 
 class Context(NamedTuple):
     """`work` keeps checkpoints, logs and encoded clips; `weights` is what the repository carries; `minutes` and `steps`
-    stand in for the recipe's where they are given."""
+    stand in for the recipe's where they are given. With `go_on` a stage starts from the weights that are published,
+    not from scratch, and its card says so."""
 
     work: Path
     weights: Path
@@ -22,13 +23,16 @@ class Context(NamedTuple):
     command: str
     steps: int | None = None
     device: str = "cpu"
+    go_on: bool = False
 
 
 def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dict) -> None:
     import torch
 
+    earlier = {"before": training_history(context.weights / part)} if context.go_on else {}
     write_card(
         context.weights / part,
+        **earlier,
         stage=stage,
         command=context.command,
         seed=recipe.seed,
@@ -53,7 +57,7 @@ def vae(context: Context) -> None:
     from eval.world.stages import vae as stage
 
     recipe = _recipe(context, stage.RECIPE)
-    outcome = stage.run(recipe, context.work / "vae")
+    outcome = stage.run(recipe, context.work / "vae", _vae(context) if context.go_on else None)
     model = outcome.module.eval()
     model.register_to_config(scaling_factor=stage.latent_scale(model))
     publish(model, context.weights / "vae")
@@ -66,7 +70,7 @@ def _vae(context: Context):
     return load(AutoencoderKL, context.weights / "vae")
 
 
-def _clips(context: Context, tokenizer, *, wild: float, seed: int, clips: int = 8000):
+def _clips(context: Context, tokenizer, *, wild: float, seed: int, clips: int = 12_000):
     from eval.world.latents import latent_set
 
     path = context.work / "latents" / f"{seed}.safetensors"
@@ -103,17 +107,19 @@ def motion(context: Context) -> None:
 
     from eval.world.stages import motion as stage
 
-    tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
-    spatial = context.work / "spatial"
-    unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
+    if context.go_on:
+        tokenizer, text_encoder, unet = _base(context)
+    else:
+        spatial = context.work / "spatial"
+        tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
+        text_encoder = load(CLIPTextModel, spatial / "text_encoder")
+        unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
     recipe = _recipe(context, stage.RECIPE)
     sets = [
         (_clips(context, tokenizer, wild=0.15, seed=2001), 0.7),
         (_clips(context, tokenizer, wild=0.6, seed=2002), 0.3),
     ]
-    outcome = stage.run(
-        recipe, context.work / "motion", sets, tokenizer, load(CLIPTextModel, spatial / "text_encoder"), unet
-    )
+    outcome = stage.run(recipe, context.work / "motion", sets, tokenizer, text_encoder, unet)
     publish(outcome.module.text_encoder, context.weights / "text_encoder")
     publish(outcome.module.unet, context.weights / "unet")
     for part in ("text_encoder", "unet"):
@@ -128,7 +134,10 @@ def content(context: Context) -> None:
     tokenizer, text_encoder, unet = _base(context)
     recipe = _recipe(context, stage.RECIPE)
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
-    outcome = stage.run(recipe, context.work / "content", data, tokenizer, text_encoder, models.image_base(unet))
+    start = None
+    if context.go_on:
+        start = _image_encoder(context), models.published_ip_adapter(context.weights)
+    outcome = stage.run(recipe, context.work / "content", data, tokenizer, text_encoder, models.image_base(unet), start)
     publish(outcome.module.image_encoder, context.weights / "image_encoder")
     models.image_processor().save_pretrained(context.weights / "feature_extractor")
     state = stage.released_state(outcome.module)
@@ -139,30 +148,49 @@ def content(context: Context) -> None:
     _card(context, "content", "ip_adapter", recipe, outcome, {})
 
 
-def i2v(context: Context) -> None:
+def _image_encoder(context: Context):
     from transformers import CLIPVisionModelWithProjection
 
+    return load(CLIPVisionModelWithProjection, context.weights / "image_encoder")
+
+
+def i2v(context: Context) -> None:
     from eval.world.stages import i2v as stage
+    from i2v_adapter import I2VAdapter
 
     tokenizer, text_encoder, unet = _base(context)
-    image_encoder = load(CLIPVisionModelWithProjection, context.weights / "image_encoder")
     unet._load_ip_adapter_weights([models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False)
     recipe = _recipe(context, stage.RECIPE)
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
-    outcome = stage.run(recipe, context.work / "i2v", data, tokenizer, text_encoder, image_encoder, unet)
+    adapter = load(I2VAdapter, context.weights / "i2v_adapter") if context.go_on else I2VAdapter.from_unet(unet)
+    outcome = stage.run(
+        recipe, context.work / "i2v", data, tokenizer, text_encoder, _image_encoder(context), unet, adapter
+    )
     publish(outcome.module, context.weights / "i2v_adapter")
     _card(context, "i2v", "i2v_adapter", recipe, outcome, {})
 
 
 def dino(context: Context) -> None:
+    from transformers import ViTModel
+
     from eval.world.stages import dino as stage
 
     recipe = _recipe(context, stage.RECIPE)
-    outcome = stage.run(recipe, context.work / "dino")
+    start = load(ViTModel, context.weights / "dino", add_pooling_layer=False) if context.go_on else None
+    outcome = stage.run(recipe, context.work / "dino", start)
     model = outcome.module["student"].backbone
     publish(model, context.weights / "dino")
     published = load(type(model), context.weights / "dino", add_pooling_layer=False)
     _card(context, "dino", "dino", recipe, outcome, stage.figures(published))
+
+
+def _clip(context: Context):
+    from safetensors.torch import load_file
+
+    model = models.clip()
+    state = load_file(context.weights / "clip" / "model.safetensors")
+    model.load_state_dict({name: value.float() for name, value in state.items()})
+    return model
 
 
 def clip(context: Context) -> None:
@@ -174,7 +202,7 @@ def clip(context: Context) -> None:
     from eval.world.tokenizer import WordTokenizer
 
     recipe = _recipe(context, stage.RECIPE)
-    outcome = stage.run(recipe, context.work / "clip")
+    outcome = stage.run(recipe, context.work / "clip", _clip(context) if context.go_on else None)
     folder = context.weights / "clip"
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: value.half() for name, value in outcome.module.state_dict().items()}
@@ -183,16 +211,17 @@ def clip(context: Context) -> None:
     config = {"model_cfg": models.clip_config(), "preprocess_cfg": preprocessing}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
     WordTokenizer().save(folder / "vocab.json")
-    model = outcome.module.eval()
-    model.load_state_dict({name: value.float() for name, value in half.items()})
-    _card(context, "clip", "clip", recipe, outcome, stage.figures(model))
+    _card(context, "clip", "clip", recipe, outcome, stage.figures(_clip(context).eval()))
 
 
 def video(context: Context) -> None:
+    from transformers import VideoMAEForVideoClassification
+
     from eval.world.stages import video as stage
 
     recipe = _recipe(context, stage.RECIPE)
-    outcome = stage.run(recipe, context.work / "video")
+    start = load(VideoMAEForVideoClassification, context.weights / "videomae") if context.go_on else None
+    outcome = stage.run(recipe, context.work / "video", start)
     publish(outcome.module, context.weights / "videomae")
     published = load(type(outcome.module), context.weights / "videomae")
     _card(context, "video", "videomae", recipe, outcome, stage.figures(published))

@@ -22,8 +22,8 @@ BATCH = 128
 _LARGEST_SCALE = 100.0  # as in CLIP (arXiv 2103.00020)
 
 
-def run(recipe: Recipe, folder: Path) -> Outcome:
-    model = models.clip()
+def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
+    model = models.clip() if start is None else start
     tokenizer = WordTokenizer()
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:

@@ -25,10 +25,10 @@ _IMAGE_DROPOUT = 0.1
 class Content(nn.Module):
     """The trained parts: image encoder, resampler and the key and value projections, the last two inside the UNet."""
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self, unet: nn.Module, start: tuple[nn.Module, dict] | None = None) -> None:
         super().__init__()
-        self.image_encoder = models.image_encoder()
-        unet._load_ip_adapter_weights([models.new_ip_adapter(unet)], low_cpu_mem_usage=False)
+        self.image_encoder, adapter = (models.image_encoder(), models.new_ip_adapter(unet)) if start is None else start
+        unet._load_ip_adapter_weights([adapter], low_cpu_mem_usage=False)
         self.resampler = unet.encoder_hid_proj
         self.projections = nn.ModuleDict(
             {name.replace(".", "/"): value for name, value in unet.attn_processors.items() if hasattr(value, "to_k_ip")}
@@ -41,11 +41,13 @@ def released_state(content: Content) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def run(
-    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module
-) -> Outcome:
+    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module,
+    start: tuple[nn.Module, dict] | None = None,
+) -> Outcome:  # fmt: skip
+    """Trains on the frozen `spatial`, a UNet2DConditionModel, from `start` (image encoder, released layout) or anew."""
     spatial.requires_grad_(False).to(recipe.device)
     text_encoder.to(recipe.device)
-    content = Content(spatial).requires_grad_(True)
+    content = Content(spatial, start).requires_grad_(True)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
     clips, frames = data.latents.shape[:2]

@@ -78,8 +78,10 @@ def contrast(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device).roll(len(scores) // 2))
 
 
-def run(recipe: Recipe, folder: Path) -> Outcome:
+def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
     model = nn.ModuleDict({"student": DistilledViT(), "teacher": DistilledViT().requires_grad_(False)})
+    if start is not None:
+        model["student"].backbone.load_state_dict(start.state_dict())
     model["teacher"].load_state_dict(model["student"].state_dict())
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:

@@ -22,15 +22,14 @@ _DROPOUT = 0.05  # text alone, image alone and both, each
 
 def run(
     recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, image_encoder: nn.Module,
-    unet: nn.Module,
+    unet: nn.Module, adapter,
 ) -> Outcome:  # fmt: skip
-    """Trains an adapter for `unet`, which carries its IP-Adapter, with `i2v_adapter.training`."""
+    """Trains `adapter`, an `I2VAdapter` for `unet`, which carries its IP-Adapter, with `i2v_adapter.training`."""
     from accelerate import Accelerator
+    from diffusers.training_utils import EMAModel
 
-    from i2v_adapter.adapter import I2VAdapter
     from i2v_adapter.training import train
 
-    adapter = I2VAdapter.from_unet(unet)
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
 
     @torch.no_grad()
@@ -51,6 +50,7 @@ def run(
         }
 
     log = StepLog(folder)
+    average = EMAModel(adapter.parameters(), decay=recipe.ema_decay)
     result = train(
         adapter,
         unet,
@@ -66,5 +66,7 @@ def run(
         save_every=100,
         on_step=log,
         accelerator=Accelerator(mixed_precision="bf16", cpu=recipe.device == "cpu"),
+        ema=average,
     )
+    average.copy_to(adapter.parameters())
     return Outcome(adapter, result.step, log.seconds, log.loss)

@@ -32,8 +32,8 @@ def split_logits(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return logits[:, : len(MOTIONS)], logits[:, len(MOTIONS) :]
 
 
-def run(recipe: Recipe, folder: Path) -> Outcome:
-    model = models.videomae()
+def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
+    model = models.videomae() if start is None else start
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         scenes = [sample_scene(rng) for _ in range(BATCH)]

@@ -55,7 +55,9 @@ def add_figures(folder: Path, *, figures: dict[str, float], **facts: Any) -> Non
 def training_history(folder: Path) -> list[dict[str, Any]]:
     """The trainings that the folder's weights have behind them, oldest first, from its card."""
     path = folder / "card.json"
-    card = json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return []
+    card = json.loads(path.read_text())
     kept = ("command", "seed", "learning_rate", "steps", "seconds", "final_loss", "device", "history", "note")
     return [*card.get("before", []), {name: card[name] for name in kept if name in card}]
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from eval.world import models
 from eval.world.cards import load, publish, training_history, write_card
+from eval.world.steplog import keep_log
 
 
 class Context(NamedTuple):
@@ -29,10 +30,11 @@ class Context(NamedTuple):
 def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dict) -> None:
     import torch
 
-    earlier = {"before": training_history(context.weights / part)} if context.go_on else {}
+    before = training_history(context.weights / part) if context.go_on else []
+    keep_log(context.work / stage, context.weights / "logs" / f"{stage}.jsonl", len(before))
     write_card(
         context.weights / part,
-        **earlier,
+        **({"before": before} if before else {}),
         stage=stage,
         command=context.command,
         seed=recipe.seed,

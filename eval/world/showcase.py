@@ -17,7 +17,6 @@ from eval.world.recipe import Context
 from eval.world.steplog import plot_logs
 
 _SIDE, _LINE, _GAP = 64, 16, 6
-_STAGES = ("vae", "spatial", "motion", "content", "i2v", "dino", "clip", "video")
 
 
 def draw_sheet(rows: Sequence[tuple[str, np.ndarray]], path: Path, *, columns: int = 2) -> None:
@@ -80,7 +79,7 @@ def samples(context: Context) -> None:
     draw_sheet(labelled(seen, generate("text-to-video", seen)), folder / "text-to-video.png")
     draw_sheet(labelled(seen, generate("i2v-adapter", seen)), folder / "image-to-video-seen.png")
     draw_sheet(labelled(unseen, generate("i2v-adapter", unseen)), folder / "image-to-video-unseen.png")
-    plot_logs([context.work / stage for stage in _STAGES], folder / "training.png")
+    plot_logs(sorted((context.weights / "logs").glob("*.jsonl")), folder / "training.png")
     Path("docs/world.md").write_text(_PAGE.format(table=figure_table(context)))
 
 

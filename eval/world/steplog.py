@@ -19,7 +19,7 @@ class StepLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._report = folder / "log.jsonl", report
         self.loss, self.seconds = float("nan"), 0.0
-        for line in _lines(folder) if self._path.exists() else []:
+        for line in _read(self._path) if self._path.exists() else []:
             self.seconds, self.loss = line["seconds"], line.get("loss", self.loss)
         self._losses: list[float] = []
         self._last = time.monotonic()
@@ -46,31 +46,53 @@ class StepLog:
         self._report(f"{self._path.parent.name} step {step} {stated} {self.seconds:.0f} s")
 
 
-def plot_logs(folders: Iterable[Path], path: Path) -> None:
-    """Draws the loss over training minutes, and the figures where there are any, of every stage in `folders`."""
+def keep_log(folder: Path, kept: Path, training: int) -> None:
+    """Writes the folder's log into `kept` as its stage's training number `training`; the other trainings stay."""
+    lines = [line for line in _read(kept) if line["training"] != training] if kept.exists() else []
+    lines += [{"training": training, **line} for line in _read(folder / "log.jsonl")]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def plot_logs(logs: Iterable[Path], path: Path) -> None:
+    """Draws the loss over training minutes, and the figures where there are any, of every log that exists.
+
+    A stage's later trainings follow its first one on the axis, in a colour of their own.
+    """
     from matplotlib.figure import Figure
 
-    logs = {folder.name: _lines(folder) for folder in folders if (folder / "log.jsonl").exists()}
-    columns = min(4, max(1, len(logs)))
-    rows = max(1, -(-len(logs) // columns))
-    figure = Figure(figsize=(3.2 * columns, 2.4 * rows), layout="constrained")
-    for axis, (name, lines) in zip(figure.subplots(rows, columns, squeeze=False).flat, logs.items(), strict=False):
-        losses = [line for line in lines if "loss" in line]
-        axis.plot([line["seconds"] / 60 for line in losses], [line["loss"] for line in losses], color="#4464ad")
+    found = {_stage(log): _read(log) for log in logs if log.exists()}
+    columns = min(4, max(1, len(found)))
+    rows = max(1, -(-len(found) // columns))
+    figure = Figure(figsize=(3.4 * columns, 2.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for axis in axes[len(found) :]:
+        axis.set_axis_off()
+    for axis, (name, lines) in zip(axes, found.items(), strict=False):
         axis.set(title=name, xlabel="minutes", ylabel="loss", yscale="log")
-        for figure_name in sorted({key for line in lines for key in line} - {"step", "seconds", "loss"}):
-            measured = [line for line in lines if figure_name in line]
-            other = axis.twinx()
-            other.plot(
-                [line["seconds"] / 60 for line in measured],
-                [line[figure_name] for line in measured],
-                color="#c8553d",
-                marker="o",
-                markersize=3,
-            )
-            other.set_ylabel(figure_name, color="#c8553d")
+        other, start = None, 0.0
+        for training in sorted({line.get("training", 0) for line in lines}):
+            part = [line for line in lines if line.get("training", 0) == training]
+            minutes = [start + line["seconds"] / 60 for line in part]
+            losses = [(x, line["loss"]) for x, line in zip(minutes, part, strict=True) if "loss" in line]
+            axis.plot(*zip(*losses, strict=True), color=f"C{training}", linewidth=1.2)
+            for colour, key in enumerate(sorted({key for line in part for key in line} - _NO_FIGURES)):
+                other = other or axis.twinx()
+                measured = [(x, line[key]) for x, line in zip(minutes, part, strict=True) if key in line]
+                label = key if key not in other.get_legend_handles_labels()[1] else None
+                other.plot(*zip(*measured, strict=True), color=f"C{colour + 3}", marker="o", markersize=3, label=label)
+            start = minutes[-1]
+        if other:
+            other.legend(fontsize=6, loc="center right")
     figure.savefig(path, dpi=110)
 
 
-def _lines(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+_NO_FIGURES = {"training", "step", "seconds", "loss"}
+
+
+def _stage(log: Path) -> str:
+    return log.parent.name if log.name == "log.jsonl" else log.stem
+
+
+def _read(log: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]

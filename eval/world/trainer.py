@@ -113,7 +113,7 @@ def train(
             _save(folder, module, average, optimizer, step, log.seconds)
             saved = time.monotonic()
     _save(folder, module, average, optimizer, step, log.seconds)
-    plot_logs([folder], folder / "log.png")
+    plot_logs([folder / "log.jsonl"], folder / "log.png")
     return Outcome(average.module.to("cpu"), step, log.seconds, log.loss)
 
 

@@ -96,6 +96,21 @@ def test_wild_shapes_carry_unseen_names():
     assert scene.character not in GLYPHS.values()
 
 
+def test_drawn_shapes_are_solid_and_differ():
+    import cv2
+
+    from eval.world.shapes import shape
+
+    drawn = [shape(number) for number in range(60)]
+    assert all(np.array_equal(shape(number), drawn[number]) for number in (0, 17, 59))
+    assert len({image.tobytes() for image in drawn}) == 60
+    for image in drawn:
+        assert set(np.unique(image)) == {0, 255}
+        x, y, width, height = cv2.boundingRect(image)
+        assert (image > 0).sum() > 0.3 * max(width, height) ** 2
+        assert cv2.connectedComponents(image)[0] == 2  # the ground and one piece
+
+
 def test_no_frames_is_an_error():
     with pytest.raises(ValueError, match="at least 1"):
         render(scene_of("still"), frames=0)

@@ -98,6 +98,32 @@ def test_training_stops_once_its_figure_is_reached(tmp_path):
     assert (tmp_path / "log.png").stat().st_size > 1000
 
 
+def test_a_kept_log_has_each_training_once(tmp_path):
+    from eval.world.steplog import keep_log, plot_logs
+
+    kept = tmp_path / "logs" / "line.jsonl"
+    for training, losses in enumerate(([3.0, 2.0], [1.5], [1.0])):
+        folder = tmp_path / f"run{min(training, 1)}"
+        folder.mkdir(exist_ok=True)
+        lines = [{"step": step, "seconds": 60.0 * step, "loss": loss} for step, loss in enumerate(losses)]
+        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        keep_log(folder, kept, min(training, 1))
+    stood = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [(line["training"], line["loss"]) for line in stood] == [(0, 3.0), (0, 2.0), (1, 1.0)]
+    plot_logs([kept, tmp_path / "absent.jsonl"], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_a_card_remembers_earlier_trainings(tmp_path):
+    from eval.world.cards import training_history, write_card
+
+    assert training_history(tmp_path) == []
+    write_card(tmp_path, command="first", steps=3, figures={"psnr_unseen": 20.0})
+    first = training_history(tmp_path)
+    write_card(tmp_path, before=first, command="second", steps=5)
+    assert training_history(tmp_path) == [{"command": "first", "steps": 3}, {"command": "second", "steps": 5}]
+
+
 def test_the_rate_warms_up_and_falls():
     recipe = Recipe(steps=1000, learning_rate=1.0, seed=0)
     assert recipe.rate(0, 0.0) == pytest.approx(0.01)

@@ -48,14 +48,12 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
         angles, radii = turn + np.arange(corners) * 2.0 * np.pi / corners, rng.uniform(0.6, 1.0, corners)
     elif kind == "star":
         angles = turn + np.arange(2 * corners) * np.pi / corners
-        radii = np.where(np.arange(2 * corners) % 2, rng.uniform(0.4, 0.8), 1.0)
+        radii = np.tile([1.0, rng.uniform(0.4, 0.8)], corners)
     else:
         angles = np.arange(180) * np.pi / 90.0
-        waves = sum(
-            rng.uniform(0.0, 0.35) / order**0.5 * np.cos(order * angles + rng.uniform(0.0, 2.0 * np.pi))
-            for order in rng.choice(np.arange(2, 8), size=2, replace=False)
-        )
-        radii = 1.0 + waves
+        radii = np.ones(180)
+        for order in rng.choice(np.arange(2, 8), size=2, replace=False):
+            radii += rng.uniform(0.0, 0.35) / order**0.5 * np.cos(order * angles + rng.uniform(0.0, 2.0 * np.pi))
     radii = 110.0 * radii / radii.max()
     stretch = rng.uniform(0.7, 1.0, 2)
     return _filled(np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) * stretch + _SIDE / 2)

@@ -106,7 +106,7 @@ def test_drawn_shapes_are_solid_and_differ():
     assert len({image.tobytes() for image in drawn}) == 60
     for image in drawn:
         assert set(np.unique(image)) == {0, 255}
-        x, y, width, height = cv2.boundingRect(image)
+        _, _, width, height = cv2.boundingRect(image)
         assert (image > 0).sum() > 0.3 * max(width, height) ** 2
         assert cv2.connectedComponents(image)[0] == 2  # the ground and one piece
 

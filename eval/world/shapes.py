@@ -44,6 +44,7 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
     """One closed curve around the middle: a polygon, a star, or a wave."""
     corners, turn = int(rng.integers(3, 9)), rng.uniform(0.0, 2.0 * np.pi)
     kind = rng.choice(["polygon", "star", "wave"])
+    radii: np.ndarray
     if kind == "polygon":
         angles, radii = turn + np.arange(corners) * 2.0 * np.pi / corners, rng.uniform(0.6, 1.0, corners)
     elif kind == "star":

@@ -6,6 +6,8 @@ image. (With the font's own letters in that role, generated unseen glyphs turned
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _SIDE = 256
@@ -44,7 +46,8 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
     """One closed curve around the middle: a polygon, a star, or a wave."""
     corners, turn = int(rng.integers(3, 9)), rng.uniform(0.0, 2.0 * np.pi)
     kind = rng.choice(["polygon", "star", "wave"])
-    radii: np.ndarray
+    angles: np.ndarray[Any, Any]
+    radii: np.ndarray[Any, Any]
     if kind == "polygon":
         angles, radii = turn + np.arange(corners) * 2.0 * np.pi / corners, rng.uniform(0.6, 1.0, corners)
     elif kind == "star":

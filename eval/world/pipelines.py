@@ -13,6 +13,7 @@ from eval.world.models import IP_ADAPTER_FILE, WEIGHTS
 BASE_PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 CONTENT_PARTS = ("ip_adapter", "image_encoder", "feature_extractor")
 ADAPTER_PARTS = ("i2v_adapter",)
+CONCAT_PARTS = ("concat",)
 
 
 def require(parts: tuple[str, ...], weights: Path = WEIGHTS) -> list[Path]:
@@ -94,5 +95,18 @@ def text_to_video(weights: Path = WEIGHTS) -> Any:
     from diffusers import AnimateDiffPipeline
 
     pipeline = AnimateDiffPipeline(**_base(weights))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@cache
+def concatenation(weights: Path = WEIGHTS) -> Any:
+    """`ConcatenationPipeline`: the fine-tuned base that reads the image's latent beside the noise."""
+    from diffusers import UNetMotionModel
+
+    from eval.world.concatenation import ConcatenationPipeline
+
+    require(CONCAT_PARTS, weights)
+    pipeline = ConcatenationPipeline(**{**_base(weights), "unet": load(UNetMotionModel, weights / "concat")})
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -169,7 +169,26 @@ def i2v(context: Context) -> None:
         recipe, context.work / "i2v", data, tokenizer, text_encoder, _image_encoder(context), unet, adapter
     )
     publish(outcome.module, context.weights / "i2v_adapter")
-    _card(context, "i2v", "i2v_adapter", recipe, outcome, {})
+    _card(context, "i2v", "i2v_adapter", recipe, outcome, _trained(outcome.module))
+
+
+def concat(context: Context) -> None:
+    from diffusers import UNetMotionModel
+
+    from eval.world.concatenation import widen
+    from eval.world.stages import concat as stage
+
+    tokenizer, text_encoder, unet = _base(context)
+    recipe = _recipe(context, stage.RECIPE)
+    data = _clips(context, tokenizer, wild=0.6, seed=2002)
+    start = load(UNetMotionModel, context.weights / "concat") if context.go_on else widen(unet)
+    outcome = stage.run(recipe, context.work / "concat", data, tokenizer, text_encoder, start)
+    publish(outcome.module, context.weights / "concat")
+    _card(context, "concat", "concat", recipe, outcome, _trained(outcome.module))
+
+
+def _trained(module) -> dict[str, int]:
+    return {"trainable_parameters": sum(parameter.numel() for parameter in module.parameters())}
 
 
 def dino(context: Context) -> None:
@@ -266,6 +285,7 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "motion": motion,
     "content": content,
     "i2v": i2v,
+    "concat": concat,
     "dino": dino,
     "clip": clip,
     "video": video,

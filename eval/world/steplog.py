@@ -18,8 +18,9 @@ class StepLog:
     def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._report = folder / "log.jsonl", report
+        self._path.touch()
         self.loss, self.seconds = float("nan"), 0.0
-        for line in _read(self._path) if self._path.exists() else []:
+        for line in _read(self._path):
             self.seconds, self.loss = line["seconds"], line.get("loss", self.loss)
         self._losses: list[float] = []
         self._last = time.monotonic()

@@ -20,6 +20,13 @@ BATCH = 8
 _DROPOUT = 0.05  # text alone, image alone and both, each
 
 
+def dropped(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each of a batch, whether the text and whether the image is left out (guidance dropout); bool (B,) each."""
+    draw = torch.from_numpy(rng.random(BATCH))
+    no_text = (draw < _DROPOUT) | ((draw >= 2 * _DROPOUT) & (draw < 3 * _DROPOUT))
+    return no_text, (draw >= _DROPOUT) & (draw < 3 * _DROPOUT)
+
+
 def run(
     recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, image_encoder: nn.Module,
     unet: nn.Module, adapter,
@@ -36,9 +43,7 @@ def run(
     def batch(step: int) -> dict:
         rng = np.random.default_rng([recipe.seed, step])
         rows = rng.integers(len(data.latents), size=BATCH)
-        draw = torch.from_numpy(rng.random(BATCH))
-        no_text = (draw < _DROPOUT) | ((draw >= 2 * _DROPOUT) & (draw < 3 * _DROPOUT))
-        no_image = (draw >= _DROPOUT) & (draw < 3 * _DROPOUT)
+        no_text, no_image = dropped(rng)
         images = to_tensor(data.images[rows].numpy()) * (~no_image).float()[:, None, None, None]
         tokens = torch.where(no_text[:, None], empty[None], data.tokens[rows])
         return {

@@ -1,4 +1,4 @@
-"""Stage `lora`: a style LoRA, outlined glyphs, on the frozen image base (as diffusers' text-to-image example does).
+"""Stage `lora`: a style LoRA, inverted glyphs, on the frozen image base (as diffusers' text-to-image example does).
 
 It changes the attention projections of the spatial layers, self-attention's keys and values among them: the layers that
 an I2V adapter trained on the untouched base is attached to.
@@ -20,7 +20,7 @@ from eval.world.trainer import Outcome, Recipe, train
 RECIPE = Recipe(steps=4000, learning_rate=2e-3, seed=901, minutes=10.0)
 BATCH = 64
 RANK = 16
-STYLE = "outlined"
+STYLE = "inverted"
 _TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 
 

@@ -15,6 +15,7 @@ BARS = {
     "nearest_of_64_unseen": 0.9,
     "motion_accuracy": 0.9,
     "speed_spearman": 0.95,
+    "style_accuracy": 0.95,
     "prompted_glyph": 0.8,
     "prompted_colour": 0.8,
     "prompted_motion": 0.8,

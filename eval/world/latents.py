@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from eval.world.data import to_tensor
-from eval.world.glyphs import SEEN
-from eval.world.scenes import caption, render, sample_scene
+from eval.world.glyphs import SEEN, mask
+from eval.world.scenes import Draw, Scene, caption, render, sample_scene
 
 
 class LatentSet(NamedTuple):
@@ -22,6 +22,11 @@ class LatentSet(NamedTuple):
     latents: torch.Tensor
     tokens: torch.Tensor
     images: torch.Tensor
+
+
+def clip_scene(seed: int, index: int, *, wild: float, glyphs: Sequence[str] = tuple(SEEN)) -> Scene:
+    """What clip `index` of the set with this seed shows."""
+    return sample_scene(np.random.default_rng([seed, index]), glyphs=glyphs, wild=wild)
 
 
 @torch.no_grad()
@@ -34,6 +39,7 @@ def latent_set(
     seed: int,
     wild: float,
     glyphs: Sequence[str] = tuple(SEEN),
+    draw: Draw = mask,
     chunk: int = 32,
 ) -> LatentSet:
     """Reads the set at `path`, or renders and encodes it. Clip k depends on (seed, k) alone."""
@@ -44,10 +50,9 @@ def latent_set(
         parts: dict[str, list[torch.Tensor]] = {"latents": [], "tokens": [], "images": []}
         for start in range(0, clips, chunk):
             scenes = [
-                sample_scene(np.random.default_rng([seed, index]), glyphs=glyphs, wild=wild)
-                for index in range(start, min(start + chunk, clips))
+                clip_scene(seed, index, wild=wild, glyphs=glyphs) for index in range(start, min(start + chunk, clips))
             ]
-            frames = np.stack([render(scene).frames for scene in scenes])
+            frames = np.stack([render(scene, draw=draw).frames for scene in scenes])
             with torch.autocast("cpu", torch.bfloat16):
                 posterior = vae.encode(to_tensor(frames).flatten(0, 1)).latent_dist
             noise = torch.Generator().manual_seed(seed * 1_000_003 + start)

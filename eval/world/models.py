@@ -97,6 +97,13 @@ def image_base(unet):
     return spatial
 
 
+def controlnet(spatial):
+    """ControlNetModel with a copy of the image base's encoder: latents (N, 8, 8, 8), maps (N, 3, 64, 64) in [0, 1]."""
+    from diffusers import ControlNetModel
+
+    return ControlNetModel.from_unet(spatial, conditioning_embedding_out_channels=(16, 32, 64, 96))
+
+
 def scheduler():
     """DDIM on the linear schedule of AnimateDiff (paper.md, section 9)."""
     from diffusers import DDIMScheduler
@@ -261,3 +268,20 @@ def videomae():
             num_labels=len(MOTIONS) + len(GLYPHS),
         )
     )
+
+
+def style_judge():
+    """ResNetForImageClassification, RGB (N, 3, 64, 64) in [-1, 1] -> logits (N, styles), in the order of `STYLES`."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    from eval.world.styles import STYLES
+
+    config = ResNetConfig(
+        embedding_size=32,
+        hidden_sizes=[32, 64, 96],
+        depths=[1, 1, 1],
+        layer_type="basic",
+        id2label=dict(enumerate(STYLES)),
+        label2id={style: index for index, style in enumerate(STYLES)},
+    )
+    return ResNetForImageClassification(config)

@@ -72,11 +72,11 @@ def _vae(context: Context):
     return load(AutoencoderKL, context.weights / "vae")
 
 
-def _clips(context: Context, tokenizer, *, wild: float, seed: int, clips: int = 12_000):
+def _clips(context: Context, tokenizer, *, wild: float, seed: int, clips: int = 12_000, **options):
     from eval.world.latents import latent_set
 
     path = context.work / "latents" / f"{seed}.safetensors"
-    return latent_set(path, _vae(context), tokenizer, clips=clips, seed=seed, wild=wild)
+    return latent_set(path, _vae(context), tokenizer, clips=clips, seed=seed, wild=wild, **options)
 
 
 def spatial(context: Context) -> None:
@@ -191,6 +191,46 @@ def _trained(module) -> dict[str, int]:
     return {"trainable_parameters": sum(parameter.numel() for parameter in module.parameters())}
 
 
+def lora(context: Context) -> None:
+    """Always from scratch: it is small, and a base that has changed wants another one."""
+    from diffusers import StableDiffusionPipeline
+
+    from eval.world.stages import lora as stage
+    from eval.world.styles import STYLES
+
+    tokenizer, text_encoder, unet = _base(context)
+    recipe = _recipe(context, stage.RECIPE)
+    data = _clips(context, tokenizer, wild=0.4, seed=2003, clips=3000, draw=STYLES[stage.STYLE])
+    outcome = stage.run(recipe, context.work / "lora", data, tokenizer, text_encoder, models.image_base(unet))
+    StableDiffusionPipeline.save_lora_weights(
+        context.weights / "style_lora", unet_lora_layers=outcome.module.released_state()
+    )
+    _card(context, "lora", "style_lora", recipe, outcome, {})
+
+
+def controlnet(context: Context) -> None:
+    """Always from scratch, as `lora`."""
+    import numpy as np
+
+    from eval.world.control import places
+    from eval.world.latents import clip_scene
+    from eval.world.scenes import FRAMES, MOTIONS, describe
+    from eval.world.stages import controlnet as stage
+
+    tokenizer, text_encoder, unet = _base(context)
+    recipe = _recipe(context, stage.RECIPE)
+    data = _clips(context, tokenizer, wild=0.6, seed=2002)
+    scenes = [clip_scene(2002, index, wild=0.6) for index in range(len(data.latents))]
+    drawn = np.random.default_rng(recipe.seed).choice(list(MOTIONS), size=len(scenes))
+    words = [describe(scene.colour, scene.glyph, motion, scene.background)
+             for scene, motion in zip(scenes, drawn, strict=True)]  # fmt: skip
+    other = tokenizer(words, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    where = np.stack([places(scene, FRAMES) for scene in scenes])
+    outcome = stage.run(recipe, context.work / "controlnet", data, where, other, tokenizer, text_encoder, unet)
+    publish(outcome.module, context.weights / "controlnet")
+    _card(context, "controlnet", "controlnet", recipe, outcome, {})
+
+
 def dino(context: Context) -> None:
     from transformers import ViTModel
 
@@ -248,6 +288,19 @@ def video(context: Context) -> None:
     _card(context, "video", "videomae", recipe, outcome, stage.figures(published))
 
 
+def style(context: Context) -> None:
+    from transformers import ResNetForImageClassification
+
+    from eval.world.stages import style as stage
+
+    recipe = _recipe(context, stage.RECIPE)
+    start = load(ResNetForImageClassification, context.weights / "style") if context.go_on else None
+    outcome = stage.run(recipe, context.work / "style", start)
+    publish(outcome.module, context.weights / "style")
+    published = load(type(outcome.module), context.weights / "style")
+    _card(context, "style", "style", recipe, outcome, stage.figures(published))
+
+
 def figures(context: Context) -> None:
     """Measures what needs several parts and writes it into the cards (`flow`, `unet`, `i2v_adapter`)."""
     from eval.world import figures as measure
@@ -286,9 +339,12 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "content": content,
     "i2v": i2v,
     "concat": concat,
+    "lora": lora,
+    "controlnet": controlnet,
     "dino": dino,
     "clip": clip,
     "video": video,
+    "style": style,
     "figures": figures,
 }
 EXTRAS: dict[str, Callable[[Context], None]] = {"compare": compare, "samples": samples}

@@ -6,7 +6,7 @@ and the exact flow field, `caption` into words. Nothing here is learned and ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -31,6 +31,9 @@ MOTIONS: dict[str, str] = {
 }  # fmt: skip
 _DIRECTIONS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 _SUPERSAMPLE = 4
+
+Draw = Callable[[str], np.ndarray]
+"""A character -> its coverage, float32 (MASK_SIZE, MASK_SIZE): `mask`, or a style of `eval.world.styles`."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def caption(scene: Scene) -> str:
     return describe(scene.colour, scene.glyph, scene.motion, scene.background)
 
 
-def _pose(scene: Scene, frame: int) -> tuple[float, float, float, float]:
+def pose(scene: Scene, frame: int) -> tuple[float, float, float, float]:
     """Centre x and y (px), size (px) and angle (radians, positive turns clockwise on screen) at a frame."""
     dx, dy = _DIRECTIONS.get(scene.motion, (0.0, 0.0))
     travel = scene.speed * frame
@@ -108,10 +111,10 @@ def _pose(scene: Scene, frame: int) -> tuple[float, float, float, float]:
     return scene.x + dx * travel, scene.y + dy * travel, size, angle
 
 
-def _glyph_mask(scene: Scene, frame: int) -> np.ndarray:
+def _glyph_mask(scene: Scene, frame: int, draw: Draw) -> np.ndarray:
     import cv2
 
-    x, y, size, angle = _pose(scene, frame)
+    x, y, size, angle = pose(scene, frame)
     scale = size * _SUPERSAMPLE / (MASK_SIZE - 2 * MASK_MARGIN)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     middle = (MASK_SIZE - 1) / 2.0
@@ -123,7 +126,7 @@ def _glyph_mask(scene: Scene, frame: int) -> np.ndarray:
         ]
     )
     large = (SIZE * _SUPERSAMPLE, SIZE * _SUPERSAMPLE)
-    drawn = cv2.warpAffine(mask(scene.character), matrix, large, flags=cv2.INTER_LINEAR)
+    drawn = cv2.warpAffine(draw(scene.character), matrix, large, flags=cv2.INTER_LINEAR)
     return cv2.resize(drawn, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
@@ -135,8 +138,8 @@ def _background(scene: Scene) -> np.ndarray:
 
 def _flow(scene: Scene, frame: int, inside: np.ndarray) -> np.ndarray:
     """Exact displacement of every glyph pixel from `frame` to the next; the background does not move."""
-    x, y, size, angle = _pose(scene, frame)
-    next_x, next_y, next_size, next_angle = _pose(scene, frame + 1)
+    x, y, size, angle = pose(scene, frame)
+    next_x, next_y, next_size, next_angle = pose(scene, frame + 1)
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
     from_x, from_y = columns - x, rows - y
     turn, ratio = next_angle - angle, next_size / size
@@ -146,18 +149,18 @@ def _flow(scene: Scene, frame: int, inside: np.ndarray) -> np.ndarray:
     return (field * (inside[..., None] > 0.5)).astype(np.float32)
 
 
-def render_frame(scene: Scene, frame: int) -> tuple[np.ndarray, np.ndarray]:
+def render_frame(scene: Scene, frame: int, draw: Draw = mask) -> tuple[np.ndarray, np.ndarray]:
     """One frame, uint8 (H, W, 3), and its mask, float32 (H, W): the bytes of `render`, at an eighth of the cost."""
-    drawn = _glyph_mask(scene, frame)[..., None]
+    drawn = _glyph_mask(scene, frame, draw)[..., None]
     painted = _background(scene) * (1.0 - drawn) + np.asarray(COLOURS[scene.colour], dtype=np.float32) * drawn
     return np.clip(np.rint(painted), 0, 255).astype(np.uint8), drawn[..., 0]
 
 
-def render(scene: Scene, frames: int = FRAMES) -> Rendered:
+def render(scene: Scene, frames: int = FRAMES, draw: Draw = mask) -> Rendered:
     """Renders the scene with its ground truth. Raises ValueError for fewer than one frame."""
     if frames < 1:
         raise ValueError(f"frames must be at least 1, got {frames}")
-    drawn = [render_frame(scene, frame) for frame in range(frames)]
+    drawn = [render_frame(scene, frame, draw) for frame in range(frames)]
     masks = np.stack([inside for _, inside in drawn])
     flow = [_flow(scene, frame, masks[frame]) for frame in range(frames - 1)]
     return Rendered(

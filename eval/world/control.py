@@ -1,0 +1,60 @@
+"""Position maps: where the glyph is to be in every frame, for the glyph world's ControlNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+
+import numpy as np
+
+from eval.world.scenes import SIZE, Scene, pose
+
+AGAINST: Mapping[str, str] = {
+    "left": "right", "right": "left", "up": "down", "down": "up", "still": "right", "grow": "left", "rotate": "up",
+}  # fmt: skip
+"""A prompt's motion -> a direction that it does not ask for: a map of it shows whether map or word is obeyed."""
+_SPEED = 2.0  # px per frame, of a control that moves against its prompt
+
+
+def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
+    """The scene that a sample's ground truth describes. Raises ValueError naming the fields that are missing."""
+    if isinstance(truth, Scene):
+        return truth
+    names = [field.name for field in fields(Scene)]
+    if missing := [name for name in names if name not in truth]:
+        raise ValueError(f"no position map without ground truth: it lacks {', '.join(missing)}")
+    return Scene(**{name: truth[name] for name in names})  # type: ignore[arg-type]
+
+
+def against(truth: Scene | Mapping[str, str | float]) -> Scene:
+    """The scene as a map should show it that contradicts the prompt: the same start, moving as in `AGAINST`."""
+    scene = scene_of(truth)
+    return replace(scene, motion=AGAINST[scene.motion], speed=_SPEED)
+
+
+def discs(places: np.ndarray) -> np.ndarray:
+    """Centre x, y and diameter in px, float (..., 3) -> coverage of the discs, float32 (..., SIZE, SIZE) in [0, 1]."""
+    rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
+    x, y, size = (places[..., index, None, None].astype(np.float32) for index in range(3))
+    return np.clip(size / 2.0 + 0.5 - np.hypot(columns - x, rows - y), 0.0, 1.0)
+
+
+def places(scene: Scene, frames: int) -> np.ndarray:
+    """Centre x, y and size of the glyph in px, float32 (F, 3)."""
+    return np.asarray([pose(scene, frame)[:3] for frame in range(frames)], dtype=np.float32)
+
+
+def position_maps(truth: Scene | Mapping[str, str | float], frames: int) -> np.ndarray:
+    """A white disc of the glyph's size where the glyph is, on black: uint8 (F, 64, 64, 3).
+
+    Args:
+        truth: a scene, or a sample's ground truth that holds one.
+        frames: F, at least 1.
+
+    Raises:
+        ValueError: fewer than one frame, or a ground truth that lacks a field of a scene.
+    """
+    if frames < 1:
+        raise ValueError(f"frames must be at least 1, got {frames}")
+    drawn = np.rint(discs(places(scene_of(truth), frames)) * 255.0).astype(np.uint8)
+    return np.repeat(drawn[..., None], 3, axis=-1)

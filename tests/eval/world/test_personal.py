@@ -1,0 +1,146 @@
+"""What is trained on top of the glyph world's base: style LoRA and position ControlNet, on a tiny base."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from eval.world import models
+from eval.world.control import against, discs, places, position_maps
+from eval.world.glyphs import SEEN, UNSEEN, mask
+from eval.world.latents import LatentSet
+from eval.world.scenes import Scene, render, render_frame, sample_scene
+from eval.world.stages import controlnet, lora, style
+from eval.world.styles import STYLES, inverted
+from eval.world.tokenizer import build_clip_tokenizer
+
+TURNED = ("left", "right", "up", "down", "still", "grow", "rotate")
+
+
+def scene_with(motion: str, seed: int = 0) -> Scene:
+    return sample_scene(np.random.default_rng(seed), motions=[motion])
+
+
+@pytest.mark.parametrize("glyph", ["square", "heart", "star", "telephone"])
+def test_an_inverted_glyph_is_the_plate_without_the_glyph(glyph):
+    filled, drawn = mask(SEEN[glyph]), inverted(SEEN[glyph])
+    assert (filled + drawn)[4:-4, 4:-4] == pytest.approx(1.0, abs=1e-6)
+    assert drawn.sum() + filled.sum() == pytest.approx(184.0**2, rel=1e-6)
+
+
+def test_a_style_moves_with_the_glyph_and_leaves_the_background():
+    scene = replace(scene_with("left"), glyph="heart", character=SEEN["heart"])
+    plain, styled = render(scene), render(scene, draw=STYLES["inverted"])
+    far = (plain.masks == 0.0) & (styled.masks == 0.0)
+    assert far.mean() > 0.3
+    assert np.array_equal(plain.frames[far], styled.frames[far])
+    assert np.array_equal(render_frame(scene, 3, STYLES["inverted"])[0], styled.frames[3])
+    columns = np.arange(64) + 0.5
+    centres = (styled.masks.sum(axis=1) * columns).sum(axis=1) / styled.masks.sum(axis=(1, 2))
+    assert np.diff(centres)[:3] == pytest.approx(-scene.speed, abs=0.05)
+
+
+def test_all_named_glyphs_are_told_apart_when_inverted():
+    drawn = np.stack([inverted(character).reshape(-1) for character in (SEEN | UNSEEN).values()])
+    likeness = (drawn @ drawn.T) / np.outer(*[np.linalg.norm(drawn, axis=1)] * 2)
+    assert (likeness - np.eye(len(drawn))).max() < 0.985
+
+
+@pytest.mark.parametrize("motion", TURNED)
+def test_a_position_map_covers_the_glyph_and_moves_with_it(motion):
+    scene = scene_with(motion, seed=3)
+    maps = position_maps(scene.truth(), 8)
+    assert maps.shape == (8, 64, 64, 3)
+    assert maps.dtype == np.uint8
+    rows, columns = np.mgrid[0:64, 0:64] + 0.5
+    for frame, (x, y, size) in enumerate(places(scene, 8)):
+        inside = maps[frame, ..., 0] / 255.0
+        if max(abs(x - 32), abs(y - 32)) + size / 2 < 32:
+            assert inside.sum() == pytest.approx(np.pi * size**2 / 4, rel=0.02)
+            assert (inside * columns).sum() / inside.sum() == pytest.approx(x, abs=0.05)
+            assert (inside * rows).sum() / inside.sum() == pytest.approx(y, abs=0.05)
+    assert np.array_equal(maps, position_maps(scene, 8))
+
+
+@pytest.mark.parametrize("motion", TURNED)
+def test_a_contradicting_control_starts_alike_and_moves_otherwise(motion):
+    scene = scene_with(motion)
+    turned = against(scene.truth())
+    assert np.array_equal(position_maps(turned, 1), position_maps(scene, 1))
+    ways = [places(one, 8)[-1, :2] - places(one, 8)[0, :2] for one in (scene, turned)]
+    assert float(ways[0] @ ways[1]) <= 0.0
+    assert np.linalg.norm(ways[1]) == pytest.approx(14.0)
+
+
+def test_a_truth_without_a_scene_is_refused():
+    with pytest.raises(ValueError, match="lacks character, colour"):
+        position_maps({"glyph": "star"}, 8)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        position_maps(scene_with("left"), 0)
+
+
+@pytest.fixture
+def base():
+    torch.manual_seed(0)
+    tokenizer = build_clip_tokenizer()
+    unet = models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32))).eval()
+    data = LatentSet(torch.randn(6, 4, 8, 8, 8), torch.ones(6, 16, dtype=torch.long), torch.zeros(6, 64, 64, 3))
+    return tokenizer, models.text_encoder(len(tokenizer)).eval(), unet, data
+
+
+def test_the_lora_changes_keys_and_values_and_goes_through_diffusers_loader(base, tmp_path, monkeypatch):
+    from diffusers import StableDiffusionPipeline
+    from diffusers.loaders import StableDiffusionLoraLoaderMixin
+
+    monkeypatch.setattr(lora, "BATCH", 4)
+    tokenizer, text_encoder, unet, data = base
+    spatial = models.image_base(unet)
+    before = {name: value.clone() for name, value in unet.named_parameters()}
+    recipe = replace(lora.RECIPE, steps=3)
+    trained = lora.run(recipe, tmp_path / "work", data, tokenizer, text_encoder, spatial).module
+    for name, value in unet.named_parameters():
+        assert torch.equal(value, before[name.replace("base_layer.", "")])
+    StableDiffusionPipeline.save_lora_weights(tmp_path / "lora", unet_lora_layers=trained.released_state())
+    state, alphas = StableDiffusionLoraLoaderMixin.lora_state_dict(
+        str(tmp_path / "lora"), weight_name="pytorch_lora_weights.safetensors"
+    )
+    fresh = models.image_base(models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32))))
+    StableDiffusionLoraLoaderMixin.load_lora_into_unet(state, alphas, fresh)
+    layer = fresh.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k")
+    change = layer.lora_B["default_0"].weight @ layer.lora_A["default_0"].weight * layer.scaling["default_0"]
+    key = "down_blocks/0/attentions/0/transformer_blocks/0/attn1/to_k/lora_{}/default/weight"
+    expected = trained.matrices[key.format("B")] @ trained.matrices[key.format("A")]
+    assert change.abs().max() > 0.0
+    assert torch.allclose(change, expected, atol=1e-5)
+
+
+def test_the_controlnet_learns_and_leaves_its_base_alone(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(controlnet, "BATCH", 2)
+    tokenizer, text_encoder, unet, data = base
+    before = {name: value.clone() for name, value in unet.named_parameters()}
+    where = np.stack([places(scene_with("left", seed), 4) for seed in range(6)])
+    recipe = replace(controlnet.RECIPE, steps=4, learning_rate=0.1)
+    trained = controlnet.run(
+        recipe, tmp_path, data, where, data.tokens.clone(), tokenizer, text_encoder, unet
+    ).module  # fmt: skip
+    assert all(torch.equal(value, before[name]) for name, value in unet.named_parameters())
+    maps = torch.from_numpy(discs(where[:1]))[0, :, None].expand(-1, 3, -1, -1)
+    noisy, states = torch.randn(4, 8, 8, 8), torch.randn(4, 16, models.TEXT_WIDTH)
+    with torch.no_grad():
+        here = trained(noisy, 500, states, controlnet_cond=maps, return_dict=False)[1]
+        there = trained(noisy, 500, states, controlnet_cond=maps.flip(-1), return_dict=False)[1]
+    assert not torch.allclose(here, there)
+
+
+def test_the_style_judge_learns_one_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "BATCH", 16)
+    monkeypatch.setattr(style, "_BLURRED", 0.0)
+    torch.manual_seed(0)
+    images, labels = style._frames(np.random.default_rng(1), 16)
+    monkeypatch.setattr(style, "_frames", lambda rng, size: (images, labels))
+    recipe = replace(style.RECIPE, steps=60, enough=None, learning_rate=3e-3)
+    judge = style.run(recipe, tmp_path).module.eval()
+    assert (judge(images).logits.argmax(dim=1) == labels).all()

@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
@@ -39,6 +40,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help drawn by rich would take three times as long
 )
+
+
+class Executor(StrEnum):
+    """Where clips are made and measured."""
+
+    local = "local"
+    ray = "ray"
 
 
 def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -80,6 +88,14 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     log: Annotated[Path | None, typer.Option(help="Append events to this file, as JSON lines.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Where clips and features go: a path, or a URL such as s3://BUCKET/RUN.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="This process, or workers on Ray.")] = Executor.local,
+    workers: Annotated[int | None, typer.Option(min=1, help="On Ray; as many as fit if not given.")] = None,
+    worker_cpus: Annotated[float, typer.Option(min=0.01, help="Cores of a worker.")] = 1.0,
+    worker_gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; 0.5: two share one.")] = 0.0,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; this machine alone if not given.")] = None,
     debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
 ) -> None:
     """Run a suite, or go on with it: the same command again makes only what is missing or failed. Exit 3: clips failed.
@@ -90,6 +106,7 @@ def run(
 
     from .commands.dry_run import dry_run as show_plan
     from .events import EventLog
+    from .pool import Pool
     from .run import Options
     from .run import run as run_suite
 
@@ -99,7 +116,8 @@ def run(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
-    options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log))
+    pool = Pool(workers, worker_cpus, worker_gpus, address) if executor is Executor.ray else None
+    options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool)
     outcome = run_suite(suite, out, console=Console(stderr=True, quiet=quiet), options=options)
     if not quiet:
         _summarise(outcome, time.perf_counter() - start)

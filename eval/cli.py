@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
@@ -50,12 +53,21 @@ class Executor(StrEnum):
 
 
 def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """An EvalError becomes one line on standard error and its exit code; a defect keeps its traceback."""
+    """An EvalError, Ctrl-C or SIGTERM becomes one line on stderr and an exit code; a defect keeps its traceback.
+
+    Both signals leave as an exception does, so that a run folder is let go of and its journal closed.
+    """
 
     @functools.wraps(command)
     def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with _terminable():
+                command(*args, **kwargs)
+        except KeyboardInterrupt as stop:
+            number = stop.args[0] if stop.args else signal.SIGINT
+            name = signal.Signals(number).name
+            typer.echo(f"stopped by {name}; what is stored stays, and the same command goes on", err=True)
+            raise typer.Exit(128 + number) from stop
         except EvalError as error:
             if kwargs.get("debug"):
                 raise
@@ -63,6 +75,20 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
             raise typer.Exit(error.exit_code) from error
 
     return guarded
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt inside the block, with its number."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _version(wanted: bool) -> None:

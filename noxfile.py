@@ -73,10 +73,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def torture(session: nox.Session) -> None:
-    """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must end as if never."""
+    """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must end as if never.
+
+    Besides: two Ray nodes on this machine, and thousands of broken suites and manifests.
+    """
     install(session, "tests")
     kills = {"TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100")}
-    session.run("python", "-m", "pytest", "-s", "tests/eval/test_torture.py", *session.posargs, env=kills)
+    files = [f"tests/eval/test_{name}.py" for name in ("torture", "ray", "fuzz")]
+    session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=kills)
 
 
 @nox.session

@@ -49,7 +49,8 @@ def cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    patient = {"RAY_raylet_start_wait_time_s": "120"}  # of a machine that has much else to do
+    os.environ.update(patient, RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     if "TORTURE_KILLS" in os.environ:
         cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})

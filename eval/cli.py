@@ -18,7 +18,7 @@ import typer
 from . import __version__
 from .commands.calibrate import calibrate
 from .commands.clips import clips
-from .commands.folder import export, salvage, status
+from .commands.folder import export, salvage, status, track
 from .commands.gate import gate
 from .commands.init import init
 from .errors import SOME_FAILED, EvalError, one_line
@@ -39,7 +39,6 @@ Parameters = ParamSpec("Parameters")
 app = typer.Typer(
     help="Judge image-to-video methods: clips, measures with intervals, provenance, report.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help drawn by rich would take three times as long
 )
@@ -163,7 +162,7 @@ def _summarise(outcome: Outcome, took: float) -> None:
         typer.echo(f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them again", err=True)
 
 
-for _command in (init, clips, status, export, salvage, gate, calibrate):
+for _command in (init, clips, status, export, track, salvage, gate, calibrate):
     app.command()(_one_line_errors(_command))
 
 

@@ -50,6 +50,19 @@ class Clip:
         return digest.hexdigest()
 
 
+def rounded_clip(values: NDArray[np.floating], fps: float) -> Clip:
+    """Floating-point frames (F, H, W, 3) in [0, 1] as a clip; what lies outside is clipped.
+
+    Raises:
+        EvalError: a value that is not finite, which would become a black pixel.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise EvalError(f"{bad} of {values.size} generated values are not finite; are the weights sound?")
+    return Clip(np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8), fps)
+
+
 def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     """Writes ``clip`` bit-exactly. The file appears whole or not at all, and equal clips give equal bytes.
 

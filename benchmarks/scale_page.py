@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eval.progress import duration
+
 if TYPE_CHECKING:
     from benchmarks.scale import Costs, Row, Scenario
 
@@ -91,12 +93,12 @@ def _conclusion(
             lines.append(
                 f"- {scenario.name}; {way}: {said}, {rows[-1].busy:.0%} of {rows[-1].workers} workers' time is work.\n"
             )
-    look, tables = (seconds * clips / 60 for seconds in planning)
+    look, tables = (duration(seconds * clips) for seconds in planning)
     lines.append(
         f"""
 So workers write clips and features, of which the driver sees only rows, and rows are stored a batch at a
 time. Before and after the batches the driver works alone: a complete run of {clips:,} clips is found complete
-in about {look:.0f} min, and its tables (3 measures) are written in {tables:.0f} min, at the cost a clip of a
+in about {look}, and its tables (3 measures) are written in {tables}, at the cost a clip of a
 run of 4,000. Samples, and for the tables all records, are held in memory.
 """
     )

@@ -22,7 +22,7 @@ SCALARS = st.one_of(
     st.integers(-(2**70), 2**70),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["../x", "~", "a" * 10**5, "<script>", "\x1b[31m", "\ud800", "still-image", "os:system", ".:."]),
+    st.sampled_from(["../x", "~", "a" * 3000, "<script>", "\x1b[31m", "\ud800", "still-image", "os:system", ".:."]),
 )
 VALUES = st.recursive(
     SCALARS,

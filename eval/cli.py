@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
@@ -14,7 +18,7 @@ import typer
 from . import __version__
 from .commands.calibrate import calibrate
 from .commands.clips import clips
-from .commands.folder import export, salvage, status
+from .commands.folder import export, salvage, status, track
 from .commands.gate import gate
 from .commands.init import init
 from .errors import SOME_FAILED, EvalError, one_line
@@ -35,19 +39,34 @@ Parameters = ParamSpec("Parameters")
 app = typer.Typer(
     help="Judge image-to-video methods: clips, measures with intervals, provenance, report.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help drawn by rich would take three times as long
 )
 
 
+class Executor(StrEnum):
+    """Where clips are made and measured."""
+
+    local = "local"
+    ray = "ray"
+
+
 def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """An EvalError becomes one line on standard error and its exit code; a defect keeps its traceback."""
+    """An EvalError, Ctrl-C or SIGTERM becomes one line on stderr and an exit code; a defect keeps its traceback.
+
+    Both signals leave as an exception does, so that a run folder is let go of and its journal closed.
+    """
 
     @functools.wraps(command)
     def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with _terminable():
+                command(*args, **kwargs)
+        except KeyboardInterrupt as stop:
+            number = stop.args[0] if stop.args else signal.SIGINT
+            name = signal.Signals(number).name
+            typer.echo(f"stopped by {name}; what is stored stays, and the same command goes on", err=True)
+            raise typer.Exit(128 + number) from stop
         except EvalError as error:
             if kwargs.get("debug"):
                 raise
@@ -55,6 +74,20 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
             raise typer.Exit(error.exit_code) from error
 
     return guarded
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt inside the block, with its number."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _version(wanted: bool) -> None:
@@ -80,6 +113,14 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     log: Annotated[Path | None, typer.Option(help="Append events to this file, as JSON lines.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Where clips and features go: a path, or a URL such as s3://BUCKET/RUN.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="This process, or workers on Ray.")] = Executor.local,
+    workers: Annotated[int | None, typer.Option(min=1, help="On Ray; as many as fit if not given.")] = None,
+    worker_cpus: Annotated[float, typer.Option(min=0.01, help="Cores of a worker.")] = 1.0,
+    worker_gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; 0.5: two share one.")] = 0.0,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; this machine alone if not given.")] = None,
     debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
 ) -> None:
     """Run a suite, or go on with it: the same command again makes only what is missing or failed. Exit 3: clips failed.
@@ -90,6 +131,7 @@ def run(
 
     from .commands.dry_run import dry_run as show_plan
     from .events import EventLog
+    from .pool import Pool
     from .run import Options
     from .run import run as run_suite
 
@@ -99,7 +141,8 @@ def run(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
-    options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log))
+    pool = Pool(workers, worker_cpus, worker_gpus, address) if executor is Executor.ray else None
+    options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool)
     outcome = run_suite(suite, out, console=Console(stderr=True, quiet=quiet), options=options)
     if not quiet:
         _summarise(outcome, time.perf_counter() - start)
@@ -119,7 +162,7 @@ def _summarise(outcome: Outcome, took: float) -> None:
         typer.echo(f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them again", err=True)
 
 
-for _command in (init, clips, status, export, salvage, gate, calibrate):
+for _command in (init, clips, status, export, track, salvage, gate, calibrate):
     app.command()(_one_line_errors(_command))
 
 

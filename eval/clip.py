@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import EvalError
+from .files import write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,36 +50,55 @@ class Clip:
         return digest.hexdigest()
 
 
+def rounded_clip(values: NDArray[np.floating], fps: float) -> Clip:
+    """Floating-point frames (F, H, W, 3) in [0, 1] as a clip; what lies outside is clipped.
+
+    Raises:
+        EvalError: a value that is not finite, which would become a black pixel.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise EvalError(f"{bad} of {values.size} generated values are not finite; are the weights sound?")
+    return Clip(np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8), fps)
+
+
 def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     """Writes ``clip`` bit-exactly. The file appears whole or not at all, and equal clips give equal bytes.
 
     The exact rate is kept in the container's ``fps`` tag, since Matroska's own timestamps are in milliseconds.
+
+    Args:
+        path: or a ``upath.UPath``, for a file elsewhere.
+        clip: what to write.
     """
     import av
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     _, height, width, _ = clip.frames.shape
     rate = Fraction(clip.fps).limit_denominator(1_000_000)
-    try:
-        with av.open(str(partial), "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
-            container.metadata["fps"] = repr(float(clip.fps))
-            options = {"level": "1", "flags": "+bitexact"}  # later levels need slices, which small frames do not have
-            stream = container.add_stream("ffv1", rate=rate, options=options)
-            stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
-            stream.thread_count = 1
-            for pixels in clip.frames:
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = io.BytesIO()
+    with av.open(content, "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
+        container.metadata["fps"] = repr(float(clip.fps))
+        options = {"level": "1", "flags": "+bitexact"}  # later levels need slices, which small frames do not have
+        stream = container.add_stream("ffv1", rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+        stream.thread_count = 1
+        for pixels in clip.frames:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    write_whole(_path(path), content.getvalue())
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    return Path(path) if isinstance(path, str | os.PathLike) else path
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
     """Reads a file of :func:`write_clip`, or any video PyAV decodes (as RGB, at the stream's own rate).
+
+    Args:
+        path: or a ``upath.UPath``, for a file elsewhere.
 
     Raises:
         EvalError: naming the file, if it is missing, not a video, or has no frame or no rate.
@@ -86,11 +107,11 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     from av.error import FFmpegError
     from av.video.reformatter import VideoReformatter
 
-    path = Path(path)
+    path = _path(path)
     if not path.is_file():
         raise EvalError(f"{path}: clip file not found")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())) as container:
             if not container.streams.video:
                 raise EvalError(f"{path}: the file holds no video stream")
             stream = container.streams.video[0]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .faults import folder_errors
+
+if TYPE_CHECKING:
+    from .store import Failure
 
 
 class EventLog:
@@ -25,6 +30,12 @@ class EventLog:
             with folder_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
+
+    def batch(self, event: str, cell: str, clips: int, failures: Sequence[Failure]) -> None:
+        """How many clips of a batch went well, after one line for each that did not."""
+        for failure in failures:
+            self.write("failed", **failure._asdict())
+        self.write(event, cell=cell, clips=clips)
 
     def write(self, event: str, **fields: str | int | float | None) -> None:
         """One line: ``time`` (UTC), ``event`` and the fields."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import EvalError
+from .files import write_whole
 
 HELD = 256
 """Arrays kept in memory; the one used longest ago goes first."""
@@ -24,7 +25,7 @@ class FeatureCache:
     whole or not at all, and named by a hash of the key, so two clips of equal content share one.
 
     Args:
-        folder: where arrays are kept between processes; None for memory alone.
+        folder: where arrays are kept between processes, a path or a ``upath.UPath``; None for memory alone.
 
     Attributes:
         passes: how often each encoder looked at a clip, as (encoder id, view) -> count.
@@ -54,29 +55,33 @@ class FeatureCache:
         if key not in self._held:
             path = self._folder / key[:2] / f"{key}.npy" if self._folder else None
             if path and path.is_file():
-                self._held[key] = _read(path)
+                self._held[key] = read_array(path)
             else:
                 self._held[key] = np.asarray(make(), dtype=np.float32)
                 self.passes[name, view] += 1
                 if path:
-                    _write(path, self._held[key])
+                    write_array(path, self._held[key])
             while len(self._held) > HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
         return self._held[key]
 
 
-def _read(path: Path) -> NDArray[np.float32]:
+def read_array(path: Path) -> NDArray[np.float32]:
+    """Reads a file of :func:`write_array`.
+
+    Raises:
+        EvalError: naming the file, if it is none.
+    """
     try:
-        loaded: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        loaded: NDArray[np.float32] = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise EvalError(f"{path}: not a stored feature ({error}); delete it and run again") from error
     return loaded
 
 
-def _write(path: Path, array: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.save(file, array)
-    os.replace(partial, path)
+def write_array(path: Path, array: NDArray[np.float32]) -> None:
+    """Writes an ``.npy`` file, whole or not at all."""
+    content = io.BytesIO()
+    np.save(content, array)
+    write_whole(path, content.getvalue())

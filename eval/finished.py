@@ -153,7 +153,7 @@ def _reference(
             continue
         try:
             key = hashlib.sha256(f"reference|{digest(path, fps)}".encode()).hexdigest()
-            missing = [encoder for encoder in encoders if not store.feature_path(encoder, key).is_file()]
+            missing = [encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()]
             if missing:
                 clip = read_media(path, fps=fps).clip
                 store.set_meta(f"shape/{key}", json.dumps(clip.frames.shape[:3]))

@@ -57,7 +57,7 @@ def forecast(plan: Plan, folder: Path, judge: Callable[[list[Metric]], JudgeLike
 
 def _row(plan: Plan, cell: Cell, make: int, measure: int, store: Store | None) -> CellForecast:
     known = list(store.seconds(cell.id).values()) if store else []
-    sizes = [store.clip_path(key).stat().st_size for key in store.clip_keys(cell.id).values()] if store else []
+    sizes = [store.files.clip(key).stat().st_size for key in store.clip_keys(cell.id).values()] if store else []
     seconds = make * sum(known) / len(known) if known else 0.0 if make == 0 else None
     size = round(make * sum(sizes) / len(sizes)) if sizes else _uncompressed(plan, cell, make)
     return CellForecast(cell.id, len(plan.pairs(cell)), make, measure, seconds, size)

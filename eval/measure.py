@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
@@ -30,8 +30,16 @@ class JudgeLike(Protocol):
     def flags(self, sample: Sample) -> Sequence[str]: ...
 
 
+class Shelf(Protocol):
+    """Where clips are read from, and features and records go: a :class:`eval.store.Store`, or a worker's files."""
+
+    def read(self, key: str) -> Clip: ...
+    def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None: ...
+    def add_records(self, records: Iterable[Record]) -> None: ...
+
+
 def measure(
-    store: Store,
+    store: Shelf,
     plan: Plan,
     batches: Sequence[Batch],
     judge: JudgeLike,
@@ -68,7 +76,7 @@ def measure_true(store: Store, plan: Plan, judge: JudgeLike) -> None:
     for encoder in plan.set_encoders:
         for batch in plan.batches(plan.cells[:1]):
             clips = {true_key(sample): sample.clip for sample, _ in batch.items if sample.clip}
-            if all(store.feature_path(encoder, key).is_file() for key in clips):
+            if all(store.files.feature(encoder, key).is_file() for key in clips):
                 continue
             vectors = judge.video_features(list(clips.values()), encoder)
             store.add_features(encoder, dict(zip(clips, vectors, strict=True)))

@@ -73,6 +73,16 @@ class Batch:
         """For messages: the cell, and every sample and seed."""
         return f"cell {self.cell.id}, sample/seed {', '.join(f'{sample.id}/{seed}' for sample, seed in self.items)}"
 
+    @property
+    def places(self) -> list[tuple[str, str, int]]:
+        """(cell id, sample id, seed) of every clip."""
+        return [(self.cell.id, sample.id, seed) for sample, seed in self.items]
+
+    def without(self, places: Container[tuple[str, str, int]]) -> Batch:
+        """The batch of all its other clips."""
+        kept = zip(self.places, self.items, strict=True)
+        return Batch(self.cell, tuple(item for place, item in kept if place not in places))
+
     def failure(self, error: EvalError) -> EvalError:
         """``error``, of the same class, with the batch's name before it."""
         return type(error)(f"{self.name}: {error}")

@@ -47,9 +47,12 @@ class RunDocument:
         plan: what will be done.
         encoders: encoder id -> fingerprint.
         stale: whether clips or records have to be made.
+        storage: where clips and features lie, if not in the run folder.
     """
 
-    def __init__(self, folder: Path, plan: Plan, encoders: Mapping[str, str], *, stale: bool) -> None:
+    def __init__(
+        self, folder: Path, plan: Plan, encoders: Mapping[str, str], *, stale: bool, storage: str | None = None
+    ) -> None:
         self.path = folder / "run.json"
         previous = read_json(self.path)
         self._fresh = stale or not previous.get("finished")
@@ -61,13 +64,20 @@ class RunDocument:
         self._content: dict[str, Any] = {
             "suite": plan.suite.model_dump(mode="json"),
             "cells": [
-                {"id": cell.id, "method": cell.method, "settings": cell.settings, "fingerprint": cell.fingerprint}
+                {
+                    "id": cell.id,
+                    "method": cell.method,
+                    "settings": cell.settings,
+                    "fingerprint": cell.fingerprint,
+                    "clips": len(plan.pairs(cell)),
+                }
                 for cell in plan.cells
             ],
             "seeds": plan.suite.seeds,
             "encoders": dict(sorted(encoders.items())),
             "created": previous.get("created") or _now(),
             **(origin | {"finished": None} if self._fresh else kept),
+            **({"storage": storage} if storage else {}),
             **_world(plan),
             "counts": previous.get("counts", {}),
             "warnings": previous.get("warnings", []),

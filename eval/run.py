@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from .clip import Clip
-from .errors import ClipError
 from .events import EventLog
+from .files import Files
 from .isolation import Failed, isolate, time_limit
-from .measure import JudgeLike, measure, measure_true
+from .measure import JudgeLike, measure_true
 from .metrics import Metric
 from .plan import Batch, Plan, make_plan
+from .pool import Pool
 from .progress import progress
 from .provenance import RunDocument
 from .samples import Sample
 from .samples.export import write_samples
-from .seeds import derive_seed
-from .store import Failure, Store, StoredClip
+from .store import Failure, Store
 from .suite import locate_suite
 from .tables import TRUE_CLIPS, write_failures, write_tables
-
-Pair = tuple[Sample, int]
+from .work import make_batch, measure_batch
 
 
 @dataclass(frozen=True)
@@ -38,12 +34,16 @@ class Options:
         wait: seconds to wait for another process to let the run folder go.
         debug: stop at the first clip that fails, with its traceback.
         log: told what happens, batch by batch.
+        storage: where clips and features go; see :class:`eval.store.Store`.
+        pool: workers on Ray; None: everything in this process.
     """
 
     timeout: float | None = None
     wait: float = 0.0
     debug: bool = False
     log: EventLog = field(default_factory=EventLog)
+    storage: str | None = None
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,34 @@ def carry_out(
     with time_limit(options.timeout):
         pass  # it cannot be kept everywhere, and that is better said once than of every clip
     fingerprints = dict(referee.fingerprints())
-    with Store(folder, wait=options.wait) as store:
+    with Store(folder, wait=options.wait, storage=options.storage) as store:
+        if judge is None and store.storage:
+            referee = default_judge(plan.metrics, store.files.root)
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         write_samples(store, plan.samples)
 
         unmade, unmeasured = stale(store, plan, fingerprints)
-        document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmade or unmeasured))
+        document = RunDocument(
+            store.folder, plan, fingerprints, stale=bool(unmade or unmeasured), storage=store.storage
+        )
         document.started()
         sizes = {
             name: sum(len(batch.items) for batch in some) for name, some in (("make", unmade), ("measure", unmeasured))
         }
         options.log.write("started", suite=plan.suite.name, folder=str(folder), **sizes)
 
-        made = make(store, unmade, console, options)
-        measured = measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+        if options.pool is None:
+            made = make(store, unmade, console, options)
+            measured = measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+        elif unmade or unmeasured:
+            from .ray_executor import carry_out_on_ray
+            from .ray_worker import Job
+
+            job = Job(plan, Files(store.files.root), judge, fingerprints, options.timeout, options.debug)
+            made, measured = carry_out_on_ray(store, job, unmade, unmeasured, options.pool, console, options.log)
+        else:
+            made = measured = 0
         _measure_true(store, plan, referee, options)
 
         failures = planned_failures(store, plan)
@@ -128,11 +141,11 @@ def carry_out(
 
 
 def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
-    """:class:`eval.judge.Judge` that keeps frame features in the run folder, imported when asked for."""
+    """:class:`eval.judge.Judge` that keeps frame features where clips and features go, imported when asked for."""
     from .features import FeatureCache
     from .judge import Judge
 
-    return Judge(metrics, cache=FeatureCache(folder / "features" / "frames"))
+    return Judge(metrics, cache=FeatureCache(Files(folder).frames))
 
 
 def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:
@@ -157,7 +170,8 @@ def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[li
 
 
 def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
-    return all(store.feature_path(encoder, key).is_file() for key in keys for encoder in plan.set_encoders)
+    files = store.files
+    return all(files.present(files.feature(encoder, key)) for key in keys for encoder in plan.set_encoders)
 
 
 def make(store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()) -> int:
@@ -165,34 +179,12 @@ def make(store: Store, batches: Sequence[Batch], console: Console, options: Opti
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
-            cell, start = batch.cell, time.perf_counter()
-
-            def generate(pairs: Sequence[Pair], batch: Batch = batch) -> list[Clip]:
-                return _generate(replace(batch, items=tuple(pairs)))
-
-            results = isolate(batch.items, generate, timeout=options.timeout, debug=options.debug)
-            seconds = (time.perf_counter() - start) / len(results)
-            rows, clips, failures = [], [], []
-            for (sample, seed), result in zip(batch.items, results, strict=True):
-                if isinstance(result, Failed):
-                    failures.append(Failure(cell.id, sample.id, seed, "make", result.reason))
-                else:
-                    rows.append(StoredClip(sample.id, seed, cell.clip_key(sample, seed), seconds))
-                    clips.append(result)
-            store.add_clips(cell.id, rows, clips, failures)
-            _log(options.log, "made", cell.id, len(clips), failures)
+            rows, clips, failures = make_batch(batch, timeout=options.timeout, debug=options.debug)
+            store.add_clips(batch.cell.id, rows, clips, failures)
+            options.log.batch("made", batch.cell.id, len(clips), failures)
             made += len(clips)
-            advance(len(results))
+            advance(len(batch.items))
     return made
-
-
-def _generate(batch: Batch) -> list[Clip]:
-    samples = [sample for sample, _ in batch.items]
-    seeds = [derive_seed(sample.id, seed) for sample, seed in batch.items]
-    clips = list(batch.cell.instance.generate(samples, seeds))
-    if len(clips) != len(samples) or not all(isinstance(clip, Clip) for clip in clips):
-        raise ClipError(f"the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each")
-    return clips
 
 
 def measure_made(
@@ -209,36 +201,17 @@ def measure_made(
     unmade = {failure[:3] for failure in store.failures() if failure.stage == "make"}
     with progress(console, "measuring", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
-            name = batch.cell.id
-            pairs = [(sample, seed) for sample, seed in batch.items if (name, sample.id, seed) not in unmade]
-            store.forget_failures([(name, sample.id, seed) for sample, seed in pairs])
-
-            def work(part: Sequence[Pair], batch: Batch = batch) -> list[None]:
-                one = replace(batch, items=tuple(part))
-                measure(store, plan, [one], judge, fingerprints, Console(quiet=True, force_terminal=False))
-                return [None] * len(part)
-
-            results = isolate(pairs, work, timeout=options.timeout, debug=options.debug) if pairs else []
-            failures = [
-                Failure(name, sample.id, seed, "measure", _without_name(result.reason, batch, (sample, seed)))
-                for (sample, seed), result in zip(pairs, results, strict=True)
-                if isinstance(result, Failed)
-            ]
+            part = batch.without(unmade)
+            store.forget_failures(part.places)
+            failures = measure_batch(
+                store, plan, part, judge, fingerprints, timeout=options.timeout, debug=options.debug
+            )
             store.add_failures(failures)
-            _log(options.log, "measured", name, len(pairs) - len(failures), failures)
-            measured += len(pairs) - len(failures)
+            count = len(part.items) - len(failures)
+            options.log.batch("measured", batch.cell.id, count, failures)
+            measured += count
             advance(len(batch.items))
     return measured
-
-
-def _log(log: EventLog, event: str, cell: str, clips: int, failures: Sequence[Failure]) -> None:
-    for failure in failures:
-        log.write("failed", **failure._asdict())
-    log.write(event, cell=cell, clips=clips)
-
-
-def _without_name(reason: str, batch: Batch, pair: Pair) -> str:
-    return reason.removeprefix(f"{replace(batch, items=(pair,)).name}: ")
 
 
 def _measure_true(store: Store, plan: Plan, judge: JudgeLike, options: Options) -> None:
@@ -264,7 +237,3 @@ def planned_failures(store: Store, plan: Plan) -> list[Failure]:
     planned = {(cell.id, sample.id, seed) for cell in plan.cells for sample, seed in plan.pairs(cell)}
     planned |= {(TRUE_CLIPS, sample.id, 0) for sample in plan.samples}
     return [failure for failure in store.failures() if failure[:3] in planned]
-
-
-def _kinds(clips: Sequence[Any]) -> str:
-    return f"{len(clips)} of {', '.join(sorted({type(clip).__name__ for clip in clips})) or 'nothing'}"

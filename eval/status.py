@@ -49,9 +49,9 @@ def status(folder: Path) -> Status:
     """
     with Store(folder, read_only=True) as store:
         document: dict[str, Any] = read_json(folder / "run.json")
-        wanted = _samples(folder) * len(document.get("seeds", []))
+        every = _samples(folder) * len(document.get("seeds", []))
         failures = store.failures()
-        cells = [_cell(store, cell["id"], wanted, failures) for cell in document.get("cells", [])]
+        cells = [_cell(store, cell["id"], cell.get("clips", every), failures) for cell in document.get("cells", [])]
         schema = f"{store.version}" if store.version == VERSION else f"{store.version}, the next run makes it {VERSION}"
     name = str(document.get("suite", {}).get("name", "unknown"))
     held = holder(folder) if is_held(folder) else None

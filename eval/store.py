@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
-import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,8 @@ from numpy.typing import NDArray
 from .clip import Clip, read_clip, write_clip
 from .errors import EvalError
 from .faults import folder_errors
+from .features import read_array, write_array
+from .files import Files, place, write_whole
 from .lock import FolderLock
 from .schema import open_database, open_read_only, version
 
@@ -77,6 +77,8 @@ def _named(
 class Store:
     """One run folder, held by one process at a time. Use it as a context manager.
 
+    The database and the tables always lie in the folder, on a disk; clips and features may lie elsewhere (``storage``).
+
     A row is written only after the files it speaks of, and files are replaced only after their rows are gone, so that a
     kill at any moment leaves nothing that looks complete and is not.
 
@@ -84,27 +86,59 @@ class Store:
         folder: made if missing.
         wait: seconds to wait for another process to let the folder go.
         read_only: look at a folder, also while another process works on it; nothing in it is touched.
+        storage: path or fsspec URL of clips and features; None: where they were put before, at first the folder itself.
 
     Attributes:
         decoded: how many clips were read from their files.
+        files: clips and features.
+        storage: as given, now or before; None for the folder itself.
 
     Raises:
         StoreError: if another process holds the folder (naming it), or the store cannot be opened or is damaged.
+        EvalError: no such storage, or another than before.
     """
 
-    def __init__(self, folder: Path, *, wait: float = 0.0, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, wait: float = 0.0, read_only: bool = False, storage: str | None = None) -> None:
         self.folder = folder
         self.decoded = 0
         self._lock = None if read_only else FolderLock(folder, wait=wait)
         try:
             with folder_errors(folder):
-                if self._lock and self._lock.left_behind:
-                    for partial in folder.rglob(".*.partial"):
-                        partial.unlink()
                 self._database = open_read_only(folder) if read_only else open_database(folder)
         except EvalError:
             self._release()
             raise
+        try:
+            self.storage = self._settle(storage)
+            self.files = Files(place(self.storage) if self.storage else folder)
+        except EvalError:
+            self.__exit__(None, None, None)
+            raise
+        if self._lock and self._lock.left_behind:
+            self.sweep()
+
+    def _settle(self, storage: str | None) -> str | None:
+        """The storage that was chosen once and for all."""
+        known = self.meta("storage")
+        if storage is None:
+            return known
+        wanted = storage if "://" in storage else str(Path(storage).resolve())
+        (clips,) = self._database.execute("SELECT count(*) FROM clips").fetchone()
+        if wanted != known and (known or clips):
+            raise EvalError(
+                f"--storage {storage}: the clips of {self.folder} lie in {known or 'it'}; give another --out"
+            )
+        place(wanted)
+        if wanted != known:
+            self.set_meta("storage", wanted)
+        return wanted
+
+    @_named
+    def sweep(self) -> None:
+        """Removes what killed processes were in the middle of writing."""
+        for root in {self.folder, self.files.root}:
+            for partial in root.rglob(".*.partial") if isinstance(root, Path) else ():
+                partial.unlink(missing_ok=True)
 
     def __enter__(self) -> Store:
         return self
@@ -126,14 +160,11 @@ class Store:
 
     # clips
 
-    def clip_path(self, key: str) -> Path:
-        return self.folder / "clips" / key[:2] / f"{key}.mkv"
-
     @_named
     def clip_keys(self, cell: str) -> dict[tuple[str, int], str]:
         """(sample, seed) -> key of the clips of ``cell`` whose files are there."""
         rows = self._database.execute("SELECT sample, seed, key FROM clips WHERE cell = ?", (cell,))
-        return {(sample, seed): key for sample, seed, key in rows if self.clip_path(key).is_file()}
+        return {(sample, seed): key for sample, seed, key in rows if self.files.present(self.files.clip(key))}
 
     @_named
     def seconds(self, cell: str) -> dict[tuple[str, int], float]:
@@ -143,21 +174,33 @@ class Store:
 
     def read(self, key: str) -> Clip:
         self.decoded += 1
-        return read_clip(self.clip_path(key))
+        return read_clip(self.files.clip(key))
 
     @_named
     def add_clips(
         self, cell: str, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()
     ) -> None:
         """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one transaction."""
-        where = [(cell, row.sample, row.seed) for row in rows] + [failure[:3] for failure in failures]
+        where = [(row.sample, row.seed) for row in rows] + [failure[1:3] for failure in failures]
+        self.forget_clips(cell, where, [row.key for row in rows])
+        for row, clip in zip(rows, clips, strict=True):
+            write_clip(self.files.clip(row.key), clip)
+        self.add_clip_rows(cell, rows, failures)
+
+    @_named
+    def forget_clips(self, cell: str, where: Iterable[tuple[str, int]], keys: Iterable[str]) -> None:
+        """Makes way for the clips of these (sample, seed): their rows go, then the features of these keys."""
+        items = [(cell, sample, seed) for sample, seed in where]
         with self._transaction():
             for table in ("records", "clips", "failures"):
-                self._forget(table, where)
-        for row, clip in zip(rows, clips, strict=True):
-            for stale in self.folder.glob(f"features/*/{row.key}.npy"):
-                stale.unlink()
-            write_clip(self.clip_path(row.key), clip)
+                self._forget(table, items)
+        encoders = self._database.execute("SELECT substr(key, 10) FROM meta WHERE key LIKE 'features/%'").fetchall()
+        for (encoder,), key in itertools.product(encoders, keys):
+            self.files.feature(encoder, key).unlink(missing_ok=True)
+
+    @_named
+    def add_clip_rows(self, cell: str, rows: Sequence[StoredClip], failures: Sequence[Failure] = ()) -> None:
+        """Adds a batch whose files are written, in one transaction."""
         with self._transaction():
             self._database.executemany("INSERT INTO clips VALUES (?, ?, ?, ?, ?)", [(cell, *row) for row in rows])
             self._database.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
@@ -203,35 +246,22 @@ class Store:
 
     # features
 
-    def feature_path(self, encoder: str, key: str) -> Path:
-        return self._feature_folder(encoder) / f"{key}.npy"
-
-    def _feature_folder(self, encoder: str) -> Path:
-        return self.folder / "features" / quote(encoder, safe="")
-
     @_named
     def use_features(self, encoder: str, fingerprint: str) -> None:
         """Drops the stored features of ``encoder`` if other weights made them."""
         if self.meta(f"features/{encoder}") != fingerprint:
-            shutil.rmtree(self._feature_folder(encoder), ignore_errors=True)
+            self.files.remove(self.files.feature_folder(encoder))
             self.set_meta(f"features/{encoder}", fingerprint)
 
     @_named
     def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None:
         """Writes clip key -> float32 (D,), each file whole or not at all."""
         for key, vector in features.items():
-            path = self.feature_path(encoder, key)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{key}.partial")
-            with partial.open("wb") as file:
-                np.save(file, vector)
-            os.replace(partial, path)
+            write_array(self.files.feature(encoder, key), vector)
 
     def features(self, encoder: str, keys: Sequence[str]) -> NDArray[np.float32]:
         """float32 (len(keys), D)."""
-        paths = [self.feature_path(encoder, key) for key in keys]
-        loaded: NDArray[np.float32] = np.stack([np.load(path, allow_pickle=False) for path in paths])
-        return loaded
+        return np.stack([read_array(self.files.feature(encoder, key)) for key in keys])
 
     # the rest
 
@@ -273,10 +303,7 @@ def write_text(path: Path, text: str) -> None:
         StoreError: naming the file, if it cannot be written.
     """
     with folder_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
+        write_whole(path, text.encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

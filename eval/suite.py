@@ -176,7 +176,8 @@ def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
     if first["type"] == "extra_forbidden":
         allowed = _fields_at(model, location[:-1])
         listed = ", ".join(allowed) if allowed else "no settings"
-        return f"{name}: unknown key '{location[-1]}'. Allowed: {listed}.{nearest(str(location[-1]), allowed)}"
+        unknown = _short(str(location[-1]))
+        return f"{name}: unknown key '{unknown}'. Allowed: {listed}.{nearest(unknown, allowed)}"
     if first["type"] == "missing":
         return f"{name}: the key is missing"
     reason = first["msg"].removeprefix("Value error, ")
@@ -184,7 +185,7 @@ def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in location)
     return text.removeprefix(".")
 
 
@@ -198,7 +199,10 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

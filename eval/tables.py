@@ -132,7 +132,7 @@ def _summary_rows(store: Store, plan: Plan, asked: Plan, values: Mapping[str, Va
 
 def _comparable(store: Store, plan: Plan, sample: Sample, metric: Metric) -> bool:
     """Whether there are features to compare clips of ``sample`` with: a reference set, or those of its true clip."""
-    return bool(plan.reference_keys) or store.feature_path(metric.encoder, true_key(sample)).is_file()
+    return bool(plan.reference_keys) or store.files.feature(metric.encoder, true_key(sample)).is_file()
 
 
 def _features(

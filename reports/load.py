@@ -129,6 +129,11 @@ class RunFolder:
             return None
         if not _KEY.fullmatch(key):
             raise EvalError(f"{self.path / 'records.csv'}: clip_key '{key}' of {cell}, {sample} is not a hex digest")
+        if storage := self.run.get("storage"):
+            from eval.clip import read_clip
+            from eval.files import Files, place
+
+            return read_clip(Files(place(str(storage))).clip(key))
         return self._clip(f"clips/{key[:2]}/{key}.mkv")
 
     def true_clip(self, sample: str) -> Clip | None:

@@ -1,4 +1,4 @@
-"""``python -m eval status | export | salvage``: what one does with a run folder."""
+"""``python -m eval status | export | track | salvage``: what one does with a run folder."""
 
 from __future__ import annotations
 
@@ -42,6 +42,18 @@ def export(
 
     path = out or folder / f"export.{format}"
     typer.echo(f"{write(folder, path, format)} rows: {path}")
+
+
+def track(
+    folder: Folder,
+    to: Annotated[str, typer.Option(help="tensorboard or mlflow; each is an extra.")],
+    target: Annotated[str, typer.Option(help="Folder of event files; or MLflow's tracking URI.")],
+    debug: Debug = False,
+) -> None:
+    """Hand a run's summary to a tracker: one of its runs for each cell, with settings, means and intervals."""
+    from ..track import track as write
+
+    typer.echo(f"{write(folder, to, target)} cells: {target}")
 
 
 def salvage(folder: Folder, debug: Debug = False) -> None:

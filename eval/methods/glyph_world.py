@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.clip import Clip
+from eval.clip import Clip, rounded_clip
 from eval.samples import Sample
 
 if TYPE_CHECKING:
@@ -71,9 +70,7 @@ class _Diffusion(ABC):
         import torch
 
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        videos = self._videos(samples, generators)
-        frames = np.clip(np.rint(np.asarray(videos, dtype=np.float64) * 255.0), 0, 255).astype(np.uint8)
-        return [Clip(np.ascontiguousarray(video), self.settings.fps) for video in frames]
+        return [rounded_clip(video, self.settings.fps) for video in self._videos(samples, generators)]
 
     def _options(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> dict[str, Any]:
         return {

@@ -189,6 +189,7 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "no seeds": (("seeds",), [], ["suite.yaml: seeds: [] is not allowed"]),
     "reference a list": (("reference",), ["toy"], ["suite.yaml: reference: ['toy'] is not allowed"]),
     "a very long value": (("name",), "x/" * 10**5, ["suite.yaml: name: 'x/x/", "... is not allowed"]),
+    "a very long key": (("k" * 10**5,), 1, ["suite.yaml: kkk", "unknown key 'kkk", "...'. Allowed: name"]),
     "manifest a folder": (("samples", "path"), ".", ["path: '", "not found; give a .csv or .jsonl"]),
     "manifest of another type": (
         ("samples", "path"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval.clip import Clip, read_clip, write_clip
+from eval.clip import Clip, read_clip, rounded_clip, write_clip
 from eval.errors import EvalError
 
 
@@ -79,3 +79,11 @@ def test_bad_files(tmp_path: Path) -> None:
     (tmp_path / "text.mkv").write_text("not a video")
     with pytest.raises(EvalError, match=r"text\.mkv: not a readable video"):
         read_clip(tmp_path / "text.mkv")
+
+
+def test_generated_values_are_rounded_and_never_invented() -> None:
+    values = np.array([[[[0.0, 1.0, 0.5]]], [[[-0.2, 1.3, 254.4 / 255]]]])
+    assert rounded_clip(values, 8.0).frames.tolist() == [[[[0, 255, 128]]], [[[0, 255, 254]]]]
+    values[1, 0, 0, 2] = np.nan
+    with pytest.raises(EvalError, match="1 of 6 generated values are not finite; are the weights sound"):
+        rounded_clip(values, 8.0)

@@ -22,6 +22,7 @@ from eval.clip import read_clip
 from eval.errors import EvalError
 from eval.finished import score
 from eval.media import read_media
+from eval.status import CellStatus, status
 
 Frames = NDArray[np.uint8]
 ROWS, COLUMNS = np.mgrid[0:32, 0:48]
@@ -313,6 +314,7 @@ def test_methods_are_cells_paired_on_image_and_seed(two_methods: Path, toy_judge
     encoders = ["dino_glyph", "flow_dis"]
     scored = score(two_methods.parent, two_methods, out, encoders=encoders, fps=8, judge=toy_judge)
     assert scored.failures == []
+    assert status(out).cells == [CellStatus("slow", 6, 6, 6, 0), CellStatus("fast", 5, 5, 5, 0)]
     records = pd.read_csv(out / "records.csv").query("metric == 'motion.flow_dis.v1'")
     values = records.set_index(["cell", "sample", "seed"])["value"]
     assert sorted(set(records["sample"])) == ["slow00", "slow10", "slow20"]  # the first id of each image

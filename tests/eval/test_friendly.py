@@ -89,3 +89,8 @@ def test_quiet_is_quiet_and_the_log_tells_all(
     assert [event["time"] for event in events] == sorted(event["time"] for event in events)
     error = invoke("run", path, "--out", "out", "--quiet", "--log", toy_folder)
     assert (error.exit_code, error.stderr.startswith("error: ")) == (2, True)
+
+
+def test_a_shell_completes_commands() -> None:
+    asked = {"_I2V_EVAL_COMPLETE": "complete_bash", "COMP_WORDS": "i2v-eval sa", "COMP_CWORD": "1"}
+    assert CliRunner().invoke(app, [], prog_name="i2v-eval", env=asked).stdout.split() == ["salvage"]

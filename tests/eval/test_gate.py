@@ -1,6 +1,7 @@
 """The gate fails for a planted change of every measure, either way, else it holds. Recorded numbers, no models."""
 
 import csv
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -216,3 +217,35 @@ def test_hostile_names_stay_text_in_every_form(tmp_path: Path) -> None:
     row = markdown(bad, "r").splitlines()[4]
     assert r"\<b\>\|" in row
     assert row.replace(r"\|", "").count("|") == 8
+
+
+@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
+def test_a_tracker_is_handed_every_value_or_its_extra_is_named(tracker: str, recorded: Path, tmp_path: Path) -> None:
+    document = json.loads((recorded / "run.json").read_text())
+    document["cells"] = [{"id": cell, "settings": {"t0": 1.0, "lora": None}} for cell in CELLS]
+    (recorded / "run.json").write_text(json.dumps(document))
+    target = str(tmp_path / "events") if tracker == "tensorboard" else f"sqlite:///{tmp_path}/mlflow.db"
+    result = CliRunner().invoke(app, ["track", str(recorded), "--to", tracker, "--target", target])
+    if importlib.util.find_spec(tracker) is None:
+        assert result.exit_code == 2
+        assert f"pip install 'i2v-adapter[{tracker}]'" in result.stderr
+        return
+    assert result.exit_code == 0, result.output
+    with (recorded / "summary.csv").open(newline="") as file:
+        wanted = {(r["cell"], f"{r['metric']}/{k}"): float(r[k]) for r in csv.DictReader(file) for k in ("mean", "low")}
+    assert {key: value for key, value in read_back(tracker, target).items() if key in wanted} == pytest.approx(wanted)
+
+
+def read_back(tracker: str, target: str) -> dict[tuple[str, str], float]:
+    if tracker == "mlflow":
+        import mlflow
+
+        runs = mlflow.MlflowClient(target).search_runs(["1"])
+        return {(run.info.run_name, name): value for run in runs for name, value in run.data.metrics.items()}
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = {}
+    for folder in (Path(target) / "gate").iterdir():
+        events = EventAccumulator(str(folder)).Reload()
+        found |= {(folder.name, name): events.Scalars(name)[0].value for name in events.Tags()["scalars"]}
+    return found

@@ -36,6 +36,7 @@ def test_what_is_stored_is_found_by_the_next_process(tmp_path: Path) -> None:
 
 def test_a_crash_while_a_batch_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(tmp_path) as store:
+        store.use_features("videomae_glyph", "weights")
         store.add_clips("cell", ROWS, clips(7))
         store.add_records([record(1.0)])
         store.add_features("videomae_glyph", {"aa11": np.zeros(3, np.float32)})
@@ -53,7 +54,7 @@ def test_a_crash_while_a_batch_is_made_again(tmp_path: Path, monkeypatch: pytest
     with Store(tmp_path) as store:
         assert store.clip_keys("cell") == {}
         assert store.records("cell") == []
-        assert not store.feature_path("videomae_glyph", "aa11").exists()
+        assert not store.files.feature("videomae_glyph", "aa11").exists()
         store.add_clips("cell", ROWS, clips(9))
         assert len(store.clip_keys("cell")) == 2
 
@@ -70,9 +71,9 @@ def test_features_of_other_weights_are_dropped(tmp_path: Path) -> None:
         store.use_features("videomae_glyph", "one")
         store.add_features("videomae_glyph", {"aa11": np.zeros(3, np.float32)})
         store.use_features("videomae_glyph", "one")
-        assert store.feature_path("videomae_glyph", "aa11").is_file()
+        assert store.files.feature("videomae_glyph", "aa11").is_file()
         store.use_features("videomae_glyph", "two")
-        assert not store.feature_path("videomae_glyph", "aa11").is_file()
+        assert not store.files.feature("videomae_glyph", "aa11").is_file()
 
 
 def test_a_broken_run_json_is_named(tmp_path: Path) -> None:

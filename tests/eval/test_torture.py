@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -57,6 +58,41 @@ def test_kill_and_run_again_gives_the_same_bytes(
         assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
     assert not list(folder.rglob("*.partial"))
 
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_says_so_and_lets_the_folder_go(
+    number: signal.Signals, run_toy: Run, write_suite: Any, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
+    suite_content |= {"methods": suite_content["methods"][:1], "metrics": ["motion.flow_dis.v1"], "reference": None}
+    folder = tmp_path / "stopped"
+    command = [sys.executable, "-c", _COMMAND, "run", str(write_suite(suite_content)), "--out", str(folder)]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path(__file__).parents[2])]),
+        "TOY_DELAY": "0.05",
+    }
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while _rows(folder, "clips") < 8 and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(number)
+        out, error = process.communicate()
+    assert process.returncode == 128 + number
+    assert (out, error.decode().splitlines()[-1]) == (
+        b"",
+        f"stopped by {number.name}; what is stored stays, and the same command goes on",
+    )
+    assert b"Traceback" not in error
+    assert not (folder / "run.lock.json").exists()
+    assert not list(folder.rglob("*.partial"))
+    assert results(run_toy(suite_content, "stopped").folder) == results(run_toy(suite_content, "undisturbed").folder)
+
+
+_COMMAND = """
+import eval.run
+from eval.cli import main
+from toy_method import ToyJudge
+eval.run.default_judge = lambda metrics, folder: ToyJudge(metrics)
+main()
+"""
 
 _DRIVER = """
 import pathlib, sys

@@ -10,8 +10,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from eval.clip import Clip
 from eval.encoders import load_encoder
 from eval.errors import EvalError
+from eval.judge import Judge
+from eval.metrics import parse_metric
+from eval.samples import Sample
 
 
 @pytest.fixture
@@ -118,6 +122,19 @@ def test_broken_files_are_named(make_weights: Callable[..., Path]) -> None:
         with pytest.raises(EvalError, match=f"encoder '{id}'.*weights") as error:
             load_encoder(id)
         assert "\n" not in str(error.value)
+
+
+def test_weights_that_are_not_numbers_give_no_score(make_weights: Callable[..., Path], frames: np.ndarray) -> None:
+    from safetensors.torch import load_file, save_file
+
+    sample, clip = Sample("s", frames[0], "a star"), Clip(frames[1:9], 8.0)
+    for id, metric in (("dino_glyph", "identity"), ("clip_glyph", "text"), ("videomae_glyph", "fvd")):
+        path = make_weights(id) / "model.safetensors"
+        state = {name: torch.full_like(tensor, float("nan")) for name, tensor in load_file(path).items()}
+        save_file(state, path, metadata={"format": "pt"})
+        judge = Judge([parse_metric(f"{metric}.{id}.v1")])
+        with pytest.raises(EvalError, match=f"{id}.*not finite"):
+            judge.video_features([clip], id) if metric == "fvd" else judge.measure([sample], [clip])
 
 
 def test_a_configuration_for_other_preprocessing_is_refused(make_weights: Callable[..., Path]) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .run import Outcome
 
 COMMANDS = "i2v_eval.commands"
-"""Entry-point group of commands that other packages bring; ``report`` is one, so that eval need not import it."""
+"""Entry-point group of commands that other packages bring (``report``, ``compare``): eval need not import them."""
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
 """What model libraries say while they load; set the variable to hear it again."""
@@ -195,18 +195,33 @@ def metrics(
     console.print(table, markup=False)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=_PASSED_ON)
 @_one_line_errors
 def report(context: typer.Context) -> None:
     """Write the report of a run folder: report DIR."""
+    _brought("report", context.args)
+
+
+@app.command(context_settings=_PASSED_ON)
+@_one_line_errors
+def compare(context: typer.Context) -> None:
+    """Write one page about two or more run folders: compare DIR_A DIR_B."""
+    _brought("compare", context.args)
+
+
+def _brought(name: str, arguments: list[str]) -> None:
+    """Runs a command that another package brings."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=COMMANDS, name="report")
+    found = entry_points(group=COMMANDS, name=name)
     if not found:
-        raise EvalError("the report command is not installed; pip install -e . brings it with the reports package")
+        raise EvalError(f"the {name} command is not installed; pip install -e . brings it with the reports package")
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    command.command("report")(next(iter(found)).load())
-    command(args=context.args, prog_name="i2v-eval report")
+    command.command(name)(next(iter(found)).load())
+    command(args=arguments, prog_name=f"i2v-eval {name}")
 
 
 def main() -> None:

@@ -88,12 +88,16 @@ class RunDocument:
         if self._fresh:
             self._write()
 
-    def finished(self, counts: Mapping[str, int], warnings: Sequence[str]) -> None:
-        """Writes the document as final."""
+    def finished(
+        self, counts: Mapping[str, int], warnings: Sequence[str], seconds: Mapping[str, float] | None = None
+    ) -> None:
+        """Writes the document as final; `seconds` holds each cell's median wall time to make a clip."""
         if self._fresh:
             self._content["machine"]["torch_threads"] = _torch_threads() or self._content["machine"]["torch_threads"]
             self._content["finished"] = _now()
         self._content |= {"counts": dict(counts), "warnings": list(warnings)}
+        if seconds is not None:
+            self._content["seconds_per_clip"] = dict(seconds)
         self._write()
 
     def _write(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,9 +136,14 @@ def carry_out(
         failures = planned_failures(store, plan)
         write_failures(store, failures)
         counts, warnings = write_tables(store, plan, fingerprints, failures)
-        document.finished(counts, warnings)
+        document.finished(counts, warnings, _seconds_per_clip(store, plan))
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
         return Outcome(store.folder, made, measured, failures, warnings, store.decoded)
+
+
+def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
+    taken = {cell.id: list(store.seconds(cell.id).values()) for cell in plan.cells}
+    return {cell: statistics.median(seconds) for cell, seconds in taken.items() if seconds}
 
 
 def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:

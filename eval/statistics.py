@@ -102,17 +102,26 @@ def mean_interval(
     mean = float(array.mean())
     if count < 2:
         return Interval(mean, float("nan"), float("nan"), len(array), count)
-    sums = np.bincount(indices, weights=array - mean, minlength=count)
+    means = _resampled_means((array - mean)[:, None], indices, count, resamples, seed)[:, 0]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(mean, mean + float(low), mean + float(high), len(array), count)
+
+
+def _resampled_means(
+    columns: npt.NDArray[np.float64], indices: npt.NDArray[np.intp], count: int, resamples: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """Means (resamples, k) of `columns` (n, k) over draws of whole clusters, the same draws for every column."""
+    sums = np.zeros((count, columns.shape[1]))
+    np.add.at(sums, indices, columns)
     sizes = np.bincount(indices, minlength=count).astype(np.float64)
     generator = np.random.default_rng(seed)
     step = max(1, _CELLS_AT_ONCE // count)
-    means = np.empty(resamples)
+    means = np.empty((resamples, columns.shape[1]))
     for start in range(0, resamples, step):
         stop = min(start + step, resamples)
         drawn = generator.multinomial(count, np.full(count, 1 / count), size=stop - start)
-        means[start:stop] = (drawn @ sums) / (drawn @ sizes)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean, mean + float(low), mean + float(high), len(array), count)
+        means[start:stop] = (drawn @ sums) / (drawn @ sizes)[:, None]
+    return means
 
 
 def paired_difference(
@@ -147,6 +156,53 @@ def paired_difference(
             f"statistics: paired values differ in number, {len(first)} and {len(second)}; pair them by sample and seed."
         )
     return mean_interval(first - second, clusters, level=level, resamples=resamples, seed=seed)
+
+
+def pairwise_differences(
+    values: npt.ArrayLike,
+    clusters: Sequence[Hashable],
+    *,
+    levels: Sequence[float] = (0.95,),
+    resamples: int = 2000,
+    seed: int = 0,
+) -> npt.NDArray[np.float64]:
+    """Paired differences of every two of many cells, each with its intervals, from one set of draws.
+
+    Args:
+        values: float (n, k), finite: n clips of each of k cells, a row being one sample and seed.
+        clusters: n names, see `mean_interval`.
+        levels: coverages of the intervals, each in (0, 1).
+        resamples, seed: see `mean_interval`.
+
+    Returns:
+        float (k (k - 1) / 2, 1 + 2 * len(levels)): mean of column i minus column j, then low and high of each level,
+        nan with fewer than two clusters; for i < j in the order (0, 1), (0, 2), ..., (k - 2, k - 1). Each row equals
+        `paired_difference` of its two columns up to rounding.
+
+    Raises:
+        EvalError: as `mean_interval`, or values that are not two-dimensional.
+
+    Example:
+        >>> pairwise_differences([[2.0, 1.0], [12.0, 11.0]], ["easy", "hard"]).tolist()
+        [[1.0, 1.0, 1.0]]
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2:
+        raise EvalError(f"statistics: values must have shape (n, k), got {array.shape}.")
+    _finite(array.reshape(-1), "values")
+    indices, count = _cluster_indices(clusters, len(array))
+    for level in levels:
+        _check_level(level)
+    first, second = np.triu_indices(array.shape[1], 1)
+    means = array.mean(axis=0)
+    table = np.full((len(first), 1 + 2 * len(levels)), np.nan)
+    table[:, 0] = means[first] - means[second]
+    if count >= 2 and len(first):
+        drawn = _resampled_means(array - means, indices, count, resamples, seed)
+        ends = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
+        for row, (i, j) in enumerate(zip(first, second, strict=True)):
+            table[row, 1:] = table[row, 0] + np.quantile(drawn[:, i] - drawn[:, j], ends)
+    return table
 
 
 def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:

@@ -242,7 +242,7 @@ def render_html(calibration: Calibration) -> str:
     from markupsafe import Markup
 
     from reports.curves import response_curves
-    from reports.page import TEMPLATES, environment
+    from reports.typeset import TEMPLATES, environment
 
     curves = [
         (metric, response_curves(metric, calibration), _sentence(calibration, metric)) for metric in calibration.metrics

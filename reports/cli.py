@@ -1,9 +1,9 @@
-"""The command `report`, found by the evaluation suite's command line through the entry points i2v_eval.commands."""
+"""The commands `report` and `compare`, which `python -m eval` finds through the entry points i2v_eval.commands."""
 
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,17 +13,49 @@ import typer
 def report(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `calibrate` wrote; `calibration` beside the run folder if there is one."),
+    ] = None,
 ) -> None:
-    """Writes report.html, report.md, sheet.png and tables/*.csv of a run into its folder; a calibration's own page."""
+    """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a calibration's page."""
     from reports.calibration import FILE
 
-    calibrated = (directory / FILE).is_file()
-    for path in write_calibration(directory) if calibrated else write_report(directory, samples=samples):
-        typer.echo(path)
+    if (directory / FILE).is_file():
+        written = write_calibration(directory)
+    else:
+        beside = directory.resolve().parent / "calibration"
+        found = beside if calibration is None and (beside / FILE).is_file() else calibration
+        written = write_report(directory, samples=samples, calibration=found)
+    _name(directory, written)
 
 
-def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
+def compare(
+    directories: Annotated[
+        list[Path], typer.Argument(help="Two or more run folders; the first is what others are held against.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the page and its tables.", file_okay=False)] = Path(
+        "comparison"
+    ),
+    samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 6,
+) -> None:
+    """Writes one page about two or more runs: measures side by side, paired where samples are the same, provenance."""
+    _name(out, write_comparison(directories, out, samples=samples))
+
+
+def _name(folder: Path, written: Sequence[Path]) -> None:
+    """Prints the files written into a folder; of those in its folders only where they lie."""
+    for name in dict.fromkeys(path.relative_to(folder).parts[0] for path in written):
+        typer.echo(folder / name)
+
+
+def write_report(directory: Path, *, samples: int = 8, calibration: Path | None = None) -> list[Path]:
     """Writes the report of a run folder into it; each file appears whole or not at all.
+
+    Args:
+        directory: the run folder.
+        samples: how many samples' clips the page shows at most.
+        calibration: folder of a calibration of the run's measures.
 
     Returns:
         The files written, the page first.
@@ -31,22 +63,40 @@ def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
     Raises:
         EvalError: the run folder is missing something; nothing has been written then.
     """
+    from reports.calibration import load_calibration
+    from reports.files import figure_files, table_files
     from reports.load import load_run
     from reports.markdown import render_markdown
     from reports.page import build, render_html
     from reports.sheet import render_sheet
-    from reports.tables import cell_frame
 
     run = load_run(directory)
-    content = build(run)
-    texts = {"report.html": render_html(content, samples=samples), "report.md": render_markdown(content)}
-    for group in run.groups:
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", group).strip("-") or "group"
-        texts[f"tables/cells-{name}.csv"] = cell_frame(run, group).to_csv(index=False, lineterminator="\n")
-    if len(run.comparisons):
-        texts["tables/comparisons.csv"] = run.comparisons.to_csv(index=False, lineterminator="\n")
-    written = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
-    return [_write(directory / name, data) for name, data in written.items()]
+    known = None if calibration is None else load_calibration(calibration)
+    content = build(run, samples=samples, calibration=known)
+    texts = {"report.html": render_html(content), "report.md": render_markdown(content)} | table_files(content)
+    files = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
+    return [_write(directory / name, data) for name, data in (files | figure_files(content)).items()]
+
+
+def write_comparison(directories: Sequence[Path], out: Path, *, samples: int = 6) -> list[Path]:
+    """Writes the page about two or more runs into a folder; each file appears whole or not at all.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        EvalError: fewer than two runs, or one of them misses something; nothing has been written then.
+    """
+    from reports.compare import comparison, comparison_tables, render_html
+    from reports.files import slug
+    from reports.load import load_run
+
+    content = comparison([load_run(directory) for directory in directories], samples=samples)
+    texts = {"comparison.html": render_html(content)}
+    for table in comparison_tables(content):
+        stem = f"tables/{slug(table.name)}"
+        texts |= {f"{stem}.csv": table.csv(), f"{stem}.md": table.markdown() + "\n", f"{stem}.tex": table.latex()}
+    return [_write(out / name, text.encode()) for name, text in texts.items()]
 
 
 def write_calibration(directory: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Heatmaps over t0 x p and the identity-against-motion plot, as SVG to put into the page or into files.
+"""Heatmaps over t0 x p and plots of one measure against another, as SVG for the page and SVG and PNG for files.
 
 The drawings have no background and write in `currentColor`, so they follow the page from light to dark.
 """
@@ -53,59 +53,111 @@ class Point:
     anchor: bool
 
 
-def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> str:
-    """SVG of one measure's means, rows t0 and columns p: brighter is better, or larger where there is no better.
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as one `<svg>` element, and as PNG on white."""
 
-    The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG are made from it.
-    """
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a plot's axis is called, with its unit, and whether less of it is better."""
+
+    label: str
+    less_is_better: bool = False
+
+
+def axis_of(measure: Measure) -> Axis:
+    """A measure's axis; more counts as better where neither direction is."""
+    label = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+    return Axis(label, measure.higher_is_better is False)
+
+
+def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] | None]]:
+    """Background and ink of each value, as hex colours: brighter is better, or larger where there is no better."""
     import numpy as np
-    from matplotlib import colormaps, rc_context
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize, to_hex
 
     array = values.to_numpy(dtype=float)
-    rows, columns = array.shape
     finite = array[np.isfinite(array)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     scale = Normalize(low, high if high > low else low + 1)
     colours = colormaps["cividis_r" if measure.higher_is_better is False else "cividis"]
+    return [
+        [_with_ink(to_hex(colours(scale(value)))) if math.isfinite(value) else None for value in row] for row in array
+    ]
+
+
+def _with_ink(background: str) -> tuple[str, str]:
+    """The colour, and black or white, whichever stands out more on it (WCAG 2.2, relative luminance)."""
+    channels = (int(background[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return background, "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
+
+
+def best_place(values: pd.DataFrame, measure: Measure) -> tuple[int, int] | None:
+    """Row and column of the best value, or None where none is better than another."""
+    import numpy as np
+
+    array = values.to_numpy(dtype=float)
+    finite = array[np.isfinite(array)]
+    if measure.higher_is_better is None or not finite.size or finite.min() == finite.max():
+        return None
+    row, column = divmod(int(np.nanargmax(array) if measure.higher_is_better else np.nanargmin(array)), array.shape[1])
+    return row, column
+
+
+def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
+    """One measure's means, rows t0 and columns p: brighter is better, or larger where there is no better.
+
+    The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG are made from it.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    rows, columns = values.shape
     with rc_context({**STYLE, "svg.hashsalt": name}):
-        width, height = 0.55 + 0.72 * columns, 0.5 + 0.46 * rows
+        width, height = 0.55 + 0.72 * columns, 0.7 + 0.46 * rows
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height))
         axes.set_facecolor("none")
-        for (i, j), value in np.ndenumerate(array):
-            if not math.isfinite(value):
-                axes.text(j, i, "–", ha="center", va="center")
-                continue
-            colour = colours(scale(value))
-            axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=colour, edgecolor="none"))
-            bright = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] > 0.5
-            axes.text(j, i, measure.number(value), ha="center", va="center", color="#000000" if bright else "#ffffff")
-        if measure.higher_is_better is not None and high > low:
-            best = np.nanargmax(array) if measure.higher_is_better else np.nanargmin(array)
-            i, j = divmod(int(best), columns)
-            axes.add_patch(Rectangle((j - 0.43, i - 0.41), 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5))
+        axes.set_title(measure.heading, fontsize=9)
+        for i, row in enumerate(shade(values, measure)):
+            for j, shaded in enumerate(row):
+                if shaded is None:
+                    axes.text(j, i, "–", ha="center", va="center")
+                    continue
+                axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=shaded[0], edgecolor="none"))
+                text = measure.number(values.iat[i, j])
+                axes.text(j, i, text, ha="center", va="center", color=shaded[1])
+        if (place := best_place(values, measure)) is not None:
+            corner = (place[1] - 0.43, place[0] - 0.41)
+            axes.add_patch(Rectangle(corner, 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5))
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel="p", ylabel="t0")
         axes.set_xticks(range(columns), [f"{p:g}" for p in values.columns])
         axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return write_svg(name, figure)
+        return draw(name, figure)
 
 
-def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats in both motion and identity (equal counts as not beaten), by rising motion.
+def pareto_front(points: Sequence[Point], *, less_is_better: bool = False) -> list[Point]:
+    """The points that no other beats in both x and y (equal counts as not beaten), by rising x.
 
     Anchors neither join the front nor push anything off it.
+
+    Args:
+        points: more of y is better.
+        less_is_better: whether less of x is.
     """
-    rivals = [p for p in points if not p.anchor]
-    front = [
-        p
-        for p in rivals
-        if not any(q.x[0] >= p.x[0] and q.y[0] >= p.y[0] and (q.x[0] > p.x[0] or q.y[0] > p.y[0]) for q in rivals)
-    ]
+    sign = -1 if less_is_better else 1
+    rivals = [(sign * p.x[0], p.y[0], p) for p in points if not p.anchor]
+    front = [p for x, y, p in rivals if not any(x2 >= x and y2 >= y and (x2 > x or y2 > y) for x2, y2, _ in rivals)]
     return sorted(front, key=lambda p: p.x[0])
 
 
@@ -120,10 +172,11 @@ def points_of(table: CellTable, motion: Measure, identity: Measure) -> list[Poin
     return points
 
 
-def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, identity: Measure) -> str:
-    """SVG of identity against motion with intervals; the front is joined and its cells are named.
+def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up: Axis) -> Drawing:
+    """One measure against another with intervals; the front is joined and its cells are named.
 
-    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker. `name` as in `heatmap`.
+    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker. `name` as in `heatmap`. In the
+    SVG the group around the marker of the run's cell number i has an id that ends in ``-point-i``.
     """
     from matplotlib import colormaps, rc_context
     from matplotlib.figure import Figure
@@ -131,33 +184,36 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], motion: Measure, 
     settings = {row.cell: (row.t0, row.p) for frame in sweeps(run).values() for row in frame.itertuples()}
     t0s, ps = (sorted({pair[k] for pair in settings.values()}) for k in (0, 1))
     shades = colormaps["viridis"]
-    colour_of = {t0: shades(0.3 + 0.55 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
+    colour_of = {t0: shades(0.3 + 0.48 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
     marker_of = {p: _MARKERS[i % len(_MARKERS)] for i, p in enumerate(ps)}
-    front = pareto_front(points)
+    front = pareto_front(points, less_is_better=across.less_is_better)
+    number_of = {cell: i for i, cell in enumerate(run.cells)}
     with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.add_subplot()
         axes.set_facecolor("none")
         corners = [p.x[0] for p in front], [p.y[0] for p in front]
-        axes.plot(*corners, drawstyle="steps-pre", color=INK, linewidth=1.2, alpha=0.45, zorder=1)
+        steps = "steps-post" if across.less_is_better else "steps-pre"
+        axes.plot(*corners, drawstyle=steps, color=INK, linewidth=1.2, alpha=0.45, zorder=1)
         for point in points:
             t0, p = settings.get(point.cell, (None, None))
             colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
-            axes.errorbar(
+            bars = axes.errorbar(
                 point.x[0], point.y[0], xerr=_bars(point.x), yerr=_bars(point.y), color=colour, elinewidth=0.8,
                 marker=marker_of.get(p, "X" if point.anchor else "h"), zorder=2,
                 markersize=9 if point in front else 6, markeredgewidth=1.4 if point in front else 0.5,
                 markeredgecolor=INK if point in front else colour,
             )  # fmt: skip
-        unit = f" ({motion.unit})" if motion.unit else ""
-        axes.set_xlabel(f"{motion.label}{unit}")
-        axes.set_ylabel(f"{identity.label} ({identity.unit})" if identity.unit else identity.label)
+            if point.cell in number_of:
+                bars[0].set_gid(f"point-{number_of[point.cell]}")
+        axes.set_xlabel(across.label)
+        axes.set_ylabel(up.label)
         axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
         _legend(axes, colour_of, marker_of)
         axes.margins(x=0.1, y=0.1)
         named = [p for p in points if p in front or p.cell not in settings]
         _name(figure, axes, points, {p.cell: _short(p.cell, settings) for p in named})
-        return write_svg(name, figure)
+        return draw(name, figure)
 
 
 def _bars(triple: tuple[float, float, float]) -> list[list[float]] | None:
@@ -203,6 +259,13 @@ def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]
     handles += [Line2D([], [], linestyle="", marker=m, color="#808080", label=f"p {p:g}") for p, m in marker_of.items()]
     handles.append(Line2D([], [], color=INK, alpha=0.55, label="Pareto front"))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def draw(name: str, figure: Figure) -> Drawing:
+    """A figure in both forms; call it where the style that the figure was made with still holds."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    return Drawing(write_svg(name, figure), buffer.getvalue())
 
 
 def write_svg(name: str, figure: Figure) -> str:

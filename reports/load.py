@@ -33,6 +33,8 @@ _NUMBERS = {
     "comparisons.csv": ("difference", "low", "high", "n"),
     "samples.csv": (),
 }
+_NEWER = {"comparisons.csv": ("note",)}
+"""Columns that older runs lack; empty there."""
 _DIRECTIONS = {"true": True, "1": True, "false": False, "0": False, "": None, "none": None, "nan": None}
 _KEY = re.compile(r"[0-9a-f]{8,128}")
 
@@ -45,7 +47,7 @@ class RunFolder:
         path: the run folder.
         run: contents of `run.json`.
         summary: one row per (cell, group, metric): mean, low, high, n; `higher_is_better` is True, False or None.
-        comparisons: one row per (cell, group, metric): reference minus cell, low, high, n; may be empty.
+        comparisons: one row per (cell, group, metric): reference minus cell, low, high, n, note; may be empty.
         records: one row per (cell, sample, seed, metric).
         samples: one row per sample: id, group, prompt, image, clip (paths relative to the run folder, clip may be "").
     """
@@ -103,28 +105,47 @@ class RunFolder:
         """Method name of each cell."""
         return dict(zip(self.summary["cell"], self.summary["method"], strict=True))
 
+    @cached_property
+    def means(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
+        """(cell, group, metric) -> mean, low, high."""
+        columns = (self.summary[name] for name in ("cell", "group", "metric", "mean", "low", "high"))
+        return {(c, g, m): numbers for c, g, m, *numbers in zip(*columns, strict=True)}  # type: ignore[misc]
+
+    @cached_property
+    def seconds_per_clip(self) -> dict[str, float]:
+        """Median wall time to make a clip, of each cell that the run timed."""
+        timed = self.run.get("seconds_per_clip") or {}
+        return {cell: float(timed[cell]) for cell in self.cells if cell in timed}
+
     def is_anchor(self, cell: str) -> bool:
         """Whether the cell marks the end of a scale (true clip, still image) and does not compete."""
         return self.methods.get(cell) in ANCHORS
 
     @cached_property
-    def first_seed(self) -> int | None:
-        """The smallest seed with records, whose clips the page shows."""
-        return int(self.records["seed"].min()) if len(self.records) else None
+    def seeds(self) -> list[int]:
+        """Seeds with records, ascending."""
+        return sorted({int(seed) for seed in self.records["seed"]})
 
     @cached_property
-    def clip_keys(self) -> dict[tuple[str, str], str]:
-        """Clip key of each (cell, sample) at the first seed."""
-        rows = self.records[self.records["seed"] == self.first_seed]
-        return {(c, s): k for c, s, k in zip(rows["cell"], rows["sample"], rows["clip_key"], strict=True)}
+    def first_seed(self) -> int | None:
+        """The smallest seed with records, whose clips the page shows."""
+        return self.seeds[0] if self.seeds else None
 
-    def cell_clip(self, cell: str, sample: str) -> Clip | None:
-        """The clip a cell made from a sample at the first seed; None where the run recorded none.
+    @cached_property
+    def clip_keys(self) -> dict[tuple[str, str, int], str]:
+        """Clip key of each (cell, sample, seed)."""
+        rows = self.records.drop_duplicates(["cell", "sample", "seed"])
+        columns = (rows[name] for name in ("cell", "sample", "seed", "clip_key"))
+        return {(cell, sample, int(seed)): key for cell, sample, seed, key in zip(*columns, strict=True)}
+
+    def cell_clip(self, cell: str, sample: str, seed: int | None = None) -> Clip | None:
+        """The clip a cell made from a sample, at the first seed if none is given; None where the run recorded none.
 
         Raises:
             EvalError: the clip is recorded but missing or unreadable.
         """
-        key = self.clip_keys.get((cell, sample))
+        seed = self.first_seed if seed is None else seed
+        key = None if seed is None else self.clip_keys.get((cell, sample, seed))
         if key is None:
             return None
         if not _KEY.fullmatch(key):
@@ -199,6 +220,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         raise EvalError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from error
+    for column in _NEWER.get(path.name, ()):
+        if column not in frame.columns:
+            frame[column] = ""
     missing = [c for c in (*_TEXT[path.name], *_NUMBERS[path.name]) if c not in frame.columns]
     if missing:
         raise EvalError(f"{path}: column {', '.join(missing)} is missing; it has {', '.join(frame.columns)}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reports.answer import Name, Sentence
 from reports.page import Report
-from reports.tables import cell_markdown, comparison_markdown, markdown_text, to_markdown
+from reports.plain import plain_cells, plain_comparisons
+from reports.tables import markdown_text, to_markdown
 
 
 def render_markdown(report: Report) -> str:
@@ -17,13 +18,13 @@ def render_markdown(report: Report) -> str:
     parts += ["## Cells and measures", "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best in bold."]
     for group, table in report.cells.items():
         n = f", n = {table.n}" if table.n else ""
-        parts += [f"### Group {markdown_text(group)}{n}", cell_markdown(table)]
+        parts += [f"### Group {markdown_text(group)}{n}", plain_cells(table).markdown()]
     if report.comparisons:
         parts += ["## Paired comparisons", "Reference minus each cell (95 % interval); a verdict where it excludes 0."]
     for group, compared in report.comparisons.items():
         n = f", n = {compared.n} pairs" if compared.n else ""
         heading = f"### Group {markdown_text(group)}: {markdown_text(compared.reference)} minus each cell{n}"
-        parts += [heading, comparison_markdown(compared)]
+        parts += [heading, plain_comparisons(compared).markdown()]
     if report.judges:
         rows = [[judge.name, f.name, f.value, f.bar, f.n] for judge in report.judges for f in judge.figures]
         parts += ["## Judges' own accuracy", to_markdown(["Part", "Figure", "Value", "Bar", "n"], rows)]

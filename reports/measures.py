@@ -18,7 +18,7 @@ _LABELS = {
     "text": "Text alignment",
     "text_min": "Text alignment, worst frame",
     "motion": "Motion",
-    "motion_top5": "Motion, top 5 %",
+    "motion_top5": "Motion, top 5\N{NO-BREAK SPACE}%",
     "fvd": "FVD",
     "kvd": "KVD",
 }

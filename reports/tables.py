@@ -20,6 +20,9 @@ Verdict = Literal["better", "worse", "higher", "lower", "unclear"]
 
 _CORRECTED = "bias-corrected "
 _DETAIL = re.compile(rf"; (?={_CORRECTED})")
+_FEW = re.compile(r"(?:^|; )(?:\d+ input images?: |n = \d+ )")
+_MANY = re.compile(r"(?:^|; )\d+ comparisons, .*")
+_FAILED_TO_SURVIVE = "(Bonferroni) the interval includes 0"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Entry:
     """One number of a table with its interval; `text` and `interval` are typeset, `best` marks the column's best.
 
     `detail` is what the summary notes about this number alone (a Fréchet distance's bias-corrected value), or "".
+    `cautions` are what it warns of; `few` says that n or the number of input images is too small.
     """
 
     value: float
@@ -37,6 +41,12 @@ class Entry:
     text: str
     interval: str
     best: bool = False
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def few(self) -> bool:
+        """Whether a caution is about too small an n."""
+        return any(_FEW.search(caution) for caution in self.cautions)
 
 
 @dataclass(frozen=True)
@@ -58,13 +68,22 @@ class CellTable:
     rows: tuple[Row, ...]
     n: int | None
 
+    @property
+    def cautions(self) -> list[str]:
+        """Every caution of an entry, once, in order of appearance: the table's footnotes."""
+        return _footnotes(entry for row in self.rows for entry in row.entries)
+
 
 @dataclass(frozen=True)
 class Difference:
-    """Reference minus one cell on one measure; `verdict` speaks of the reference and is "unclear" if 0 is inside."""
+    """Reference minus one cell on one measure; `verdict` speaks of the reference and is "unclear" if 0 is inside.
+
+    `chance` says that the interval would hold 0 if it were corrected for the number of comparisons.
+    """
 
     entry: Entry
     verdict: Verdict
+    chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,16 @@ class ComparisonTable:
     measures: tuple[Measure, ...]
     rows: tuple[tuple[str, bool, tuple[Difference | None, ...]], ...]
     n: int | None
+
+    @property
+    def cautions(self) -> list[str]:
+        """As in `CellTable`."""
+        return _footnotes(d.entry for _, _, ds in self.rows for d in ds if d is not None)
+
+    @property
+    def separated(self) -> list[Difference]:
+        """The differences whose interval excludes 0."""
+        return [d for _, _, ds in self.rows for d in ds if d is not None and d.verdict != "unclear"]
 
 
 def cell_table(run: RunFolder, measures: Sequence[Measure], group: str) -> CellTable:
@@ -108,7 +137,9 @@ def comparison_table(run: RunFolder, measures: Sequence[Measure], group: str) ->
         if cell == run.reference or not any((cell, m.id) in found for m in compared):
             continue
         differences = tuple(
-            difference(m, row.difference, row.low, row.high, row.n) if (row := found.get((cell, m.id))) else None
+            difference(m, row.difference, row.low, row.high, row.n, row.note)
+            if (row := found.get((cell, m.id)))
+            else None
             for m in compared
         )
         lines.append((cell, run.is_anchor(cell), differences))
@@ -116,14 +147,15 @@ def comparison_table(run: RunFolder, measures: Sequence[Measure], group: str) ->
     return ComparisonTable(group, run.reference, compared, tuple(lines), n)
 
 
-def difference(measure: Measure, value: float, low: float, high: float, n: float) -> Difference:
+def difference(measure: Measure, value: float, low: float, high: float, n: float, note: str = "") -> Difference:
     """Typesets a paired difference and says what its interval allows to say about the reference."""
-    entry = _entry(measure, value, low, high, n, "", sign=True)
+    entry = _entry(measure, value, low, high, n, _MANY.sub("", note), sign=True)
+    chance = note.endswith(_FAILED_TO_SURVIVE)
     if not (low > 0 or high < 0):  # a nan bound decides nothing
         return Difference(entry, "unclear")
     if measure.higher_is_better is None:
-        return Difference(entry, "higher" if low > 0 else "lower")
-    return Difference(entry, "better" if (low > 0) == measure.higher_is_better else "worse")
+        return Difference(entry, "higher" if low > 0 else "lower", chance)
+    return Difference(entry, "better" if (low > 0) == measure.higher_is_better else "worse", chance)
 
 
 def cautions(note: str) -> list[str]:
@@ -142,31 +174,6 @@ def markdown_text(text: str) -> str:
     """Escapes what Markdown or HTML would interpret."""
     text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", text)
-
-
-def cell_markdown(table: CellTable) -> str:
-    """Markdown of a cells x measures table: mean (interval), best in bold."""
-    header = ["Cell", *(m.heading for m in table.measures)]
-    lines = [f"| {' | '.join(markdown_text(text) for text in header)} |", f"|---{'|---:' * len(table.measures)}|"]
-    for row in table.rows:
-        texts = [markdown_text(row.cell + (" (anchor)" if row.anchor else ""))]
-        for entry in row.entries:
-            text = "–" if entry is None else markdown_text(_with_interval(entry, n=table.n is None))
-            texts.append(f"**{text}**" if entry is not None and entry.best else text)
-        lines.append(f"| {' | '.join(texts)} |")
-    return "\n".join(lines)
-
-
-def comparison_markdown(table: ComparisonTable) -> str:
-    """Markdown of a comparison table: difference (interval), with the verdict where the interval excludes 0."""
-
-    def text(d: Difference | None) -> str:
-        if d is None:
-            return "–"
-        return _with_interval(d.entry, n=table.n is None) + ("" if d.verdict == "unclear" else f", {d.verdict}")
-
-    header = ["Reference minus", *(m.heading for m in table.measures)]
-    return to_markdown(header, ([cell, *map(text, ds)] for cell, _, ds in table.rows))
 
 
 def cell_frame(run: RunFolder, group: str) -> pd.DataFrame:
@@ -215,12 +222,12 @@ def _entry(
         text=measure.number(value, sign=sign),
         interval=measure.interval(low, high, sign=sign),
         best=best,
+        cautions=tuple(cautions(note)),
     )
 
 
-def _with_interval(entry: Entry, *, n: bool) -> str:
-    inside = [entry.interval, *([f"n = {entry.n}"] if n else []), *([entry.detail] if entry.detail else [])]
-    return f"{entry.text} ({', '.join(inside)})"
+def _footnotes(entries: Iterable[Entry | None]) -> list[str]:
+    return list(dict.fromkeys(caution for entry in entries if entry is not None for caution in entry.cautions))
 
 
 def _common_n(entries: Iterable[Entry | None]) -> int | None:

@@ -19,6 +19,10 @@ from reports.cli import write_report
 
 IDENTITY, MOTION, FVD = "identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1"
 REFERENCE = "i2v-adapter[t0=1.0,p=0.5]"
+COMPARED = (
+    "4 input images: the interval is too narrow; 6 comparisons, of which 0.3 would exclude 0 by chance; "
+    "corrected for that (Bonferroni) the interval includes 0"
+)
 HOSTILE = '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
 PROMPTS = {
     "seen-0": ("seen", "a red star moving left"),
@@ -100,7 +104,7 @@ def write_run(folder: Path) -> Path:
                 summary.append([cell.id, cell.method, *settings, group, metric, *bounds, unit, higher, ""])
                 if cell.id != REFERENCE:
                     gap = float(np.mean([_value(reference, s, metric) - _value(cell, s, metric) for s in members]))
-                    bounds = [gap, gap - 0.015, gap + 0.015, len(members)]
+                    bounds = [gap, gap - 0.015, gap + 0.015, len(members), COMPARED if abs(gap) < 0.05 else ""]
                     comparisons.append([REFERENCE, cell.id, group, metric, *bounds])
             bounds = [100 * (1 - cell.identity), "", "", len(members)]
             note = f"n = {len(members)} is below the feature dimension 64"
@@ -143,7 +147,7 @@ def write_run(folder: Path) -> Path:
         "note",
     ]
     _write_csv(folder / "summary.csv", header, summary)
-    header = ["reference", "cell", "group", "metric", "difference", "low", "high", "n"]
+    header = ["reference", "cell", "group", "metric", "difference", "low", "high", "n", "note"]
     _write_csv(folder / "comparisons.csv", header, comparisons)
     _write_csv(folder / "samples.csv", ["id", "group", "prompt", "image", "clip", "truth_motion"], samples)
     run = {
@@ -158,7 +162,7 @@ def write_run(folder: Path) -> Path:
         "judge_cards": {"clip": {"figures": {
             "caption_top1_of_64": {"value": 0.9375, "bar": 0.9, "unit": "", "n": 512}, "loss": 0.25,
         }}},
-        "warnings": [],
+        "warnings": [], "seconds_per_clip": {cell.id: 0.5 + i / 10 for i, cell in enumerate(CELLS)},
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return folder

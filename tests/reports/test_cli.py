@@ -17,19 +17,27 @@ from reports.markdown import render_markdown
 from reports.page import build
 
 
+GROUPS = ("all", "seen", "unseen")
+
+
 def test_command_writes_and_prints_its_files(own_run_folder: Path) -> None:
     app = typer.Typer()
     app.command()(report)
     result = CliRunner().invoke(app, [str(own_run_folder), "--samples", "1"])
     assert result.exit_code == 0, result.output
-    names = [
-        "report.html",
-        "report.md",
-        *(f"tables/{n}.csv" for n in ("cells-all", "cells-seen", "cells-unseen", "comparisons")),
-        "sheet.png",
-    ]
+    names = ["report.html", "report.md", "tables", "sheet.png", "figures"]
     assert result.output.split() == [str(own_run_folder / name) for name in names]
     assert all((own_run_folder / name).stat().st_size > 0 for name in names)
+    stems = {path.stem for path in (own_run_folder / "tables").glob("*.csv")} - {"comparisons"}
+    assert stems == {
+        *(f"{name}-{group}" for name in ("best", "cells", "comparisons", "pairs") for group in GROUPS),
+        "speed", "judges", "definitions",
+    }  # fmt: skip
+    assert {path.stem for path in (own_run_folder / "tables").glob("*.md")} == stems
+    assert {path.stem for path in (own_run_folder / "tables").glob("*.tex")} == stems | {"all"}
+    drawn = {path.stem for path in (own_run_folder / "figures").glob("*.svg")}
+    assert drawn == {path.stem for path in (own_run_folder / "figures").glob("*.png")}
+    assert len(drawn) == 3 * (3 + 1 + 2)  # three heatmaps, a Pareto plot and two of speed in each of three groups
     assert not list(own_run_folder.rglob("*.partial"))
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.figures import Point, heatmap, pareto, pareto_front, points_of
+from reports.figures import Point, axis_of, heatmap, pareto, pareto_front, points_of
 from reports.load import load_run
 from reports.measures import Measure, measures_of
 from reports.sweeps import grid, sweep_name, sweeps
@@ -76,7 +76,7 @@ def _texts(svg: str) -> list[str]:
 
 def test_heatmap_writes_each_mean_and_leaves_gaps() -> None:
     values = pd.DataFrame([[1.0, 2.5], [math.nan, 4.0]], index=[1.0, 0.6], columns=[0.1, 0.5])
-    svg = heatmap("h", values, MEASURE)
+    svg = heatmap("h", values, MEASURE).svg
     assert {"1.0", "2.5", "–", "4.0", "t0", "p", "0.6", "0.5"} <= set(_texts(svg))
     assert "currentColor" in svg
     assert "#010203" not in svg
@@ -85,12 +85,12 @@ def test_heatmap_writes_each_mean_and_leaves_gaps() -> None:
 
 def test_heatmap_of_equal_values_draws() -> None:
     values = pd.DataFrame([[1.0, 1.0]], index=[1.0], columns=[0.1, 0.5])
-    assert _texts(heatmap("h", values, MEASURE)).count("1.0") == 2
+    assert _texts(heatmap("h", values, MEASURE).svg).count("1.0") == 2
 
 
 def test_ids_differ_between_figures_and_repeat_between_runs() -> None:
     values = pd.DataFrame([[1.0, 2.0]], index=[1.0], columns=[0.1, 0.5])
-    one, again, other = (heatmap(name, values, MEASURE) for name in ("one", "one", "other"))
+    one, again, other = (heatmap(name, values, MEASURE).svg for name in ("one", "one", "other"))
     assert one == again
     ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, other)]
     assert ids[0]
@@ -106,7 +106,7 @@ def test_pareto_names_the_front_and_what_is_no_sweep(run_folder: Path) -> None:
     assert len(points) == 7
     assert [p.cell for p in pareto_front(points)] == [
         "i2v-adapter[t0=0.6,p=0.5]", "i2v-adapter[t0=1.0,p=0.5]", "content-adapter"]  # fmt: skip
-    texts = _texts(pareto("p", run, points, motion, identity))
+    texts = _texts(pareto("p", run, points, axis_of(motion), axis_of(identity)).svg)
     assert {"t0 0.6, p 0.5", "t0 1, p 0.5", "content-adapter", "still-image", "true-clip", "Pareto front"} <= set(texts)
     assert "t0 0.6, p 0.1" not in texts
 
@@ -114,6 +114,6 @@ def test_pareto_names_the_front_and_what_is_no_sweep(run_folder: Path) -> None:
 def test_names_are_inert_in_svg(run_folder: Path) -> None:
     run = load_run(run_folder)
     identity, motion, _ = measures_of(run)
-    svg = pareto("p", run, [_point(HOSTILE, 1, 1)], motion, identity)
+    svg = pareto("p", run, [_point(HOSTILE, 1, 1)], axis_of(motion), axis_of(identity)).svg
     assert "<script" not in svg
     assert HOSTILE in _texts(svg)

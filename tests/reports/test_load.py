@@ -106,7 +106,7 @@ def test_paths_stay_inside_the_run_folder(own_run_folder: Path, path: str) -> No
 
 def test_recorded_clip_that_is_gone_is_an_error(own_run_folder: Path) -> None:
     run = load_run(own_run_folder)
-    key = run.clip_keys["content-adapter", "seen-0"]
+    key = run.clip_keys["content-adapter", "seen-0", 0]
     (own_run_folder / "clips" / key[:2] / f"{key}.mkv").unlink()
     with pytest.raises(EvalError, match=f"{key}.mkv: no such file, though the run lists it"):
         run.cell_clip("content-adapter", "seen-0")
@@ -114,7 +114,7 @@ def test_recorded_clip_that_is_gone_is_an_error(own_run_folder: Path) -> None:
 
 def test_clip_key_cannot_be_a_path(own_run_folder: Path) -> None:
     run = load_run(own_run_folder)
-    key = run.clip_keys["content-adapter", "seen-0"]
+    key = run.clip_keys["content-adapter", "seen-0", 0]
     _edit(own_run_folder / "records.csv", key, "../../../etc/hostname")
     _edit(own_run_folder / "records.csv", key, "../../../etc/hostname")
     with pytest.raises(EvalError, match="is not a hex digest"):

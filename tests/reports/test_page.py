@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reports import clips
+from reports import page as page_module
 from reports.clips import choose_samples, shown_samples
 from reports.load import load_run
 from reports.page import build, render_html
+from reports.typeset import Section
 
 VOID = {"meta", "link", "img", "input", "br", "wbr", "path", "use"}
 HOSTILE = '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
@@ -29,6 +33,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
         self.scripts: list[str] = []
+        self.data: list[str] = []
         self.open: list[str] = []
         self.feed(text)
         self.close()
@@ -47,7 +52,10 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        (self.scripts if self.open and self.open[-1] == "script" else self.texts).append(data)
+        if not self.open or self.open[-1] != "script":
+            self.texts.append(data)
+        else:
+            (self.data if self.elements[-1][1].get("type") == "application/json" else self.scripts).append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -132,7 +140,7 @@ def test_tables_pictures_and_drawings_say_what_they_are(parsed: Page) -> None:
     assert all(th.get("scope") in ("col", "row") for th in parsed.all("th"))
     assert all(image.get("alt") for image in parsed.all("img"))
     drawings = [attributes for _, attributes in parsed.elements if attributes.get("role") == "img"]
-    assert len(drawings) == len(parsed.all("svg")) == 3 * 4  # three heatmaps and a plot in each of three groups
+    assert len(drawings) == len(parsed.all("svg")) == 3 * 3  # a Pareto plot and two of speed in each of three groups
     assert all(drawing.get("aria-label") for drawing in drawings)
     assert all(e.get("aria-label") for _, e in parsed.elements if e.get("role") == "region")
     assert parsed.all("html") == [{"lang": "en"}]
@@ -141,15 +149,17 @@ def test_tables_pictures_and_drawings_say_what_they_are(parsed: Page) -> None:
 def test_every_cell_has_its_row_of_clips(parsed: Page, run_folder: Path) -> None:
     run = load_run(run_folder)
     alts = Counter(image["alt"] for image in parsed.all("img"))
-    expected = [f"Clip of {cell} for sample {sample}" for cell in run.cells for sample in run.samples["id"]]
-    expected += [f"Input image of sample {sample}" for sample in run.samples["id"]]
-    expected += ["True clip of sample seen-0", "True clip of sample seen-1"]
-    assert alts == Counter(expected)
+    clips = [f"Clip of {cell} for sample {sample}" for cell in run.cells for sample in run.samples["id"]]
+    inputs = {f"Input image of sample {sample}" for sample in run.samples["id"]}
+    truths = {"True clip of sample seen-0", "True clip of sample seen-1"}
+    ends = {f"{end} clip {i} by Identity" for end in ("Worst", "Best") for i in range(1, 5)}
+    assert {alt: n for alt, n in alts.items() if alt and alt.startswith("Clip of")} == Counter(clips)
+    assert {alt.split(":")[0] for alt in alts if alt} == {*clips, *inputs, *truths, *ends}
     rows = [row["id"] for row in parsed.all("tr") if row.get("id")]
     links = {anchor["href"] for anchor in parsed.all("a")}
     assert len(rows) == len(run.cells)
     assert {f"#{row}" for row in rows} <= links
-    films = [image for image in parsed.all("img") if image.get("class") == "film"]
+    films = [image for image in parsed.all("img") if (image.get("alt") or "").startswith("Clip of")]
     assert all("--frames:4;--loop:0.5s" in (image["style"] or "") for image in films)
 
 
@@ -168,8 +178,8 @@ def test_script_free_readers_see_every_group(parsed: Page) -> None:
     groups = Counter(attributes["data-group"] for _, attributes in parsed.elements if "data-group" in attributes)
     assert set(groups) == {"all", "seen", "unseen"}
     assert len(set(groups.values())) == 1
-    hidden = [attributes.get("id") for _, attributes in parsed.elements if "hidden" in attributes]
-    assert hidden == ["groups", "stepper"]  # controls that need the script, which shows them
+    hidden = [a.get("id") or a.get("class") for _, a in parsed.elements if "hidden" in a]
+    assert hidden == ["bar", "filter", "pair-form", "filter", "peek"]  # what needs the script, which shows it
 
 
 def test_samples_shown_mix_the_groups(run_folder: Path) -> None:
@@ -190,3 +200,78 @@ def test_other_worlds_are_not_called_glyph_world(own_run_folder: Path) -> None:
     path = own_run_folder / "run.json"
     path.write_text(path.read_text(encoding="utf-8").replace("glyph-world", "manifest"), encoding="utf-8")
     assert build(load_run(own_run_folder)).where == "Measured on the samples of suite synthetic."
+
+
+def _tables(page: str) -> dict[str, list[list[str]]]:
+    """Rows of body cells' texts by the label of the region around each table."""
+    found: dict[str, list[list[str]]] = {}
+    for label, body in re.findall(
+        r'aria-label="([^"]+)">\s*<table[^>]*>.*?<tbody>(.*?)</tbody>', page, flags=re.DOTALL
+    ):
+        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body, flags=re.DOTALL)
+        found[label] = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in rows]
+    return found
+
+
+def test_numbers_in_the_page_are_those_of_the_csv(page: str, run_folder: Path) -> None:
+    summary = pd.read_csv(run_folder / "summary.csv")
+    rows = _tables(page)["Cells and measures, unseen"]
+    columns = ("identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1")
+    assert len(rows) == summary["cell"].nunique()
+    for cell, *numbers in rows:
+        name = "".join(re.findall(r'class="whole">([^<]+)<', cell))
+        for metric, number in zip(columns, numbers, strict=True):
+            rows_of = (summary["cell"] == name) & (summary["metric"] == metric) & (summary["group"] == "unseen")
+            known = summary[rows_of].iloc[0]
+            value, interval = number.split("<")[0], re.findall(r"([−\d.]+) to ([−\d.]+)", number)
+            assert float(value) == pytest.approx(known["mean"], abs=0.005 if "fvd" in metric else 0.0005)
+            ends = [float(end.replace("−", "-")) for pair in interval for end in pair]
+            assert ends == pytest.approx(
+                [known["low"], known["high"]] if known["low"] == known["low"] else [], abs=5e-4
+            )
+
+
+def test_paired_differences_in_the_page_are_those_of_the_csv(parsed: Page, run_folder: Path) -> None:
+    """The synthetic run's comparisons are exact means of its records, as the page's pairs must be."""
+    data = json.loads(parsed.data[0])
+    compared = pd.read_csv(run_folder / "comparisons.csv")
+    checked = 0
+    for row in compared.itertuples():
+        at = ["identity.dino_glyph.v1", "motion.flow_dis.v1"].index(row.metric)
+        first, second = sorted((data["cells"].index(row.reference), data["cells"].index(row.cell)))
+        places = [(i, j) for i in range(len(data["cells"])) for j in range(i + 1, len(data["cells"]))]
+        entry = data["groups"][row.group][at][places.index((first, second))]
+        sign = 1 if data["cells"][first] == row.reference else -1
+        assert sign * entry[0] == pytest.approx(row.difference, abs=5e-5)
+        assert entry[4:] == [row.n, row.n]
+        checked += 1
+    assert checked == 6 * 3 * 2
+
+
+def test_too_small_an_n_stands_in_the_table(page: str) -> None:
+    rows = _tables(page)["Cells and measures, all"]
+    assert all("n too small" in fvd and "n too small" not in identity for _, identity, _, fvd in rows)
+
+
+def test_the_page_warns_of_many_comparisons(page: str) -> None:
+    text = " ".join(page.split())
+    assert "of 6 intervals in a column, 0.3 would exclude 0 by chance alone" in text
+    chance = re.findall(r"better<abbr[^>]*>†</abbr>|worse<abbr[^>]*>†</abbr>|er<abbr[^>]*>†</abbr>", page)
+    separated = re.findall(r"still do; the other (\d+) are marked", text)
+    assert len(chance) == sum(map(int, separated)) > 0
+
+
+def test_heatmap_places_lead_to_their_cells_clips(page: str, run_folder: Path) -> None:
+    run = load_run(run_folder)
+    links = re.findall(r'<a class="peek[^"]*" href="#clips-(\d+)" data-cell="(\d+)" style=[^>]*title="([^:]+): ', page)
+    assert len(links) == 3 * 3 * 4
+    assert all(row == number and run.cells[int(row)] == html.unescape(cell) for row, number, cell in links)
+
+
+def test_sections_can_be_added_and_left_out(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    added = Section("more", "More <of> it", "<p>Trusted.</p>")
+    monkeypatch.setattr(page_module, "SECTIONS", [lambda report: added, lambda report: None])
+    text = render_html(build(load_run(run_folder), samples=0))
+    assert '<a href="#more">More &lt;of&gt; it</a>' in text
+    assert "<p>Trusted.</p>" in text
+    assert text.count("<section id=") == 1

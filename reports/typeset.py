@@ -1,0 +1,67 @@
+"""Templates, their filters, and the unit that the page is put together from: a section."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.answer import Name
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES = Path(__file__).parent / "templates"
+_PROMPT_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: `id` for links, `title` for its heading and the menu, `html` for what stands below.
+
+    `html` is trusted: whatever comes from a run must have been escaped, as `section` does.
+    """
+
+    id: str
+    title: str
+    html: str
+
+
+def section(id: str, title: str, template: str, **values: object) -> Section:
+    """A section typeset from a template of this folder; all texts in `values` are escaped."""
+    return Section(id, title, environment().get_template(template).render(**values))
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """The templates, with escaping on and a missing name an error."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["trusted"] = Markup
+    environment.filters["unbroken"] = _unbroken
+    environment.filters["is_name"] = lambda part: isinstance(part, Name)
+    environment.filters["sort_value"] = lambda value: repr(float(value)) if math.isfinite(value) else ""
+    environment.filters["clipped"] = lambda text: text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
+    environment.filters["group_words"] = group_words
+    return environment
+
+
+def group_words(group: str) -> str:
+    """A sample group's name in words."""
+    return "All samples" if group == "all" else f"Samples of group “{group}”"
+
+
+def _unbroken(cell: str) -> str:
+    """A cell id that breaks lines after its label and between settings only."""
+    from markupsafe import Markup
+
+    parts = re.split(r"(?<=[\[,])", cell)
+    return Markup("<wbr>").join(Markup('<span class="whole">{}</span>').format(part) for part in parts)

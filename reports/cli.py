@@ -31,6 +31,7 @@ def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
     Raises:
         EvalError: the run folder is missing something; nothing has been written then.
     """
+    from reports.claims import claims_texts
     from reports.load import load_run
     from reports.markdown import render_markdown
     from reports.page import build, render_html
@@ -45,6 +46,7 @@ def write_report(directory: Path, *, samples: int = 8) -> list[Path]:
         texts[f"tables/cells-{name}.csv"] = cell_frame(run, group).to_csv(index=False, lineterminator="\n")
     if len(run.comparisons):
         texts["tables/comparisons.csv"] = run.comparisons.to_csv(index=False, lineterminator="\n")
+    texts |= claims_texts(run)
     written = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
     return [_write(directory / name, data) for name, data in written.items()]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from reports import figures, tables
 from reports.answer import Name, Sentence, answer, focus_group
+from reports.claims import claims_html
 from reports.clips import shown_samples
 from reports.measures import Measure, measures_of
 from reports.sweeps import grid, sweeps
@@ -105,6 +106,7 @@ def render_html(report: Report, *, samples: int = 8) -> str:
     return environment().get_template("report.html.j2").render(
         report=report,
         run=run,
+        claims=claims_html(run),
         anchors={cell: f"clips-{i}" for i, cell in enumerate(run.cells)},
         heatmaps={group: list(_heatmaps(report, group)) for group in run.groups},
         paretos={group: list(_paretos(report, group)) for group in run.groups},

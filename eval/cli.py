@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .run import Outcome
 
 COMMANDS = "i2v_eval.commands"
-"""Entry-point group of commands that other packages bring; ``report`` is one, so that eval need not import it."""
+"""Entry-point group of commands that other packages bring; ``report`` and ``rank`` are, so that eval need not import them."""
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
 """What model libraries say while they load; set the variable to hear it again."""
@@ -152,18 +152,33 @@ def metrics(
     console.print(table, markup=False)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+_HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=_HANDED_ON)
 @_one_line_errors
 def report(context: typer.Context) -> None:
     """Write the report of a run folder: report DIR."""
+    _hand_on("report", context)
+
+
+@app.command(context_settings=_HANDED_ON)
+@_one_line_errors
+def rank(context: typer.Context) -> None:
+    """Write a page on which people rank a run's blinded clips: rank DIR. Count them: rank DIR --ballots FOLDER."""
+    _hand_on("rank", context)
+
+
+def _hand_on(name: str, context: typer.Context) -> None:
+    """Runs a command of another package with the arguments as they are."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=COMMANDS, name="report")
+    found = entry_points(group=COMMANDS, name=name)
     if not found:
-        raise EvalError("the report command is not installed; pip install -e . brings it with the reports package")
+        raise EvalError(f"the {name} command is not installed; pip install -e . brings it with the reports package")
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    command.command("report")(next(iter(found)).load())
-    command(args=context.args, prog_name="i2v-eval report")
+    command.command(name)(next(iter(found)).load())
+    command(args=context.args, prog_name=f"i2v-eval {name}")
 
 
 def main() -> None:

@@ -153,13 +153,12 @@ def claims_html(run: RunFolder) -> str:
     content = load_claims(run)
     if content is None:
         return ""
-    from reports.figures import write_svg
     from reports.page import environment
 
     return environment().get_template("claims.html.j2").render(
         content=content, verdict_head=VERDICT_HEAD, verdicts=verdict_rows(content), test_head=TEST_HEAD,
         tests=[(claim, test_rows(claim)) for claim in content["claims"]], marks=_MARKS, tables=paper_tables(run),
-        curves=write_svg("claims curves", curves(run)), judges_head=JUDGES_HEAD, judges=judge_rows(content),
+        curves=curves(run), judges_head=JUDGES_HEAD, judges=judge_rows(content),
     )  # fmt: skip
 
 
@@ -179,12 +178,12 @@ def claims_texts(run: RunFolder) -> dict[str, str]:
     return {"claims.md": "\n\n".join(parts) + "\n"}
 
 
-def curves(run: RunFolder) -> Any:
-    """Table 2 as small multiples: above what was measured here with its intervals, below the paper's own numbers."""
+def curves(run: RunFolder) -> str:
+    """SVG of Table 2 as small multiples: above what was measured here with its intervals, below the paper's own numbers."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from reports.figures import STYLE
+    from reports.figures import STYLE, write_svg
 
     rows = run.summary[run.summary["group"] == _GROUP]
     families = {"FlowScore": "paper.flow_score", "WarpingError": "paper.warping_error"}
@@ -215,4 +214,4 @@ def curves(run: RunFolder) -> Any:
             for panel in (here, there):
                 panel.set_facecolor("none")
                 panel.set_xlabel(axis)
-        return figure
+        return write_svg("claims curves", figure)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .run import Outcome
 
 COMMANDS = "i2v_eval.commands"
-"""Entry-point group of commands that other packages bring (``report``, ``compare``): eval need not import them."""
+"""Entry-point group of commands that other packages bring (``report``, ``rank``): eval need not import them."""
 
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
 """What model libraries say while they load; set the variable to hear it again."""
@@ -210,6 +210,13 @@ def report(context: typer.Context) -> None:
 def compare(context: typer.Context) -> None:
     """Write one page about two or more run folders: compare DIR_A DIR_B."""
     _brought("compare", context.args)
+
+
+@app.command(context_settings=_PASSED_ON)
+@_one_line_errors
+def rank(context: typer.Context) -> None:
+    """Write a page on which people rank a run's blinded clips: rank DIR. Count them: rank DIR --ballots FOLDER."""
+    _brought("rank", context.args)
 
 
 def _brought(name: str, arguments: list[str]) -> None:

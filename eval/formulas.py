@@ -13,6 +13,7 @@ from .metrics.temporal import image_consistency, neighbour_consistency
 from .metrics.text import text_alignment
 from .metrics.vbench import dynamic_degree, i2v_subject, subject_consistency, temporal_flickering
 from .metrics.warping import warping_error
+from .truth import exact, followed, styled
 
 Formula = Callable[[Look], Mapping[str, float]]
 
@@ -41,6 +42,7 @@ FORMULAS: Mapping[str, Formula] = {
     **dict.fromkeys(("identity", "identity_min", "identity_last"), _identity),
     **dict.fromkeys(("text", "text_min"), _text),
     **dict.fromkeys(("motion", "motion_top5"), _motion),
+    **dict.fromkeys(("exact.glyph", "exact.colour", "exact.position"), exact),
     **dict(
         (
             _one("dreambooth.dino", lambda look: 100 * _identity(look)["identity"]),
@@ -58,6 +60,8 @@ FORMULAS: Mapping[str, Formula] = {
             _one("vbench.temporal_flickering", lambda look: temporal_flickering(look.clip.frames)),
             _one("lpips", lambda look: input_distance(look.distances())),
             _one("dover.technical", lambda look: look.quality()),
+            _one("exact.direction", followed),
+            _one("style", styled),
         )
     ),
 }

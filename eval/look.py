@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -51,19 +51,19 @@ class Look:
 
     def __init__(self, encoder: Any, view: View, sample: Sample, clip: Clip, memory: Memory) -> None:
         self.clip = clip
+        self.sample = sample
         self._encoder = encoder
         self._view = view
-        self._sample = sample
         self._memory = memory
 
     def image(self) -> Float32Array:
         """Feature (D,) of the input image; encoders of kind image and image-text."""
-        key = (self._encoder.id, self._view, self._sample.fingerprint)
-        return _remember(self._memory.images, key, lambda: self._encode(self._sample.image[None])[0])
+        key = (self._encoder.id, self._view, self.sample.fingerprint)
+        return _remember(self._memory.images, key, lambda: self._encode(self.sample.image[None])[0])
 
     def prompt(self) -> Float32Array:
         """Feature (D,) of the prompt; encoders of kind image-text."""
-        prompt = self._sample.prompt
+        prompt = self.sample.prompt
         return _remember(
             self._memory.prompts, (self._encoder.id, prompt), lambda: self._encoder.encode_text([prompt])[0]
         )
@@ -74,12 +74,22 @@ class Look:
 
     def distances(self) -> Float32Array:
         """Distances (F,) of the frames from the input image; encoders of kind perceptual."""
-        view = f"to {self._sample.fingerprint}"
-        return self._cached(view, lambda: self._encoder.encode_distances(self._sample.image, self.clip.frames))
+        view = f"to {self.sample.fingerprint}"
+        return self._cached(view, lambda: self._encoder.encode_distances(self.sample.image, self.clip.frames))
 
     def quality(self) -> float:
         """Score of the clip; encoders of kind quality."""
         return float(self._cached("standard", lambda: self._encoder.encode_quality(self.clip.frames, self.clip.fps))[0])
+
+    @property
+    def known_styles(self) -> Sequence[str]:
+        """Every style that an encoder of kind style can name."""
+        return list(self._encoder.styles)
+
+    def styles(self) -> list[str]:
+        """The most probable style of each frame; encoders of kind style."""
+        scores = self._cached("standard", lambda: self._encoder.encode_styles(self.clip.frames))
+        return [self._encoder.styles[index] for index in scores.argmax(axis=1)]
 
     def flow(self, direction: Literal["forward", "backward"] = "forward") -> Float32Array:
         """Flow (P, H, W, 2) in px between neighbours among the frames of this view; encoders of kind flow.
@@ -122,8 +132,8 @@ class Look:
         the two have a cosine of exactly 1."""
         known: dict[bytes, Float32Array] = {}
         contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
-        image = np.ascontiguousarray(self._sample.image).tobytes()
-        same_shape = self._sample.image.shape == self.clip.frames.shape[1:]
+        image = np.ascontiguousarray(self.sample.image).tobytes()
+        same_shape = self.sample.image.shape == self.clip.frames.shape[1:]
         if self._encoder.kind == "image" and same_shape and image in contents:
             known[image] = self.image()
         new = [i for i, content in enumerate(contents) if content not in known and content not in contents[:i]]

@@ -17,6 +17,7 @@ from .metrics import Metric, parse_metric
 from .samples import Sample, load_samples
 from .seeds import derive_seed
 from .suite import MethodEntry, Suite, load_suite, validated
+from .truth import scene_of
 
 CLIP_PROTOCOL = "clip.v1"
 """Part of every clip's key: a change of how clips are made or stored is a new version."""
@@ -32,6 +33,7 @@ class Cell:
         method: name or ``module:Class``.
         settings: all settings as validated, defaults included.
         instance: the method, built with these settings; it has loaded nothing yet.
+        entry: which of the suite's methods it comes from.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Cell:
     method: str
     settings: dict[str, Any]
     instance: Method
+    entry: int = 0
 
     @cached_property
     def fingerprint(self) -> str:
@@ -176,7 +179,8 @@ def make_plan(path: Path) -> Plan:
     _check_fingerprints(cells, path)
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
-    return Plan(suite, samples, cells, metrics)
+    _check_truth(samples, metrics, path)
+    return Plan(suite, samples, cells, metrics, _coverage(suite, samples, cells, path))
 
 
 def _metric(identifier: str, where: str) -> Metric:
@@ -189,7 +193,7 @@ def _metric(identifier: str, where: str) -> Metric:
 def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
     seen: dict[str, int] = {}
     for index, entry in enumerate(suite.methods):
-        for cell in _entry_cells(entry, f"{path}: methods[{index}]"):
+        for cell in _entry_cells(entry, index, f"{path}: methods[{index}]"):
             if cell.id in seen:
                 first = f"methods[{seen[cell.id]}]"
                 raise EvalError(f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give it a label")
@@ -197,7 +201,28 @@ def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
             yield cell
 
 
-def _entry_cells(entry: MethodEntry, where: str) -> Iterator[Cell]:
+def _coverage(
+    suite: Suite, samples: Sequence[Sample], cells: Sequence[Cell], path: Path
+) -> dict[str, list[tuple[Sample, int]]] | None:
+    """Cell id -> pairs, where an entry asks for some of the samples; None if none does."""
+    if all(entry.groups is None and entry.limit is None for entry in suite.methods):
+        return None
+    members: dict[str, list[Sample]] = {}
+    for sample in samples:
+        members.setdefault(sample.group, []).append(sample)
+    coverage = {}
+    for index, entry in enumerate(suite.methods):
+        for group in entry.groups or ():
+            if group not in members:
+                where = f"{path}: methods[{index}].groups"
+                raise EvalError(f"{where}: no group '{group}'. Allowed: {', '.join(members)}.{nearest(group, members)}")
+        chosen = {sample.id for group in entry.groups or members for sample in members[group][: entry.limit]}
+        pairs = [(s, seed) for s, seed in itertools.product(samples, suite.seeds) if s.id in chosen]
+        coverage |= {cell.id: pairs for cell in cells if cell.entry == index}
+    return coverage
+
+
+def _entry_cells(entry: MethodEntry, index: int, where: str) -> Iterator[Cell]:
     try:
         method = load_method(entry.method)
     except EvalError as error:
@@ -208,7 +233,7 @@ def _entry_cells(entry: MethodEntry, where: str) -> Iterator[Cell]:
         settings = validated(method.Settings, entry.settings | swept, where=f"{where} ({label})")
         dump = settings.model_dump(mode="json")
         name = ",".join(f"{key}={dump[key]}" for key in swept)
-        yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings))
+        yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings), index)
 
 
 def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
@@ -230,3 +255,14 @@ def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cell
     for cell in cells:
         if cell.method == "true-clip":
             raise EvalError(f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none")
+
+
+def _check_truth(samples: Sequence[Sample], metrics: Sequence[Metric], path: Path) -> None:
+    needing = next((metric for metric in metrics if metric.truth), None)
+    if needing is None:
+        return
+    for sample in samples:
+        try:
+            scene_of(sample)
+        except EvalError as error:
+            raise EvalError(f"{path}: metrics: '{needing.id}': {error}") from error

@@ -136,6 +136,10 @@ def carry_out(
         failures = planned_failures(store, plan)
         write_failures(store, failures)
         counts, warnings = write_tables(store, plan, fingerprints, failures)
+        if plan.suite.claims:
+            from .claims import write_claims
+
+            write_claims(store, plan)
         document.finished(counts, warnings, _seconds_per_clip(store, plan))
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
         return Outcome(store.folder, made, measured, failures, warnings, store.decoded)

@@ -13,16 +13,16 @@ GLYPH = "_glyph"
 
 
 def metrics_of(encoders: Sequence[str]) -> list[Metric]:
-    """Every metric of these encoders, in the catalogue's order.
+    """Every metric of these encoders that needs no ground truth, in the catalogue's order.
 
     Raises:
         EvalError: an encoder that no metric names.
     """
-    known = dict.fromkeys(metric.encoder for metric in catalogue())
+    known = dict.fromkeys(metric.encoder for metric in catalogue() if not metric.truth)
     for encoder in encoders:
         if encoder not in known:
             raise EvalError(f"unknown encoder '{encoder}'. Allowed: {', '.join(known)}.{nearest(encoder, known)}")
-    return [metric for metric in catalogue() if metric.encoder in encoders]
+    return [metric for metric in catalogue() if metric.encoder in encoders and not metric.truth]
 
 
 def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Metric], list[str]]:
@@ -34,7 +34,7 @@ def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Met
     found: list[Metric] = []
     left_out: dict[str, list[str]] = {}
     for metric in catalogue():
-        if metric.encoder.endswith(GLYPH):
+        if metric.encoder.endswith(GLYPH) or metric.truth:
             continue
         try:
             make_judge([metric]).fingerprints()

@@ -25,13 +25,16 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class MethodEntry(BaseModel):
-    """One entry of ``methods``: a method, its settings, and the settings to sweep (every combination is a cell)."""
+    """One entry of ``methods``: a method, its settings, the settings to sweep (every combination is a cell), and the
+    samples it is given: those of ``groups`` (all), and of each group at most ``limit``, the first ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     method: str = Field(min_length=1)
     label: Annotated[str, Field(pattern=r"^[^\[\],=]+$", max_length=100)] | None = None
     settings: dict[str, Any] = {}
     sweep: dict[str, Annotated[list[Scalar], Field(min_length=1)]] = {}
+    groups: Annotated[list[str], Field(min_length=1)] | None = None
+    limit: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _set_once(self) -> MethodEntry:
@@ -52,6 +55,7 @@ class Suite(BaseModel):
         reference: id of the cell compared with every other; None for no comparisons.
         methods: at least one.
         metrics: metric ids, at least one, none twice.
+        claims: whether `eval.claims` judges the paper's claims on the run; it finds cells by their labels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +66,7 @@ class Suite(BaseModel):
     reference: str | None = None
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
     metrics: Annotated[list[str], Field(min_length=1)]
+    claims: bool = False
 
     @field_validator("seeds", "metrics")
     @classmethod

@@ -64,6 +64,7 @@ def write_report(directory: Path, *, samples: int = 8, calibration: Path | None 
         EvalError: the run folder is missing something; nothing has been written then.
     """
     from reports.calibration import load_calibration
+    from reports.claims import claims_texts
     from reports.files import figure_files, table_files
     from reports.load import load_run
     from reports.markdown import render_markdown
@@ -74,6 +75,7 @@ def write_report(directory: Path, *, samples: int = 8, calibration: Path | None 
     known = None if calibration is None else load_calibration(calibration)
     content = build(run, samples=samples, calibration=known)
     texts = {"report.html": render_html(content), "report.md": render_markdown(content)} | table_files(content)
+    texts |= claims_texts(run)
     files = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
     return [_write(directory / name, data) for name, data in (files | figure_files(content)).items()]
 

@@ -91,6 +91,7 @@ class Report:
 SectionMaker = Callable[[Report], Section | None]
 SECTIONS: list[SectionMaker] = [
     sections.overview,
+    sections.claims,
     sections.measures,
     sections.comparisons,
     sections.pairs,

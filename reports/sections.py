@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reports.best import best_cells, leading
+from reports.claims import claims_html
 from reports.clips import under_clips
 from reports.drawings import Plot
 from reports.judges import Judge
@@ -31,6 +32,12 @@ def overview(report: Report) -> Section | None:
         return None
     fronts = {group: [(p.title, p.front) for p in report.paretos[group]] for group in report.cells}
     return section("overview", "Best cells and why", "overview.html.j2", report=report, best=best, fronts=fronts)
+
+
+def claims(report: Report) -> Section | None:
+    """The paper's claims with their verdicts, and its tables beside what was measured."""
+    html = claims_html(report.run)
+    return Section("claims", "The paper's claims", html) if html else None
 
 
 def measures(report: Report) -> Section:

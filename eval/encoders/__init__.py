@@ -93,6 +93,16 @@ class QualityEncoder(Encoder, Protocol):
         ...
 
 
+class StyleEncoder(Encoder, Protocol):
+    """Frames to how they are drawn; `styles` names the columns."""
+
+    styles: Sequence[str]
+
+    def encode_styles(self, frames: UInt8Array) -> Float32Array:
+        """uint8 (N, H, W, 3) RGB -> logits, float32 (N, styles)."""
+        ...
+
+
 @dataclass(frozen=True)
 class EncoderEntry:
     """How an encoder is found and built: ``module.load(id, location, protocol, device, dtype)``.
@@ -164,6 +174,7 @@ ENCODERS: Mapping[str, EncoderEntry] = {
     "lpips_alex": _torchvision("perceptual", "perceptual", "alexnet-owt-7be5be79.pth"),
     "lpips_vgg": _torchvision("perceptual", "perceptual", "vgg16-397923af.pth"),
     "dover_technical": EncoderEntry("quality", "quality"),
+    "style_glyph": EncoderEntry("style", "style", GLYPH_64, weights.Source(_SAFETENSORS, embedded="style"), DTYPES),
 }
 """All named encoders. The modules they name are imported when one is asked for."""
 

@@ -36,6 +36,7 @@ ENCODERS: Mapping[str, EncoderKind] = {
     "lpips_alex": "perceptual",
     "lpips_vgg": "perceptual",
     "dover_technical": "quality",
+    "style_glyph": "style",
 }
 """The encoders that have a name, and what each one looks at."""
 
@@ -62,6 +63,7 @@ class Metric:
         description: one sentence that defines the value.
         source: protocol or paper the definition comes from.
         view: how the encoder is shown the clip, see `eval.metrics.families.View`.
+        truth: whether samples must bring the glyph world's ground truth.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Metric:
     description: str
     source: str
     view: View = "standard"
+    truth: bool = False
 
 
 def _metric(family: Family, encoder: str, version: str) -> Metric:
@@ -88,6 +91,7 @@ def _metric(family: Family, encoder: str, version: str) -> Metric:
         description=family.description,
         source=family.source,
         view=family.view,
+        truth=family.truth,
     )
 
 

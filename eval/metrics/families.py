@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-EncoderKind = Literal["image", "image-text", "flow", "video", "pixels", "perceptual", "quality"]
+EncoderKind = Literal["image", "image-text", "flow", "video", "pixels", "perceptual", "quality", "style"]
 Scope = Literal["clip", "set"]
 View = Literal["standard", "uncropped", "sampled", "half"]
 """How an encoder is shown a clip.
@@ -32,6 +32,7 @@ class Family:
         published: the encoder of the published protocol; values with another encoder do not compare with it. None for
             definitions of this suite.
         caution: what a reader must know before trusting the value.
+        truth: whether samples must bring the glyph world's ground truth.
         versions: frozen protocol versions.
     """
 
@@ -45,6 +46,7 @@ class Family:
     view: View = "standard"
     published: str | None = None
     caution: str = ""
+    truth: bool = False
     versions: tuple[str, ...] = ("v1",)
 
 
@@ -56,6 +58,7 @@ _VBENCH = "Huang et al. 2024 (VBench)"
 _EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
 _WARPING = "Lai et al. 2018 (temporal consistency); occlusion test of Sundaram et al. 2010"
 _SIZES = "frame sizes/s"
+_EXACT = "This suite; the glyph world's ground truth, arithmetic without a network"
 
 _ALL = (
     Family(
@@ -268,6 +271,55 @@ _ALL = (
         source="Wu et al. 2023 (DOVER); the paper's DoverVQA is probably this head",
         published="dover_technical",
         caution="Trained on user videos; it has not seen what generators get wrong.",
+    ),
+    Family(
+        name="exact.glyph",
+        kind="pixels",
+        unit="share of frames",
+        higher_is_better=True,
+        description="Share of frames 1, 2, ... whose foreground is, of all glyphs, most like the true one.",
+        source=_EXACT,
+        caution="Knows plain glyphs; it names 99.9 % of the frames of true clips rightly.",
+        truth=True,
+    ),
+    Family(
+        name="exact.colour",
+        kind="pixels",
+        unit="share of frames",
+        higher_is_better=True,
+        description="Share of frames 1, 2, ... whose foreground's mean colour is nearest to the true one of 8.",
+        source=_EXACT,
+        truth=True,
+    ),
+    Family(
+        name="exact.position",
+        kind="pixels",
+        unit="px",
+        higher_is_better=False,
+        description="Mean distance of the foreground's centroid from its true place in frames 1, 2, ...; a frame "
+        "without a foreground counts half its diagonal.",
+        source=_EXACT,
+        caution="A still clip of a prompt without direction is right about place: read it beside motion.",
+        truth=True,
+    ),
+    Family(
+        name="exact.direction",
+        kind="flow",
+        unit="cosine",
+        higher_is_better=True,
+        description="Cosine between a clip's summed flow and the prompted direction; 0 for prompts without one.",
+        source=_EXACT,
+        caution="Average it over prompts with a direction only.",
+        truth=True,
+    ),
+    Family(
+        name="style",
+        kind="style",
+        unit="share of frames",
+        higher_is_better=True,
+        description="Share of frames 1, 2, ... that the judge of styles reads as drawn in the sample's style (its truth "
+        "'style'; plain if it has none).",
+        source="This suite; a classifier trained on the glyph world's styles",
     ),
     Family(
         name="fvd",

@@ -16,12 +16,14 @@ _DATA_SEED = 7_000_000  # trainings draw from seeds below 10,000
 
 
 class GlyphWorldSettings(BaseModel):
-    """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`)."""
+    """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`), and of the latter
+    drawn in another style (`styled`)."""
 
     model_config = ConfigDict(extra="forbid")
 
     seen: int = Field(default=12, ge=0, le=10_000)
     unseen: int = Field(default=12, ge=0, le=10_000)
+    styled: int = Field(default=0, ge=0, le=10_000)
     seed: int = Field(default=1, ge=0)
     frames: int = Field(default=FRAMES, ge=2, le=32)
 

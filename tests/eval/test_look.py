@@ -18,7 +18,7 @@ from eval.metrics import EMBEDDED, catalogue, parse_metric
 from eval.samples import Sample
 from eval.world.scenes import Scene, render
 
-EMBEDDED_METRICS = [metric for metric in catalogue() if metric.encoder in EMBEDDED]
+EMBEDDED_METRICS = [metric for metric in catalogue() if metric.encoder in EMBEDDED and not metric.truth]
 
 
 def _case(index: int) -> tuple[Sample, Clip]:

@@ -33,10 +33,12 @@ def test_ids_of_the_embedded_default() -> None:
 def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
     for metric in catalogue():
         assert (metric.scope == "set") == (metric.family in {"fvd", "kvd"})
-        if metric.family.startswith("motion") or metric.family.endswith(("flow_score", "dynamic_degree")):
+        if metric.family.startswith("exact."):
+            assert metric.truth and metric.higher_is_better is (metric.unit != "px")
+        elif metric.family.startswith("motion") or metric.family.endswith(("flow_score", "dynamic_degree")):
             assert metric.higher_is_better is None
         else:
-            assert metric.higher_is_better is (metric.unit in {"cosine", "100 x cosine", "score", "raw score"})
+            assert metric.higher_is_better is (metric.unit in {"cosine", "100 x cosine", "score", "raw score", "share of frames"})
         assert ENCODERS[metric.encoder] == FAMILIES[metric.family].kind
 
 
@@ -44,6 +46,7 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
     ids = {metric.id for metric in catalogue()}
     for family in FAMILIES.values():
         assert all((family.unit, family.description.endswith("."), family.source, family.versions))
+        assert family.truth == family.name.startswith("exact.")
         if family.published:
             assert f"{family.name}.{family.published}.v1" in ids
     assert {name for name in FAMILIES if "." in name} == {
@@ -58,6 +61,10 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         "evalcrafter.clip_temp",
         "evalcrafter.flow_score",
         "dover.technical",
+        "exact.glyph",
+        "exact.colour",
+        "exact.position",
+        "exact.direction",
     }
 
 

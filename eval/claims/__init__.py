@@ -1,0 +1,112 @@
+"""The paper's claims, each with a verdict. A suite with ``claims: true`` has them judged at the end of its run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import WeightsMissingError
+from ..plan import Plan
+from ..store import Store, write_text
+from .judges import agreements
+from .table import CLAIMS, Claim
+from .values import Values
+from .verdict import RULE, Result, Verdict, combine
+from .weights import facts
+
+FILE = "claims.json"
+COLUMNS = (
+    "claim", "claim_verdict", "test", "kind", "metric", "unit", "effect", "low", "high", "n", "images", "margin",
+    "verdict", "reason",
+)  # fmt: skip
+
+__all__ = ["FILE", "RULE", "Judged", "judge_claims", "write_claims"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its verdict, the test that decided it if it does not hold, and every test."""
+
+    claim: Claim
+    verdict: Verdict
+    reason: str
+    results: tuple[Result, ...]
+
+
+def judge_claims(values: Values, known: Mapping[str, list[Result]]) -> list[Judged]:
+    """Every claim with its verdict.
+
+    Args:
+        values: what the run measured.
+        known: kind of fact -> rows; a kind that a claim needs and that is not there is not measured.
+    """
+    judged = []
+    for claim in CLAIMS:
+        results = [row for kind in claim.facts for row in known.get(kind, [_unknown(kind)])]
+        results += [values.test(test) for test in claim.tests]
+        judged.append(Judged(claim, *combine(results), tuple(results)))
+    return judged
+
+
+def write_claims(store: Store, plan: Plan) -> None:
+    """Writes ``claims.json`` and ``claims.csv`` of a run into its folder."""
+    values = Values(store, plan)
+    judged = judge_claims(values, _facts(store, plan))
+    content = {
+        "rule": RULE,
+        "claims": [
+            {
+                "number": item.claim.number,
+                "title": item.claim.title,
+                "verdict": item.verdict,
+                "reason": item.reason,
+                "tests": [_plain(asdict(result)) for result in item.results],
+            }
+            for item in judged
+        ],
+        "judges": [
+            {"metric": row.metric, "exact": row.exact}
+            | {name: _plain(getattr(row, name)._asdict()) for name in ("across", "within")}
+            for row in agreements(values)
+        ],
+    }
+    write_text(store.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for item in judged:
+        for result in item.results:
+            row = {"claim": item.claim.number, "claim_verdict": item.verdict, "test": result.title, **asdict(result)}
+            writer.writerow(["" if _plain(row[name]) is None else row[name] for name in COLUMNS])
+    write_text(store.folder / "claims.csv", table.getvalue())
+
+
+def _facts(store: Store, plan: Plan) -> dict[str, list[Result]]:
+    """Facts about the glyph world's weights, if that is what the run's cell ``full`` uses and they are there."""
+    full = next((cell for cell in plan.cells if cell.id == "full"), None)
+    if full is None or full.method != "i2v-adapter":
+        return {}
+    from ..world.models import WEIGHTS
+
+    try:
+        return facts(store.folder, WEIGHTS)
+    except WeightsMissingError:
+        return {}
+
+
+def _unknown(kind: str) -> Result:
+    nan = float("nan")
+    reason = "the run has no cell full of the method i2v-adapter, or its weights are missing"
+    return Result(f"weights: {kind}", "weights", "", "more", 0.0, nan, nan, nan, 0, 0, "not measured", reason)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with None for numbers that are not finite, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

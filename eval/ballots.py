@@ -96,7 +96,9 @@ def _read(path: Path) -> tuple[str, str, dict[str, list[str]]]:
         for row in rows:
             ranked.setdefault(row["case"], []).append((int(row["rank"]), row["clip"]))
         orders = {case: [letter for _, letter in sorted(pairs)] for case, pairs in ranked.items()}
-        repeated = [case for case, pairs in ranked.items() if sorted(r for r, _ in pairs) != list(range(1, len(pairs) + 1))]
+        repeated = [
+            case for case, pairs in ranked.items() if sorted(r for r, _ in pairs) != list(range(1, len(pairs) + 1))
+        ]
         if repeated:
             raise EvalError(f"{path}: case {repeated[0]!r}: ranks must be 1, 2, ... without ties")
         rater = {row["rater"].strip() for row in rows}
@@ -108,7 +110,9 @@ def _read(path: Path) -> tuple[str, str, dict[str, list[str]]]:
         raise EvalError(f"{path}: not a ballot ({type(error).__name__}: {error})") from error
 
 
-def standings(rankings: Sequence[Ranking], *, level: float = 0.95, resamples: int = 500, seed: int = 0) -> list[Standing]:
+def standings(
+    rankings: Sequence[Ranking], *, level: float = 0.95, resamples: int = 500, seed: int = 0
+) -> list[Standing]:
     """Every cell's standing, the best mean rank first.
 
     Intervals are percentiles of a bootstrap that draws whole raters and whole cases, each with replacement, and weighs

@@ -210,7 +210,7 @@ def _coverage(
     members: dict[str, list[Sample]] = {}
     for sample in samples:
         members.setdefault(sample.group, []).append(sample)
-    coverage = {}
+    coverage: dict[str, list[tuple[Sample, int]]] = {}
     for index, entry in enumerate(suite.methods):
         for group in entry.groups or ():
             if group not in members:

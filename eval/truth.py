@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -33,18 +33,13 @@ def scene_of(sample: Sample) -> Scene:
     Raises:
         EvalError: naming the sample and what its truth lacks.
     """
-    from .world.scenes import Scene
+    from .world.control import scene_of as described
 
-    truth = sample.truth
-    lacking = [field.name for field in fields(Scene) if field.name not in truth]
-    if lacking:
-        raise EvalError(
-            f"sample '{sample.id}' has no glyph-world ground truth (it lacks {', '.join(lacking)}); "
-            "leave exact.* out, or take samples with source: glyph-world"
-        )
-    texts = ("glyph", "character", "colour", "background", "motion")
-    values = {field.name: truth[field.name] for field in fields(Scene)}
-    return Scene(**{k: str(v) if k in texts else float(v) for k, v in values.items()})  # type: ignore[arg-type]
+    try:
+        return described(sample.truth)
+    except ValueError as error:
+        reason = f"sample '{sample.id}' has no glyph-world ground truth ({error})"
+        raise EvalError(f"{reason}; leave exact.* out, or take samples with source: glyph-world") from error
 
 
 def exact(look: Look) -> dict[str, float]:
@@ -91,7 +86,7 @@ def truth_of(scene: Scene, frames: int) -> Truth:
         background=empty.astype(np.float64),
         colour=np.asarray(COLOURS[scene.colour], dtype=np.float64),
         places=centroids(render(scene, frames).masks),
-        angles=turned * np.arange(frames),
+        angles=turned * np.arange(frames, dtype=np.float64),
     )
 
 

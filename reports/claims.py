@@ -205,8 +205,8 @@ def curves(run: RunFolder) -> str:
             here, there = panels[0][column], panels[1][column]
             if points:
                 x, mean, low, high = zip(*points, strict=True)
-                errors = [[m - a for m, a in zip(mean, low, strict=True)], [b - m for m, b in zip(mean, high, strict=True)]]
-                here.errorbar(x, mean, yerr=errors, marker="o", markersize=3, linewidth=1.2, capsize=2, color="#0b5cad")
+                here.vlines(x, low, high, linewidth=1.0, color="#0b5cad")
+                here.plot(x, mean, marker="o", markersize=3, linewidth=1.2, color="#0b5cad")
             there.plot([s[0] for s in paper.TABLE_2[axis]], [s[at] for s in paper.TABLE_2[axis]], "s-",
                        markersize=3, linewidth=1.2, color="#808080")  # fmt: skip
             here.set_title(f"{name}, here", fontsize=9)

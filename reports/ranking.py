@@ -149,7 +149,10 @@ def count(directory: Path, ballots: Path) -> list[Path]:
     rows = _rows(found)
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([HEAD, *rows])
-    return [_write(directory / "rank.md", _markdown(found).encode()), _write(directory / "rank.csv", table.getvalue().encode())]
+    return [
+        _write(directory / "rank.md", _markdown(found).encode()),
+        _write(directory / "rank.csv", table.getvalue().encode()),
+    ]
 
 
 HEAD = (

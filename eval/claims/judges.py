@@ -47,7 +47,9 @@ def agreements(values: Values) -> Iterator[Agreement]:
             if metric.truth:
                 continue
             known = [
-                row for row in chosen if all((m.id, row[1].id, row[2]) in values.records[row[0]] for m in (metric, truth))
+                row
+                for row in chosen
+                if all((m.id, row[1].id, row[2]) in values.records[row[0]] for m in (metric, truth))
             ]
             if len({sample.id for _, sample, _ in known}) < 2:
                 continue
@@ -104,7 +106,7 @@ def rank_correlation(
     if count < 2:
         return Interval(value, float("nan"), float("nan"), len(first), count)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    low, high = np.quantile(_correlation(drawn @ sums), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(_correlation(np.asarray(drawn @ sums)), [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), len(first), count)
 
 

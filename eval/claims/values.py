@@ -15,7 +15,7 @@ from ..set_metrics import in_common_span
 from ..statistics import Interval, jackknife_interval, mean_interval
 from ..store import Store
 from ..tables import true_key
-from .verdict import MOST_MISSING, Result, Test, decide
+from .verdict import MOST_MISSING, Outcome, Result, Test, decide
 
 Pair = tuple[Sample, int]
 
@@ -40,9 +40,7 @@ class Values:
     @cached_property
     def records(self) -> dict[str, dict[tuple[str, str, int], float]]:
         """Cell id -> (metric id, sample id, seed) -> value."""
-        return {
-            cell: {(r.metric, r.sample, r.seed): r.value for r in self.store.records(cell)} for cell in self.cells
-        }
+        return {cell: {(r.metric, r.sample, r.seed): r.value for r in self.store.records(cell)} for cell in self.cells}
 
     def test(self, test: Test) -> Result:
         """Puts a test to the run's values."""
@@ -123,7 +121,7 @@ class Values:
 
 def _unmeasured(test: Test, reason: str) -> Result:
     nan = float("nan")
-    verdict = "reported" if test.kind == "report" else "not measured"
+    verdict: Outcome = "reported" if test.kind == "report" else "not measured"
     return Result(
         test.title, test.metric, "", test.kind, test.margin, nan, nan, nan, 0, 0, verdict, f"not measured: {reason}",
         test.paper, test.prose,

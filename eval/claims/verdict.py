@@ -11,14 +11,15 @@ from ..statistics import FEW_CLUSTERS, Interval
 
 Verdict = Literal["holds", "fails", "undecided", "not measured"]
 Kind = Literal["more", "no less", "report"]
+Outcome = Verdict | Literal["reported"]
 
 RULE = (
     "A test compares two cells on the same (image, seed) pairs: mean difference, 95 % interval by bootstrap over input "
     "images (set measures: jackknife). 'More' holds if the interval lies above 0 and reaches the margin, and fails if "
     "it lies below the margin, so a difference too small to matter fails. 'No less' holds if the interval lies above "
     f"minus the margin, and fails if it lies below it. Anything else is undecided, as is a test on fewer than "
-    f"{FEW_CLUSTERS} images. A test whose cells, measure or more than a tenth of its pairs are missing is not measured. "
-    "A claim holds if all its tests hold, and fails if one fails; if one is not measured the claim is not measured, "
+    f"{FEW_CLUSTERS} images. A test whose cells, measure or more than a tenth of its pairs are missing is not "
+    "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured the claim is not measured, "
     "else if one is undecided it is undecided. Reported rows have no say."
 )
 MOST_MISSING = 0.1
@@ -68,13 +69,13 @@ class Result:
     high: float
     n: int
     images: int
-    verdict: Verdict | Literal["reported"]
+    verdict: Outcome
     reason: str = ""
     paper: str = ""
     prose: str = ""
 
 
-def decide(kind: Kind, interval: Interval, margin: float) -> tuple[Verdict | Literal["reported"], str]:
+def decide(kind: Kind, interval: Interval, margin: float) -> tuple[Outcome, str]:
     """The verdict on one interval, with its reason: see `RULE`.
 
     >>> decide("more", Interval(0.3, 0.2, 0.4, 40, 20), 0.1)[0]
@@ -92,7 +93,7 @@ def decide(kind: Kind, interval: Interval, margin: float) -> tuple[Verdict | Lit
     if kind == "more":
         if interval.high < margin:
             return "fails", "the interval lies below the margin"
-        return ("holds", "") if interval.low > 0 else ("undecided", "the interval reaches from 0 or below to the margin")
+        return ("holds", "") if interval.low > 0 else ("undecided", "the interval holds 0 and reaches the margin")
     if interval.high < -margin:
         return "fails", "the interval lies below minus the margin"
     return ("holds", "") if interval.low > -margin else ("undecided", "the interval holds minus the margin")
@@ -101,8 +102,9 @@ def decide(kind: Kind, interval: Interval, margin: float) -> tuple[Verdict | Lit
 def combine(results: Sequence[Result]) -> tuple[Verdict, str]:
     """A claim's verdict from its tests, with the title of the test that decided it: see `RULE`."""
     asked = [result for result in results if result.kind != "report"]
-    for verdict in ("fails", "not measured", "undecided"):
+    order: tuple[Verdict, ...] = ("fails", "not measured", "undecided")
+    for verdict in order:
         for result in asked:
             if result.verdict == verdict:
-                return verdict, f"{result.title}: {result.reason}" if result.reason else result.title  # type: ignore[return-value]
+                return verdict, f"{result.title}: {result.reason}" if result.reason else result.title
     return ("holds", "") if asked else ("not measured", "no test")

@@ -317,8 +317,8 @@ _ALL = (
         kind="style",
         unit="share of frames",
         higher_is_better=True,
-        description="Share of frames 1, 2, ... that the judge of styles reads as drawn in the sample's style (its truth "
-        "'style'; plain if it has none).",
+        description="Share of frames 1, 2, ... that the judge of styles reads as drawn in the sample's style (truth "
+        "'style', or plain).",
         source="This suite; a classifier trained on the glyph world's styles",
     ),
     Family(

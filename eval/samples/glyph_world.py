@@ -11,13 +11,15 @@ from eval.clip import Clip
 from eval.samples import Sample
 from eval.world.glyphs import SEEN, UNSEEN
 from eval.world.scenes import FPS, FRAMES, MOTIONS, caption, render, sample_scene
+from eval.world.styles import STYLES
 
 _DATA_SEED = 7_000_000  # trainings draw from seeds below 10,000
+_STYLE = "inverted"  # of the style LoRA
 
 
 class GlyphWorldSettings(BaseModel):
     """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`), and of the latter
-    drawn in another style (`styled`)."""
+    drawn in the style of the style LoRA (`styled`)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,13 +33,18 @@ class GlyphWorldSettings(BaseModel):
 def load(settings: GlyphWorldSettings) -> list[Sample]:
     """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger group starts alike."""
     samples = []
-    for group, glyphs, count in (("unseen", UNSEEN, settings.unseen), ("seen", SEEN, settings.seen)):
+    groups = (
+        ("unseen", UNSEEN, settings.unseen, "plain"),
+        ("seen", SEEN, settings.seen, "plain"),
+        ("styled", UNSEEN, settings.styled, _STYLE),
+    )
+    for number, (group, glyphs, count, style) in enumerate(groups):
         names = np.random.default_rng([_DATA_SEED, settings.seed]).permutation(list(glyphs))
         turns = zip(cycle(names), cycle(MOTIONS), strict=False)
         for index, (glyph, motion) in enumerate(islice(turns, count)):
-            rng = np.random.default_rng([_DATA_SEED, settings.seed, group == "seen", index])
+            rng = np.random.default_rng([_DATA_SEED, settings.seed, number, index])
             scene = sample_scene(rng, glyphs=[str(glyph)], motions=[motion])
-            frames = render(scene, settings.frames).frames
+            frames = render(scene, settings.frames, STYLES[style]).frames
             samples.append(
                 Sample(
                     id=f"{group}-{index:03d}-{scene.colour}-{scene.glyph}-{scene.motion}",
@@ -45,7 +52,7 @@ def load(settings: GlyphWorldSettings) -> list[Sample]:
                     prompt=caption(scene),
                     group=group,
                     clip=Clip(frames, FPS),
-                    truth=scene.truth(),
+                    truth=scene.truth() | {"style": style},
                 )
             )
     return samples

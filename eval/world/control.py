@@ -22,7 +22,7 @@ def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
         return truth
     names = [field.name for field in fields(Scene)]
     if missing := [name for name in names if name not in truth]:
-        raise ValueError(f"no position map without ground truth: it lacks {', '.join(missing)}")
+        raise ValueError(f"the ground truth lacks {', '.join(missing)}")
     return Scene(**{name: truth[name] for name in names})  # type: ignore[arg-type]
 
 

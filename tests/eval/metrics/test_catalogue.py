@@ -34,11 +34,14 @@ def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
     for metric in catalogue():
         assert (metric.scope == "set") == (metric.family in {"fvd", "kvd"})
         if metric.family.startswith("exact."):
-            assert metric.truth and metric.higher_is_better is (metric.unit != "px")
+            assert metric.truth
+            assert metric.higher_is_better is (metric.unit != "px")
         elif metric.family.startswith("motion") or metric.family.endswith(("flow_score", "dynamic_degree")):
             assert metric.higher_is_better is None
         else:
-            assert metric.higher_is_better is (metric.unit in {"cosine", "100 x cosine", "score", "raw score", "share of frames"})
+            assert metric.higher_is_better is (
+                metric.unit in {"cosine", "100 x cosine", "score", "raw score", "share of frames"}
+            )
         assert ENCODERS[metric.encoder] == FAMILIES[metric.family].kind
 
 

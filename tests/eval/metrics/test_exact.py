@@ -73,7 +73,8 @@ def test_flow_along_against_and_across() -> None:
 
 def test_a_canonical_shape_does_not_know_place_and_size() -> None:
     shapes = [
-        canonical(render(replace(SCENE, x=x, size=size), 1).masks[0]) for x, size in ((32.0, 36.0), (28.0, 36.0), (32.0, 24.0))
+        canonical(render(replace(SCENE, x=x, size=size), 1).masks[0])
+        for x, size in ((32.0, 36.0), (28.0, 36.0), (32.0, 24.0))
     ]
     assert all(shape @ shapes[0] > 0.99 for shape in shapes)
     assert not canonical(np.zeros((8, 8))).any()
@@ -81,7 +82,7 @@ def test_a_canonical_shape_does_not_know_place_and_size() -> None:
 
 def test_a_sample_without_truth_is_named() -> None:
     sample = Sample("mine", np.zeros((8, 8, 3), np.uint8), "a cat")
-    with pytest.raises(EvalError, match="sample 'mine' has no glyph-world ground truth.*leave exact"):
+    with pytest.raises(EvalError, match=r"sample 'mine' has no glyph-world ground truth.*leave exact"):
         scene_of(sample)
     with pytest.raises(EvalError, match=r"frames \(1, 8, 8, 3\) do not fit"):
         foreground(np.zeros((1, 8, 8, 3)), np.zeros((4, 4, 3)), np.ones(3))

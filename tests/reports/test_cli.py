@@ -16,7 +16,6 @@ from reports.load import load_run
 from reports.markdown import render_markdown
 from reports.page import build
 
-
 GROUPS = ("all", "seen", "unseen")
 
 

@@ -123,7 +123,7 @@ def main() -> None:
     content["samples"] |= {"seen": int(samples) // 2, "unseen": int(samples) - int(samples) // 2}
     with tempfile.TemporaryDirectory() as temporary:
         suite = Path(temporary) / "suite.yaml"
-        suite.write_text(yaml.safe_dump(content))
+        suite.write_text(yaml.safe_dump(content, sort_keys=False))
         clock = Clock()
         clips = profile(suite, Path(temporary) / "run", clock)
     print(table(clock, clips))

@@ -8,7 +8,6 @@ seconds; how long a worker takes for a clip is an assumption of each scenario.
 from __future__ import annotations
 
 import heapq
-import os
 import random
 import tempfile
 import time
@@ -165,7 +164,6 @@ def _cell(number: int) -> Cell:
 
 def measure_call(pending: int = 256) -> float:
     """Processor seconds of the driver for one call of an actor, while `pending` others have no answer yet."""
-    os.environ.update({"RAY_raylet_start_wait_time_s": "120"})
     import ray
 
     class Echo:

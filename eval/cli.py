@@ -141,7 +141,11 @@ def run(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
-    pool = Pool(workers, worker_cpus, worker_gpus, address) if executor is Executor.ray else None
+    pool: Pool | None = Pool(workers, worker_cpus, worker_gpus, address)
+    if executor is Executor.local:
+        if pool != Pool():
+            raise EvalError("--workers, --worker-cpus, --worker-gpus and --address go with --executor ray; add it")
+        pool = None
     options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool)
     outcome = run_suite(suite, out, console=Console(stderr=True, quiet=quiet), options=options)
     if not quiet:

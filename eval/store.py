@@ -196,7 +196,9 @@ class Store:
                 self._forget(table, items)
         encoders = self._database.execute("SELECT substr(key, 10) FROM meta WHERE key LIKE 'features/%'").fetchall()
         for (encoder,), key in itertools.product(encoders, keys):
-            self.files.feature(encoder, key).unlink(missing_ok=True)
+            stale = self.files.feature(encoder, key)
+            if self.files.present(stale):
+                stale.unlink(missing_ok=True)
 
     @_named
     def add_clip_rows(self, cell: str, rows: Sequence[StoredClip], failures: Sequence[Failure] = ()) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,19 @@ def test_quiet_is_quiet_and_the_log_tells_all(
 def test_a_shell_completes_commands() -> None:
     asked = {"_I2V_EVAL_COMPLETE": "complete_bash", "COMP_WORDS": "i2v-eval sa", "COMP_CWORD": "1"}
     assert CliRunner().invoke(app, [], prog_name="i2v-eval", env=asked).stdout.split() == ["salvage"]
+
+
+def test_the_options_of_workers_go_with_ray_which_may_be_missing(
+    invoke: Invoke, write_suite: Any, suite_content: dict[str, Any], toy_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_suite(suite_content)
+    alone = invoke("run", path, "--out", "out", "--workers", 2)
+    assert (alone.exit_code, alone.stderr) == (
+        2,
+        "error: --workers, --worker-cpus, --worker-gpus and --address go with --executor ray; add it\n",
+    )
+    assert not (toy_folder / "out").exists()
+    monkeypatch.setitem(sys.modules, "ray", None)
+    missing = invoke("run", path, "--out", "out", "--executor", "ray", "--workers", 2)
+    assert missing.exit_code == 2
+    assert missing.stderr == "error: --executor ray needs Ray: pip install 'i2v-adapter[ray]'\n"

@@ -105,3 +105,12 @@ def bench(session: nox.Session) -> None:
     install(session, "bench")
     session.run("python", "-m", "pytest", "-q", "--benchmark-columns=rounds", *(session.posargs or ["benchmarks"]))
     session.run("python", "-m", "benchmarks")
+
+
+@nox.session
+def speed(session: nox.Session) -> None:
+    """Benchmark a commit and this tree in turns: `-- COMMIT`, then pytest's arguments. Advisory: it fails nothing."""
+    install(session, "bench")
+    commit, *arguments = session.posargs or ["origin/main"]
+    quick = ["benchmarks/bench_frechet.py", "benchmarks/bench_judging.py", "benchmarks/bench_adapter_step.py"]
+    session.run("python", "-m", "benchmarks", "against", commit, *(arguments or [*quick, "--rounds", "3"]))

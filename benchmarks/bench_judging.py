@@ -34,12 +34,12 @@ class Case:
     encoders: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.clips} clips {self.frames}x{self.side}x{self.side}, {', '.join(self.encoders)}"
+        return f"{self.clips} clip{'s'[: self.clips > 1]} {self.frames}x{self.side}x{self.side}, {', '.join(self.encoders)}"
 
 
 def cases(device: str) -> list[Case]:
     if device == "cpu":
-        return [Case(4, 64, 16, GLYPH), Case(2, 128, 16, GLYPH)]
+        return [Case(2, 64, 16, GLYPH), Case(1, 128, 16, GLYPH), Case(1, 256, 16, GLYPH)]
     return [Case(64, 256, 16, FULL), Case(64, 512, 16, FULL)]
 
 
@@ -98,43 +98,37 @@ def test_judging(bench: Bench, case: Case, random_weights: Path, tmp_path: Path)
     for path, clip in zip(paths, clips, strict=True):
         write_clip(path, clip)
     metrics = [metric for metric in catalogue() if metric.encoder in case.encoders]
-    judge = Judge(metrics, device=str(bench.device))
+    video = next(id for id in case.encoders if ENCODERS[id].kind == "video")
+    loaded = Judge(metrics, device=str(bench.device))
+    loaded.measure(samples[:1], clips[:1])
+    loaded.video_features(clips[:1], video)
 
-    def forget() -> None:
-        """Judges remember the encoded images and prompts of a run; here every call is a run of its own."""
-        judge._images.clear()
-        judge._texts.clear()
-
-    def only(chosen: list[Metric]) -> Judge:
-        """A judge of some metrics that shares the loaded encoders."""
-        other = Judge(chosen, device=str(bench.device))
-        other._encoders = judge._encoders
-        return other
+    def fresh(chosen: list[Metric]) -> Judge:
+        """A judge of some metrics that remembers no clip; the loaded encoders are shared."""
+        judge = Judge(chosen, device=str(bench.device))
+        judge._encoders = loaded._encoders
+        return judge
 
     def together() -> None:
-        forget()
+        judge = fresh(metrics)
         decoded = [read_clip(path) for path in paths]
         judge.measure(samples, decoded)
-        judge.video_features(decoded, next(id for id in case.encoders if ENCODERS[id].kind == "video"))
+        judge.video_features(decoded, video)
 
     def usual() -> None:
         for metric in metrics:
             for sample, path in zip(samples, paths, strict=True):
-                clip = read_clip(path)
+                judge, clip = fresh([metric]), read_clip(path)
                 if metric.scope == "set":
                     judge.video_features([clip], metric.encoder)
                 else:
-                    only([metric]).measure([sample], [clip])
+                    judge.measure([sample], [clip])
 
     def one_encoder(id: str) -> Variant:
-        mine = only([metric for metric in metrics if metric.encoder == id])
+        mine = [metric for metric in metrics if metric.encoder == id]
 
         def look() -> Any:
-            mine._images.clear()
-            mine._texts.clear()
-            if ENCODERS[id].kind == "video":
-                return mine.video_features(clips, id)
-            return mine.measure(samples, clips)
+            return fresh(mine).video_features(clips, id) if id == video else fresh(mine).measure(samples, clips)
 
         return Variant(look)
 
@@ -142,7 +136,7 @@ def test_judging(bench: Bench, case: Case, random_weights: Path, tmp_path: Path)
     row = bench.compare(
         str(case),
         variants | {id: partial(one_encoder, id) for id in case.encoders},
-        rounds=5 if bench.device.type == "cpu" else 10,
+        rounds=10 if bench.device.type == "cuda" else 6 if case.side < 256 else 3,
         ratios=[("one pass a metric", "all together")] + [(id, "all together") for id in case.encoders],
     )
     row["clips"], row["metrics"] = case.clips, len(metrics)

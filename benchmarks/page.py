@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.interleave import quantile
@@ -14,12 +15,15 @@ HEAD = """# Benchmarks
 
 What the adapter costs, what judging costs, and how close both are to the limit. `nox -s bench` measures and writes this
 page from `benchmarks/results/*.json`, which hold every single time. Weights are random except the glyph world's judges:
-time does not depend on them, and nothing here speaks of quality.
+time does not depend on them, and only "Quality and speed", of the glyph world alone, speaks of quality.
 
 Variants of a scenario take turns round by round. A ratio is the median of the rounds' ratios with a distribution-free
 interval for that median (95 % from six rounds on; below, the extremes). Of a CPU only ratios are given; where a goal
 is in seconds, so is its line. "sd15/4" is SD 1.5 at a quarter of its width: at half the side of the frame its attention
 and projections weigh as in the full model."""
+
+METHOD = Path(__file__).with_name("method.md")
+"""What was tried, and what was kept; the last part of the page."""
 
 TITLES = {
     "adapter-step": "Adapter step",
@@ -28,12 +32,22 @@ TITLES = {
     "judging": "Judging",
     "frechet": "Fréchet distance",
     "harness": "Harness",
+    "quality": "Quality and speed",
 }
 
 
 def render(devices: Sequence[Mapping[str, Any]]) -> str:
     """The page of some results files, each as `results.save` writes it."""
-    return "\n\n".join([HEAD, *(part for device in devices for part in _device(device))]) + "\n"
+    parts = [
+        HEAD,
+        *(part for device in devices for part in _device(device)),
+        METHOD.read_text(encoding="utf-8").strip(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _method() -> str:
+    return METHOD.read_text(encoding="utf-8").strip()
 
 
 def _device(device: Mapping[str, Any]) -> Iterator[str]:
@@ -87,6 +101,11 @@ def _tables(rows: Sequence[Mapping[str, Any]], *, timed: bool) -> Iterator[str]:
     values = [[row["scenario"], name, f"{value:.4g}"] for row in rows for name, value in row.get("values", {}).items()]
     if values:
         yield to_markdown(["Scenario", "Value", ""], values)
+    for row in rows:
+        if "cells" in row:
+            header = ["Cell", "Seconds a clip" if timed else "Time over the fastest", *row["measures"], "On the front"]
+            yield f"{row['scenario']}; mean, 95 % interval over images."
+            yield to_markdown(header, _cells(row["cells"], timed))
     failures = [line for row in rows for line in _failures(row)]
     if failures:
         yield to_markdown(["Scenario", "Variant", "Failed with"], failures)
@@ -116,6 +135,24 @@ def _memory(row: Mapping[str, Any]) -> Iterator[list[str]]:
         if memory := result.get("memory"):
             sizes = [result["weights"], *(memory[key] for key in ("working", "allocated", "reserved", "process"))]
             yield [row["scenario"], name, *("–" if size is None else f"{size / 1e6:.1f} MB" for size in sizes)]
+
+
+def _cells(cells: Sequence[Mapping[str, Any]], timed: bool) -> Iterator[list[str]]:
+    """Cells by their time; on the front where no cell as fast is better in one measure and as good in the others."""
+    for cell in sorted(cells, key=lambda cell: float(cell["seconds"])):
+        means = [value["mean"] for value in cell["values"]]
+        beaten = any(
+            other["seconds"] <= cell["seconds"] and _better([value["mean"] for value in other["values"]], means)
+            for other in cells
+        )
+        time = f"{cell['seconds']:.3g}" if timed else f"{cell['over_fastest']:.2f}"
+        values = [f"{v['mean']:.3f} ({v['low']:.3f} to {v['high']:.3f}), n = {v['n']:.0f}" for v in cell["values"]]
+        yield [cell["cell"], time, *values, "" if beaten else "yes"]
+
+
+def _better(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    pairs = list(zip(ours, theirs, strict=True))
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
 def _failures(row: Mapping[str, Any]) -> Iterator[list[str]]:

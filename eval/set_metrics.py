@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .errors import EvalError
 from .metrics import Metric
-from .metrics.frechet import FeatureStatistics, bias_corrected_frechet, frechet_distance, small_sample_note
+from .metrics.frechet import bias_corrected_frechet, frechet_distance_of_features, small_sample_note
 from .metrics.kernel import kernel_distance
 from .statistics import Interval, few_clusters_note, jackknife_interval
 
@@ -58,9 +58,7 @@ def set_value(
 
     def statistic(kept: NDArray[np.intp]) -> float:
         a, b = real[np.unique(owner[kept])] if paired else real, fake[kept]
-        if not frechet:
-            return kernel_distance(a, b)
-        return frechet_distance(FeatureStatistics.from_features(a), FeatureStatistics.from_features(b))
+        return frechet_distance_of_features(a, b) if frechet else kernel_distance(a, b)
 
     if images < 3:
         everything = statistic(np.arange(len(fake)))

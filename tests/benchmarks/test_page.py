@@ -64,6 +64,20 @@ def test_times_of_a_cpu_are_not_quoted_and_a_busy_machine_is_named() -> None:
     assert "shared, busy machine** (load average up to 5.5 on 2 cores" in page
 
 
+def test_quality_beside_speed_names_the_cells_that_none_beats() -> None:
+    def cell(name: str, seconds: float, identity: float, motion: float) -> dict[str, Any]:
+        values = [{"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 8.0} for mean in (identity, motion)]
+        return {"cell": name, "seconds": seconds, "over_fastest": seconds / 2, "values": values}
+
+    cells = [cell("slow", 4, 0.7, 1), cell("quick", 2, 0.6, 1), cell("worse", 3, 0.5, 1), cell("mover", 3, 0.1, 2)]
+    row = {"scenario": "glyphs", "measures": ["identity", "motion"], "cells": cells}
+    page = render([{"device": "CPU", "type": "cpu", "families": {"quality": {**STATE, "rows": [row]}}}])
+    lines = [line for line in page.splitlines() if line.startswith(("| slow", "| quick", "| worse", "| mover"))]
+    assert [line.split(" | ")[0] for line in lines] == ["| quick", "| worse", "| mover", "| slow"]
+    assert lines[0] == "| quick | 1.00 | 0.600 (0.500 to 0.700), n = 8 | 1.000 (0.900 to 1.100), n = 8 | yes |"
+    assert [line.endswith("| yes |") for line in lines] == [True, False, True, True]
+
+
 def test_families_not_run_again_are_kept(tmp_path: Path) -> None:
     save(tmp_path, "An (odd) CPU, 2 cores", "cpu", {"clip": {"rows": [1]}, "training": {"rows": [2]}})
     path = save(tmp_path, "An (odd) CPU, 2 cores", "cpu", {"clip": {"rows": [3]}})

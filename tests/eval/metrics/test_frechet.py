@@ -10,6 +10,7 @@ from eval.metrics.frechet import (
     FeatureStatistics,
     bias_corrected_frechet,
     frechet_distance,
+    frechet_distance_of_features,
     small_sample_note,
 )
 
@@ -100,6 +101,26 @@ def test_a_rank_that_is_missing_does_not_come_back_as_rounding() -> None:
     assert found, "no covariance that Cholesky takes for a regular one: the seeds test nothing"
 
 
+def test_the_cheap_way_is_left_where_it_would_lose_digits() -> None:
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        deviations = 10.0 ** -np.linspace(0, 5, 30)
+        x = generator.standard_normal((90, 30)) * deviations
+        y = x + 0.01 * generator.standard_normal((90, 30)) * deviations
+        rotation = np.linalg.qr(generator.standard_normal((30, 30)))[0]
+        a, b = (FeatureStatistics.from_features(features @ rotation) for features in (x, y))
+        assert frechet_distance(a, b) == pytest.approx(_from_data(x, y), rel=3e-9)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(7, 12, 40), (40, 9, 40), (41, 9, 40), (60, 90, 40)])
+def test_features_and_their_statistics_have_one_distance(n: int, m: int, d: int) -> None:
+    generator = np.random.default_rng(13)
+    x, y = generator.standard_normal((n, d)), 1.3 * generator.standard_normal((m, d)) + 0.2
+    a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
+    assert frechet_distance_of_features(x, y) == pytest.approx(frechet_distance(a, b), rel=1e-10)
+    assert frechet_distance_of_features(x, x) == pytest.approx(0.0, abs=1e-10)
+
+
 def test_rotating_both_sets_changes_nothing() -> None:
     generator = np.random.default_rng(7)
     x, y = generator.standard_normal((40, 10)), 2 * generator.standard_normal((30, 10))
@@ -169,6 +190,8 @@ def test_notes_on_small_samples() -> None:
 def test_bad_sets_are_named(real: np.ndarray, fake: np.ndarray, message: str) -> None:
     with pytest.raises(EvalError, match=message):
         frechet_distance(FeatureStatistics.from_features(real), FeatureStatistics.from_features(fake))
+    with pytest.raises(EvalError, match=message):
+        frechet_distance_of_features(real, fake)
 
 
 @pytest.mark.parametrize("fractions", [(1.0,), (0.5, 1.5), (0.0, 1.0)])

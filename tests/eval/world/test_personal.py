@@ -11,7 +11,7 @@ import torch
 from eval.errors import EvalError
 from eval.samples.glyph_world import GlyphWorldSettings, load
 from eval.world import models
-from eval.world.control import against, discs, places, position_maps
+from eval.world.control import AGAINST, discs, places, position_maps, scene_of
 from eval.world.glyphs import SEEN, UNSEEN, mask
 from eval.world.latents import LatentSet
 from eval.world.scenes import Scene, render, render_frame, sample_scene
@@ -70,7 +70,7 @@ def test_a_position_map_covers_the_glyph_and_moves_with_it(motion):
 @pytest.mark.parametrize("motion", TURNED)
 def test_a_contradicting_control_starts_alike_and_moves_otherwise(motion):
     scene = scene_with(motion)
-    turned = against(scene.truth())
+    turned = scene_of({**scene.truth(), "control": AGAINST[motion]})
     assert np.array_equal(position_maps(turned, 1), position_maps(scene, 1))
     ways = [places(one, 8)[-1, :2] - places(one, 8)[0, :2] for one in (scene, turned)]
     assert float(ways[0] @ ways[1]) <= 0.0
@@ -91,7 +91,8 @@ def test_a_control_against_the_prompt_is_in_the_samples_truth():
         assert other.id == f"{one.id}-against"
         assert other.prompt == one.prompt
         assert np.array_equal(other.image, one.image)
-        assert np.array_equal(position_maps(other.truth, 8), position_maps(against(one.truth), 8))
+        assert other.truth["control"] == AGAINST[str(one.truth["motion"])]
+        assert np.array_equal(position_maps(other.truth, 1), position_maps(one.truth, 1))
         assert not np.array_equal(position_maps(other.truth, 8), position_maps(one.truth, 8))
 
 

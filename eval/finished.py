@@ -30,12 +30,14 @@ from .tables import write_failures, write_tables
 
 
 class Scored(NamedTuple):
-    """What came out: the run folder, how many clips are scored, those that are not, and warnings for the reader."""
+    """What came out: the run folder, how many clips are scored, those that are not, and warnings for the reader; how
+    many stored clips this call decoded to measure them."""
 
     folder: Path
     clips: int
     failures: list[RowFailure]
     warnings: list[str]
+    decoded: int
 
 
 def score(
@@ -106,7 +108,7 @@ def score(
         warnings = [*_notes(store, scored), *_own_images(scored), *_sizes(store, scored), *warnings]
         counts, more = write_tables(store, plan, fingerprints, failed)
         document.finished({**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more])
-        return Scored(store.folder, clips, failures, [*warnings, *more])
+        return Scored(store.folder, clips, failures, [*warnings, *more], store.decoded)
 
 
 def _metrics(
@@ -133,6 +135,8 @@ def _read(store: Store, batches: Sequence[Batch], console: Console, options: Opt
                 assert isinstance(batch.cell.instance, FinishedClips)
                 notes = batch.cell.instance.notes[sample.id, seed]
                 store.set_meta(_notes_key((batch.cell.id, sample.id, seed)), json.dumps(notes))
+                shape = batch.cell.instance.shapes[sample.id, seed]
+                store.set_meta(f"shape/{batch.cell.clip_key(sample, seed)}", json.dumps(shape))
             advance(1)
 
 
@@ -199,7 +203,8 @@ def _sizes(store: Store, plan: Plan) -> Iterator[str]:
     real = {tuple(json.loads(store.meta(f"shape/{key}") or "[]")) for key in plan.reference_keys}
     for cell in plan.cells:
         for sample, seed in plan.pairs(cell)[:1]:
-            shape = store.read(cell.clip_key(sample, seed)).frames.shape[:3]
+            key = cell.clip_key(sample, seed)
+            shape = tuple(json.loads(store.meta(f"shape/{key}") or "null") or store.read(key).frames.shape[:3])
             if real != {shape}:
                 listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
                 yield (

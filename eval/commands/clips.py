@@ -41,6 +41,9 @@ def clips(
         typer.echo(f"warning: {warning}", err=True)
     took = time.perf_counter() - start
     summary = scored.folder / "summary.csv"
-    typer.echo(f"{scored.clips} clips scored, {len(scored.failures)} failed in {took:.1f} s: {summary}")
+    typer.echo(
+        f"{scored.clips} clips scored, {len(scored.failures)} failed, {scored.decoded} decoded to measure"
+        f" in {took:.1f} s: {summary}"
+    )
     if scored.failures:
         raise typer.Exit(SOME_FAILED)

@@ -38,6 +38,7 @@ class FinishedClips:
         self.settings = settings
         self.digests = {pair: digest(path, settings.fps) for pair, path in files.items()}
         self.notes: dict[tuple[str, int], list[str]] = {}
+        self.shapes: dict[tuple[str, int], tuple[int, ...]] = {}
         self._files = files
         self._pairs = {(sample, derive_seed(sample, seed)): (sample, seed) for sample, seed in files}
 
@@ -47,11 +48,12 @@ class FinishedClips:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
-        """Raises EvalError, naming the file, for a clip that cannot be read whole; `notes` has what was changed."""
+        """Raises EvalError, naming the file, for a clip that cannot be read whole; `notes` has what was changed,
+        `shapes` how many frames of which height and width there are."""
         clips = []
         for sample, seed in zip(samples, seeds, strict=True):
             pair = self._pairs[sample.id, seed]
             media = read_media(self._files[pair], fps=self.settings.fps)
-            self.notes[pair] = media.notes
+            self.notes[pair], self.shapes[pair] = media.notes, media.clip.frames.shape[:3]
             clips.append(media.clip)
         return clips

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from itertools import cycle, islice
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.clip import Clip
 from eval.samples import Sample
+from eval.world.control import AGAINST
 from eval.world.glyphs import SEEN, UNSEEN
 from eval.world.scenes import FPS, FRAMES, MOTIONS, caption, render, sample_scene
 from eval.world.styles import STYLES
 
 _DATA_SEED = 7_000_000  # trainings draw from seeds below 10,000
-_STYLE = "inverted"  # of the style LoRA
 
 
 class GlyphWorldSettings(BaseModel):
     """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`), and of the latter
-    drawn in the style of the style LoRA (`styled`)."""
+    drawn in another style (`styled`); whether position maps move as the prompt says or against it (the truth's
+    `control`)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,16 +30,17 @@ class GlyphWorldSettings(BaseModel):
     styled: int = Field(default=0, ge=0, le=10_000)
     seed: int = Field(default=1, ge=0)
     frames: int = Field(default=FRAMES, ge=2, le=32)
+    control: Literal["as-prompted", "against-prompt"] = "as-prompted"
 
 
 def load(settings: GlyphWorldSettings) -> list[Sample]:
     """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger group starts alike."""
-    samples = []
     groups = (
         ("unseen", UNSEEN, settings.unseen, "plain"),
         ("seen", SEEN, settings.seen, "plain"),
-        ("styled", UNSEEN, settings.styled, _STYLE),
+        ("styled", UNSEEN, settings.styled, "inverted"),
     )
+    samples = []
     for number, (group, glyphs, count, style) in enumerate(groups):
         names = np.random.default_rng([_DATA_SEED, settings.seed]).permutation(list(glyphs))
         turns = zip(cycle(names), cycle(MOTIONS), strict=False)
@@ -45,14 +48,19 @@ def load(settings: GlyphWorldSettings) -> list[Sample]:
             rng = np.random.default_rng([_DATA_SEED, settings.seed, number, index])
             scene = sample_scene(rng, glyphs=[str(glyph)], motions=[motion])
             frames = render(scene, settings.frames, STYLES[style]).frames
+            id, truth = f"{group}-{index:03d}-{scene.colour}-{scene.glyph}-{scene.motion}", scene.truth()
+            if style != "plain":
+                truth["style"] = style
+            if settings.control == "against-prompt":
+                id, truth["control"] = f"{id}-against", AGAINST[scene.motion]
             samples.append(
                 Sample(
-                    id=f"{group}-{index:03d}-{scene.colour}-{scene.glyph}-{scene.motion}",
+                    id=id,
                     image=frames[0],
                     prompt=caption(scene),
                     group=group,
                     clip=Clip(frames, FPS),
-                    truth=scene.truth() | {"style": style},
+                    truth=truth,
                 )
             )
     return samples

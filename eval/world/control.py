@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from eval.errors import EvalError
 from eval.world.scenes import SIZE, Scene, pose
 
 AGAINST: Mapping[str, str] = {
@@ -17,19 +18,18 @@ _SPEED = 2.0  # px per frame, of a control that moves against its prompt
 
 
 def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
-    """The scene that a sample's ground truth describes. Raises ValueError naming the fields that are missing."""
+    """The scene that a map shows: the ground truth's, moving as its `control` says where it has one.
+
+    Raises:
+        EvalError: naming the fields of a scene that the ground truth lacks.
+    """
     if isinstance(truth, Scene):
         return truth
     names = [field.name for field in fields(Scene)]
     if missing := [name for name in names if name not in truth]:
-        raise ValueError(f"the ground truth lacks {', '.join(missing)}")
-    return Scene(**{name: truth[name] for name in names})  # type: ignore[arg-type]
-
-
-def against(truth: Scene | Mapping[str, str | float]) -> Scene:
-    """The scene as a map should show it that contradicts the prompt: the same start, moving as in `AGAINST`."""
-    scene = scene_of(truth)
-    return replace(scene, motion=AGAINST[scene.motion], speed=_SPEED)
+        raise EvalError(f"no position map without a glyph-world ground truth: it lacks {', '.join(missing)}")
+    scene = Scene(**{name: truth[name] for name in names})  # type: ignore[arg-type]
+    return replace(scene, motion=str(truth["control"]), speed=_SPEED) if "control" in truth else scene
 
 
 def discs(places: np.ndarray) -> np.ndarray:
@@ -48,13 +48,13 @@ def position_maps(truth: Scene | Mapping[str, str | float], frames: int) -> np.n
     """A white disc of the glyph's size where the glyph is, on black: uint8 (F, 64, 64, 3).
 
     Args:
-        truth: a scene, or a sample's ground truth that holds one.
+        truth: a scene, or a sample's ground truth that holds one; see `scene_of`.
         frames: F, at least 1.
 
     Raises:
-        ValueError: fewer than one frame, or a ground truth that lacks a field of a scene.
+        EvalError: fewer than one frame, or a ground truth that lacks a field of a scene.
     """
     if frames < 1:
-        raise ValueError(f"frames must be at least 1, got {frames}")
+        raise EvalError(f"frames must be at least 1, got {frames}")
     drawn = np.rint(discs(places(scene_of(truth), frames)) * 255.0).astype(np.uint8)
     return np.repeat(drawn[..., None], 3, axis=-1)

@@ -417,6 +417,26 @@ def test_a_report_with_the_shipped_judges(clips: Path, tmp_path: Path) -> None:
     assert any(np.array_equal(read_clip(path).frames, FRAMES) for path in stored)
 
 
+def test_64_clips_with_all_metrics_take_one_decode_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished, store = importlib.import_module("eval.methods.finished"), importlib.import_module("eval.store")
+    read, again, opened, decoded = finished.read_media, store.read_clip, [], []
+    monkeypatch.setattr(finished, "read_media", lambda path, **k: (opened.append(path.name), read(path, **k))[1])
+    monkeypatch.setattr(store, "read_clip", lambda path: (decoded.append(path), again(path))[1])
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    rows = []
+    for number in range(64):
+        np.save(folder / f"{number}.npy", np.roll(FRAMES, number, axis=2)[:3, :, :32])
+        rows.append({"id": f"c{number}", "clip": f"{number}.npy", "prompt": f"a ramp, number {number}"})
+    result = invoke(folder, manifest(folder, rows), "--encoders", "dino_glyph,clip_glyph,flow_dis,pixels", "--fps", "8")
+    assert result.exit_code == 0, result.output
+    assert "64 clips scored, 0 failed, 64 decoded to measure" in result.output
+    assert sorted(opened) == sorted(f"{number}.npy" for number in range(64))
+    assert len(decoded) == len(set(decoded)) == 64
+    families = pd.read_csv(tmp_path / "out" / "records.csv")["metric"].str.split(".").str[0]
+    assert {"identity", "text", "motion", "warping", "flicker", "vbench", "paper", "smoothness"} <= set(families)
+
+
 def test_without_weights_the_message_says_what_is_left_out(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(clips))
     monkeypatch.setenv("HF_HUB_CACHE", str(clips))

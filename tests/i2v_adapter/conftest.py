@@ -9,13 +9,23 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DDIMScheduler,
+    MotionAdapter,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+    UNetMotionModel,
+)
 from PIL import Image
 from torch import Tensor
 from transformers import (
     CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
@@ -24,6 +34,17 @@ from transformers import (
 from i2v_adapter import I2VAdapter, I2VAdapterPipeline
 
 WIDTH = 32
+UNET = {
+    "sample_size": 8,
+    "block_out_channels": (32, 64),
+    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "cross_attention_dim": 32,
+    "attention_head_dim": 2,
+}
+SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "linear", "clip_sample": False}
 
 
 def make_unet(seed: int = 0, **changes: Any) -> UNetMotionModel:
@@ -205,3 +226,52 @@ def load_content_adapter(
         pipe.load_ip_adapter(content_adapter(pipe.unet), subfolder="", weight_name="")
 
     return load
+
+
+@pytest.fixture(scope="session")
+def folder(shared_components: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sd15/, sdxl/, motion/, controlnet-a/ and controlnet-b/: random, as somebody would download them."""
+    root, parts = tmp_path_factory.mktemp("hub"), shared_components
+    torch.manual_seed(6)
+    common = {name: parts[name] for name in ("vae", "text_encoder", "tokenizer")}
+    common["scheduler"] = DDIMScheduler(**SCHEDULE)
+    unet = UNet2DConditionModel(**UNET)
+    StableDiffusionPipeline(
+        **common, unet=unet, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    ).save_pretrained(root / "sd15")
+    motion = MotionAdapter(
+        block_out_channels=(32, 64),
+        motion_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
+        motion_max_seq_length=16,
+    )
+    for name, parameter in motion.named_parameters():
+        if "proj_out" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    motion.save_pretrained(root / "motion")
+    for name in "ab":
+        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8))
+        for key, parameter in net.named_parameters():
+            if "controlnet_" in key:
+                torch.nn.init.normal_(parameter, std=0.2)
+        net.save_pretrained(root / f"controlnet-{name}")
+
+    config = CLIPTextConfig(**{**parts["text_encoder"].config.to_dict(), "projection_dim": 32})
+    large = UNet2DConditionModel(
+        **{**UNET, "cross_attention_dim": 64, "transformer_layers_per_block": (2, 3), "use_linear_projection": True},
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 32,
+    )
+    StableDiffusionXLPipeline(
+        vae=common["vae"],
+        text_encoder=CLIPTextModel(config),
+        text_encoder_2=CLIPTextModelWithProjection(config),
+        tokenizer=common["tokenizer"],
+        tokenizer_2=common["tokenizer"],
+        unet=large,
+        scheduler=common["scheduler"],
+        add_watermarker=False,
+    ).save_pretrained(root / "sdxl")
+    return root

@@ -76,6 +76,44 @@ def test_published_configurations_have_the_published_numbers_of_weights() -> Non
         assert sum(p.numel() for p in model.parameters()) == pytest.approx(count, rel=0.001), type(model).__name__
 
 
+@pytest.mark.parametrize("id", ["dino_vitb16", "dinov2_vitb14", "videomae", "open_clip:ViT-B-32/openai"])
+def test_full_published_configurations_load(id: str, root: Path) -> None:
+    import shutil
+
+    import open_clip
+    import transformers
+    from safetensors.torch import save_file
+
+    make = {
+        "dino_vitb16": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
+        "dinov2_vitb14": lambda: transformers.Dinov2Model(transformers.Dinov2Config(image_size=518, patch_size=14)),
+        "videomae": lambda: transformers.VideoMAEForVideoClassification(
+            transformers.VideoMAEConfig(num_labels=174, use_mean_pooling=True)
+        ),
+    }.get(id, lambda: open_clip.CLIP(**_clip_config("ViT-B-32")))
+    with torch.device("meta"):
+        model = make()
+    model = model.to_empty(device="cpu").eval()
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            value.fill_(0.01) if value.is_floating_point() else value.zero_()
+    folder = root / id.removeprefix("open_clip:")
+    if id in ENCODERS:
+        _saved(model, folder)
+    else:
+        folder.mkdir(parents=True)
+        save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    try:
+        encoder: Any = load_encoder(id)
+    finally:
+        shutil.rmtree(folder)  # up to 600 MB
+    assert sum(parameter.numel() for parameter in encoder._model.parameters()) > 85e6
+    frames = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    features = encoder.encode_clips(frames[None]) if encoder.kind == "video" else encoder.encode_frames(frames[:1])
+    assert features.shape == (1, 512 if "ViT-B-32" in id else 768)
+    assert np.isfinite(features).all()
+
+
 def _clip_config(name: str) -> dict[str, Any]:
     import open_clip
 

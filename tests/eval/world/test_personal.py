@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from eval.errors import EvalError
+from eval.samples.glyph_world import GlyphWorldSettings, load
 from eval.world import models
-from eval.world.control import against, discs, places, position_maps
+from eval.world.control import AGAINST, discs, places, position_maps, scene_of
 from eval.world.glyphs import SEEN, UNSEEN, mask
 from eval.world.latents import LatentSet
 from eval.world.scenes import Scene, render, render_frame, sample_scene
@@ -68,7 +70,7 @@ def test_a_position_map_covers_the_glyph_and_moves_with_it(motion):
 @pytest.mark.parametrize("motion", TURNED)
 def test_a_contradicting_control_starts_alike_and_moves_otherwise(motion):
     scene = scene_with(motion)
-    turned = against(scene.truth())
+    turned = scene_of({**scene.truth(), "control": AGAINST[motion]})
     assert np.array_equal(position_maps(turned, 1), position_maps(scene, 1))
     ways = [places(one, 8)[-1, :2] - places(one, 8)[0, :2] for one in (scene, turned)]
     assert float(ways[0] @ ways[1]) <= 0.0
@@ -76,10 +78,22 @@ def test_a_contradicting_control_starts_alike_and_moves_otherwise(motion):
 
 
 def test_a_truth_without_a_scene_is_refused():
-    with pytest.raises(ValueError, match="lacks character, colour"):
+    with pytest.raises(EvalError, match="lacks character, colour"):
         position_maps({"glyph": "star"}, 8)
-    with pytest.raises(ValueError, match="at least 1, got 0"):
+    with pytest.raises(EvalError, match="at least 1, got 0"):
         position_maps(scene_with("left"), 0)
+
+
+def test_a_control_against_the_prompt_is_in_the_samples_truth():
+    plain = load(GlyphWorldSettings(seen=0, unseen=7))
+    turned = load(GlyphWorldSettings(seen=0, unseen=7, control="against-prompt"))
+    for one, other in zip(plain, turned, strict=True):
+        assert other.id == f"{one.id}-against"
+        assert other.prompt == one.prompt
+        assert np.array_equal(other.image, one.image)
+        assert other.truth["control"] == AGAINST[str(one.truth["motion"])]
+        assert np.array_equal(position_maps(other.truth, 1), position_maps(one.truth, 1))
+        assert not np.array_equal(position_maps(other.truth, 8), position_maps(one.truth, 8))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from eval.world.glyphs import UNSEEN
 from eval.world.models import WEIGHTS
 from eval.world.pipelines import require
 
-PARTS = ("vae", "text_encoder", "unet", "ip_adapter", "i2v_adapter", "dino", "clip", "videomae")
+PARTS = ("vae", "text_encoder", "unet", "ip_adapter", "i2v_adapter", "dino", "clip", "videomae", "style")
 METHODS = ("i2v-adapter", "content-adapter", "text-to-video")
 
 
@@ -26,15 +26,14 @@ def samples():
 def test_cards_state_the_files_that_lie_there():
     cards = read_cards()
     assert set(PARTS) <= set(cards)
-    for name in PARTS:
+    for name, card in cards.items():
         files = list((WEIGHTS / name).glob("*.safetensors"))
-        assert files
-        assert cards[name]["sha256"] == {path.name: sha256(path) for path in files}
-        assert cards[name]["steps"] > 0
+        assert card["sha256"] == {path.name: sha256(path) for path in files}
+        assert name not in PARTS or (files and card["steps"] > 0)
 
 
 def test_all_weights_together_stay_small():
-    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 40_000_000
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 70_000_000
 
 
 def test_samples_are_balanced_and_reproducible(samples):

@@ -1,0 +1,37 @@
+"""The style judge reads true frames of both styles rightly, whatever the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.encoders.preprocessing import GLYPH_64
+from eval.encoders.style import load
+from eval.encoders.weights import Source, find
+from eval.errors import EvalError
+from eval.world.scenes import render_frame, sample_scene
+from eval.world.styles import STYLES
+
+SOURCE = Source(("config.json", "model.safetensors"), embedded="style")
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return load("style_glyph", find("style_glyph", SOURCE), GLYPH_64, "cpu", "float32")
+
+
+def test_true_frames_are_named_rightly(judge):
+    assert judge.styles == list(STYLES)
+    rng = np.random.default_rng(77)
+    labels = np.arange(60) % 2
+    draws = list(STYLES.values())
+    frames = np.stack([render_frame(sample_scene(rng), int(rng.integers(8)), draws[label])[0] for label in labels])
+    logits = judge.encode_styles(frames)
+    assert (logits.argmax(axis=1) == labels).mean() >= 0.95
+    singly = np.concatenate([judge.encode_styles(frame[None]) for frame in frames[:5]])
+    assert singly == pytest.approx(logits[:5], abs=1e-4)
+
+
+def test_frames_of_another_kind_are_refused(judge):
+    with pytest.raises(EvalError, match="uint8"):
+        judge.encode_styles(np.zeros((2, 64, 64, 3), np.float32))

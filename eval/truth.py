@@ -37,7 +37,7 @@ def scene_of(sample: Sample) -> Scene:
 
     try:
         return described(sample.truth)
-    except ValueError as error:
+    except EvalError as error:
         reason = f"sample '{sample.id}' has no glyph-world ground truth ({error})"
         raise EvalError(f"{reason}; leave exact.* out, or take samples with source: glyph-world") from error
 

@@ -153,7 +153,7 @@ def test_clip(bench: Bench, case: Case) -> None:
     centre = case == cases(bench.device.type)[0]
     if centre:
         variants |= {"VAE slicing": lambda: Variant(make, sliced), "model offload": offloaded}
-    rounds = 3 if bench.device.type == "cpu" else 5
+    rounds = 2 if bench.device.type == "cpu" else 5
     ratios = [("VAE slicing", "plain")] if centre else []
     row = bench.compare(f"clip {case}", variants, rounds=rounds, memory=True, ratios=ratios)
     with stage_times(pipeline, bench.timed) as seconds:

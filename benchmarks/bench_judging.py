@@ -34,7 +34,8 @@ class Case:
     encoders: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.clips} clip{'s'[: self.clips > 1]} {self.frames}x{self.side}x{self.side}, {', '.join(self.encoders)}"
+        clips = f"{self.clips} clip{'s'[: self.clips > 1]}"
+        return f"{clips} {self.frames}x{self.side}x{self.side}, {', '.join(self.encoders)}"
 
 
 def cases(device: str) -> list[Case]:

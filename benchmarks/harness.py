@@ -11,7 +11,7 @@ import yaml
 
 from eval.clip import Clip
 from eval.judge import Judge
-from eval.methods.glyph_world import I2VAdapterMethod
+from eval.methods.i2v_adapter import I2VAdapterMethod
 from eval.metrics import Metric
 from eval.samples import Sample
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import EvalError
+from .methods import first_frame
 from .plan import Plan
 from .store import read_json, write_text
 
@@ -69,6 +70,7 @@ class RunDocument:
                     "method": cell.method,
                     "settings": cell.settings,
                     "fingerprint": cell.fingerprint,
+                    "first_frame": first_frame(cell.instance),
                     "clips": len(plan.pairs(cell)),
                 }
                 for cell in plan.cells
@@ -151,8 +153,10 @@ def _commit() -> tuple[str, bool]:
 
 def _world(plan: Plan) -> dict[str, Any]:
     """sha256 of the glyph world's weights, and the cards that state how good its judges are, if the plan uses any."""
+    from .methods.glyph_world import GlyphWorldMethod
+
     judges = any(metric.encoder.endswith("_glyph") for metric in plan.metrics)
-    methods = any(type(cell.instance).__module__.endswith("methods.glyph_world") for cell in plan.cells)
+    methods = any(isinstance(cell.instance, GlyphWorldMethod) for cell in plan.cells)
     if not (judges or methods):
         return {"weights": {}, "judge_cards": {}}
     files = sorted(WORLD_WEIGHTS.glob("*/*.safetensors"))

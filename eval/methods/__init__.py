@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from ..errors import EvalError, nearest
 
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from ..samples import Sample
 
 
+FirstFrame = Literal["input", "reconstruction", "free"]
+"""What frame 0 of a method's clips is: the input image (as its codec gives it back), what the method generated from the
+image, or generated without it."""
+
+
 class Method(Protocol):
     """What a class must offer to be a method; it is built as ``Class(settings)``.
 
-    Building it and asking for its fingerprint must be cheap: no model is loaded before :meth:`generate`.
+    It may state ``first_frame``, a :data:`FirstFrame`; results of one that does not say "not stated". Building it and
+    asking for its fingerprint must be cheap: no model is loaded before :meth:`generate`.
     """
 
     Settings: ClassVar[type[BaseModel]]
@@ -44,12 +50,23 @@ class Method(Protocol):
 
 
 _METHODS: dict[str, str] = {
-    "i2v-adapter": "eval.methods.glyph_world:I2VAdapterMethod",
-    "content-adapter": "eval.methods.glyph_world:ContentAdapterMethod",
-    "text-to-video": "eval.methods.glyph_world:TextToVideoMethod",
+    "i2v-adapter": "eval.methods.i2v_adapter:I2VAdapterMethod",
+    "i2v-adapter-alone": "eval.methods.i2v_adapter:I2VAdapterAlone",
+    "content-adapter": "eval.methods.content_adapter:ContentAdapterMethod",
+    "channel-concatenation": "eval.methods.channel_concatenation:ChannelConcatenationMethod",
+    "concatenation-text": "eval.methods.channel_concatenation:ConcatenationText",
+    "image-prior": "eval.methods.image_prior:ImagePriorMethod",
+    "text-to-video": "eval.methods.text_to_video:TextToVideoMethod",
+    "diffusers": "eval.methods.diffusers_pipeline:DiffusersMethod",
     "still-image": "eval.methods.anchors:StillImage",
+    "pan-zoom": "eval.methods.pan_zoom:PanZoom",
     "true-clip": "eval.methods.anchors:TrueClip",
 }
+
+
+def first_frame(method: Method) -> str:
+    """What frame 0 of the method's clips is: a :data:`FirstFrame`, or "not stated"."""
+    return str(getattr(method, "first_frame", "not stated"))
 
 
 def method_names() -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..clip import Clip
 from ..errors import EvalError
 from ..samples import Sample
+from . import FirstFrame
 
 
 class TrueClipSettings(BaseModel):
@@ -32,6 +33,7 @@ class TrueClip:
     """The sample's true clip: what a perfect method would score."""
 
     Settings: ClassVar[type[BaseModel]] = TrueClipSettings
+    first_frame: ClassVar[FirstFrame] = "input"
 
     def __init__(self, settings: TrueClipSettings) -> None:
         self.settings = settings
@@ -48,6 +50,7 @@ class StillImage:
     """The input image in every frame: perfect identity, no motion."""
 
     Settings: ClassVar[type[BaseModel]] = StillImageSettings
+    first_frame: ClassVar[FirstFrame] = "input"
 
     def __init__(self, settings: StillImageSettings) -> None:
         self.settings = settings
@@ -60,11 +63,21 @@ class StillImage:
         return [self._still(sample) for sample in samples]
 
     def _still(self, sample: Sample) -> Clip:
-        frames, fps = self.settings.frames, self.settings.fps
-        if frames is None or fps is None:
-            true = _true_clip(sample, "give the settings frames and fps")
-            frames, fps = frames or len(true.frames), fps or true.fps
+        frames, fps = length_and_rate(sample, self.settings)
         return Clip(np.repeat(sample.image[None], frames, axis=0), fps)
+
+
+def length_and_rate(sample: Sample, settings: StillImageSettings) -> tuple[int, float]:
+    """Frames and frames per second of an anchor's clip: the settings', else those of the sample's true clip.
+
+    Raises:
+        EvalError: naming the sample, if it has no true clip to take them from.
+    """
+    frames, fps = settings.frames, settings.fps
+    if frames is None or fps is None:
+        true = _true_clip(sample, "give the settings frames and fps")
+        frames, fps = frames or len(true.frames), fps or true.fps
+    return frames, fps
 
 
 def _true_clip(sample: Sample, way_out: str) -> Clip:

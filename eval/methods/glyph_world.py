@@ -1,24 +1,30 @@
-"""The glyph world's methods: the full system, the content adapter alone, text-to-video."""
+"""What the glyph world's methods share: sampling settings, weights, generators. A family is a file of its own."""
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.clip import Clip, rounded_clip
+from eval.methods import FirstFrame
 from eval.samples import Sample
+from eval.world.models import WEIGHTS
 
 if TYPE_CHECKING:
-    import torch
+    from eval.world.pipelines import Extras
+
+Part = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=60)]
 
 
 class SamplingSettings(BaseModel):
-    """How a diffusion method samples: DDIM steps, classifier-free guidance (none at or below 1), length and rate."""
+    """How a diffusion method samples: DDIM steps, classifier-free guidance (none at or below 1), length and rate; a
+    LoRA and a ControlNet on position maps, by their folders in the weights."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,6 +32,9 @@ class SamplingSettings(BaseModel):
     guidance_scale: float = Field(default=3.0, ge=0.0, le=50.0, allow_inf_nan=False)
     frames: int = Field(default=8, ge=2, le=32)
     fps: float = Field(default=8.0, gt=0.0, le=240.0, allow_inf_nan=False)
+    lora: Part | None = None
+    lora_scale: float = Field(default=1.0, ge=0.0, le=2.0, allow_inf_nan=False)
+    controlnet: Part | None = None
 
 
 class ImageSettings(SamplingSettings):
@@ -38,42 +47,59 @@ class ImageSettings(SamplingSettings):
     guidance_scale: float = Field(default=2.0, ge=0.0, le=50.0, allow_inf_nan=False)
 
 
-class I2VAdapterSettings(ImageSettings):
+class PriorSettings(ImageSettings):
     """The sampling, and the frame similarity prior's t0 in (0, 1] and p in [0, 1]."""
 
     t0: float = Field(default=1.0, gt=0.0, le=1.0)
     p: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
-class _Diffusion(ABC):
-    """What the three have in common. Building one and its fingerprint load no model."""
+class GlyphWorldMethod(ABC):
+    """A method on the trained glyph world. Building one and its fingerprint load no model.
+
+    Attributes:
+        version: a change of what the method does is a new one.
+        first_frame: see :data:`eval.methods.FirstFrame`.
+        base_parts, parts: folders of `weights` that it loads.
+    """
 
     Settings: ClassVar[type[BaseModel]] = SamplingSettings
     version: ClassVar[str]
+    first_frame: ClassVar[FirstFrame]
+    base_parts: ClassVar[tuple[str, ...]] = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
     parts: ClassVar[tuple[str, ...]] = ()
+    weights: ClassVar[Path] = WEIGHTS
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    @property
+    def extras(self) -> Extras:
+        """LoRA and ControlNet that the settings name."""
+        from eval.world.pipelines import Extras
+
+        return Extras(self.settings.lora, self.settings.controlnet)
+
     def fingerprint(self) -> str:
         """sha256 over the method's version, the libraries that sample, and the files of every part it loads."""
         from eval.world.cards import sha256
-        from eval.world.pipelines import BASE_PARTS, require
+        from eval.world.pipelines import require
 
         digest = hashlib.sha256(f"{self.version} {version('diffusers')} {version('torch')}".encode())
-        for path in require(BASE_PARTS + self.parts):
+        for path in require(self.base_parts + self.parts + self.extras.parts, self.weights):
             digest.update(f"\n{path.parent.name}/{path.name} {sha256(path)}".encode())
         return digest.hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
-        """One clip per sample, each from a generator of its own."""
+        """One clip per sample, each from a generator of its own; one at a time where each has its own control."""
         import torch
 
+        if self.settings.controlnet is not None and len(samples) > 1:
+            pairs = zip(samples, seeds, strict=True)
+            return [clip for sample, seed in pairs for clip in self.generate([sample], [seed])]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return [rounded_clip(video, self.settings.fps) for video in self._videos(samples, generators)]
-
-    def _options(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> dict[str, Any]:
-        return {
+        options: dict[str, Any] = {
+            "image": [sample.image for sample in samples],
             "prompt": [sample.prompt for sample in samples],
             "num_frames": self.settings.frames,
             "num_inference_steps": self.settings.steps,
@@ -81,52 +107,20 @@ class _Diffusion(ABC):
             "generator": generators,
             "output_type": "np",
         }
+        if self.settings.controlnet is not None:
+            from eval.world.control import position_maps
+
+            options["conditioning_frames"] = list(position_maps(samples[0].truth, self.settings.frames))
+        return [rounded_clip(video, self.settings.fps) for video in self._videos(options)]
+
+    def _run(self, make: Callable[..., Any], options: dict[str, Any], **which: Any) -> Any:
+        """The frames that the pipeline of `make`, from `eval.world.pipelines`, gives for `options`."""
+        from eval.world.pipelines import LORA
+
+        pipeline = make(self.weights, self.extras, **which)
+        if self.settings.lora is not None:
+            pipeline.set_adapters(LORA, self.settings.lora_scale)
+        return pipeline(**options).frames
 
     @abstractmethod
-    def _videos(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> Any: ...
-
-
-class I2VAdapterMethod(_Diffusion):
-    """I2V adapter, content adapter and frame similarity prior: the paper's full system."""
-
-    Settings: ClassVar[type[BaseModel]] = I2VAdapterSettings
-    version = "i2v-adapter.v1"
-    parts = ("i2v_adapter", "ip_adapter", "image_encoder", "feature_extractor")
-
-    def _videos(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> Any:
-        from eval.world.pipelines import image_to_video
-        from i2v_adapter import FrameSimilarityPrior
-
-        prior = FrameSimilarityPrior(t0=self.settings.t0, p=self.settings.p)
-        images = [sample.image for sample in samples]
-        return image_to_video()(image=images, prior=prior, **self._options(samples, generators)).frames
-
-
-class ContentAdapterMethod(_Diffusion):
-    """Image embeddings in cross-attention alone (the IP-Adapter family): no frame is given, none is kept."""
-
-    Settings: ClassVar[type[BaseModel]] = ImageSettings
-    version = "content-adapter.v1"
-    parts = ("ip_adapter", "image_encoder", "feature_extractor")
-
-    def _videos(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> Any:
-        from PIL import Image
-
-        from eval.world.pipelines import image_prompt_to_video
-
-        height, width = samples[0].image.shape[:2]
-        images = [Image.fromarray(sample.image) for sample in samples]
-        options = self._options(samples, generators)
-        return image_prompt_to_video()(ip_adapter_image=images, height=height, width=width, **options).frames
-
-
-class TextToVideoMethod(_Diffusion):
-    """The base without the image."""
-
-    version = "text-to-video.v1"
-
-    def _videos(self, samples: Sequence[Sample], generators: list[torch.Generator]) -> Any:
-        from eval.world.pipelines import text_to_video
-
-        height, width = samples[0].image.shape[:2]
-        return text_to_video()(height=height, width=width, **self._options(samples, generators)).frames
+    def _videos(self, options: dict[str, Any]) -> Any: ...

@@ -1,10 +1,10 @@
-"""The trained glyph world as diffusers pipelines: the full system, the content adapter alone, text-to-video."""
+"""The trained glyph world as diffusers pipelines: with the I2V adapter, the families without it, text-to-video."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eval.errors import WeightsMissingError
 from eval.world.cards import load
@@ -14,6 +14,23 @@ BASE_PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 CONTENT_PARTS = ("ip_adapter", "image_encoder", "feature_extractor")
 ADAPTER_PARTS = ("i2v_adapter",)
 CONCAT_PARTS = ("concat",)
+LORA = "lora"
+"""Name under which a pipeline carries its LoRA."""
+
+
+class Extras(NamedTuple):
+    """What personalises or controls the base: names of folders in the weights. `lora` holds diffusers' LoRA file,
+    `controlnet` a ControlNetModel."""
+
+    lora: str | None = None
+    controlnet: str | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part for part in self if part is not None)
+
+
+_NONE = Extras()
 
 
 def require(parts: tuple[str, ...], weights: Path = WEIGHTS) -> list[Path]:
@@ -44,69 +61,77 @@ def _base(weights: Path) -> dict[str, Any]:
     }
 
 
-def _with_content(pipeline_class: type, weights: Path, **parts: Any) -> Any:
-    from torch import nn
+def _content(weights: Path) -> dict[str, Any]:
     from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
     require(CONTENT_PARTS, weights)
-    pipeline = pipeline_class(
-        **_base(weights),
-        **parts,
-        image_encoder=load(CLIPVisionModelWithProjection, weights / "image_encoder"),
-        feature_extractor=CLIPImageProcessor.from_pretrained(weights / "feature_extractor"),
-    )
-    pipeline.load_ip_adapter(
-        str(weights), subfolder="ip_adapter", weight_name=IP_ADAPTER_FILE, image_encoder_folder=None
-    )
+    return {
+        "image_encoder": load(CLIPVisionModelWithProjection, weights / "image_encoder"),
+        "feature_extractor": CLIPImageProcessor.from_pretrained(weights / "feature_extractor"),
+    }
+
+
+def _controlnet(extras: Extras, weights: Path) -> dict[str, Any]:
+    from diffusers import ControlNetModel
+
+    require(extras.parts, weights)
+    return {} if extras.controlnet is None else {"controlnet": load(ControlNetModel, weights / extras.controlnet)}
+
+
+def _finished(pipeline: Any, extras: Extras, weights: Path, *, content: bool) -> Any:
+    from torch import nn
+
+    if content:
+        pipeline.load_ip_adapter(
+            str(weights), subfolder="ip_adapter", weight_name=IP_ADAPTER_FILE, image_encoder_folder=None
+        )
+    if extras.lora is not None:
+        pipeline.load_lora_weights(weights / extras.lora, adapter_name=LORA)
     nn.Module.float(pipeline.unet)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
+def image_to_video(weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = True) -> Any:
+    """`I2VAdapterPipeline` with the content adapter loaded: the paper's system. Without `content`, the I2V adapter
+    alone; with a ControlNet among the extras, `I2VAdapterControlNetPipeline`. Loaded once a process."""
+    return _image_to_video(weights, extras, content)
+
+
 @cache
-def image_to_video(weights: Path = WEIGHTS) -> Any:
-    """`I2VAdapterPipeline` with the content adapter loaded: the paper's system."""
-    from i2v_adapter import I2VAdapter, I2VAdapterPipeline
+def _image_to_video(weights: Path, extras: Extras, content: bool) -> Any:
+    from i2v_adapter import I2VAdapter, I2VAdapterControlNetPipeline, I2VAdapterPipeline
 
     require(ADAPTER_PARTS, weights)
-    return _with_content(I2VAdapterPipeline, weights, i2v_adapter=load(I2VAdapter, weights / "i2v_adapter"))
+    control = _controlnet(extras, weights)
+    pipeline_class = I2VAdapterControlNetPipeline if control else I2VAdapterPipeline
+    adapter = load(I2VAdapter, weights / "i2v_adapter")
+    parts = {**_base(weights), **(_content(weights) if content else {}), **control, "i2v_adapter": adapter}
+    return _finished(pipeline_class(**parts), extras, weights, content=content)
+
+
+def baseline(weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = False, concat: bool = False) -> Any:
+    """`BaselinePipeline` on the base; `content`: with the content adapter; `concat`: on the fine-tuned base that reads
+    the image's latent beside the noise. Loaded once a process."""
+    return _baseline(weights, extras, content, concat)
 
 
 @cache
-def image_prompt_to_video(weights: Path = WEIGHTS) -> Any:
-    """AnimateDiff with the content adapter alone; a batch's images go to their own videos."""
-    from diffusers import AnimateDiffPipeline
+def _baseline(weights: Path, extras: Extras, content: bool, concat: bool) -> Any:
+    from diffusers import UNetMotionModel
 
-    from i2v_adapter.pipelines.content import content_embeds
+    from eval.world.baseline import BaselinePipeline
 
-    class ImagePromptPipeline(AnimateDiffPipeline):
-        def prepare_ip_adapter_image_embeds(
-            self, ip_adapter_image, ip_adapter_image_embeds, device, num_images_per_prompt, do_classifier_free_guidance
-        ):
-            images = list(ip_adapter_image)
-            return content_embeds(self, images, None, ip_adapter_image_embeds, len(images), device)
-
-    return _with_content(ImagePromptPipeline, weights)
+    parts = {**_base(weights), **(_content(weights) if content else {}), **_controlnet(extras, weights)}
+    if concat:
+        require(CONCAT_PARTS, weights)
+        parts["unet"] = load(UNetMotionModel, weights / "concat")
+    return _finished(BaselinePipeline(**parts), extras, weights, content=content)
 
 
 @cache
 def text_to_video(weights: Path = WEIGHTS) -> Any:
-    """AnimateDiff on the base alone."""
+    """diffusers' own AnimateDiff on the base alone."""
     from diffusers import AnimateDiffPipeline
 
-    pipeline = AnimateDiffPipeline(**_base(weights))
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-@cache
-def concatenation(weights: Path = WEIGHTS) -> Any:
-    """`ConcatenationPipeline`: the fine-tuned base that reads the image's latent beside the noise."""
-    from diffusers import UNetMotionModel
-
-    from eval.world.concatenation import ConcatenationPipeline
-
-    require(CONCAT_PARTS, weights)
-    pipeline = ConcatenationPipeline(**{**_base(weights), "unet": load(UNetMotionModel, weights / "concat")})
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    return _finished(AnimateDiffPipeline(**_base(weights)), _NONE, weights, content=False)

@@ -1,4 +1,4 @@
-"""Channel concatenation: the start is the base, the image is read once its columns are, frames and seeds are kept."""
+"""Channel concatenation: the start is the base, the image is read once its columns are not zero, the base stays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eval.world import models
-from eval.world.concatenation import ConcatenationPipeline, concatenate, widen
+from eval.world.concatenation import concatenate, widen
 
 
 @pytest.fixture(scope="module")
@@ -57,59 +57,6 @@ def test_the_base_keeps_its_own_weights(base):
         for parameter in widened.parameters():
             parameter.add_(1.0)
     assert all(torch.equal(value, before[name]) for name, value in base.state_dict().items())
-
-
-@pytest.fixture(scope="module")
-def pipeline(base):
-    from transformers import CLIPTokenizer
-
-    from eval.world.tokenizer import build_clip_tokenizer
-
-    torch.manual_seed(3)
-    tokenizer = build_clip_tokenizer()
-    assert isinstance(tokenizer, CLIPTokenizer)
-    unet = widen(base)
-    torch.nn.init.normal_(unet.conv_in.weight[:, 8:], std=0.05)
-    made = ConcatenationPipeline(
-        vae=models.vae().eval(),
-        text_encoder=models.text_encoder(len(tokenizer)).eval(),
-        tokenizer=tokenizer,
-        unet=unet,
-        motion_adapter=None,
-        scheduler=models.scheduler(),
-    )
-    made.set_progress_bar_config(disable=True)
-    return made
-
-
-def clips(pipeline, images, prompts, seeds, **options):
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    options = {"num_frames": 4, "num_inference_steps": 2, "output_type": "np", **options}
-    return pipeline(image=images, prompt=prompts, generator=generators, **options).frames
-
-
-def test_a_clip_depends_on_its_image_prompt_and_seed_alone(pipeline):
-    rng = np.random.default_rng(0)
-    images = [rng.random((64, 64, 3), dtype=np.float32) for _ in range(2)]
-    prompts = ["a red star", "a blue heart"]
-    both = clips(pipeline, images, prompts, [5, 6])
-    assert both.shape == (2, 4, 64, 64, 3)
-    for row in range(2):
-        alone = clips(pipeline, images[row : row + 1], prompts[row : row + 1], [5 + row])
-        assert np.allclose(alone[0], both[row], atol=1e-4)
-    other = clips(pipeline, images[::-1], prompts, [5, 6])
-    assert np.abs(other - both).max() > 1e-3
-
-
-def test_guidance_of_one_is_the_conditional_prediction(pipeline):
-    images, prompts = [np.full((64, 64, 3), 0.5, dtype=np.float32)], ["a red star"]
-    just_above = clips(pipeline, images, prompts, [7], guidance_scale=1.0 + 1e-7)
-    assert np.allclose(clips(pipeline, images, prompts, [7], guidance_scale=1.0), just_above, atol=1e-4)
-
-
-def test_unequal_numbers_are_named(pipeline):
-    with pytest.raises(ValueError, match="2 images, 1 prompts, 1 generators"):
-        clips(pipeline, [np.zeros((64, 64, 3), dtype=np.float32)] * 2, ["a red star"], [1])
 
 
 def test_dropout_takes_each_condition_for_a_tenth_of_the_samples():

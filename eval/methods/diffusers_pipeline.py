@@ -1,0 +1,304 @@
+"""Any image-to-video pipeline of diffusers as a method. Nothing is downloaded: models are folders or in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from eval.clip import Clip, rounded_clip
+from eval.errors import EvalError, WeightsMissingError, nearest
+from eval.methods import FirstFrame
+from eval.samples import Sample
+
+
+class Convention(NamedTuple):
+    """What frame 0 is, how diffusers' pipeline brings that about, and the entry (file, key, value) of the model's
+    configuration that makes it the input instead."""
+
+    first_frame: FirstFrame
+    reason: str
+    pinned_by: tuple[str, str, Any] | None = None
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "I2VGenXLPipeline": Convention(
+        "reconstruction", "image latent beside every frame, embedding in cross-attention; all frames are denoised"
+    ),
+    "StableVideoDiffusionPipeline": Convention(
+        "reconstruction", "noise-augmented image latent beside every frame; all frames are denoised"
+    ),
+    "AnimateDiffSparseControlNetPipeline": Convention(
+        "reconstruction", "the image steers frame 0 through a ControlNet; all frames are denoised"
+    ),
+    "PIAPipeline": Convention(
+        "reconstruction", "image latent and affinity mask beside every frame; all frames are denoised"
+    ),
+    "CogVideoXImageToVideoPipeline": Convention(
+        "reconstruction", "image latent beside the first latent frame; all latent frames are denoised"
+    ),
+    "LTXImageToVideoPipeline": Convention(
+        "input", "the first latent frame is the image's, at timestep 0, and is not stepped"
+    ),
+    "WanImageToVideoPipeline": Convention(
+        "reconstruction",
+        "image latent and mask beside the noise; with expand_timesteps (Wan 2.2 TI2V) the first latent frame is pinned",
+        ("model_index.json", "expand_timesteps", True),
+    ),
+    "HunyuanVideoImageToVideoPipeline": Convention(
+        "reconstruction",
+        "image latent beside every latent frame, the first 4 decoded frames cut off; with token_replace it is pinned",
+        ("transformer/config.json", "image_condition_type", "token_replace"),
+    ),
+}
+"""Read from the pipelines' source (diffusers 0.42). Results of a pipeline that is not here say "not stated"."""
+
+_ARGUMENTS = {
+    "image": ("image", "conditioning_frames"),
+    "frames": ("num_frames",),
+    "steps": ("num_inference_steps",),
+    "guidance_scale": ("guidance_scale", "max_guidance_scale"),
+    "fps": ("target_fps", "frame_rate", "fps"),
+    "height": ("height",),
+    "width": ("width",),
+}
+"""Setting -> what pipelines call it, where they have it."""
+_OWN = ("self", "prompt", "generator", "output_type", "return_dict", "kwargs")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+class DiffusersSettings(BaseModel):
+    """Pipeline, model and sampling; what is None is left to the pipeline.
+
+    Attributes:
+        pipeline: class name in diffusers.
+        model: folder in the hub's layout, or the id of a model in the hub's local cache.
+        components: further parts that the model's folder lacks, as name -> folder or id (`motion_adapter`,
+            `controlnet`).
+        variant: of the weights files, e.g. `fp16`.
+        dtype, device, offload: how it runs; `offload` moves parts to the device as they are needed.
+        frames, steps, guidance_scale: under the pipeline's own names.
+        fps: of the clip, and of the model where it is conditioned on a rate.
+        height, width: in px; None: the image's.
+        call: further arguments of the call, by the pipeline's own names.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    pipeline: str
+    model: str = Field(min_length=1)
+    components: dict[str, str] = {}
+    variant: str | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
+    offload: Literal["none", "model", "sequential"] = "none"
+    frames: int | None = Field(default=None, ge=2, le=1024)
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    guidance_scale: float | None = Field(default=None, ge=0.0, le=50.0, allow_inf_nan=False)
+    fps: float = Field(default=8.0, gt=0.0, le=240.0, allow_inf_nan=False)
+    height: int | None = Field(default=None, ge=8, le=4096)
+    width: int | None = Field(default=None, ge=8, le=4096)
+    call: dict[str, Any] = {}
+
+    @field_validator("pipeline")
+    @classmethod
+    def _is_image_to_video(cls, name: str) -> str:
+        parameters = _parameters(name)
+        if "num_frames" not in parameters or _argument(parameters, "image") is None:
+            raise ValueError(f"{name} makes no video from an image; image-to-video are {', '.join(CONVENTIONS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _fits_the_pipeline(self) -> DiffusersSettings:
+        parameters = _parameters(self.pipeline)
+        known = [name for name in parameters if name not in _OWN]
+        for setting, names in _ARGUMENTS.items():
+            mapped = _argument(parameters, setting)
+            if clash := [name for name in names if name in self.call and name == mapped]:
+                raise ValueError(f"call: {clash[0]} is set by the {'sample' if setting == 'image' else setting}")
+            if mapped is None and setting in ("steps", "guidance_scale") and getattr(self, setting) is not None:
+                raise ValueError(f"{self.pipeline} has no {setting}; leave it out")
+        for name in self.call:
+            if name not in known:
+                raise ValueError(f"call: {self.pipeline} takes no '{name}'.{nearest(name, known)}")
+        parts = list(inspect.signature(_class(self.pipeline).__init__).parameters)[1:]
+        for name in self.components:
+            if name not in parts:
+                raise ValueError(f"components: {self.pipeline} has no '{name}'.{nearest(name, parts)}")
+        if self.offload != "none" and self.device == "cpu":
+            raise ValueError("offload moves parts from the CPU to another device: set device")
+        return self
+
+
+class DiffusersMethod:
+    """A diffusers pipeline, one sample at a time, each with a generator of its own on the CPU."""
+
+    Settings: ClassVar[type[BaseModel]] = DiffusersSettings
+
+    def __init__(self, settings: DiffusersSettings) -> None:
+        self.settings = settings
+
+    @property
+    def first_frame(self) -> str:
+        """As `CONVENTIONS` states for this pipeline and this model's configuration."""
+        import json
+
+        convention = CONVENTIONS.get(self.settings.pipeline)
+        if convention is None:
+            return "not stated"
+        if convention.pinned_by is not None:
+            file, key, value = convention.pinned_by
+            path = self._folders["model"] / file
+            if path.is_file() and json.loads(path.read_text()).get(key) == value:
+                return "input"
+        return convention.first_frame
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """Option -> folder of the model and of every further component."""
+        found = {"model": _find("model", self.settings.model, "model_index.json")}
+        for name, source in sorted(self.settings.components.items()):
+            found[name] = _find(f"components.{name}", source, "config.json")
+        return found
+
+    def fingerprint(self) -> str:
+        """sha256 over the pipeline's name, the libraries, and of every folder the hub's commit or its files' bytes."""
+        libraries = " ".join(f"{name} {version(name)}" for name in ("diffusers", "transformers", "torch"))
+        digest = hashlib.sha256(f"diffusers.v1 {self.settings.pipeline} {libraries}".encode())
+        for option, folder in self._folders.items():
+            digest.update(f"\n{option} {_identity(folder)}".encode())
+        return digest.hexdigest()
+
+    def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
+        """Raises EvalError for a clip with values that are not finite."""
+        return [self._clip(sample, seed) for sample, seed in zip(samples, seeds, strict=True)]
+
+    def _clip(self, sample: Sample, seed: int) -> Clip:
+        import torch
+
+        video = self._pipeline()(
+            **self.arguments(sample), generator=torch.Generator().manual_seed(seed), output_type="np"
+        ).frames[0]
+        return rounded_clip(video, self.settings.fps)
+
+    def arguments(self, sample: Sample) -> dict[str, Any]:
+        """Of the pipeline's call, under its own names, but for generator and output type."""
+        from PIL import Image
+
+        settings, parameters = self.settings, _parameters(self.settings.pipeline)
+        height, width = sample.image.shape[:2]
+        values = {
+            "frames": settings.frames,
+            "steps": settings.steps,
+            "guidance_scale": settings.guidance_scale,
+            "fps": round(settings.fps),  # embedded as a whole number
+            "height": settings.height or height,
+            "width": settings.width or width,
+        }
+        named = {_argument(parameters, setting): value for setting, value in values.items() if value is not None}
+        arguments = {name: value for name, value in named.items() if name is not None}
+        image = Image.fromarray(sample.image)
+        arguments |= {"image": image} if "image" in parameters else {"conditioning_frames": [image]}
+        if "prompt" in parameters:
+            arguments["prompt"] = sample.prompt
+        return arguments | settings.call
+
+    def _pipeline(self) -> Any:
+        settings = self.settings
+        folders = tuple((option, str(folder)) for option, folder in self._folders.items())
+        try:
+            return _load(
+                settings.pipeline, folders, settings.variant, settings.dtype, settings.device, settings.offload
+            )
+        except OSError as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsMissingError(f"method 'diffusers': {settings.pipeline} cannot be loaded: {reason}") from error
+
+
+@lru_cache(maxsize=1)
+def _load(
+    name: str, folders: tuple[tuple[str, str], ...], variant: str | None, dtype: str, device: str, offload: str
+) -> Any:
+    """The pipeline, kept until another one is asked for, so that a sweep loads it once."""
+    import json
+
+    import diffusers
+    import torch
+
+    options: dict[str, Any] = {"dtype": getattr(torch, dtype), "local_files_only": True}
+    (_, model), *others = folders
+    parts = {}
+    for part, folder in others:
+        kind = json.loads((Path(folder) / "config.json").read_text()).get("_class_name")
+        if not hasattr(diffusers, str(kind)):
+            raise EvalError(f"method 'diffusers', components.{part}: {folder} holds a '{kind}', no model of diffusers")
+        parts[part] = getattr(diffusers, kind).from_pretrained(folder, **options)
+    pipeline = _class(name).from_pretrained(model, variant=variant, **parts, **options)
+    encoder = getattr(pipeline, "text_encoder", None)
+    if type(encoder).__name__ == "CLIPTextModel" and not hasattr(encoder, "text_model"):
+        # transformers 5 has no inner text_model any more; I2VGen-XL's pipeline asks for its last norm. Not a submodule.
+        object.__setattr__(encoder, "text_model", encoder)
+    pipeline.set_progress_bar_config(disable=True)
+    if offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif offload == "sequential":
+        pipeline.enable_sequential_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+    return pipeline
+
+
+def _class(name: str) -> Any:
+    import diffusers
+
+    found = getattr(diffusers, name, None) if name.isidentifier() else None
+    if not (inspect.isclass(found) and issubclass(found, diffusers.DiffusionPipeline)):
+        choices = [choice for choice in dir(diffusers) if choice.endswith("Pipeline")]
+        raise ValueError(f"diffusers {diffusers.__version__} has no pipeline '{name}'.{nearest(name, choices)}")
+    return found
+
+
+def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(_class(name).__call__).parameters
+
+
+def _argument(parameters: Mapping[str, Any], setting: str) -> str | None:
+    return next((name for name in _ARGUMENTS[setting] if name in parameters), None)
+
+
+def _find(option: str, source: str, file: str) -> Path:
+    """The folder that `source` names, or that the hub's local cache has for it; `file` must lie in it."""
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        if not _HUB_ID.fullmatch(source):
+            raise WeightsMissingError(f"method 'diffusers', {option}: there is no folder '{source}'")
+        from huggingface_hub import constants, snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(source, local_files_only=True))
+        except LocalEntryNotFoundError as error:
+            raise WeightsMissingError(
+                f"method 'diffusers', {option}: '{source}' is no folder and not in the hub's local cache"
+                f" ({constants.HF_HUB_CACHE}); nothing is downloaded here: run `hf download {source}` or name a folder"
+            ) from error
+    if not (folder / file).is_file():
+        raise WeightsMissingError(f"method 'diffusers', {option}: {folder} has no {file}, so it is no such model")
+    return folder
+
+
+def _identity(folder: Path) -> str:
+    """The commit of a snapshot of the hub, else a digest of every file's name and bytes."""
+    from eval.encoders.weights import sha256
+
+    if folder.parent.name == "snapshots":
+        return folder.name
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+    lines = "".join(f"{path.relative_to(folder)} {sha256(path)}\n" for path in files)
+    return hashlib.sha256(lines.encode()).hexdigest()

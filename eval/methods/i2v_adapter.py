@@ -1,0 +1,36 @@
+"""The paper's family: the I2V adapter, with the content adapter (the full system) and alone."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from eval.methods import FirstFrame
+from eval.methods.glyph_world import GlyphWorldMethod, PriorSettings
+
+
+class I2VAdapterMethod(GlyphWorldMethod):
+    """I2V adapter, content adapter and frame similarity prior: the paper's full system."""
+
+    Settings: ClassVar[type[BaseModel]] = PriorSettings
+    version = "i2v-adapter.v1"
+    first_frame: ClassVar[FirstFrame] = "input"
+    parts: ClassVar[tuple[str, ...]] = ("i2v_adapter", "ip_adapter", "image_encoder", "feature_extractor")
+    content: ClassVar[bool] = True
+
+    def _videos(self, options: dict[str, Any]) -> Any:
+        from eval.world.pipelines import image_to_video
+        from i2v_adapter import FrameSimilarityPrior
+
+        prior = FrameSimilarityPrior(t0=self.settings.t0, p=self.settings.p)
+        return self._run(image_to_video, {**options, "prior": prior}, content=self.content)
+
+
+class I2VAdapterAlone(I2VAdapterMethod):
+    """I2V adapter and prior without the content adapter that the I2V adapter was trained beside: the row "without
+    content adapter" of the paper's Table 3."""
+
+    version = "i2v-adapter-alone.v1"
+    parts = ("i2v_adapter",)
+    content = False

@@ -81,7 +81,7 @@ class Values:
         if metric.scope == "clip":
             return (metric.id, sample.id, seed) in self.records[cell]
         keys = [self.cells[cell].clip_key(sample, seed), true_key(sample)]
-        return all(self.store.feature_path(metric.encoder, key).is_file() for key in keys)
+        return all(self.store.files.feature(metric.encoder, key).is_file() for key in keys)
 
     def _interval(self, test: Test, metric: Metric, pairs: Sequence[Pair]) -> Interval:
         owners = [sample.id for sample, _ in pairs]

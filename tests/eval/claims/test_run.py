@@ -55,7 +55,7 @@ def test_a_run_writes_every_claim_and_passes_none_unmeasured(
     assert "2 images, 10 are needed" in identity["reason"]
     rows = list(csv.DictReader((outcome.folder / "claims.csv").read_text().splitlines()))
     assert len(rows) == sum(len(claim["tests"]) for claim in found["claims"])
-    gone = next(row for row in rows if row["test"].startswith("identity of unseen glyphs, full - concatenation"))
+    gone = next(row for row in rows if row["test"].startswith("identity, unseen, full - concatenation"))
     assert (gone["effect"], gone["verdict"]) == ("", "reported")
     assert "no cell concatenation" in gone["reason"]
 

@@ -179,7 +179,7 @@ def claims_texts(run: RunFolder) -> dict[str, str]:
 
 
 def curves(run: RunFolder) -> str:
-    """SVG of Table 2 as small multiples: above what was measured here with its intervals, below the paper's own numbers."""
+    """SVG of Table 2 as small multiples: above what was measured here, with intervals, below the paper's numbers."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

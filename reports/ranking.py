@@ -96,7 +96,8 @@ def write_page(directory: Path, cells: Sequence[str], cases: int, seed: int) -> 
 def _samples(run: RunFolder, cells: Sequence[str], cases: int) -> list[str]:
     from reports.clips import choose_samples
 
-    found = [s for s in choose_samples(run) if all((cell, s) in run.clip_keys for cell in cells)]
+    keys = run.clip_keys
+    found = [s for s in choose_samples(run) if all((cell, s, run.first_seed) in keys for cell in cells)]
     if not found:
         raise EvalError(f"{run.path}: no sample has clips of all of {', '.join(cells)}; name other --cells")
     return found[:cases]

@@ -81,7 +81,7 @@ class Values:
         if metric.scope == "clip":
             return (metric.id, sample.id, seed) in self.records[cell]
         keys = [self.cells[cell].clip_key(sample, seed), true_key(sample)]
-        return all(self.store.feature_path(metric.encoder, key).is_file() for key in keys)
+        return all(self.store.files.feature(metric.encoder, key).is_file() for key in keys)
 
     def _interval(self, test: Test, metric: Metric, pairs: Sequence[Pair]) -> Interval:
         owners = [sample.id for sample, _ in pairs]
@@ -100,7 +100,10 @@ class Values:
         from ..metrics.frechet import FeatureStatistics, frechet_distance
         from ..metrics.kernel import kernel_distance
 
-        real = self.store.features(metric.encoder, [true_key(sample) for sample, _ in pairs])
+        samples = list({sample.id: sample for sample, _ in pairs}.values())
+        numbers = {sample.id: number for number, sample in enumerate(samples)}
+        owner = np.asarray([numbers[sample.id] for sample, _ in pairs])
+        real = self.store.features(metric.encoder, [true_key(sample) for sample in samples])
         sets = []
         for cell in filter(None, (test.first, test.second)):
             keys = [self.cells[cell].clip_key(sample, seed) for sample, seed in pairs]
@@ -108,15 +111,16 @@ class Values:
             sets.append(in_common_span(real, fake) if metric.family == "fvd" else (real, fake))
 
         def distance(kept: np.ndarray, real: np.ndarray, fake: np.ndarray) -> float:
+            parts = real[np.unique(owner[kept])], fake[kept]
             if metric.family == "kvd":
-                return kernel_distance(real[kept], fake[kept])
-            return frechet_distance(*(FeatureStatistics.from_features(part[kept]) for part in (real, fake)))
+                return kernel_distance(*parts)
+            return frechet_distance(*map(FeatureStatistics.from_features, parts))
 
         def statistic(kept: np.ndarray) -> float:
             values = [distance(kept, *both) for both in sets]
             return values[0] - (values[1] if len(values) > 1 else 0.0)
 
-        return jackknife_interval(statistic, [sample.id for sample, _ in pairs])
+        return jackknife_interval(statistic, owner.tolist())
 
 
 def _unmeasured(test: Test, reason: str) -> Result:

@@ -19,8 +19,8 @@ RULE = (
     "it lies below the margin, so a difference too small to matter fails. 'No less' holds if the interval lies above "
     f"minus the margin, and fails if it lies below it. Anything else is undecided, as is a test on fewer than "
     f"{FEW_CLUSTERS} images. A test whose cells, measure or more than a tenth of its pairs are missing is not "
-    "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured the claim is not measured, "
-    "else if one is undecided it is undecided. Reported rows have no say."
+    "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured the claim is not "
+    "measured, else if one is undecided it is undecided. Reported rows have no say."
 )
 MOST_MISSING = 0.1
 """Share of a test's planned pairs that may be missing."""

@@ -55,7 +55,7 @@ def test_a_run_writes_every_claim_and_passes_none_unmeasured(
     assert "2 images, 10 are needed" in identity["reason"]
     rows = list(csv.DictReader((outcome.folder / "claims.csv").read_text().splitlines()))
     assert len(rows) == sum(len(claim["tests"]) for claim in found["claims"])
-    gone = next(row for row in rows if row["test"].startswith("identity of unseen glyphs, full - concatenation"))
+    gone = next(row for row in rows if row["test"].startswith("identity, unseen, full - concatenation"))
     assert (gone["effect"], gone["verdict"]) == ("", "reported")
     assert "no cell concatenation" in gone["reason"]
 
@@ -79,6 +79,22 @@ def test_what_is_missing_is_not_measured(
             assert reason in found.reason
         del values.records["content-adapter"][METRIC, "s1", 0]
         assert "3 of 4 pairs" in values.test(Test("a", "identity", "full", "content-adapter")).reason
+
+
+def test_set_measures_are_those_of_the_summary_and_differ_by_nothing_from_themselves(
+    content: dict[str, Any], run_toy: Callable[..., Any], write_suite: Callable[..., Path]
+) -> None:
+    folder = run_toy(content).folder
+    rows = csv.DictReader((folder / "summary.csv").read_text().splitlines())
+    known = {row["metric"]: row for row in rows if (row["cell"], row["group"]) == ("full", "all")}
+    with Store(folder, read_only=True) as store:
+        values = Values(store, make_plan(write_suite(content)))
+        for family in ("fvd", "kvd"):
+            alone = values.test(Test("a", family, "full", "", "report"))
+            stated = known[f"{family}.videomae_glyph.v1"]
+            assert (alone.effect, alone.n) == (pytest.approx(float(stated["mean"])), int(stated["n"]))
+            same = values.test(Test("a", family, "full", "full"))
+            assert (same.effect, same.low, same.high) == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)
 
 
 def test_every_claim_speaks_of_cells_and_measures_of_the_shipped_suite() -> None:

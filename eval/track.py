@@ -45,7 +45,7 @@ def track(folder: Path, tracker: str, target: str) -> int:
     try:
         _TRACKERS[tracker](suite, cells, target)
     except ImportError as error:
-        raise EvalError(f"--to {tracker} needs it installed: pip install 'i2v-adapter[{tracker}]'") from error
+        raise EvalError(f"--to {tracker}: {error}; pip install 'i2v-adapter[{tracker}]'") from error
     return len(cells)
 
 

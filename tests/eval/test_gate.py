@@ -219,8 +219,12 @@ def test_hostile_names_stay_text_in_every_form(tmp_path: Path) -> None:
     assert row.replace(r"\|", "").count("|") == 8
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of MLflow's own making
 @pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
-def test_a_tracker_is_handed_every_value_or_its_extra_is_named(tracker: str, recorded: Path, tmp_path: Path) -> None:
+def test_a_tracker_is_handed_every_value_or_its_extra_is_named(
+    tracker: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     document = json.loads((recorded / "run.json").read_text())
     document["cells"] = [{"id": cell, "settings": {"t0": 1.0, "lora": None}} for cell in CELLS]
     (recorded / "run.json").write_text(json.dumps(document))

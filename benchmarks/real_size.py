@@ -1,7 +1,7 @@
 """`python -m benchmarks.real_size`: one denoising step of the full-size SD 1.5 motion UNet with its adapter attached.
 
 Weights are random: what is shown is that the real shapes go through, that the result is finite, what it costs, and that
-an adapter whose output projections are not zero changes every frame but the first.
+an adapter whose output projections are not zero changes the prediction.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ AGAINST: Mapping[str, str] = {
     "left": "right", "right": "left", "up": "down", "down": "up", "still": "right", "grow": "left", "rotate": "up",
 }  # fmt: skip
 """A prompt's motion -> a direction that it does not ask for: a map of it shows whether map or word is obeyed."""
+_WORDS = ("glyph", "character", "colour", "background", "motion")
 _SPEED = 2.0  # px per frame, of a control that moves against its prompt
 
 
@@ -28,7 +29,8 @@ def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
     names = [field.name for field in fields(Scene)]
     if missing := [name for name in names if name not in truth]:
         raise EvalError(f"no position map without a glyph-world ground truth: it lacks {', '.join(missing)}")
-    scene = Scene(**{name: truth[name] for name in names})  # type: ignore[arg-type]
+    values = {name: str(truth[name]) if name in _WORDS else float(truth[name]) for name in names}
+    scene = Scene(**values)  # type: ignore[arg-type]
     return replace(scene, motion=str(truth["control"]), speed=_SPEED) if "control" in truth else scene
 
 

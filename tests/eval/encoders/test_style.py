@@ -5,19 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.encoders.preprocessing import GLYPH_64
-from eval.encoders.style import load
-from eval.encoders.weights import Source, find
+from eval.encoders import load_encoder
 from eval.errors import EvalError
 from eval.world.scenes import render_frame, sample_scene
 from eval.world.styles import STYLES
 
-SOURCE = Source(("config.json", "model.safetensors"), embedded="style")
-
 
 @pytest.fixture(scope="module")
 def judge():
-    return load("style_glyph", find("style_glyph", SOURCE), GLYPH_64, "cpu", "float32")
+    return load_encoder("style_glyph")
 
 
 def test_true_frames_are_named_rightly(judge):

@@ -96,6 +96,42 @@ def test_a_control_against_the_prompt_is_in_the_samples_truth():
         assert not np.array_equal(position_maps(other.truth, 8), position_maps(one.truth, 8))
 
 
+def test_styled_samples_are_drawn_so_and_say_so():
+    from eval.judge import Judge
+    from eval.metrics import parse_metric
+
+    samples = load(GlyphWorldSettings(seen=0, unseen=2, styled=7, seed=9))
+    plain, styled = samples[:2], samples[2:]
+    assert [sample.group for sample in styled] == ["styled"] * 7
+    judge = Judge([parse_metric("style.style_glyph.v1")])
+    for sample in samples:
+        scene = scene_of(sample.truth)
+        draw = STYLES["inverted" if sample in styled else "plain"]
+        assert np.array_equal(sample.image, render_frame(scene, 0, draw)[0])
+        assert np.array_equal(sample.clip.frames, render(scene, draw=draw).frames)
+    values = [judge.per_clip(sample, sample.clip)["style.style_glyph.v1"] for sample in samples]
+    assert np.mean(values) >= 0.95
+    other = judge.per_clip(styled[0], replace(plain[0].clip))["style.style_glyph.v1"]
+    assert other <= 0.05
+
+
+def test_a_true_clip_does_not_go_where_a_control_against_its_prompt_says():
+    from eval.judge import Judge
+    from eval.metrics import parse_metric
+
+    judge = Judge([parse_metric("exact.direction.flow_dis.v1"), parse_metric("exact.position.pixels.v1")])
+    plain = load(GlyphWorldSettings(seen=0, unseen=7, seed=5))
+    turned = load(GlyphWorldSettings(seen=0, unseen=7, seed=5, control="against-prompt"))
+    for one, other in zip(plain, turned, strict=True):
+        if one.truth["motion"] in ("left", "up"):
+            right, wrong = judge.per_clip(one, one.clip), judge.per_clip(other, other.clip)
+            assert right["exact.direction.flow_dis.v1"] > 0.9
+            assert wrong["exact.direction.flow_dis.v1"] < -0.9
+            away = np.mean([(2.0 + float(one.truth["speed"])) * frame for frame in range(1, 8)])
+            assert wrong["exact.position.pixels.v1"] == pytest.approx(away, rel=0.15)
+            assert right["exact.position.pixels.v1"] < 0.5
+
+
 @pytest.fixture
 def base():
     torch.manual_seed(0)

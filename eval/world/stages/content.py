@@ -17,7 +17,7 @@ from eval.world.latents import LatentSet
 from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
 from eval.world.trainer import Outcome, Recipe, train
 
-RECIPE = Recipe(steps=5000, learning_rate=1e-3, seed=401)
+RECIPE = Recipe(steps=2000, learning_rate=1e-3, seed=401)
 BATCH = 64
 _IMAGE_DROPOUT = 0.1
 

@@ -15,7 +15,7 @@ from eval.world.stages.spatial import MIN_SNR_GAMMA, SNR_FLOOR
 from eval.world.steplog import StepLog
 from eval.world.trainer import Outcome, Recipe
 
-RECIPE = Recipe(steps=800, learning_rate=1e-3, seed=801)
+RECIPE = Recipe(steps=2000, learning_rate=1e-3, seed=801)
 BATCH = 8
 _DROPOUT = 0.05  # text alone, image alone and both, each
 

@@ -202,13 +202,18 @@ def render_html(content: Comparison) -> str:
 def measures_section(content: Comparison) -> Section:
     """Measures side by side, one table a group."""
     tables = {group: _by_cell(content.lines(group)) for group in content.groups}
-    gaps = {
-        group: [e for lines in cells.values() for line in lines if line.against is not None for e in line.entries if e]
+    shown = {
+        group: [entry for lines in cells.values() for line in lines for entry in line.entries if entry]
         for group, cells in tables.items()
     }
+    gaps = {group: [e for e in entries if isinstance(e, Difference)] for group, entries in shown.items()}
+    counts = {
+        group: {(e.entry if isinstance(e, Difference) else e).n for e in entries} for group, entries in shown.items()
+    }
     return section(
-        "measures", "Measures side by side", "compared-measures.html.j2", content=content, tables=tables, gaps=gaps
-    )
+        "measures", "Measures side by side", "compared-measures.html.j2", content=content, tables=tables, gaps=gaps,
+        n={group: found.pop() if len(found) == 1 else None for group, found in counts.items()},
+    )  # fmt: skip
 
 
 def clips_section(content: Comparison) -> Section | None:

@@ -201,8 +201,8 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up:
             bars = axes.errorbar(
                 point.x[0], point.y[0], xerr=_bars(point.x), yerr=_bars(point.y), color=colour, elinewidth=0.8,
                 marker=marker_of.get(p, "X" if point.anchor else "h"), zorder=2,
-                markersize=9 if point in front else 6, markeredgewidth=1.4 if point in front else 0.5,
-                markeredgecolor=INK if point in front else colour,
+                markersize=9 if point in front else 6, markeredgewidth=1.4 if point in front else 0.6,
+                markeredgecolor=INK,
             )  # fmt: skip
             if point.cell in number_of:
                 bars[0].set_gid(f"point-{number_of[point.cell]}")

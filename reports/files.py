@@ -56,7 +56,7 @@ def plain_tables(report: Report) -> Iterator[PlainTable]:
         if (group, report.measures[0].id) in report.pairs or any(key[0] == group for key in report.pairs):
             yield _pairs(report, group)
     if report.run.seconds_per_clip:
-        rows = [[cell, f"{seconds:.3g}"] for cell, seconds in report.run.seconds_per_clip.items()]
+        rows = [[cell, f"{seconds:.2f}"] for cell, seconds in report.run.seconds_per_clip.items()]
         yield PlainTable("speed", "Median seconds to make a clip", ["Cell", "Seconds a clip"], rows, numbers=True)
     if report.calibration is not None:
         for group in report.calibration.groups:

@@ -1,0 +1,301 @@
+"""The page in a real browser: it opens in silence, does what its controls say, and runs nothing that a run brings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reports.cli import write_comparison, write_report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the group tests, is not installed")
+
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.select import Select  # noqa: E402
+
+PAYLOADS = (
+    '<script>window.hostile="script"</script></script>',
+    '<img src=x onerror="window.hostile=1">',
+    "<svg/onload=window.hostile=2>",
+    "\"><iframe srcdoc='<script>parent.hostile=3</script>'>",
+)
+METHOD = f"{PAYLOADS[1]}[{PAYLOADS[2]}]"
+CHROMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    "--disable-component-update", "--no-first-run", "--no-default-browser-check", "--window-size=1280,900",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One headless browser for all tests."""
+    chrome = next(filter(None, map(shutil.which, CHROMES)), None)
+    driver = shutil.which("chromedriver")
+    if chrome is None or driver is None:
+        pytest.skip(f"needs one of {', '.join(CHROMES)} and chromedriver on PATH (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chrome
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture(scope="session")
+def hostile_run(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic run with payloads as prompts, a sample's id, a method, a unit, a note and the suite's name."""
+    folder = Path(shutil.copytree(run_folder, tmp_path_factory.mktemp("hostile") / "run"))
+    for name in ("summary", "records", "comparisons", "samples"):
+        frame = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+        frame = frame.replace({"content-adapter": METHOD, "cosine": PAYLOADS[2]})
+        if name == "samples":
+            frame["prompt"] = list(PAYLOADS)
+        for column in {"sample", "id"} & set(frame):
+            frame[column] = frame[column].replace({"unseen-1": PAYLOADS[0]})
+        if "note" in frame:
+            frame["note"] = frame["note"].replace({"n = 4 is below the feature dimension 64": PAYLOADS[1]})
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run["suite"]["name"] = run["machine"]["platform"] = PAYLOADS[0]
+    run["warnings"] = list(PAYLOADS)
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(hostile_run: Path) -> str:
+    """The page of the hostile run."""
+    return write_report(hostile_run)[0].as_uri()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Any:
+    """The page as just opened, 1280 px wide."""
+    _width(browser, 1280, 900)
+    browser.get_log("browser")
+    browser.get(address)
+    return browser
+
+
+def _width(browser: Any, width: int, height: int) -> None:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def _shown(page: Any, selector: str) -> list[Any]:
+    script = "return [...document.querySelectorAll(arguments[0])].filter((element) => element.checkVisibility())"
+    return page.execute_script(script, selector)
+
+
+def _column(page: Any, at: int) -> list[str]:
+    script = """
+        const table = [...document.querySelectorAll('#measures table')].find((t) => t.offsetParent);
+        return [...table.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.cells[arguments[0]].dataset.value);
+    """
+    return page.execute_script(script, at)
+
+
+def test_opens_in_silence_and_runs_nothing_hostile(page: Any) -> None:
+    assert page.get_log("browser") == []
+    assert page.execute_script("return window.hostile") is None
+    assert page.find_elements(By.CSS_SELECTOR, "img[onerror], svg[onload], iframe, main script:not([type])") == []
+    prompts = page.find_elements(By.CSS_SELECTOR, "#clip-grid thead .prompt > span:first-child")
+    assert [prompt.get_property("textContent") for prompt in prompts] == list(PAYLOADS)
+    assert PAYLOADS[0] in page.title
+
+
+def test_hostile_names_stay_text_where_the_script_writes_them(page: Any) -> None:
+    Select(page.find_element(By.ID, "pair-second")).select_by_visible_text(METHOD)
+    heads = page.find_elements(By.CSS_SELECTOR, "#pair-clips th")
+    assert METHOD in [head.get_property("textContent") for head in heads]
+    link = next(link for link in _shown(page, "#measures a.peek") if METHOD in link.get_property("textContent"))
+    link.click()
+    assert page.find_element(By.ID, "peek-title").text == METHOD
+    assert page.execute_script("return window.hostile") is None
+    assert page.get_log("browser") == []
+
+
+def test_headings_sort_by_number(page: Any, hostile_run: Path) -> None:
+    summary = pd.read_csv(hostile_run / "summary.csv")
+    means = summary[(summary["metric"] == "motion.flow_dis.v1") & (summary["group"] == "all")]["mean"]
+    head = next(head for head in _shown(page, "#measures th") if head.text.startswith("Motion"))
+    for order in ("descending", "ascending"):
+        head.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+        assert head.get_attribute("aria-sort") == order
+        assert list(map(float, _column(page, 2))) == sorted(means, reverse=order == "descending")
+
+
+def test_filter_by_words_and_conditions(page: Any) -> None:
+    field = page.find_element(By.ID, "cell-filter")
+    field.send_keys("t0=1 identity>0.81")
+    assert _column(page, 0) == ["i2v-adapter[t0=1.0,p=0.5]"]
+    assert page.find_element(By.ID, "filter-count").text == "1 of 7 cells"
+    field.clear()
+    field.send_keys("motion<0.301")
+    assert _column(page, 0) == ["still-image", "true-clip"]
+    field.clear()
+    field.send_keys("onload")
+    assert _column(page, 0) == [METHOD]
+
+
+def test_all_clips_share_one_clock_that_stops_and_steps(page: Any) -> None:
+    clock = """
+        const films = document.getAnimations().filter((a) => a.animationName === 'film');
+        const clocks = new Set(films.map((a) => a.startTime));
+        return [films.length, clocks.size, films.every((a) => a.playState === 'running')];
+    """
+    _settle(page)
+    count, clocks, running = page.execute_script(clock)
+    assert count > 7 * 4
+    assert (clocks, running) == (1, True)
+    button = page.find_element(By.ID, "play")
+    assert button.text == "Pause"
+    button.click()
+    assert (button.text, button.get_attribute("aria-pressed")) == ("Play", "false")
+    place = "return getComputedStyle(document.querySelector('#clip-grid tbody .film')).objectPosition.split('%')[0]"
+    for step in range(1, 4):
+        page.find_element(By.ID, "frame").send_keys(Keys.ARROW_RIGHT)
+        _settle(page)
+        assert float(page.execute_script(place)) == pytest.approx(100 * step / 3, abs=0.01)
+    button.click()
+    _settle(page)
+    assert page.execute_script(clock) == [count, 1, True]
+
+
+def _settle(page: Any) -> None:
+    """Waits until the browser has drawn twice."""
+    page.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));")
+
+
+def test_any_two_cells_are_compared_on_their_records(page: Any, hostile_run: Path) -> None:
+    records = pd.read_csv(hostile_run / "records.csv")
+    values = records[records["metric"] == "identity.dino_glyph.v1"].pivot(
+        index="sample", columns="cell", values="value"
+    )
+    first, second = "still-image", "i2v-adapter[t0=0.6,p=0.1]"
+    Select(page.find_element(By.ID, "pair-first")).select_by_visible_text(first)
+    Select(page.find_element(By.ID, "pair-second")).select_by_visible_text(second)
+    difference = "#pair-table tbody tr:first-child td:nth-child(4) span:first-child"
+    expected = (values[first] - values[second]).mean()
+    assert page.find_element(By.CSS_SELECTOR, difference).text == f"{expected:+.3f}"
+    assert page.find_element(By.CSS_SELECTOR, "#pair-table tbody tr:first-child td:last-child").text == "first better"
+    page.find_element(By.ID, "pair-swap").click()
+    assert page.find_element(By.CSS_SELECTOR, difference).text == f"{-expected:+.3f}".replace("-", "−")
+    alts = [
+        image.get_attribute("alt") for image in page.find_elements(By.CSS_SELECTOR, "#pair-clips tr:last-child img")
+    ]
+    assert len(alts) == 4
+    assert all(alt.startswith(f"Clip of {first} for sample") for alt in alts)
+
+
+def test_heatmap_places_show_their_clips_to_mouse_and_keyboard(page: Any) -> None:
+    peek = page.find_element(By.ID, "peek")
+    place = next(link for link in _shown(page, "#heatmaps a.peek") if link.get_attribute("title").startswith("i2v-ad"))
+    cell = place.get_attribute("title").split(":")[0]
+    webdriver.ActionChains(page).move_to_element(place).perform()
+    assert peek.is_displayed()
+    assert page.find_element(By.ID, "peek-title").text == cell
+    assert len(page.find_elements(By.CSS_SELECTOR, "#peek .film")) == 4
+    webdriver.ActionChains(page).move_to_element(page.find_element(By.ID, "heatmaps-title")).perform()
+    assert not peek.is_displayed()
+    page.find_element(By.ID, "pair-clips").send_keys(Keys.TAB)
+    assert page.switch_to.active_element.get_attribute("title") == _shown(page, "#heatmaps a")[0].get_attribute("title")
+    assert peek.is_displayed()
+    page.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not peek.is_displayed()
+
+
+def test_samples_can_be_put_worst_first(page: Any, hostile_run: Path) -> None:
+    records = pd.read_csv(hostile_run / "records.csv")
+    chosen = (records["metric"] == "identity.dino_glyph.v1") & (records["cell"] == "i2v-adapter[t0=1.0,p=0.5]")
+    expected = list(records[chosen].sort_values("value")["sample"])
+    Select(page.find_element(By.ID, "clip-order")).select_by_visible_text("worst identity first")
+    ids = page.find_elements(By.CSS_SELECTOR, "#clip-grid thead .prompt > span:first-child")
+    assert [found.get_attribute("title") for found in ids] == expected
+
+
+def test_choosing_a_group_hides_the_others(page: Any) -> None:
+    page.find_element(By.CSS_SELECTOR, "#groups input[value=unseen]").click()
+    groups = {part.get_attribute("data-group") for part in _shown(page, "[data-group]")}
+    assert groups == {"unseen"}
+    assert len(_shown(page, "#clip-grid thead .prompt")) == 2
+    assert page.find_element(By.ID, "pair-summary").text.startswith("2 pairs of clips of 2 input images")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_in_both_schemes(page: Any, theme: str) -> None:
+    """WCAG 2.2 AA: 4.5 : 1, of every text that is shown, on the nearest ground behind it."""
+    Select(page.find_element(By.ID, "theme")).select_by_value(theme)
+    grounds = page.execute_script(CONTRAST)
+    assert len(grounds) > 200
+    assert {tuple(ground[:3]) for ground in grounds if ground[3] < 4.5} == set()
+    assert (page.execute_script(LUMINANCE) < 0.5) == (theme == "dark")
+
+
+RGB = """
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => {
+      const v = c[i] / 255;
+      return sum + w * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    }, 0);
+"""
+LUMINANCE = RGB + "return light(rgb(getComputedStyle(document.body).backgroundColor));"
+CONTRAST = (
+    RGB
+    + """
+    const ground = (element) => {
+      for (let at = element; at; at = at.parentElement) {
+        const c = rgb(getComputedStyle(at).backgroundColor);
+        if (c.length < 4 || c[3] > 0.99) return c;
+      }
+      return [255, 255, 255];
+    };
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) {
+      const element = walker.currentNode.parentElement;
+      if (!walker.currentNode.data.trim() || element.closest('svg, script, option')) continue;
+      if (!element.checkVisibility()) continue;
+      const [a, b] = [light(rgb(getComputedStyle(element).color)), light(ground(element))];
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      found.push([element.tagName, element.className, walker.currentNode.data.slice(0, 30), ratio]);
+    }
+    return found;
+"""
+)
+OVERFLOW = """
+    return [document.documentElement.scrollWidth, document.documentElement.clientWidth];
+"""
+
+
+def test_fits_a_phone(page: Any) -> None:
+    _width(page, 390, 844)
+    for group in ("all", "unseen"):
+        page.execute_script("document.querySelector(`#groups input[value=${arguments[0]}]`).click()", group)
+        scroll, width = page.execute_script(OVERFLOW)
+        assert (scroll, width) == (390, 390)
+    page.execute_script("[...document.querySelectorAll('#heatmaps a.peek')].find((a) => a.offsetParent).click()")
+    box = page.find_element(By.ID, "peek").rect
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    assert page.execute_script(OVERFLOW)[0] == 390
+
+
+def test_comparison_of_runs(browser: Any, hostile_run: Path, run_folder: Path, tmp_path: Path) -> None:
+    out = write_comparison([run_folder, hostile_run], tmp_path)[0]
+    browser.get_log("browser")
+    browser.get(out.as_uri())
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return window.hostile") is None
+    _width(browser, 390, 844)
+    assert browser.execute_script(OVERFLOW) == [390, 390]

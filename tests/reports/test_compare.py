@@ -1,0 +1,101 @@
+"""Runs side by side: paired only where samples and judges are the same, and what differs is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from eval.errors import EvalError
+from eval.statistics import paired_difference
+from reports.cli import write_comparison
+from reports.compare import comparison, comparison_tables, origin_rows
+from reports.load import load_run
+
+IDENTITY = "identity.dino_glyph.v1"
+CELL = "content-adapter"
+
+
+def _change(folder: Path, **values: object) -> None:
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    (folder / "run.json").write_text(json.dumps(run | values), encoding="utf-8")
+
+
+def _shift(folder: Path) -> pd.DataFrame:
+    records = pd.read_csv(folder / "records.csv", dtype={"clip_key": str}, keep_default_na=False)
+    rows = records["metric"] == IDENTITY
+    records.loc[rows, "value"] += np.random.default_rng(1).normal(0.1, 0.02, rows.sum())
+    records.to_csv(folder / "records.csv", index=False)
+    return records[rows]
+
+
+def test_differences_are_paired_on_the_samples_that_both_have(run_folder: Path, own_run_folder: Path) -> None:
+    """Another prompt and another image make another sample; the pair is the later run minus the first."""
+    theirs = pd.read_csv(run_folder / "records.csv").query("metric == @IDENTITY")
+    ours = _shift(own_run_folder)
+    Image.new("RGB", (16, 16), (0, 0, 0)).save(own_run_folder / "samples" / "seen-0" / "image.png")
+    samples = own_run_folder / "samples.csv"
+    samples.write_text(samples.read_text(encoding="utf-8").replace("a blue heart, growing", "other"), encoding="utf-8")
+    content = comparison([load_run(run_folder), load_run(own_run_folder)], samples=0)
+    assert content.shared == [{"seen-0", "seen-1", "unseen-0", "unseen-1"}, {"seen-1", "unseen-0"}]
+    both = [
+        frame[(frame["cell"] == CELL) & frame["sample"].isin(["seen-1", "unseen-0"])].sort_values("sample")
+        for frame in (ours, theirs)
+    ]
+    expected = paired_difference(both[0]["value"], both[1]["value"], list(both[0]["sample"]))
+    line = next(line for line in content.lines("all") if line.cell == CELL and line.against == 0)
+    found = line.entries[[m.id for m in content.measures].index(IDENTITY)]
+    assert found is not None
+    assert (found.entry.value, found.entry.low, found.entry.high) == pytest.approx(expected[:3], abs=1e-12)
+    assert (found.entry.n, found.verdict, found.entry.few) == (2, "better", True)
+
+
+def test_other_weights_of_a_judge_are_named_and_not_subtracted(run_folder: Path, own_run_folder: Path) -> None:
+    _change(own_run_folder, encoders={"dino_glyph": "f" * 64}, versions={"torch": "2.13"}, commit="c" * 40)
+    content = comparison([load_run(run_folder), load_run(own_run_folder)], samples=0)
+    assert content.other_judges == [("B", IDENTITY)]
+    for line in content.lines("all"):
+        assert line.against is None or [entry is None for entry in line.entries] == [True, False, True]
+    assert origin_rows(content) == [
+        ("versions.torch", ["2.12", "2.13"]),
+        ("encoders.dino_glyph", ["e" * 64, "f" * 64]),
+        ("commit", ["unknown", "c" * 40]),
+    ]
+
+
+def test_cells_of_one_run_alone_and_settings_that_differ(run_folder: Path, own_run_folder: Path) -> None:
+    run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
+    run["cells"][0]["settings"]["steps"] = 4
+    _change(own_run_folder, cells=run["cells"])
+    for name in ("summary", "records"):
+        path = own_run_folder / f"{name}.csv"
+        path.write_text(path.read_text(encoding="utf-8").replace(f"{CELL},", "mine,"), encoding="utf-8")
+    content = comparison([load_run(run_folder), load_run(own_run_folder)], samples=0)
+    rows = [(line.run, line.against) for line in content.lines("all") if line.cell in (CELL, "mine")]
+    assert rows == [(0, None), (1, None)]
+    assert ("cell i2v-adapter[t0=0.6,p=0.1].settings.steps", ["–", "4"]) in origin_rows(content)
+
+
+def test_files_of_a_comparison(run_folder: Path, tmp_path: Path) -> None:
+    written = write_comparison([run_folder, run_folder, run_folder], tmp_path / "out", samples=1)
+    assert written[0] == tmp_path / "out" / "comparison.html"
+    names = {path.name for path in written[1:]}
+    stems = [f"comparison-{group}" for group in ("all", "seen", "unseen")] + ["differences"]
+    assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("csv", "md", "tex")}
+    page = written[0].read_text(encoding="utf-8")
+    assert "Nothing: suite, settings, code, versions, weights and machine are the same." in page
+    assert page.count('alt="Clip of content-adapter in run C for sample') == 1
+    frame = pd.read_csv(tmp_path / "out" / "tables" / "comparison-all.csv")
+    assert set(frame["Run"]) == {"A", "B", "C", "B − A", "C − A"}
+    gaps = frame[frame["Run"] == "C − A"].iloc[:, 2]
+    assert all(text.startswith("0.000 (0.000 to 0.000") for text in gaps)
+
+
+def test_one_run_is_no_comparison(run_folder: Path) -> None:
+    with pytest.raises(EvalError, match="compare: 1 run folders given; give 2 to 26"):
+        comparison([load_run(run_folder)])
+    assert len(comparison_tables(comparison([load_run(run_folder)] * 2, samples=0))) == 4

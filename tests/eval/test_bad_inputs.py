@@ -66,7 +66,7 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "unknown key of a method": (
         ("methods", 0, "sweeps"),
         {},
-        ["methods[0].sweeps: unknown key 'sweeps'", "Allowed: method, label, settings, sweep."],
+        ["methods[0].sweeps: unknown key 'sweeps'", "Allowed: method, label, settings, sweep, groups, limit."],
     ),
     "unknown method": (
         ("methods", 1, "method"),

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,10 @@ def test_a_run_that_is_asked_to_stop_says_so_and_lets_the_folder_go(
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "toy"), str(Path(__file__).parents[2])]),
         "TOY_DELAY": "0.05",
     }
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    heard = partial(signal.signal, number, signal.SIG_DFL)  # background jobs ignore Ctrl-C, and so would their children
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heard
+    ) as process:
         while _rows(folder, "clips") < 8 and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(number)

@@ -59,7 +59,7 @@ PART_WAY = (DDIMScheduler, EulerDiscreteScheduler, DPMSolverMultistepScheduler, 
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # diffusers' KDPM2 under NumPy 2
-@pytest.mark.filterwarnings("ignore:Should have tb<=t1:UserWarning")  # torchsde: the last bit of diffusers' sigmas
+@pytest.mark.filterwarnings("ignore:Should have t[ab]:UserWarning")  # torchsde: the last bit of diffusers' sigmas
 @pytest.mark.parametrize(
     ("kind", "t0"),
     [

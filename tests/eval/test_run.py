@@ -94,6 +94,8 @@ def test_seeds_are_shared_between_cells_and_differ_between_samples(run_toy: Run,
 def test_run_json_says_what_was_asked_and_by_what(run_toy: Run, suite_content: dict[str, Any]) -> None:
     outcome = run_toy(suite_content)
     document = json.loads((outcome.folder / "run.json").read_text())
+    assert set(document["seconds_per_clip"]) == {cell["id"] for cell in document["cells"]}
+    assert all(seconds > 0 for seconds in document["seconds_per_clip"].values())
     assert document["suite"]["name"] == "toy"
     assert document["cells"][0]["settings"] == {"t0": 0.5, "p": 0.0, "fail_on": ""}
     assert document["counts"] == {"samples": 6, "cells": 6, "clips": 72, "records": 144, "failed": 0}

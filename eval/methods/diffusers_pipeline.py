@@ -71,6 +71,7 @@ _ARGUMENTS = {
 }
 """Setting -> what pipelines call it, where they have it."""
 _OWN = ("self", "prompt", "generator", "output_type", "return_dict", "kwargs")
+_OTHER_STREAM = 0x2545F4914F6CDD1D  # keeps global draws apart from those of the generator with the same seed
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -182,9 +183,13 @@ class DiffusersMethod:
     def _clip(self, sample: Sample, seed: int) -> Clip:
         import torch
 
-        video = self._pipeline()(
-            **self.arguments(sample), generator=torch.Generator().manual_seed(seed), output_type="np"
-        ).frames[0]
+        pipeline, arguments = self._pipeline(), self.arguments(sample)
+        generator = torch.Generator().manual_seed(seed)
+        on_gpu = [self.settings.device] if self.settings.device.startswith("cuda") else []
+        # I2VGen-XL and SparseCtrl draw the image's latent from torch's global generator.
+        with torch.random.fork_rng(devices=on_gpu):
+            torch.manual_seed(seed ^ _OTHER_STREAM)
+            video = pipeline(**arguments, generator=generator, output_type="np").frames[0]
         return rounded_clip(video, self.settings.fps)
 
     def arguments(self, sample: Sample) -> dict[str, Any]:

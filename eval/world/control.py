@@ -28,7 +28,7 @@ def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
         return truth
     names = [field.name for field in fields(Scene)]
     if missing := [name for name in names if name not in truth]:
-        raise EvalError(f"no position map without a glyph-world ground truth: it lacks {', '.join(missing)}")
+        raise EvalError(f"not a scene of the glyph world: the ground truth lacks {', '.join(missing)}")
     values = {name: str(truth[name]) if name in _WORDS else float(truth[name]) for name in names}
     scene = Scene(**values)  # type: ignore[arg-type]
     return replace(scene, motion=str(truth["control"]), speed=_SPEED) if "control" in truth else scene

@@ -65,7 +65,8 @@ class Worker:
             path: the driver's import path; what is missing here is appended.
             environment: variables to set.
             mark: name of a file that the driver wrote where clips go.
-            job: a pickled :class:`Job`.
+            job: a pickled :class:`Job`, from the driver alone, whose code this worker runs anyway; bytes, so that it is
+                read once the import path is complete.
 
         Returns:
             Host and process id.

@@ -48,8 +48,9 @@ class StepLog:
 
 
 def keep_log(folder: Path, kept: Path, training: int) -> None:
-    """Writes the folder's log into `kept` as its stage's training number `training`; the other trainings stay."""
-    lines = [line for line in _read(kept) if line["training"] != training] if kept.exists() else []
+    """Writes the folder's log into `kept` as its stage's training number `training`, after those before it; what stood
+    there as this one or a later one belongs to weights that are no more."""
+    lines = [line for line in _read(kept) if line["training"] < training] if kept.exists() else []
     lines += [{"training": training, **line} for line in _read(folder / "log.jsonl")]
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -31,7 +31,7 @@ VALUES = st.recursive(
 BROKEN = st.sampled_from([*"[]{}&*!|>%@`'\"\t\x00:,?-#\n", "<<: *a", "!!python/name:os.system", "---", "&a [*a]"])
 
 
-def outcome(path: Path) -> None:
+def assert_a_plan_or_one_line(path: Path) -> None:
     """A plan, or one line; anything else is a defect."""
     try:
         plan = make_plan(path)
@@ -61,7 +61,7 @@ def test_any_value_anywhere_in_a_suite(data: st.DataObject, toy_folder: Path, su
         container[data.draw(SCALARS)] = data.draw(VALUES)
     path = toy_folder / "suite.yaml"
     path.write_bytes(yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass"))
-    outcome(path)
+    assert_a_plan_or_one_line(path)
 
 
 @given(data=st.data())
@@ -76,7 +76,7 @@ def test_any_damage_to_the_text_of_a_suite(
         text = text[:start] + data.draw(BROKEN | st.text(max_size=4)) + text[end:]
     path = toy_folder / "suite.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    outcome(path)
+    assert_a_plan_or_one_line(path)
 
 
 CELLS = st.one_of(
@@ -96,4 +96,4 @@ def test_any_manifest(
     (toy_folder / f"fuzz.{kind}").write_bytes(text.encode("utf-8", "surrogatepass"))
     suite_content["samples"]["path"] = f"fuzz.{kind}"
     suite_content |= {"methods": [{"method": "toy_method:Toy", "label": "toy"}], "reference": None}
-    outcome(write_suite(suite_content | {"metrics": ["motion.flow_dis.v1"]}))
+    assert_a_plan_or_one_line(write_suite(suite_content | {"metrics": ["motion.flow_dis.v1"]}))

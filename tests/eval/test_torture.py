@@ -91,10 +91,10 @@ def test_a_run_that_is_asked_to_stop_says_so_and_lets_the_folder_go(
 
 
 _COMMAND = """
-import eval.run
+from importlib import import_module
 from eval.cli import main
 from toy_method import ToyJudge
-eval.run.default_judge = lambda metrics, folder: ToyJudge(metrics)
+import_module("eval.run").default_judge = lambda metrics, folder: ToyJudge(metrics)
 main()
 """
 

@@ -110,6 +110,8 @@ def test_a_kept_log_has_each_training_once(tmp_path):
         keep_log(folder, kept, min(training, 1))
     stood = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(line["training"], line["loss"]) for line in stood] == [(0, 3.0), (0, 2.0), (1, 1.0)]
+    keep_log(tmp_path / "run1", kept, 0)  # from scratch again: the later training's weights are gone
+    assert [json.loads(line)["loss"] for line in kept.read_text().splitlines()] == [1.0]
     plot_logs([kept, tmp_path / "absent.jsonl"], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
 

@@ -49,16 +49,22 @@ def _card(context: Context, stage: str, part: str, recipe, outcome, figures: dic
     )
 
 
-def _recipe(context: Context, recipe):
+def _recipe(context: Context, recipe, part: str):
+    """`recipe` with what the command line asks for; trained on, each training of `part` draws a stream of its own."""
+    before = len(training_history(context.weights / part)) if context.go_on else 0
     return replace(
-        recipe, minutes=context.minutes or recipe.minutes, steps=context.steps or recipe.steps, device=context.device
+        recipe,
+        minutes=context.minutes or recipe.minutes,
+        steps=context.steps or recipe.steps,
+        device=context.device,
+        seed=recipe.seed + 10_000 * before,
     )
 
 
 def vae(context: Context) -> None:
     from eval.world.stages import vae as stage
 
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "vae")
     outcome = stage.run(recipe, context.work / "vae", _vae(context) if context.go_on else None)
     model = outcome.module.eval()
     model.register_to_config(scaling_factor=stage.latent_scale(model))
@@ -86,7 +92,7 @@ def spatial(context: Context) -> None:
     tokenizer = build_clip_tokenizer()
     tokenizer.save_pretrained(context.weights / "tokenizer")
     models.scheduler().save_pretrained(context.weights / "scheduler")
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "unet")
     data = _clips(context, tokenizer, wild=0.15, seed=2001)
     outcome = stage.run(recipe, context.work / "spatial", data, tokenizer, models.spatial_unet())
     for part in ("text_encoder", "unet"):
@@ -116,7 +122,7 @@ def motion(context: Context) -> None:
         tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
         text_encoder = load(CLIPTextModel, spatial / "text_encoder")
         unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "unet")
     sets = [
         (_clips(context, tokenizer, wild=0.15, seed=2001), 0.7),
         (_clips(context, tokenizer, wild=0.6, seed=2002), 0.3),
@@ -134,7 +140,7 @@ def content(context: Context) -> None:
     from eval.world.stages import content as stage
 
     tokenizer, text_encoder, unet = _base(context)
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "ip_adapter")
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
     start = None
     if context.go_on:
@@ -162,7 +168,7 @@ def i2v(context: Context) -> None:
 
     tokenizer, text_encoder, unet = _base(context)
     unet._load_ip_adapter_weights([models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False)
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "i2v_adapter")
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
     adapter = load(I2VAdapter, context.weights / "i2v_adapter") if context.go_on else I2VAdapter.from_unet(unet)
     outcome = stage.run(
@@ -179,7 +185,7 @@ def concat(context: Context) -> None:
     from eval.world.stages import concat as stage
 
     tokenizer, text_encoder, unet = _base(context)
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "concat")
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
     start = load(UNetMotionModel, context.weights / "concat") if context.go_on else widen(unet)
     outcome = stage.run(recipe, context.work / "concat", data, tokenizer, text_encoder, start)
@@ -199,7 +205,7 @@ def lora(context: Context) -> None:
     from eval.world.styles import STYLES
 
     tokenizer, text_encoder, unet = _base(context)
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "style_lora")
     data = _clips(context, tokenizer, wild=0.4, seed=2003, clips=3000, draw=STYLES[stage.STYLE])
     outcome = stage.run(recipe, context.work / "lora", data, tokenizer, text_encoder, models.image_base(unet))
     StableDiffusionPipeline.save_lora_weights(
@@ -218,7 +224,7 @@ def controlnet(context: Context) -> None:
     from eval.world.stages import controlnet as stage
 
     tokenizer, text_encoder, unet = _base(context)
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "controlnet")
     data = _clips(context, tokenizer, wild=0.6, seed=2002)
     scenes = [clip_scene(2002, index, wild=0.6) for index in range(len(data.latents))]
     drawn = np.random.default_rng(recipe.seed).choice(list(MOTIONS), size=len(scenes))
@@ -236,7 +242,7 @@ def dino(context: Context) -> None:
 
     from eval.world.stages import dino as stage
 
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "dino")
     start = load(ViTModel, context.weights / "dino", add_pooling_layer=False) if context.go_on else None
     outcome = stage.run(recipe, context.work / "dino", start)
     model = outcome.module["student"].backbone
@@ -262,7 +268,7 @@ def clip(context: Context) -> None:
     from eval.world.stages import clip as stage
     from eval.world.tokenizer import WordTokenizer
 
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "clip")
     outcome = stage.run(recipe, context.work / "clip", _clip(context) if context.go_on else None)
     folder = context.weights / "clip"
     folder.mkdir(parents=True, exist_ok=True)
@@ -280,7 +286,7 @@ def video(context: Context) -> None:
 
     from eval.world.stages import video as stage
 
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "videomae")
     start = load(VideoMAEForVideoClassification, context.weights / "videomae") if context.go_on else None
     outcome = stage.run(recipe, context.work / "video", start)
     publish(outcome.module, context.weights / "videomae")
@@ -293,7 +299,7 @@ def style(context: Context) -> None:
 
     from eval.world.stages import style as stage
 
-    recipe = _recipe(context, stage.RECIPE)
+    recipe = _recipe(context, stage.RECIPE, "style")
     start = load(ResNetForImageClassification, context.weights / "style") if context.go_on else None
     outcome = stage.run(recipe, context.work / "style", start)
     publish(outcome.module, context.weights / "style")

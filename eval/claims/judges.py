@@ -35,12 +35,18 @@ class Agreement(NamedTuple):
 def agreements(values: Values) -> Iterator[Agreement]:
     """Every clip metric beside every exact measure of the run; one sign everywhere: positive is agreement about better.
 
-    Metrics without a better side keep their own sign. For exact.direction only prompts with a direction count.
+    Metrics without a better side keep their own sign. For exact.direction only prompts with a direction count. Samples
+    whose control contradicts their prompt are left out: measures of the one cannot agree with those of the other.
     """
     clip_metrics = [metric for metric in values.plan.clip_metrics if metric.family != "style"]
     exact = [metric for metric in clip_metrics if metric.truth]
     cells = [cell for cell in values.plan.cells if cell.method not in ANCHORS]
-    rows = [(cell.id, sample, seed) for cell in cells for sample, seed in values.plan.pairs(cell)]
+    rows = [
+        (cell.id, sample, seed)
+        for cell in cells
+        for sample, seed in values.plan.pairs(cell)
+        if "control" not in sample.truth
+    ]
     for truth in exact:
         chosen = [row for row in rows if truth.family != "exact.direction" or row[1].truth.get("motion") in DIRECTIONS]
         for metric in clip_metrics:

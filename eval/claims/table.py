@@ -128,13 +128,13 @@ def _personalised() -> tuple[Test, ...]:
 
 
 def _control() -> tuple[Test, ...]:
-    unseen, along = ("unseen",), "flow along the map's motion"
-    with_, turned = "full+control", ("left", "right", "up", "down")
+    with_, without = "full+control", "without-control"
+    along, against = "flow along a map that contradicts the prompt", ("controlled",)
     return (
-        Test(f"{along}, under control", "exact.direction", with_, "", "more", AGREEMENT, unseen, turned),
-        Test(f"{along}, with - without control", "exact.direction", with_, "full", "more", DIRECTION, unseen, turned),
-        Test("error of place, without - with control", "exact.position", "full", with_, "more", PLACE, unseen),
-        Test("identity, with - without control", "identity", with_, "full", "report", groups=unseen),
+        Test(f"{along}, under control", "exact.direction", with_, "", "more", AGREEMENT, against),
+        Test(f"{along}, with - without control", "exact.direction", with_, without, "more", DIRECTION, against),
+        Test("error of place, without - with control", "exact.position", without, with_, "more", PLACE, against),
+        Test("identity, with - without control", "identity", with_, without, "report", groups=against),
     )
 
 

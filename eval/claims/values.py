@@ -69,9 +69,7 @@ class Values:
         return [
             (sample, seed)
             for sample, seed in first
-            if (sample.id, seed) in shared
-            and (not test.groups or sample.group in test.groups)
-            and (not test.motions or sample.truth.get("motion") in test.motions)
+            if (sample.id, seed) in shared and (not test.groups or sample.group in test.groups)
         ]
 
     def _has(self, cell: str, metric: Metric, pair: Pair) -> bool:

@@ -37,7 +37,6 @@ class Test:
         kind: ``more``, ``no less``, or ``report`` for a row without a say.
         margin: the smallest difference that matters, in the metric's unit, stated in advance.
         groups: sample groups; all that both cells share, if empty.
-        motions: prompted motions (truth of the samples); all, if empty.
         paper: what the paper's tables say, if they say something.
         prose: what the paper's text says where it contradicts its table.
     """
@@ -50,7 +49,6 @@ class Test:
     kind: Kind = "more"
     margin: float = 0.0
     groups: tuple[str, ...] = ()
-    motions: tuple[str, ...] = ()
     paper: str = ""
     prose: str = ""
 

@@ -20,14 +20,15 @@ _DATA_SEED = 7_000_000  # trainings draw from seeds below 10,000
 
 class GlyphWorldSettings(BaseModel):
     """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`), and of the latter
-    drawn in another style (`styled`); whether position maps move as the prompt says or against it (the truth's
-    `control`)."""
+    drawn in another style (`styled`) and with position maps that move against the prompt (`controlled`; the truth's
+    `control`); whether the maps of all others move as the prompt says or against it too."""
 
     model_config = ConfigDict(extra="forbid")
 
     seen: int = Field(default=12, ge=0, le=10_000)
     unseen: int = Field(default=12, ge=0, le=10_000)
     styled: int = Field(default=0, ge=0, le=10_000)
+    controlled: int = Field(default=0, ge=0, le=10_000)
     seed: int = Field(default=1, ge=0)
     frames: int = Field(default=FRAMES, ge=2, le=32)
     control: Literal["as-prompted", "against-prompt"] = "as-prompted"
@@ -39,6 +40,7 @@ def load(settings: GlyphWorldSettings) -> list[Sample]:
         ("unseen", UNSEEN, settings.unseen, "plain"),
         ("seen", SEEN, settings.seen, "plain"),
         ("styled", UNSEEN, settings.styled, "inverted"),
+        ("controlled", UNSEEN, settings.controlled, "plain"),
     )
     samples = []
     for number, (group, glyphs, count, style) in enumerate(groups):
@@ -51,7 +53,7 @@ def load(settings: GlyphWorldSettings) -> list[Sample]:
             id, truth = f"{group}-{index:03d}-{scene.colour}-{scene.glyph}-{scene.motion}", scene.truth()
             if style != "plain":
                 truth["style"] = style
-            if settings.control == "against-prompt":
+            if group == "controlled" or settings.control == "against-prompt":
                 id, truth["control"] = f"{id}-against", AGAINST[scene.motion]
             samples.append(
                 Sample(

@@ -96,6 +96,14 @@ def test_a_control_against_the_prompt_is_in_the_samples_truth():
         assert not np.array_equal(position_maps(other.truth, 8), position_maps(one.truth, 8))
 
 
+def test_only_the_controlled_group_has_maps_against_its_prompts():
+    samples = load(GlyphWorldSettings(seen=1, unseen=1, styled=1, controlled=7))
+    assert [sample.group for sample in samples[3:]] == ["controlled"] * 7
+    assert not any("control" in sample.truth for sample in samples[:3])
+    assert all(sample.truth["control"] == AGAINST[str(sample.truth["motion"])] for sample in samples[3:])
+    assert not any(np.array_equal(sample.image, samples[0].image) for sample in samples[3:])
+
+
 def test_styled_samples_are_drawn_so_and_say_so():
     from eval.judge import Judge
     from eval.metrics import parse_metric

@@ -11,6 +11,8 @@ import typer
 
 from eval.world.models import WEIGHTS
 
+_FIRST_WEIGHTS = 0  # seed of what a stage starts from; its own seed draws batches and noise
+
 
 def main(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, in this order; all when empty.")] = None,
@@ -26,6 +28,8 @@ def main(
     device: Annotated[str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")] = "cpu",
 ) -> None:
     """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
+    import torch
+
     from eval.world.recipe import EXTRAS, STAGES, Context
 
     runnable = STAGES | EXTRAS
@@ -35,6 +39,7 @@ def main(
     command = "python -m eval.world " + " ".join(sys.argv[1:])
     with _fastest_attention(device):
         for name in chosen:
+            torch.manual_seed(_FIRST_WEIGHTS)
             runnable[name](Context(work, weights, budget, command.strip(), steps, device, go_on))
 
 

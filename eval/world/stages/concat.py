@@ -19,7 +19,7 @@ from eval.world import models
 from eval.world.concatenation import concatenate
 from eval.world.latents import LatentSet
 from eval.world.stages import i2v
-from eval.world.stages.spatial import SNR_FLOOR, min_snr_weights
+from eval.world.stages.epsilon import add_noise
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=i2v.RECIPE.steps, learning_rate=i2v.RECIPE.learning_rate, seed=802)
@@ -39,16 +39,11 @@ def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: 
         latents = data.latents[rows].float().transpose(1, 2)  # (B, C, F, h, w)
         image = latents[:, :, 0] * (~no_image).float()[:, None, None, None]
         tokens = torch.where(no_text[:, None], empty[None], data.tokens[rows])
-        timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=i2v.BATCH))
-        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps, floor=SNR_FLOOR).to(recipe.device)
-        latents, image, tokens, timesteps = (part.to(recipe.device) for part in (latents, image, tokens, timesteps))
-        noise = torch.randn_like(latents)
-        noisy = scheduler.add_noise(latents, noise, timesteps)
+        noised = add_noise(scheduler, latents, rng.integers(len(scheduler.betas), size=i2v.BATCH), recipe.device)
         with torch.no_grad():
-            states = text_encoder(tokens).last_hidden_state.repeat_interleave(frames, dim=0)
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(frames, dim=0)
         with recipe.autocast():
-            predicted = unet(concatenate(noisy, image), timesteps, states).sample
-        error = (predicted.float() - noise).square().flatten(1).mean(dim=1)
-        return (error * weights).mean()
+            predicted = unet(concatenate(noised.noisy, image.to(recipe.device)), noised.timesteps, states).sample
+        return noised.loss(predicted)
 
     return train(unet, loss_of, recipe, folder)

@@ -14,7 +14,7 @@ from torch import nn
 from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
+from eval.world.stages.epsilon import add_noise, drop_text
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=2000, learning_rate=1e-3, seed=401)
@@ -58,21 +58,17 @@ def run(
         tokens = drop_text(rng, data.tokens[rows], empty)
         images = to_tensor(data.images[rows].numpy())
         images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= _IMAGE_DROPOUT).float()
-        timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
-        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps, floor=SNR_FLOOR).to(recipe.device)
-        latents, tokens, images, timesteps = (part.to(recipe.device) for part in (latents, tokens, images, timesteps))
-        noise = torch.randn_like(latents)
+        noised = add_noise(scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device)
         with torch.no_grad():
-            states = text_encoder(tokens).last_hidden_state
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():
-            hidden = content.image_encoder(images, output_hidden_states=True).hidden_states[-2]
+            hidden = content.image_encoder(images.to(recipe.device), output_hidden_states=True).hidden_states[-2]
             predicted = spatial(
-                scheduler.add_noise(latents, noise, timesteps),
-                timesteps,
+                noised.noisy,
+                noised.timesteps,
                 states,
                 added_cond_kwargs={"image_embeds": [hidden[:, None]]},
             ).sample
-        error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
-        return (error * weights).mean()
+        return noised.loss(predicted)
 
     return train(content, loss_of, recipe, folder)

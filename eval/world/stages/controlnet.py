@@ -15,7 +15,7 @@ from torch import nn
 from eval.world import models
 from eval.world.control import discs
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
+from eval.world.stages.epsilon import add_noise, drop_text
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=4000, learning_rate=5e-4, seed=1001, minutes=20.0)
@@ -50,29 +50,24 @@ def run(
         last = len(scheduler.betas)
         high = rng.random(BATCH) < _HIGH_NOISE
         moments = np.where(high, rng.integers(_HIGH_NOISE_FROM, last, size=BATCH), rng.integers(last, size=BATCH))
-        timesteps = torch.from_numpy(moments)
-        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps, floor=SNR_FLOOR).to(recipe.device)
-        latents, tokens, maps, timesteps = (part.to(recipe.device) for part in (latents, tokens, maps, timesteps))
-        noise = torch.randn_like(latents)
-        noisy = scheduler.add_noise(latents, noise, timesteps)
+        noised = add_noise(scheduler, latents, moments, recipe.device)
         with torch.no_grad():
-            states = text_encoder(tokens).last_hidden_state.repeat_interleave(frames, dim=0)
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(frames, dim=0)
         with recipe.autocast():
             down, middle = controlnet(
-                noisy.transpose(1, 2).flatten(0, 1),
-                timesteps.repeat_interleave(frames),
+                noised.noisy.transpose(1, 2).flatten(0, 1),
+                noised.timesteps.repeat_interleave(frames),
                 states,
-                controlnet_cond=maps,
+                controlnet_cond=maps.to(recipe.device),
                 return_dict=False,
             )
             predicted = unet(
-                noisy,
-                timesteps,
+                noised.noisy,
+                noised.timesteps,
                 states,
                 down_block_additional_residuals=tuple(down),
                 mid_block_additional_residual=middle,
             ).sample
-        error = (predicted.float() - noise).square().flatten(1).mean(dim=1)
-        return (error * weights).mean()
+        return noised.loss(predicted)
 
     return train(controlnet, loss_of, recipe, folder)

@@ -11,7 +11,7 @@ from torch import nn
 from eval.world import models
 from eval.world.data import to_tensor
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import MIN_SNR_GAMMA, SNR_FLOOR
+from eval.world.stages.epsilon import MIN_SNR_GAMMA, SNR_FLOOR
 from eval.world.steplog import StepLog
 from eval.world.trainer import Outcome, Recipe
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from eval.world import models
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
+from eval.world.stages.epsilon import add_noise, drop_text
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=4000, learning_rate=2e-3, seed=901, minutes=10.0)
@@ -58,15 +58,11 @@ def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: 
         rows, moments = rng.integers(clips, size=BATCH), rng.integers(frames, size=BATCH)
         latents = data.latents[rows, moments].float()
         tokens = drop_text(rng, data.tokens[rows], empty)
-        timesteps = torch.from_numpy(rng.integers(len(scheduler.betas), size=BATCH))
-        weights = min_snr_weights(scheduler.alphas_cumprod, timesteps, floor=SNR_FLOOR).to(recipe.device)
-        latents, tokens, timesteps = (part.to(recipe.device) for part in (latents, tokens, timesteps))
-        noise = torch.randn_like(latents)
+        noised = add_noise(scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device)
         with torch.no_grad():
-            states = text_encoder(tokens).last_hidden_state
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():
-            predicted = spatial(scheduler.add_noise(latents, noise, timesteps), timesteps, states).sample
-        error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
-        return (error * weights).mean()
+            predicted = spatial(noised.noisy, noised.timesteps, states).sample
+        return noised.loss(predicted)
 
     return train(lora, loss_of, recipe, folder)

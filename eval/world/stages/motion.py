@@ -19,7 +19,7 @@ from torch import nn
 
 from eval.world import models
 from eval.world.latents import LatentSet
-from eval.world.stages.spatial import SNR_FLOOR, drop_text, min_snr_weights
+from eval.world.stages.epsilon import add_noise, drop_text
 from eval.world.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=302)
@@ -69,18 +69,12 @@ def run(
             timesteps = np.where(high, rng.integers(_HIGH_NOISE_FROM, last, size=CLIPS), timesteps)
         else:
             latents = data.latents[rows, rng.integers(frames, size=FRAMES)].float()
-        moments = torch.from_numpy(timesteps)
-        weights = min_snr_weights(scheduler.alphas_cumprod, moments, floor=SNR_FLOOR).to(recipe.device)
-        latents, tokens, moments = (part.to(recipe.device) for part in (latents, tokens, moments))
-        noise = torch.randn_like(latents)
-        noisy = scheduler.add_noise(latents, noise, moments)
+        noised = add_noise(scheduler, latents, timesteps, recipe.device)
         with recipe.autocast():
-            states = model.text_encoder(tokens).last_hidden_state
+            states = model.text_encoder(tokens.to(recipe.device)).last_hidden_state
             if is_clip:
-                predicted = model.unet(noisy, moments, states.repeat_interleave(frames, dim=0)).sample
-            else:
-                predicted = images(noisy, moments, states).sample
-        error = (predicted.float() - noise).square().flatten(1).mean(dim=1)
-        return (error * weights).mean()
+                states = states.repeat_interleave(frames, dim=0)
+            predicted = (model.unet if is_clip else images)(noised.noisy, noised.timesteps, states).sample
+        return noised.loss(predicted)
 
     return train(model, loss_of, recipe, folder)

@@ -149,7 +149,7 @@ def test_sinkhorn_shares_the_prototypes_equally():
 
 
 def test_min_snr_weights():
-    from eval.world.stages.spatial import min_snr_weights
+    from eval.world.stages.epsilon import min_snr_weights
 
     alphas = torch.tensor([0.99, 0.5])  # SNR 99 and 1
     assert min_snr_weights(alphas, torch.tensor([0, 1])).numpy() == pytest.approx([5.0 / 99.0, 1.0], rel=1e-4)

@@ -30,7 +30,8 @@ def main(
     """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
     import torch
 
-    from eval.world.recipe import EXTRAS, STAGES, Context
+    from eval.world.context import Context
+    from eval.world.recipe import EXTRAS, STAGES
 
     runnable = STAGES | EXTRAS
     chosen = stages or list(STAGES)

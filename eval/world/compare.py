@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from eval.world import models
+from eval.world.context import Context
 from eval.world.glyphs import SEEN
 from eval.world.latents import LatentSet, latent_set
-from eval.world.recipe import Context
 from eval.world.scenes import BACKGROUNDS, COLOURS, describe
 from eval.world.trainer import Outcome
 

@@ -13,7 +13,7 @@ import numpy as np
 from eval.samples import Sample
 from eval.strip import film_strip
 from eval.world.cards import BARS, read_cards
-from eval.world.recipe import Context
+from eval.world.context import Context
 from eval.world.steplog import plot_logs
 
 _SIDE, _LINE, _GAP = 64, 16, 6

@@ -7,7 +7,7 @@ from PIL import Image
 
 from eval.strip import film_strip
 from eval.world.cards import write_card
-from eval.world.recipe import Context
+from eval.world.context import Context
 from eval.world.showcase import draw_sheet, figure_table
 
 

@@ -37,20 +37,30 @@ class FrameSimilarityPrior:
     Args:
         t0: in (0, 1]: share of the timesteps that is run, the last ones, as `strength` of image-to-image pipelines.
             Lower values keep more of the image and move less.
-        p: in [0, 1]: probability that an element of the latent is kept instead of blurred.
+        p: in [0, 1]: probability that an element of the latent is kept instead of blurred. One for all, or one for
+            each of the B elements of a batch, in order: p moves the start alone, so one call can sweep it.
 
     Raises:
-        ValueError: t0 or p out of range.
+        ValueError: t0 or p out of range, or an empty sequence of p.
     """
 
     t0: float = 1.0
-    p: float = 0.5
+    p: float | Sequence[float] = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.t0 <= 1:
             raise ValueError(f"t0 must lie in (0, 1], but is {self.t0}")
-        if not 0 <= self.p <= 1:
-            raise ValueError(f"p must lie in [0, 1], but is {self.p}")
+        if isinstance(self.p, Sequence):
+            object.__setattr__(self, "p", tuple(self.p))  # hashable, and nobody else's list
+        if not self._each_p:
+            raise ValueError("p is empty: give one, or one for each element of the batch")
+        for p in self._each_p:
+            if not 0 <= p <= 1:
+                raise ValueError(f"p must lie in [0, 1], but is {p}")
+
+    @property
+    def _each_p(self) -> tuple[float, ...]:
+        return tuple(self.p) if isinstance(self.p, Sequence) else (self.p,)
 
     def degrade(self, latents: Tensor, generator: Generators = None) -> Tensor:
         """D(x): each element of `latents` is kept with probability p, else taken from the blurred latents.
@@ -58,6 +68,9 @@ class FrameSimilarityPrior:
         Args:
             latents: (B, C, h, w) or (B, C, F, h, w); in the latter case every frame has its own mask.
             generator: one for all, or one for each of the B elements.
+
+        Raises:
+            ValueError: one p for each of another number of elements than B.
         """
         return self._mix(latents, gaussian_blur(latents), generator)
 
@@ -82,7 +95,8 @@ class FrameSimilarityPrior:
             the latents in `image_latents`' dtype, frame 0 equal to it bit by bit, and the remaining timesteps.
 
         Raises:
-            ValueError: fewer than two frames, a scheduler without timesteps, or noise of another shape.
+            ValueError: fewer than two frames, a scheduler without timesteps, noise of another shape, or one p for each
+                of another number of elements than B.
 
         Warns:
             UserWarning: the schedule's terminal SNR is zero.
@@ -117,7 +131,13 @@ class FrameSimilarityPrior:
         return PriorSample(torch.cat([first, noisy.to(image_latents.dtype)], dim=2), timesteps)
 
     def _mix(self, latents: Tensor, blurred: Tensor, generator: Generators) -> Tensor:
-        kept = _draw(torch.rand, tuple(latents.shape), generator, latents.device) < self.p
+        each = self._each_p
+        if len(each) not in (1, len(latents)):
+            raise ValueError(
+                f"{len(each)} values of p were given for a batch of {len(latents)}: give one, or one for each"
+            )
+        p = torch.tensor(each, dtype=torch.float32, device=latents.device).view(-1, *[1] * (latents.ndim - 1))
+        kept = _draw(torch.rand, tuple(latents.shape), generator, latents.device) < p
         return torch.where(kept, latents, blurred)
 
 

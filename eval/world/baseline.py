@@ -76,7 +76,7 @@ class BaselinePipeline(AnimateDiffPipeline):
                 for the content adapter, zero channels for a widened UNet); none at or below 1.
             generator: one for each video: first the draw from the image's posterior, where its latent is used, then
                 the prior's mask, then the noise.
-            prior: start of all frames; None starts from noise alone.
+            prior: start of all frames, its p for all videos or one for each; None starts from noise alone.
             conditioning_frames: F arrays uint8 (H, W, 3) for the ControlNet; the same for every video.
             without_image: leave a widened UNet's image channels at zero: what it still is as a text-to-video model.
             output_type: "np", "pil", "pt" or "latent", the last (B, C, F, h, w).

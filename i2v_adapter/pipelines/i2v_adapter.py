@@ -120,7 +120,7 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
             num_inference_steps: steps of the whole schedule; a prior with t0 < 1 runs the last t0 share of them.
             guidance_scale: classifier-free guidance above 1, none at or below 1.
             negative_prompt: one, or one per prompt.
-            prior: start of the generated frames; None starts from noise alone.
+            prior: start of the generated frames, its p for all videos or one for each; None starts from noise alone.
             eta: of DDIM.
             generator: one, or one per video; with one each, a video does not depend on the others of its batch.
             latents: (B, C, F, h, w) standard normal noise in place of the generator's; the prior is applied on top.

@@ -134,9 +134,11 @@ def test_a_batch_is_its_elements(
 ) -> None:
     if with_content:
         load_content_adapter(pipeline)
-    prompts, options = ["a cat", "two dogs"], {"guidance_scale": guidance_scale, "num_frames": 4}
-    together = latents_of(pipeline, pictures, prompt=prompts, generator=[seeded(1), seeded(2)], **options)
-    for row in range(2):
+    prompts, options = ["a cat", "two dogs"], dict[str, Any](guidance_scale=guidance_scale, num_frames=4)
+    prior = FrameSimilarityPrior(p=(0.2, 0.9))
+    together = latents_of(pipeline, pictures, prompt=prompts, prior=prior, generator=[seeded(1), seeded(2)], **options)
+    for row, p in enumerate((0.2, 0.9)):
+        options["prior"] = FrameSimilarityPrior(p=p)
         alone = latents_of(pipeline, pictures[row], prompt=prompts[row], generator=seeded(row + 1), **options)
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-5, atol=1e-5)
 

@@ -131,6 +131,30 @@ def test_an_element_does_not_depend_on_its_batch() -> None:
         assert torch.equal(prior.sample(images[row : row + 1], 4, scheduler, seeded(seed)).latents, alone)
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 8, 8), (3, 4, 5, 8, 8)])
+def test_a_p_for_each_element_is_that_p_alone(shape: tuple[int, ...]) -> None:
+    latents = torch.randn(shape, generator=seeded())
+    each = (0.1, 0.7, 1.0)
+    degraded = FrameSimilarityPrior(p=list(each)).degrade(latents, [seeded(seed) for seed in (7, 8, 9)])
+    blurred = gaussian_blur(latents)
+    for row, (p, seed) in enumerate(zip(each, (7, 8, 9), strict=True)):
+        kept = torch.rand(shape[1:], generator=seeded(seed)) < p
+        assert torch.equal(degraded[row], torch.where(kept, latents[row], blurred[row]))
+
+
+def test_a_sweep_over_p_in_one_call_starts_as_its_calls_do() -> None:
+    images, scheduler = torch.randn(1, 4, 8, 8, generator=seeded()), scheduler_of(DDIMScheduler)
+    each = (0.3, 0.5, 0.9)
+    together = FrameSimilarityPrior(0.6, each).sample(
+        images.expand(3, -1, -1, -1), 4, scheduler, [seeded(5) for _ in each]
+    )
+    for row, p in enumerate(each):
+        alone = FrameSimilarityPrior(0.6, p).sample(images, 4, scheduler, [seeded(5)])
+        assert torch.equal(together.latents[row : row + 1], alone.latents)
+        assert torch.equal(together.timesteps, alone.timesteps)
+    assert hash(FrameSimilarityPrior(p=[0.1])) == hash(FrameSimilarityPrior(p=(0.1,)))
+
+
 def test_sweeps_share_their_draws() -> None:
     scheduler = scheduler_of(DDIMScheduler)
     zero = torch.zeros(1, 4, 8, 8)
@@ -176,9 +200,11 @@ def test_zero_terminal_snr_warns(kind: type) -> None:
         ({"t0": math.nan}, "t0 must lie"),
         ({"p": -0.1}, r"p must lie in \[0, 1\], but is -0.1"),
         ({"p": math.nan}, "p must lie"),
+        ({"p": (0.5, 1.5)}, r"p must lie in \[0, 1\], but is 1.5"),
+        ({"p": []}, "p is empty: give one, or one for each element of the batch"),
     ],
 )
-def test_ranges(arguments: dict[str, float], message: str) -> None:
+def test_ranges(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FrameSimilarityPrior(**arguments)
 
@@ -191,5 +217,7 @@ def test_unusable_calls() -> None:
         prior.sample(image, 3, DDIMScheduler())
     with pytest.raises(ValueError, match="noise must have shape"):
         prior.sample(image, 3, scheduler_of(DDIMScheduler), noise=torch.zeros(2, 4, 2, 8, 8))
+    with pytest.raises(ValueError, match="3 values of p were given for a batch of 2: give one, or one for each"):
+        FrameSimilarityPrior(p=(0.1, 0.2, 0.3)).sample(image, 3, scheduler_of(DDIMScheduler))
     with pytest.raises(ValueError, match="3 generators were given for a batch of 2"):
         prior.sample(image, 3, scheduler_of(DDIMScheduler), [seeded()] * 3)

@@ -20,8 +20,9 @@ import numpy as np
 import yaml
 
 from benchmarks.scale_page import render
+from eval.batch import Batch, Item
 from eval.clip import Clip, write_clip
-from eval.plan import Batch, Cell, make_plan
+from eval.plan import Cell, make_plan
 from eval.run import stale
 from eval.samples import Sample
 from eval.store import Record, Store, StoredClip, write_text
@@ -129,10 +130,10 @@ def measure_costs(scenario: Scenario, batches: int = 400) -> Costs:
 
         def make(size: int = BATCH) -> None:
             cell = _cell(next(numbers))
-            batch = Batch(cell, tuple((sample, 0) for sample in samples[:size]))
-            rows = [StoredClip(sample.id, 0, cell.clip_key(sample, 0), 1.0) for sample, _ in batch.items]
-            store.forget_clips(cell.id, [(row.sample, row.seed) for row in rows], [row.key for row in rows])
-            store.add_clip_rows(cell.id, rows)
+            batch = Batch(tuple(Item(cell, sample, 0) for sample in samples[:size]))
+            rows = [StoredClip(*item.place, item.key, 1.0) for item in batch.items]
+            store.forget_clips(batch.places, [row.key for row in rows])
+            store.add_clip_rows(rows)
 
         def measure(size: int = BATCH) -> None:
             cell = f"c{next(numbers)}"
@@ -205,9 +206,9 @@ def measure_planning() -> tuple[float, float]:
         plan = make_plan(folder / "suite.yaml")
         with Store(folder / "run") as store:
             for batch in plan.batches():
-                keys = [batch.cell.clip_key(sample, seed) for sample, seed in batch.items]
+                keys = [item.key for item in batch.items]
                 places = list(zip(batch.places, keys, strict=True))
-                store.add_clip_rows(batch.cell.id, [StoredClip(*place[1:], key, 1.0) for place, key in places])
+                store.add_clip_rows([StoredClip(*place, key, 1.0) for place, key in places])
                 store.add_records(Record(*p, metric, 0.5, "", key, "f" * 64) for p, key in places for metric in metrics)
                 for key in keys:
                     path = store.files.clip(key)

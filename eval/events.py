@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from .faults import folder_errors
 
 if TYPE_CHECKING:
+    from .batch import Batch
     from .store import Failure
 
 
@@ -31,11 +33,14 @@ class EventLog:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
 
-    def batch(self, event: str, cell: str, clips: int, failures: Sequence[Failure]) -> None:
-        """How many clips of a batch went well, after one line for each that did not."""
+    def batch(self, event: str, batch: Batch, failures: Sequence[Failure]) -> None:
+        """How many clips of a batch went well, a line for each of its cells, after one for each that did not."""
         for failure in failures:
             self.write("failed", **failure._asdict())
-        self.write(event, cell=cell, clips=clips)
+        wanted = Counter(item.cell.id for item in batch.items)
+        failed = Counter(failure.cell for failure in failures)
+        for cell, clips in wanted.items():
+            self.write(event, cell=cell, clips=clips - failed[cell])
 
     def write(self, event: str, **fields: str | int | float | None) -> None:
         """One line: ``time`` (UTC), ``event`` and the fields."""

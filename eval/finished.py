@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from .batch import Batch, Place
 from .errors import EvalError, StoreError
-from .finished_plan import Place, plan_entries, row_failure
+from .finished_plan import plan_entries, row_failure
 from .measure import JudgeLike
 from .media import FORMATS, digest, read_media
 from .methods.finished import FinishedClips
 from .metrics import Metric
-from .plan import Batch, Plan
+from .plan import Plan
 from .progress import progress
 from .provenance import RunDocument
 from .run import Options, default_judge, make, measure_made, planned_failures, stale
@@ -131,12 +132,11 @@ def _read(store: Store, batches: Sequence[Batch], console: Console, options: Opt
     with progress(console, "reading", len(batches)) as advance:
         for batch in batches:
             if make(store, [batch], Console(quiet=True), options):
-                [(sample, seed)] = batch.items
-                assert isinstance(batch.cell.instance, FinishedClips)
-                notes = batch.cell.instance.notes[sample.id, seed]
-                store.set_meta(_notes_key((batch.cell.id, sample.id, seed)), json.dumps(notes))
-                shape = batch.cell.instance.shapes[sample.id, seed]
-                store.set_meta(f"shape/{batch.cell.clip_key(sample, seed)}", json.dumps(shape))
+                [item] = batch.items
+                instance = item.cell.instance
+                assert isinstance(instance, FinishedClips)
+                store.set_meta(_notes_key(item.place), json.dumps(instance.notes[item.place[1:]]))
+                store.set_meta(f"shape/{item.key}", json.dumps(instance.shapes[item.place[1:]]))
             advance(1)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .batch import Place
 from .errors import EvalError
 from .media import first_frame
 from .methods.finished import NAME, FinishedClips, FinishedClipsSettings
@@ -19,9 +20,6 @@ from .samples import Sample
 from .samples.clip_manifest import Entry, RowFailure
 from .samples.manifest import read_image
 from .suite import MethodEntry, Suite
-
-Place = tuple[str, str, int]
-"""(cell id, sample id, seed number): where a clip stands in a run."""
 
 
 class Planned(NamedTuple):

@@ -51,7 +51,8 @@ def forecast(plan: Plan, folder: Path, judge: Callable[[list[Metric]], JudgeLike
         make, measure = ({cell.id: 0 for cell in plan.cells} for _ in range(2))
         for counts, batches in ((make, unmade), (measure, unmeasured)):
             for batch in batches:
-                counts[batch.cell.id] += len(batch.items)
+                for item in batch.items:
+                    counts[item.cell.id] += 1
         return [_row(plan, cell, make[cell.id], measure[cell.id], store) for cell in plan.cells]
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
+from .batch import Batch
 from .clip import Clip
 from .errors import ClipError, EvalError
-from .plan import Batch, Plan
+from .plan import Plan
 from .progress import progress
 from .samples import Sample
 from .store import Record, Store
@@ -57,7 +58,7 @@ def measure(
     total = sum(len(batch.items) for batch in batches)
     with progress(console, "measuring", total) as advance:
         for batch in batches:
-            keys = [batch.cell.clip_key(sample, seed) for sample, seed in batch.items]
+            keys = [item.key for item in batch.items]
             clips = [store.read(key) for key in keys]
             try:
                 for encoder in plan.set_encoders:
@@ -75,7 +76,7 @@ def measure_true(store: Store, plan: Plan, judge: JudgeLike) -> None:
     """Stores the video features of the true clips, which set metrics compare with."""
     for encoder in plan.set_encoders:
         for batch in plan.batches(plan.cells[:1]):
-            clips = {true_key(sample): sample.clip for sample, _ in batch.items if sample.clip}
+            clips = {true_key(sample): sample.clip for _, sample, _ in batch.items if sample.clip}
             if all(store.files.feature(encoder, key).is_file() for key in clips):
                 continue
             vectors = judge.video_features(list(clips.values()), encoder)
@@ -92,21 +93,21 @@ def _records(
 ) -> list[Record]:
     if not plan.clip_metrics:
         return []
-    measured = judge.measure([sample for sample, _ in batch.items], clips)
+    measured = judge.measure([item.sample for item in batch.items], clips)
     records = []
-    for (sample, seed), key, values in zip(batch.items, keys, measured, strict=True):
+    for (cell, sample, seed), key, values in zip(batch.items, keys, measured, strict=True):
         flags = ";".join(sorted(judge.flags(sample)))
         for metric in plan.clip_metrics:
             value = float(values[metric.id])
             if not math.isfinite(value):
                 raise ClipError(f"{metric.id} is {value} for sample/seed {sample.id}/{seed} (clip {key}), not finite")
             encoder = fingerprints[metric.encoder]
-            records.append(Record(batch.cell.id, sample.id, seed, metric.id, value, flags, key, encoder))
+            records.append(Record(cell.id, sample.id, seed, metric.id, value, flags, key, encoder))
     return records
 
 
 def _check_shapes(batch: Batch, clips: Sequence[Clip]) -> None:
-    for (sample, seed), clip in zip(batch.items, clips, strict=True):
+    for (_, sample, seed), clip in zip(batch.items, clips, strict=True):
         true = sample.clip
         if true is not None and clip.frames.shape != true.frames.shape:
             raise EvalError(

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .batch import Batch, Item, Place, batches, sweeps
 from .errors import EvalError, nearest
 from .methods import Method, load_method
 from .metrics import Metric, parse_metric
@@ -64,33 +65,6 @@ class Cell:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The (sample, seed) pairs of one call of a method; images of one size."""
-
-    cell: Cell
-    items: tuple[tuple[Sample, int], ...]
-
-    @property
-    def name(self) -> str:
-        """For messages: the cell, and every sample and seed."""
-        return f"cell {self.cell.id}, sample/seed {', '.join(f'{sample.id}/{seed}' for sample, seed in self.items)}"
-
-    @property
-    def places(self) -> list[tuple[str, str, int]]:
-        """(cell id, sample id, seed) of every clip."""
-        return [(self.cell.id, sample.id, seed) for sample, seed in self.items]
-
-    def without(self, places: Container[tuple[str, str, int]]) -> Batch:
-        """The batch of all its other clips."""
-        kept = zip(self.places, self.items, strict=True)
-        return Batch(self.cell, tuple(item for place, item in kept if place not in places))
-
-    def failure(self, error: EvalError) -> EvalError:
-        """``error``, of the same class, with the batch's name before it."""
-        return type(error)(f"{self.name}: {error}")
-
-
 @dataclass(frozen=True, eq=False)
 class Plan:
     """All that a run will do.
@@ -120,8 +94,8 @@ class Plan:
             pairs = self.coverage[cell.id]
         return [(sample, seed) for sample, seed in pairs if group in ("all", sample.group)]
 
-    def without(self, clips: Container[tuple[str, str, int]]) -> Plan:
-        """The plan of all other clips; those left out are named by (cell id, sample id, seed)."""
+    def without(self, clips: Container[Place]) -> Plan:
+        """The plan of all other clips."""
         coverage = {
             cell.id: [(s, seed) for s, seed in self.pairs(cell) if (cell.id, s.id, seed) not in clips]
             for cell in self.cells
@@ -129,18 +103,13 @@ class Plan:
         return replace(self, coverage=coverage)
 
     def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
-        """Every clip of ``cells`` (all, if None) once, cell by cell.
+        """Every clip of ``cells`` (all, if None) once, sweep by sweep: see :func:`eval.batch.batches`.
 
-        Within a cell, (sample, seed) pairs stand in plan order, grouped by image size, cut every ``batch_size``. This
-        depends on the suite alone, so a batch made again after a kill is the same batch.
+        This depends on the suite alone, so a batch made again after a kill is the same batch.
         """
-        for cell in self.cells if cells is None else cells:
-            sizes: dict[tuple[int, ...], list[tuple[Sample, int]]] = {}
-            for sample, seed in self.pairs(cell):
-                sizes.setdefault(sample.image.shape, []).append((sample, seed))
-            for pairs in sizes.values():
-                for start in range(0, len(pairs), self.suite.batch_size):
-                    yield Batch(cell, tuple(pairs[start : start + self.suite.batch_size]))
+        for sweep in sweeps(self.cells if cells is None else cells):
+            items = [[Item(cell, sample, seed) for sample, seed in self.pairs(cell)] for cell in sweep]
+            yield from batches(items, self.suite.batch_size)
 
     @property
     def clip_metrics(self) -> list[Metric]:

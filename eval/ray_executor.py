@@ -14,10 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
+from .batch import Batch
 from .errors import EvalError
 from .events import EventLog
 from .files import write_whole
-from .plan import Batch
 from .pool import Pool
 from .progress import progress
 from .ray_worker import ENVIRONMENT, Job, Result, Worker
@@ -35,7 +35,7 @@ class _Task:
 
     def parts(self) -> Iterator[_Task]:
         for item in self.batch.items:
-            yield _Task(self.stage, Batch(self.batch.cell, (item,)))
+            yield _Task(self.stage, Batch((item,)))
 
 
 def carry_out_on_ray(
@@ -173,20 +173,19 @@ class _Driver:
         return self._keep(task, result)
 
     def _submit(self, actor: Any, task: _Task) -> None:
-        cell, batch = task.batch.cell, task.batch
-        pairs = [(sample.id, seed) for sample, seed in batch.items]
+        places = task.batch.places
         if task.stage == "make":
-            self._store.forget_clips(cell.id, pairs, [cell.clip_key(*item) for item in batch.items])
+            self._store.forget_clips(places, [item.key for item in task.batch.items])
         else:
-            self._store.forget_failures(batch.places)
-        self._busy[getattr(actor, task.stage).remote(cell.id, pairs)] = (actor, task)
+            self._store.forget_failures(places)
+        self._busy[getattr(actor, task.stage).remote(places)] = (actor, task)
 
     def _keep(self, task: _Task, result: Result) -> int:
         """Stores what a worker has done."""
-        cell, good = task.batch.cell.id, len(task.batch.items) - len(result.failures)
+        good = len(task.batch.items) - len(result.failures)
         if task.stage == "make":
-            self._store.add_clip_rows(cell, result.rows, result.failures)
-            self._log.batch("made", cell, good, result.failures)
+            self._store.add_clip_rows(result.rows, result.failures)
+            self._log.batch("made", task.batch, result.failures)
             self.made += good
             left = task.batch.without({failure[:3] for failure in result.failures})
             if left.items:
@@ -195,7 +194,7 @@ class _Driver:
         self._store.add_records(result.records)
         self._store.add_failures(result.failures)
         self._store.decoded += result.decoded
-        self._log.batch("measured", cell, good, result.failures)
+        self._log.batch("measured", task.batch, result.failures)
         self.measured += good
         return len(task.batch.items)
 
@@ -204,7 +203,8 @@ class _Driver:
         self.lost += 1
         lines = str(error).splitlines()
         reason = next((line for line in lines if "Worker exit type" in line), lines[0]).strip()[:300]
-        self._log.write("worker-lost", cell=task.batch.cell.id if task else None, reason=reason)
+        cells = "; ".join(cell.id for cell in task.batch.cells) if task else None
+        self._log.write("worker-lost", cell=cells, reason=reason)
         if task is None:
             self._unstarted += 1
             if self._unstarted >= ATTEMPTS:

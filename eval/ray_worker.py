@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .batch import Batch, Item, Place
 from .clip import Clip, read_clip, write_clip
 from .errors import EvalError
 from .faults import folder_errors
@@ -19,7 +20,7 @@ from .features import write_array
 from .files import Files
 from .measure import JudgeLike
 from .metrics import Metric
-from .plan import Batch, Plan
+from .plan import Plan
 from .store import Failure, Record, StoredClip
 from .work import make_batch, measure_batch
 
@@ -31,7 +32,7 @@ class Job(NamedTuple):
     """All that a worker needs to know.
 
     Attributes:
-        plan: the whole of it; a task names a cell and (sample, seed) pairs.
+        plan: the whole of it; a task names clips by (cell, sample, seed).
         files: where clips and features go.
         judge: makes the judge; None for the default one.
         fingerprints: encoder id -> fingerprint, on the driver.
@@ -101,19 +102,19 @@ class Worker:
         self._samples = {sample.id: sample for sample in plan.samples}
         return host, os.getpid()
 
-    def make(self, cell: str, pairs: Sequence[tuple[str, int]]) -> Result:
+    def make(self, places: Sequence[Place]) -> Result:
         """Makes clips and writes their files.
 
         Raises:
             StoreError: they cannot be written.
         """
-        made = make_batch(self._batch(cell, pairs), timeout=self._job.timeout, debug=self._job.debug)
+        made = make_batch(self._batch(places), timeout=self._job.timeout, debug=self._job.debug)
         with folder_errors(self._job.files.root):
             for row, clip in zip(made.rows, made.clips, strict=True):
                 write_clip(self._job.files.clip(row.key), clip)
         return Result(made.rows, [], made.failures, 0)
 
-    def measure(self, cell: str, pairs: Sequence[tuple[str, int]]) -> Result:
+    def measure(self, places: Sequence[Place]) -> Result:
         """Measures clips that are made, and writes their features.
 
         Raises:
@@ -121,12 +122,12 @@ class Worker:
         """
         plan, files, _, fingerprints, timeout, debug = self._job
         shelf = _Shelf(files)
-        batch = self._batch(cell, pairs)
+        batch = self._batch(places)
         failures = measure_batch(shelf, plan, batch, self._judge, fingerprints, timeout=timeout, debug=debug)
         return Result([], shelf.records, failures, shelf.decoded)
 
-    def _batch(self, cell: str, pairs: Sequence[tuple[str, int]]) -> Batch:
-        return Batch(self._cells[cell], tuple((self._samples[sample], seed) for sample, seed in pairs))
+    def _batch(self, places: Sequence[Place]) -> Batch:
+        return Batch(tuple(Item(self._cells[cell], self._samples[sample], seed) for cell, sample, seed in places))
 
 
 class _Shelf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,12 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from .batch import Batch, sweeps
 from .events import EventLog
 from .files import Files
 from .isolation import Failed, isolate, time_limit
 from .measure import JudgeLike, measure_true
 from .metrics import Metric
-from .plan import Batch, Plan, make_plan
+from .plan import Plan, make_plan
 from .pool import Pool
 from .progress import progress
 from .provenance import RunDocument
@@ -161,15 +163,16 @@ def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
 def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:
     """Batches with a clip to make, and batches with a clip to measure; the former are among the latter."""
     unmade, unmeasured = [], []
-    for cell in plan.cells:
-        keys = store.clip_keys(cell.id)
-        known = {(r.sample, r.seed, r.metric): (r.clip_key, r.encoder_fingerprint) for r in store.records(cell.id)}
-        for batch in plan.batches([cell]):
-            wanted = {(sample.id, seed): cell.clip_key(sample, seed) for sample, seed in batch.items}
-            made = all(keys.get(item) == key for item, key in wanted.items())
+    for cells in sweeps(plan.cells):
+        keys = {(cell.id, *pair): key for cell in cells for pair, key in store.clip_keys(cell.id).items()}
+        records = itertools.chain.from_iterable(store.records(cell.id) for cell in cells)
+        known = {(r.cell, r.sample, r.seed, r.metric): (r.clip_key, r.encoder_fingerprint) for r in records}
+        for batch in plan.batches(cells):
+            wanted = {item.place: item.key for item in batch.items}
+            made = all(keys.get(place) == key for place, key in wanted.items())
             measured = made and all(
-                known.get((*item, metric.id)) == (key, fingerprints[metric.encoder])
-                for item, key in wanted.items()
+                known.get((*place, metric.id)) == (key, fingerprints[metric.encoder])
+                for place, key in wanted.items()
                 for metric in plan.clip_metrics
             )
             if not made:
@@ -190,8 +193,8 @@ def make(store: Store, batches: Sequence[Batch], console: Console, options: Opti
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
             rows, clips, failures = make_batch(batch, timeout=options.timeout, debug=options.debug)
-            store.add_clips(batch.cell.id, rows, clips, failures)
-            options.log.batch("made", batch.cell.id, len(clips), failures)
+            store.add_clips(rows, clips, failures)
+            options.log.batch("made", batch, failures)
             made += len(clips)
             advance(len(batch.items))
     return made
@@ -217,9 +220,8 @@ def measure_made(
                 store, plan, part, judge, fingerprints, timeout=options.timeout, debug=options.debug
             )
             store.add_failures(failures)
-            count = len(part.items) - len(failures)
-            options.log.batch("measured", batch.cell.id, count, failures)
-            measured += count
+            options.log.batch("measured", part, failures)
+            measured += len(part.items) - len(failures)
             advance(len(batch.items))
     return measured
 

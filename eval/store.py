@@ -27,8 +27,9 @@ Result = TypeVar("Result")
 
 
 class StoredClip(NamedTuple):
-    """A row of ``clips`` without its cell: generation wall time in seconds a clip."""
+    """A row of ``clips``: generation wall time in seconds a clip."""
 
+    cell: str
     sample: str
     seed: int
     key: str
@@ -177,20 +178,16 @@ class Store:
         return read_clip(self.files.clip(key))
 
     @_named
-    def add_clips(
-        self, cell: str, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()
-    ) -> None:
+    def add_clips(self, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()) -> None:
         """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one transaction."""
-        where = [(row.sample, row.seed) for row in rows] + [failure[1:3] for failure in failures]
-        self.forget_clips(cell, where, [row.key for row in rows])
+        self.forget_clips([row[:3] for row in (*rows, *failures)], [row.key for row in rows])
         for row, clip in zip(rows, clips, strict=True):
             write_clip(self.files.clip(row.key), clip)
-        self.add_clip_rows(cell, rows, failures)
+        self.add_clip_rows(rows, failures)
 
     @_named
-    def forget_clips(self, cell: str, where: Iterable[tuple[str, int]], keys: Iterable[str]) -> None:
-        """Makes way for the clips of these (sample, seed): their rows go, then the features of these keys."""
-        items = [(cell, sample, seed) for sample, seed in where]
+    def forget_clips(self, items: Sequence[tuple[str, str, int]], keys: Iterable[str]) -> None:
+        """Makes way for the clips of these (cell, sample, seed): their rows go, then the features of these keys."""
         with self._transaction():
             for table in ("records", "clips", "failures"):
                 self._forget(table, items)
@@ -201,10 +198,10 @@ class Store:
                 stale.unlink(missing_ok=True)
 
     @_named
-    def add_clip_rows(self, cell: str, rows: Sequence[StoredClip], failures: Sequence[Failure] = ()) -> None:
+    def add_clip_rows(self, rows: Sequence[StoredClip], failures: Sequence[Failure] = ()) -> None:
         """Adds a batch whose files are written, in one transaction."""
         with self._transaction():
-            self._database.executemany("INSERT INTO clips VALUES (?, ?, ?, ?, ?)", [(cell, *row) for row in rows])
+            self._database.executemany("INSERT INTO clips VALUES (?, ?, ?, ?, ?)", rows)
             self._database.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
 
     # failures

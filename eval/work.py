@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from .batch import Batch, Item
 from .clip import Clip
 from .errors import ClipError
 from .isolation import Failed, isolate
 from .measure import JudgeLike, Shelf, measure
-from .plan import Batch, Plan
-from .samples import Sample
+from .methods import varying
+from .plan import Plan
 from .seeds import derive_seed
 from .store import Failure, StoredClip
-
-Pair = tuple[Sample, int]
 
 
 class Made(NamedTuple):
@@ -31,19 +29,15 @@ class Made(NamedTuple):
 
 def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
     """Makes the clips of a batch, or says why there is none; writes nothing. See :func:`eval.isolation.isolate`."""
-    cell, start = batch.cell, time.perf_counter()
-
-    def generate(pairs: Sequence[Pair]) -> list[Clip]:
-        return _generate(replace(batch, items=tuple(pairs)))
-
-    results = isolate(batch.items, generate, timeout=timeout, debug=debug)
+    start = time.perf_counter()
+    results = isolate(batch.items, _generate, timeout=timeout, debug=debug)
     seconds = (time.perf_counter() - start) / len(results)
     made = Made([], [], [])
-    for (sample, seed), result in zip(batch.items, results, strict=True):
+    for item, result in zip(batch.items, results, strict=True):
         if isinstance(result, Failed):
-            made.failures.append(Failure(cell.id, sample.id, seed, "make", result.reason))
+            made.failures.append(Failure(*item.place, "make", result.reason))
         else:
-            made.rows.append(StoredClip(sample.id, seed, cell.clip_key(sample, seed), seconds))
+            made.rows.append(StoredClip(*item.place, item.key, seconds))
             made.clips.append(result)
     return made
 
@@ -60,23 +54,26 @@ def measure_batch(
 ) -> list[Failure]:
     """Measures the clips of a batch, all of which are made, into ``shelf``. Returns those that could not be."""
 
-    def work(pairs: Sequence[Pair]) -> list[None]:
-        part = replace(batch, items=tuple(pairs))
+    def work(items: Sequence[Item]) -> list[None]:
+        part = Batch(tuple(items))
         measure(shelf, plan, [part], judge, fingerprints, Console(quiet=True, force_terminal=False))
-        return [None] * len(pairs)
+        return [None] * len(items)
 
     results = isolate(batch.items, work, timeout=timeout, debug=debug) if batch.items else []
     return [
-        Failure(batch.cell.id, sample.id, seed, "measure", _without_name(result.reason, batch, (sample, seed)))
-        for (sample, seed), result in zip(batch.items, results, strict=True)
+        Failure(*item.place, "measure", result.reason.removeprefix(f"{Batch((item,)).name}: "))
+        for item, result in zip(batch.items, results, strict=True)
         if isinstance(result, Failed)
     ]
 
 
-def _generate(batch: Batch) -> list[Clip]:
-    samples = [sample for sample, _ in batch.items]
-    seeds = [derive_seed(sample.id, seed) for sample, seed in batch.items]
-    clips = list(batch.cell.instance.generate(samples, seeds))
+def _generate(items: Sequence[Item]) -> list[Clip]:
+    samples = [item.sample for item in items]
+    seeds = [derive_seed(item.sample.id, item.seed) for item in items]
+    cells = Batch(tuple(items)).cells
+    names = varying(cells[0].instance) if len(cells) > 1 else ()
+    generate: Any = cells[0].instance.generate
+    clips = list(generate(samples, seeds, **{name: [item.cell.settings[name] for item in items] for name in names}))
     if len(clips) != len(samples) or not all(isinstance(clip, Clip) for clip in clips):
         raise ClipError(f"the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each")
     return clips
@@ -84,7 +81,3 @@ def _generate(batch: Batch) -> list[Clip]:
 
 def _kinds(clips: Sequence[Any]) -> str:
     return f"{len(clips)} of {', '.join(sorted({type(clip).__name__ for clip in clips})) or 'nothing'}"
-
-
-def _without_name(reason: str, batch: Batch, pair: Pair) -> str:
-    return reason.removeprefix(f"{replace(batch, items=(pair,)).name}: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -23,7 +24,8 @@ image, or generated without it."""
 class Method(Protocol):
     """What a class must offer to be a method; it is built as ``Class(settings)``.
 
-    It may state ``first_frame``, a :data:`FirstFrame`; results of one that does not say "not stated". Building it and
+    It may state ``first_frame``, a :data:`FirstFrame`; results of one that does not say "not stated". It may state
+    ``varying``, names of settings that may differ between the samples of one call: :func:`varying`. Building it and
     asking for its fingerprint must be cheap: no model is loaded before :meth:`generate`.
     """
 
@@ -67,6 +69,17 @@ _METHODS: dict[str, str] = {
 def first_frame(method: Method) -> str:
     """What frame 0 of the method's clips is: a :data:`FirstFrame`, or "not stated"."""
     return str(getattr(method, "first_frame", "not stated"))
+
+
+def varying(method: Method) -> tuple[str, ...]:
+    """Settings that may differ between the samples of one call, so that the cells of a sweep over them share calls.
+
+    They are those that the method states as ``varying`` and that its ``generate`` takes besides samples and seeds, by
+    these names: one value for each sample, as in the cells' settings. They are given only where a call is for several
+    cells. A class that replaces ``generate`` by one without them has none.
+    """
+    takes = inspect.signature(method.generate).parameters
+    return tuple(name for name in getattr(method, "varying", ()) if name in takes)
 
 
 def method_names() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field, model_validator
 
 from eval.methods import FirstFrame
-from eval.methods.glyph_world import GlyphWorldMethod, ImageSettings
+from eval.methods.glyph_world import ImageSettings, PriorMethod
 
 
 class ContentAdapterSettings(ImageSettings):
@@ -23,7 +23,7 @@ class ContentAdapterSettings(ImageSettings):
         return self
 
 
-class ContentAdapterMethod(GlyphWorldMethod):
+class ContentAdapterMethod(PriorMethod):
     """Image embeddings in cross-attention alone: no frame is given, none is kept.
 
     With t0 and p all frames start from the noised image: the row "without I2V-Adapter" of the paper's Table 3.
@@ -36,8 +36,5 @@ class ContentAdapterMethod(GlyphWorldMethod):
 
     def _videos(self, options: dict[str, Any]) -> Any:
         from eval.world.pipelines import baseline
-        from i2v_adapter import FrameSimilarityPrior
 
-        t0, p = self.settings.t0, self.settings.p
-        prior = None if t0 is None else FrameSimilarityPrior(t0=t0, p=p)
-        return self._run(baseline, {**options, "prior": prior}, content=True)
+        return self._run(baseline, options, content=True)

@@ -18,6 +18,7 @@ from eval.world.models import WEIGHTS
 
 if TYPE_CHECKING:
     from eval.world.pipelines import Extras
+    from i2v_adapter import FrameSimilarityPrior
 
 Part = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=60)]
 
@@ -92,11 +93,14 @@ class GlyphWorldMethod(ABC):
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
         """One clip per sample, each from a generator of its own; one at a time where each has its own control."""
+        return self._clips(samples, seeds, [None] * len(samples))
+
+    def _clips(self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[Any]) -> list[Clip]:
         import torch
 
         if self.settings.controlnet is not None and len(samples) > 1:
-            pairs = zip(samples, seeds, strict=True)
-            return [clip for sample, seed in pairs for clip in self.generate([sample], [seed])]
+            rows = zip(samples, seeds, p, strict=True)
+            return [clip for sample, seed, own in rows for clip in self._clips([sample], [seed], [own])]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         options: dict[str, Any] = {
             "image": [sample.image for sample in samples],
@@ -105,6 +109,7 @@ class GlyphWorldMethod(ABC):
             "num_inference_steps": self.settings.steps,
             "guidance_scale": self.settings.guidance_scale,
             "generator": generators,
+            "prior": self._prior(p),
             "output_type": "np",
         }
         if self.settings.controlnet is not None:
@@ -112,6 +117,10 @@ class GlyphWorldMethod(ABC):
 
             options["conditioning_frames"] = list(position_maps(samples[0].truth, self.settings.frames))
         return [rounded_clip(video, self.settings.fps) for video in self._videos(options)]
+
+    def _prior(self, p: Sequence[Any]) -> FrameSimilarityPrior | None:
+        """What all frames start from, with one p for each sample; None: noise alone."""
+        return None
 
     def _run(self, make: Callable[..., Any], options: dict[str, Any], **which: Any) -> Any:
         """The frames that the pipeline of `make`, from `eval.world.pipelines`, gives for `options`."""
@@ -124,3 +133,22 @@ class GlyphWorldMethod(ABC):
 
     @abstractmethod
     def _videos(self, options: dict[str, Any]) -> Any: ...
+
+
+class PriorMethod(GlyphWorldMethod):
+    """A method whose clips start from the frame similarity prior at its t0 and p.
+
+    p decides the start alone, and no timestep, so it may differ within a call.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = PriorSettings
+    varying: ClassVar[tuple[str, ...]] = ("p",)
+
+    def generate(self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[float] | None = None) -> list[Clip]:
+        """As every family does; ``p``: one for each sample, in place of the settings'."""
+        return self._clips(samples, seeds, [self.settings.p] * len(samples) if p is None else p)
+
+    def _prior(self, p: Sequence[Any]) -> FrameSimilarityPrior | None:
+        from i2v_adapter import FrameSimilarityPrior
+
+        return None if self.settings.t0 is None else FrameSimilarityPrior(self.settings.t0, p)

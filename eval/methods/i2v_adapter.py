@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
-
 from eval.methods import FirstFrame
-from eval.methods.glyph_world import GlyphWorldMethod, PriorSettings
+from eval.methods.glyph_world import PriorMethod
 
 
-class I2VAdapterMethod(GlyphWorldMethod):
+class I2VAdapterMethod(PriorMethod):
     """I2V adapter, content adapter and frame similarity prior: the paper's full system."""
 
-    Settings: ClassVar[type[BaseModel]] = PriorSettings
     version = "i2v-adapter.v1"
     first_frame: ClassVar[FirstFrame] = "input"
     parts: ClassVar[tuple[str, ...]] = ("i2v_adapter", "ip_adapter", "image_encoder", "feature_extractor")
@@ -21,10 +18,8 @@ class I2VAdapterMethod(GlyphWorldMethod):
 
     def _videos(self, options: dict[str, Any]) -> Any:
         from eval.world.pipelines import image_to_video
-        from i2v_adapter import FrameSimilarityPrior
 
-        prior = FrameSimilarityPrior(t0=self.settings.t0, p=self.settings.p)
-        return self._run(image_to_video, {**options, "prior": prior}, content=self.content)
+        return self._run(image_to_video, options, content=self.content)
 
 
 class I2VAdapterAlone(I2VAdapterMethod):

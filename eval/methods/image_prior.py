@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
-
 from eval.methods import FirstFrame
-from eval.methods.glyph_world import GlyphWorldMethod, PriorSettings
+from eval.methods.glyph_world import PriorMethod
 
 
-class ImagePriorMethod(GlyphWorldMethod):
+class ImagePriorMethod(PriorMethod):
     """Text-to-video from the frame similarity prior at t0, p: the row "neither" of the paper's Table 3."""
 
-    Settings: ClassVar[type[BaseModel]] = PriorSettings
     version = "image-prior.v1"
     first_frame: ClassVar[FirstFrame] = "reconstruction"
 
     def _videos(self, options: dict[str, Any]) -> Any:
         from eval.world.pipelines import baseline
-        from i2v_adapter import FrameSimilarityPrior
 
-        return self._run(baseline, {**options, "prior": FrameSimilarityPrior(t0=self.settings.t0, p=self.settings.p)})
+        return self._run(baseline, options)

@@ -50,12 +50,25 @@ class Toy:
         assert len({sample.image.shape for sample in samples}) == 1
         if any(sample.id == self.settings.fail_on for sample in samples):
             raise ZeroDivisionError("no such luck\\nsecond line")
-        return [self._clip(sample, seed) for sample, seed in zip(samples, seeds)]
+        return [self._clip(sample, seed, self.settings.p) for sample, seed in zip(samples, seeds)]
 
-    def _clip(self, sample, seed):
+    def _clip(self, sample, seed, p):
         moved = np.stack([np.roll(sample.image, round(4 * self.settings.t0 * i), axis=1) for i in range(4)]).astype(int)
-        noise = np.random.default_rng(seed).integers(-9, 10, moved.shape) * self.settings.p
+        noise = np.random.default_rng(seed).integers(-9, 10, moved.shape) * p
         return Clip(np.clip(moved + noise, 0, 255).astype(np.uint8), 8.0)
+
+
+class Sweeper(Toy):
+    """The same, with a p for each sample of a call; fails where s5 has p = 0.5 if asked to by fail_on."""
+
+    varying = ("p",)
+
+    def generate(self, samples, seeds, p=None):
+        p = [self.settings.p] * len(samples) if p is None else p
+        if self.settings.fail_on == "s5 at 0.5" and ("s5", 0.5) in [(s.id, each) for s, each in zip(samples, p)]:
+            raise ZeroDivisionError("no such luck")
+        super().generate(samples, seeds)  # for its log
+        return [self._clip(*row) for row in zip(samples, seeds, p, strict=True)]
 
 
 class ToyJudge:

@@ -30,14 +30,14 @@ CELL = "toy[t0=0.5]"
 
 def fill(folder: Path, samples: int = 4) -> None:
     """A run folder with one cell, one metric, a clip a sample and, for the last sample, a failure."""
-    rows = [StoredClip(f"s{index:04d}", 0, f"{index:064x}", 0.25) for index in range(samples)]
+    rows = [StoredClip(CELL, f"s{index:04d}", 0, f"{index:064x}", 0.25) for index in range(samples)]
     records = [
         Record(CELL, row.sample, 0, "motion.flow_dis.v1", 1 / (3 + i), "", row.key, "w" * 64)
         for i, row in enumerate(rows)
     ]
     clips = [Clip(np.full((2, 8, 8, 3), 7, np.uint8), 8.0)] * samples
     with Store(folder) as store:
-        store.add_clips(CELL, rows[:-1], clips[:-1], [Failure(CELL, rows[-1].sample, 0, "make", "no luck")])
+        store.add_clips(rows[:-1], clips[:-1], [Failure(CELL, rows[-1].sample, 0, "make", "no luck")])
         store.add_records(records[:-1])
     document = {"suite": {"name": "toy"}, "seeds": [0], "cells": [{"id": CELL, "method": "toy"}], "finished": None}
     (folder / "run.json").write_text(json.dumps(document))
@@ -144,7 +144,7 @@ def test_a_disk_that_fails_leaves_a_readable_store(code: int, folder: Path, monk
         with monkeypatch.context() as patch:
             patch.setattr(store_module, "write_clip", fail)
             with pytest.raises(StoreError, match=way_out):
-                store.add_clips(CELL, [StoredClip("s0003", 0, "f" * 64, 0.1)], [clip])
+                store.add_clips([StoredClip(CELL, "s0003", 0, "f" * 64, 0.1)], [clip])
         assert len(store.clip_keys(CELL)) == 3
     assert invoke("status", folder).exit_code == 0
 

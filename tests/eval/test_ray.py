@@ -88,6 +88,7 @@ def test_ray_leaves_what_one_process_leaves(go: Go, suite_content: dict[str, Any
         *suite_content["methods"][-1:],
         {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}},
         {"method": "deadly:Deadly", "label": "deadly", "settings": {"mark": str(mark)}},
+        {"method": "toy_method:Sweeper", "settings": {"fail_on": "s5 at 0.5"}, "sweep": {"p": [0.0, 0.5, 1.0]}},
     ]
     log = tmp_path / "log.jsonl"
     on_ray = go(suite_content, "ray", pool=Pool(), timeout=60, log=EventLog(log))
@@ -95,7 +96,7 @@ def test_ray_leaves_what_one_process_leaves(go: Go, suite_content: dict[str, Any
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert [event["cell"] for event in events if event["event"] == "worker-lost"] == ["deadly"]
     here = go(suite_content, "here")
-    assert (on_ray.made, on_ray.measured, on_ray.decoded) == (here.made, here.measured, here.decoded) == (34, 34, 34)
+    assert (on_ray.made, on_ray.measured, on_ray.decoded) == (here.made, here.measured, here.decoded) == (68, 68, 68)
     assert on_ray.failures == here.failures
     assert results(on_ray.folder) == results(here.folder)
 

@@ -10,7 +10,7 @@ from eval.clip import Clip
 from eval.errors import EvalError
 from eval.store import Record, Store, StoredClip, read_json
 
-ROWS = [StoredClip("a", 0, "aa11", 0.5), StoredClip("b", 0, "bb22", 0.5)]
+ROWS = [StoredClip("cell", "a", 0, "aa11", 0.5), StoredClip("cell", "b", 0, "bb22", 0.5)]
 
 
 def clips(value: int) -> list[Clip]:
@@ -23,7 +23,7 @@ def record(value: float) -> Record:
 
 def test_what_is_stored_is_found_by_the_next_process(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        store.add_clips("cell", ROWS, clips(7))
+        store.add_clips(ROWS, clips(7))
         store.add_records([record(1 / 3)])
         store.add_features("videomae_glyph", {"aa11": np.arange(3, dtype=np.float32)})
     with Store(tmp_path) as store:
@@ -37,7 +37,7 @@ def test_what_is_stored_is_found_by_the_next_process(tmp_path: Path) -> None:
 def test_a_crash_while_a_batch_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(tmp_path) as store:
         store.use_features("videomae_glyph", "weights")
-        store.add_clips("cell", ROWS, clips(7))
+        store.add_clips(ROWS, clips(7))
         store.add_records([record(1.0)])
         store.add_features("videomae_glyph", {"aa11": np.zeros(3, np.float32)})
         write = store_module.write_clip
@@ -49,13 +49,13 @@ def test_a_crash_while_a_batch_is_made_again(tmp_path: Path, monkeypatch: pytest
 
         monkeypatch.setattr(store_module, "write_clip", crash_at_second)
         with pytest.raises(KeyboardInterrupt):
-            store.add_clips("cell", ROWS, clips(9))
+            store.add_clips(ROWS, clips(9))
     monkeypatch.setattr(store_module, "write_clip", write)
     with Store(tmp_path) as store:
         assert store.clip_keys("cell") == {}
         assert store.records("cell") == []
         assert not store.files.feature("videomae_glyph", "aa11").exists()
-        store.add_clips("cell", ROWS, clips(9))
+        store.add_clips(ROWS, clips(9))
         assert len(store.clip_keys("cell")) == 2
 
 

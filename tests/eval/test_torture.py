@@ -133,7 +133,8 @@ def test_kills_at_random_moments_leave_no_trace(
     run_toy: Run, write_suite: Any, suite_content: dict[str, Any], toy_folder: Path, tmp_path: Path
 ) -> None:
     bad = {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}}
-    suite_content |= {"methods": [{"method": "toy_method:Toy", "label": "good"}, bad], "reference": "good"}
+    sweep = {"method": "toy_method:Sweeper", "settings": {"fail_on": "s5 at 0.5"}, "sweep": {"p": [0.0, 0.5, 1.0]}}
+    suite_content |= {"methods": [{"method": "toy_method:Toy", "label": "good"}, bad, sweep], "reference": "good"}
     wanted = results(run_toy(suite_content, "undisturbed").folder)
     (toy_folder / "toy_runner.py").write_text(RUNNER)
     sys.modules.pop("toy_runner", None)

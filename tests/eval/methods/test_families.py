@@ -39,6 +39,22 @@ def test_a_family_states_its_first_frame_and_makes_clips_that_their_batch_does_n
     assert difference(method.generate(samples[1:], [1])[0], alone) > 1
 
 
+@pytest.mark.parametrize("name", ["i2v-adapter", "i2v-adapter-alone", "image-prior", "content-adapter"])
+def test_a_sweep_over_p_in_one_call_gives_the_clips_of_its_calls(make, samples, name):
+    each = [0.1, 0.5, 0.9]
+    swept = [samples[1], samples[0], samples[1]]
+    together = make(name, t0=0.8, p=0.3).generate(swept, [5, 6, 5], p=each)
+    for clip, sample, seed, p in zip(together, swept, [5, 6, 5], each, strict=True):
+        assert difference(make(name, t0=0.8, p=p).generate([sample], [seed])[0], clip) <= 1
+    assert difference(together[0], together[2]) > 1  # p is all that they differ in
+
+
+def test_a_sweep_over_p_with_control_is_made_one_at_a_time(make, samples):
+    one, other = make("i2v-adapter", controlnet="control_strong").generate([samples[0]] * 2, [5, 5], p=[0.1, 0.9])
+    assert difference(make("i2v-adapter", controlnet="control_strong", p=0.9).generate(samples[:1], [5])[0], other) == 0
+    assert difference(one, other) > 1
+
+
 @pytest.mark.parametrize("name", ["i2v-adapter", "i2v-adapter-alone"])
 def test_frame_0_is_the_input_whatever_the_prompt_and_guidance(make, samples, name):
     clip = make(name, guidance_scale=7.0).generate(samples[:1], [5])[0]

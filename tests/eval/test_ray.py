@@ -1,5 +1,6 @@
 """On Ray, also after the loss of workers, a run leaves the files and records of a run in one process."""
 
+import importlib
 import io
 import json
 import os
@@ -40,6 +41,28 @@ class Deadly(Toy):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().generate(samples, seeds)
 """
+PATIENT = """
+import time
+from pathlib import Path
+from toy_method import Toy, ToyJudge
+
+SEEN = Path(__file__).with_name("seen")
+
+class Patient(Toy):
+    "Makes the batch of s0 only once another has been measured."
+
+    def generate(self, samples, seeds):
+        end = time.monotonic() + 60
+        while samples[0].id == "s0" and not SEEN.exists():
+            assert time.monotonic() < end, "nothing was measured meanwhile"
+            time.sleep(0.05)
+        return super().generate(samples, seeds)
+
+class Telling(ToyJudge):
+    def measure(self, samples, clips):
+        SEEN.touch()
+        return super().measure(samples, clips)
+"""
 Go = Callable[..., Outcome]
 
 
@@ -72,10 +95,10 @@ def cluster() -> Iterator[Any]:
 def go(cluster: Any, write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "deadly.py").write_text(textwrap.dedent(DEADLY))
 
-    def call(content: dict[str, Any], folder: str, **options: Any) -> Outcome:
+    def call(content: dict[str, Any], folder: str, judge: Any = toy_judge, **options: Any) -> Outcome:
         console = Console(file=io.StringIO())
         path = str(write_suite(content))
-        return run(path, tmp_path / folder, console=console, judge=toy_judge, options=Options(**options))
+        return run(path, tmp_path / folder, console=console, judge=judge, options=Options(**options))
 
     return call
 
@@ -99,6 +122,19 @@ def test_ray_leaves_what_one_process_leaves(go: Go, suite_content: dict[str, Any
     assert (on_ray.made, on_ray.measured, on_ray.decoded) == (here.made, here.measured, here.decoded) == (68, 68, 68)
     assert on_ray.failures == here.failures
     assert results(on_ray.folder) == results(here.folder)
+
+
+def test_a_batch_is_measured_while_another_is_made(
+    go: Go, suite_content: dict[str, Any], tmp_path: Path, toy_folder: Path
+) -> None:
+    (toy_folder / "patient.py").write_text(textwrap.dedent(PATIENT))
+    log = tmp_path / "log.jsonl"
+    suite_content |= {"methods": [{"method": "patient:Patient", "label": "p"}], "reference": None, "seeds": [0]}
+    judge = importlib.import_module("patient").Telling
+    outcome = go(suite_content, "ray", pool=Pool(workers=2), log=EventLog(log), judge=judge)
+    assert (outcome.made, outcome.failures) == (6, [])
+    order = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert order.index("measured") < len(order) - 1 - order[::-1].index("made")
 
 
 def test_a_clip_that_takes_every_worker_down_fails_alone(

@@ -17,8 +17,9 @@ _HEAD = """\
 in one process (`tests/eval/test_ray.py`). `pip install 'i2v-adapter[ray]'` brings Ray.
 
 - A worker is an actor: it loads its models once, has one batch in hand, makes it, and measures it as soon as it is
-  free, so encoders of one batch run while other workers generate. `--worker-gpus 0.5` puts two on a GPU. `--workers`
-  says how many; without it as many as fit. `--address` names a cluster; without it Ray starts on this machine.
+  free, so encoders of one batch run while other workers generate (a test holds one worker's generation until another
+  has measured). `--worker-gpus 0.5` puts two on a GPU. `--workers` says how many; without it as many as fit.
+  `--address` names a cluster; without it Ray starts on this machine. A run in one process makes all, then measures all.
 - The driver is the only writer of the database. It gives a worker its next batch when the rows of the last one are
   stored, so a slow driver holds workers back instead of filling memory.
 - A batch whose worker is lost goes to another, three times in all; then its clips go one by one, and the one that

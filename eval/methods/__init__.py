@@ -78,8 +78,8 @@ def varying(method: Method) -> tuple[str, ...]:
     these names: one value for each sample, as in the cells' settings. They are given only where a call is for several
     cells. A class that replaces ``generate`` by one without them has none.
     """
-    takes = inspect.signature(method.generate).parameters
-    return tuple(name for name in getattr(method, "varying", ()) if name in takes)
+    stated: Sequence[str] = getattr(method, "varying", ())
+    return tuple(name for name in stated if name in inspect.signature(method.generate).parameters)
 
 
 def method_names() -> list[str]:

@@ -156,7 +156,7 @@ def run(
 
 def _summarise(outcome: Outcome, took: float) -> None:
     for warning in outcome.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"warning: {one_line(warning)}", err=True)
     for failure in outcome.failures[:_FAILURES_SHOWN]:
         typer.echo(f"failed: {one_line(str(failure))}", err=True)
     summary = outcome.folder / "summary.csv"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import EvalError
-from .files import write_whole
+from .files import is_file, write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     from av.video.reformatter import VideoReformatter
 
     path = _path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise EvalError(f"{path}: clip file not found")
     try:
         with av.open(str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())) as container:

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 SOME_FAILED = 3
 """Exit code of a command in which some clips failed and the rest went on."""
+_LONGEST = 400
+"""Letters of a word that is printed whole: more than any file's name has."""
 
 
 class EvalError(Exception):
@@ -30,8 +32,9 @@ class StoreError(EvalError):
 
 
 def one_line(text: str) -> str:
-    """``text`` without line breaks, and with ``?`` for what a terminal would obey instead of show."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    """``text`` without line breaks and the middle of endless words, ``?`` for what a terminal would obey, not show."""
+    words = (word if len(word) <= _LONGEST else f"{word[:100]}...{word[-100:]}" for word in text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(words))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

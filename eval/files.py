@@ -56,6 +56,11 @@ class Files:
             folder.fs.rm(folder.path, recursive=True)
 
 
+def is_file(path: Path) -> bool:
+    """Whether it is a file; no where the system cannot even look it up, as with too long a name."""
+    return os.path.isfile(path) if isinstance(path, Path) else path.is_file()
+
+
 def place(text: str) -> Path:
     """The path of a local path or ``file:`` URL, the ``upath.UPath`` of another URL.
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .errors import EvalError, nearest
+from .files import is_file
 
 SHIPPED = Path(__file__).parent / "suites"
 """Where the suites that come with the package lie; they can be named without path and suffix."""
@@ -117,7 +118,7 @@ def locate_suite(reference: str) -> Path:
         EvalError: if there is neither.
     """
     path = Path(reference)
-    if path.is_file():
+    if is_file(path):
         return path
     shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.yaml"))}
     if reference in shipped:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import SOME_FAILED
+from ..errors import SOME_FAILED, one_line
 
 
 def clips(
@@ -36,9 +36,9 @@ def clips(
     options = Options(timeout=timeout, wait=wait, debug=debug)
     scored = score(folder, samples, out, encoders=chosen, reference=reference, fps=fps, options=options)
     for failure in scored.failures:
-        typer.echo(f"failed: {failure}", err=True)
+        typer.echo(f"failed: {one_line(str(failure))}", err=True)
     for warning in scored.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"warning: {one_line(warning)}", err=True)
     took = time.perf_counter() - start
     summary = scored.folder / "summary.csv"
     typer.echo(

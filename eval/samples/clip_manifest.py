@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,9 +103,9 @@ def _entry(line: int, row: dict[str, str], folder: Path) -> Entry:
 
 
 def _inside(folder: Path, relative: str, key: str) -> Path:
-    path = (folder / relative).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    path = folder / relative
+    if "\0" not in relative and not path.resolve().is_relative_to(folder.resolve()):
         raise EvalError(f"{key} '{relative}' leaves the folder {folder}; copy it there")
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists it answers for names that no file can have
         raise EvalError(f"{key} '{relative}' is not in {folder}")
-    return folder / relative
+    return path

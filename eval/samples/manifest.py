@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from ..clip import read_clip
 from ..errors import EvalError, nearest
+from ..files import is_file
 from . import Sample
 
 REQUIRED = ("id", "image", "prompt")
@@ -47,7 +48,7 @@ def load(settings: ManifestSettings) -> list[Sample]:
         EvalError: naming the file, the row, the key and the value.
     """
     path = settings.path
-    if not path.is_file():
+    if not is_file(path):
         raise EvalError(f"path: '{path}' not found; give a .csv or .jsonl with {', '.join(REQUIRED)}")
     samples: list[Sample] = []
     for line, row in read_rows(path):
@@ -77,7 +78,7 @@ def read_image(path: Path, *, where: str = "image") -> NDArray[np.uint8]:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    if not path.is_file():
+    if not is_file(path):
         raise EvalError(f"{where}: '{path}' not found")
     try:
         with Image.open(path) as image:

@@ -190,6 +190,7 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "reference a list": (("reference",), ["toy"], ["suite.yaml: reference: ['toy'] is not allowed"]),
     "a very long value": (("name",), "x/" * 10**5, ["suite.yaml: name: 'x/x/", "... is not allowed"]),
     "a very long key": (("k" * 10**5,), 1, ["suite.yaml: kkk", "unknown key 'kkk", "...'. Allowed: name"]),
+    "manifest of an impossible name": (("samples", "path"), "a" * 3000, ["path: '", "aaa...aaa", "not found; give a"]),
     "manifest a folder": (("samples", "path"), ".", ["path: '", "not found; give a .csv or .jsonl"]),
     "manifest of another type": (
         ("samples", "path"),
@@ -228,6 +229,8 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "id of zeros": ("id,image,prompt\na\0b,0.png,x\n", [":2: sample id 'a?b' is not allowed"]),
     "id too long": (f"id,image,prompt\n{'a' * 101},0.png,x\n", [":2: sample id 'aaa", "1 to 100 letters"]),
     "blank prompt": ("id,image,prompt\na,0.png,  \n", [":2: prompt: '' is empty"]),
+    "an impossible image": (f"id,image,prompt\na,{'n' * 3000},x\n", [":2: image: '", "nnn...nnn", "' not found"]),
+    "an impossible clip": (f"id,image,prompt,clip\na,0.png,x,{'n' * 300}.mkv\n", [":2: ", ".mkv: clip file not found"]),
     "a folder for an image": ("id,image,prompt\na,.,x\n", [":2: image: '", "not found"]),
     "an empty image": ("id,image,prompt\na,empty.png,x\n", [":2: image: '", "empty.png' is not a readable image"]),
     "a decompression bomb": ("id,image,prompt\na,bomb.png,x\n", [":2: image: '", "bomb.png' is not a readable image"]),

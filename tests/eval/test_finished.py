@@ -242,6 +242,8 @@ def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
         ({"id": "c", "prompt": " "}, "prompt is missing; every row needs id, clip, prompt"),
         ({"id": "d", "seed": "-1"}, "seed '-1' is not a whole number"),
         ({"id": "e", "image": "../out.png"}, "image '../out.png' leaves the folder"),
+        ({"id": "e", "clip": "n" * 300}, "nnn' is not in "),
+        ({"id": "e", "clip": "a\0b"}, "clip 'a?b' is not in "),
         ({"id": "f", "image": "good.mkv"}, "good.mkv' is not a readable image"),
         ({"id": "g/h", "prompt": "z"}, "sample id 'g/h' is not allowed"),
         ({"id": "i", "method": "a[b"}, "method 'a[b' is not allowed"),

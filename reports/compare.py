@@ -77,7 +77,9 @@ class Comparison:
             (letter, m.id)
             for letter, run in zip(self.letters, self.runs, strict=True)
             for m in self.measures
-            if (run.run.get("encoders") or {}).get(m.encoder) != first.get(m.encoder) and m.id in run.metrics
+            if m.id in run.metrics
+            and m.id in self.runs[0].metrics
+            and (run.run.get("encoders") or {}).get(m.encoder) != first.get(m.encoder)
         ]
 
     def lines(self, group: str) -> Iterator[Line]:

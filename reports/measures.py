@@ -38,6 +38,7 @@ class Measure:
         higher_is_better: None where neither direction is better.
         decimals: digits after the point that its intervals justify.
         description, source: definition, from eval.metrics.
+        encoder: whose features it reads.
     """
 
     id: str
@@ -47,16 +48,12 @@ class Measure:
     decimals: int
     description: str
     source: str
+    encoder: str = ""
 
     @property
     def family(self) -> str:
         """First part of the id."""
         return self.id.split(".")[0]
-
-    @property
-    def encoder(self) -> str:
-        """Second part of the id: whose features it reads."""
-        return ".".join(self.id.split(".")[1:-1])
 
     @property
     def heading(self) -> str:
@@ -102,9 +99,10 @@ def _measure(metric: str, rows: pd.DataFrame) -> Measure:
 
     try:
         known = parse_metric(metric)
-        family, description, source = known.family, known.description, known.source
+        family, encoder, description, source = known.family, known.encoder, known.description, known.source
     except EvalError:
-        family = metric.split(".")[0]
+        family, *middle = metric.split(".")[:-1]
+        encoder = ".".join(middle)
         description, source = "Not defined in this version of the suite; see the one that made the run.", "–"
     first = rows.iloc[0]
     return Measure(
@@ -115,6 +113,7 @@ def _measure(metric: str, rows: pd.DataFrame) -> Measure:
         decimals=_decimals(rows),
         description=description,
         source=source,
+        encoder=encoder,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,24 @@ def test_other_weights_of_a_judge_are_named_and_not_subtracted(run_folder: Path,
         ("encoders.dino_glyph", ["e" * 64, "f" * 64]),
         ("commit", ["unknown", "c" * 40]),
     ]
+
+
+def test_other_weights_are_seen_behind_a_definition_with_a_dot(run_folder: Path, tmp_path: Path) -> None:
+    metric = "paper.flow_score.flow_dis.v1"
+    for weights in ("e", "f"):
+        copy = Path(shutil.copytree(run_folder, tmp_path / weights))
+        for path in (*copy.glob("*.csv"), copy / "run.json"):
+            path.write_text(path.read_text(encoding="utf-8").replace("motion.flow_dis.v1", metric), encoding="utf-8")
+        _change(copy, encoders={"flow_dis": weights * 64})
+    content = comparison([load_run(tmp_path / "e"), load_run(tmp_path / "f")], samples=0)
+    assert content.other_judges == [("B", metric)]
+
+
+def test_a_measure_of_one_run_alone_is_no_matter_of_weights(run_folder: Path, own_run_folder: Path) -> None:
+    for path in (*own_run_folder.glob("*.csv"), own_run_folder / "run.json"):
+        path.write_text(path.read_text(encoding="utf-8").replace("identity.dino_", "text.clip_"), encoding="utf-8")
+    _change(own_run_folder, encoders={"clip_glyph": "f" * 64})
+    assert comparison([load_run(run_folder), load_run(own_run_folder)], samples=0).other_judges == []
 
 
 def test_cells_of_one_run_alone_and_settings_that_differ(run_folder: Path, own_run_folder: Path) -> None:

@@ -25,6 +25,7 @@ _FAMILIES = ("paper.clip_temp", "paper.flow_score", "paper.warping_error", "iden
 _SWEEPS = {"t0": "prior", "p": "mask"}
 _MARKS = {"holds": "better", "fails": "worse", "undecided": "unclear", "not measured": "unclear", "reported": "soft"}
 _GROUP = "all"
+_BLUE = "#3b82d6"  # 3 : 1 on the light page and on the dark one
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def test_rows(claim: Mapping[str, Any]) -> list[list[str]]:
 
 
 TEST_HEAD = ("Test", "Effect [95 %]", "n", "Images", "Asked", "Verdict", "Remarks", "Metric")
-VERDICT_HEAD = ("Claim", "", "Verdict", "Tests with a say")
+VERDICT_HEAD = ("No.", "Claim", "Verdict", "Tests with a say")
 JUDGES_HEAD = ("Metric", "Exact measure", "ρ over all clips", "ρ within a method", "n", "Images")
 
 
@@ -205,8 +206,8 @@ def curves(run: RunFolder) -> str:
             here, there = panels[0][column], panels[1][column]
             if points:
                 x, mean, low, high = zip(*points, strict=True)
-                here.vlines(x, low, high, linewidth=1.0, color="#0b5cad")
-                here.plot(x, mean, marker="o", markersize=3, linewidth=1.2, color="#0b5cad")
+                here.vlines(x, low, high, linewidth=1.0, color=_BLUE)
+                here.plot(x, mean, marker="o", markersize=3, linewidth=1.2, color=_BLUE)
             there.plot([s[0] for s in paper.TABLE_2[axis]], [s[at] for s in paper.TABLE_2[axis]], "s-",
                        markersize=3, linewidth=1.2, color="#808080")  # fmt: skip
             here.set_title(f"{name}, here", fontsize=9)

@@ -41,6 +41,8 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
 }
 _MARKERS = "osD^vP*X"
+_RISES = tuple(sign * rise for rise in (11, 20, 31, 42, 53, 64, 75, 86, 97) for sign in (1, -1))
+"""How far above or below its point a name may stand, in points, the nearest first."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] |
     array = values.to_numpy(dtype=float)
     finite = array[np.isfinite(array)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    scale = Normalize(low, high if high > low else low + 1)
+    scale = Normalize(low, high) if high > low else Normalize(low - 1, low + 1)  # all alike: neither bright nor dark
     colours = colormaps["cividis_r" if measure.higher_is_better is False else "cividis"]
     return [
         [_with_ink(to_hex(colours(scale(value)))) if math.isfinite(value) else None for value in row] for row in array
@@ -122,11 +124,13 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
 
     rows, columns = values.shape
     with rc_context({**STYLE, "svg.hashsalt": name}):
-        width, height = 0.55 + 0.72 * columns, 0.7 + 0.46 * rows
+        title = f"{measure.heading}\n{measure.unit}".rstrip()
+        longest = max(map(len, title.splitlines()))
+        width, height = 0.55 + max(0.72 * columns, 0.085 * longest), 0.85 + 0.46 * rows
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height))
         axes.set_facecolor("none")
-        axes.set_title(measure.heading, fontsize=9)
+        axes.set_title(title, fontsize=9, loc="left")
         for i, row in enumerate(shade(values, measure)):
             for j, shaded in enumerate(row):
                 if shaded is None:
@@ -239,17 +243,21 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
     frame = axes.get_window_extent()
     for cell, text in sorted(names.items(), key=lambda item: -places[item[0]][1]):
         x, y = places[cell]
-        width, height = 5.2 * len(text) * scale, 11 * scale
+        width, height = 5.8 * len(text) * scale, 11 * scale
         choices: list[tuple[float, int, int, tuple[int, int], str, Bbox]] = []
         for dx, ha in ((9, "left"), (-9, "right"), (0, "center")):
-            for dy in (0, 11, -11, 20, -20) if dx else (14, -14, 24, -24):
+            for dy in (0, *_RISES) if dx else (14, -14, 24, -24):
                 left = x + dx * scale - {"left": 0, "right": width, "center": width / 2}[ha]
                 box = Bbox.from_bounds(left, y + dy * scale - height / 2, width, height)
                 outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
                 choices.append((box.count_overlaps(taken) + 5 * outside, abs(dy), len(choices), (dx, dy), ha, box))
         *_, offset, ha, box = min(choices, key=lambda choice: choice[:3])
         taken.append(box)
-        axes.annotate(text, data[cell], xytext=offset, textcoords="offset points", ha=ha, va="center")
+        far = {"arrowstyle": "-", "color": INK, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
+        axes.annotate(
+            text, data[cell], xytext=offset, textcoords="offset points", ha=ha, va="center",
+            arrowprops=far if abs(offset[1]) >= 20 else None,
+        )  # fmt: skip
 
 
 def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]) -> None:

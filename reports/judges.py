@@ -46,7 +46,7 @@ def judges_of(run: RunFolder) -> list[Judge]:
         for figure, given in ((card or {}).get("figures") or {}).items():
             parts = given if isinstance(given, Mapping) else {"value": given}
             value, bar, n = (_plain(parts.get(key)) for key in ("value", "bar", "n"))
-            unit = str(parts.get("unit") or "")
+            unit = str(parts.get("unit") or ("dB" if str(figure).startswith("psnr") else ""))
             found.append(JudgeFigure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n))
         if found:
             judges.append(Judge(name, found))
@@ -56,4 +56,4 @@ def judges_of(run: RunFolder) -> list[Judge]:
 def _plain(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)

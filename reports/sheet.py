@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from eval.strip import film_strip
@@ -29,7 +30,7 @@ def sheet_rows(run: RunFolder) -> list[str]:
 
 
 def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
-    """A PNG: for each sample its prompt, then a row of frames for each cell, frame 0 at the left.
+    """A PNG: for each sample its prompt, then a row of frames for each cell with a clip of it, frame 0 at the left.
 
     Args:
         run: the run folder.
@@ -43,29 +44,30 @@ def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
     rows = sheet_rows(run)
     shown = choose_samples(run)[:samples]
     font = ImageFont.load_default(13)
-    strips = {(sample, cell): _strip(run, cell, sample) for sample in shown for cell in rows}
-    width = _LABEL_WIDTH + max(strip.shape[1] for strip in strips.values())
-    block = 2 * _LINE + len(rows) * (_SIDE + _GAP)
-    sheet = Image.new("RGB", (width + 2 * _GAP, len(shown) * block), "white")
+    strips = {sample: _strips(run, rows, sample) for sample in shown}
+    width = _LABEL_WIDTH + max((strip.shape[1] for found in strips.values() for strip in found.values()), default=0)
+    height = sum(2 * _LINE + len(found) * (_SIDE + _GAP) for found in strips.values())
+    sheet = Image.new("RGB", (width + 2 * _GAP, height), "white")
     draw = ImageDraw.Draw(sheet)
-    for index, sample in enumerate(shown):
-        top = index * block
+    top = 0
+    for sample, found in strips.items():
         row = run.samples[run.samples["id"] == sample].iloc[0]
         draw.text((_GAP, top + _LINE // 2), f"“{row['prompt']}”  ({row['group']} glyph)", fill="black", font=font)
-        for line, cell in enumerate(rows):
-            y = top + 2 * _LINE + line * (_SIDE + _GAP)
-            draw.text((_GAP, y + _SIDE // 2), cell.replace("[", "\n["), fill="black", font=font, anchor="lm")
-            sheet.paste(Image.fromarray(strips[sample, cell]), (_LABEL_WIDTH, y))
+        top += 2 * _LINE
+        for cell, strip in found.items():
+            draw.text((_GAP, top + _SIDE // 2), cell.replace("[", "\n["), fill="black", font=font, anchor="lm")
+            sheet.paste(Image.fromarray(strip), (_LABEL_WIDTH, top))
+            top += _SIDE + _GAP
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _strip(run: RunFolder, cell: str, sample: str) -> NDArray[np.uint8]:
-    """Up to `_FRAMES` frames of a cell's clip, spread over it, side by side, `_SIDE` px high."""
-    import numpy as np
-
-    clip = run.cell_clip(cell, sample)
-    if clip is None:
-        return np.full((_SIDE, _SIDE, 3), 255, np.uint8)
-    return film_strip(clip.frames, side=_SIDE, gap=_GAP, most=_FRAMES)
+def _strips(run: RunFolder, cells: Sequence[str], sample: str) -> dict[str, NDArray[np.uint8]]:
+    """Of each cell that has a clip of the sample: up to `_FRAMES` frames side by side, `_SIDE` px high."""
+    clips = {cell: run.cell_clip(cell, sample) for cell in cells}
+    return {
+        cell: film_strip(clip.frames, side=_SIDE, gap=_GAP, most=_FRAMES)
+        for cell, clip in clips.items()
+        if clip is not None
+    }

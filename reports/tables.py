@@ -218,12 +218,20 @@ def _entry(
         low=low,
         high=high,
         n=int(n) if math.isfinite(n) else 0,
-        detail="; ".join(part for part in _DETAIL.split(note) if part.startswith(_CORRECTED)),
+        detail="; ".join(_detail(measure, part) for part in _DETAIL.split(note) if part.startswith(_CORRECTED)),
         text=measure.number(value, sign=sign),
         interval=measure.interval(low, high, sign=sign),
         best=best,
         cautions=tuple(cautions(note)),
     )
+
+
+def _detail(measure: Measure, note: str) -> str:
+    """With the measure's digits: the true clips' own distance is 0, not what rounding leaves of it."""
+    try:
+        return _CORRECTED + measure.number(float(note.removeprefix(_CORRECTED)))
+    except ValueError:
+        return note
 
 
 def _footnotes(entries: Iterable[Entry | None]) -> list[str]:

@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PROMPT_LENGTH = 300
+_WHOLE = 24
+"""Letters of a cell id that stays on one line."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ def environment() -> jinja2.Environment:
     )  # fmt: skip
     environment.filters["trusted"] = Markup
     environment.filters["unbroken"] = _unbroken
+    environment.filters["dotted"] = _dotted
+    environment.filters["moment"] = moment
     environment.filters["is_name"] = lambda part: isinstance(part, Name)
     environment.filters["sort_value"] = lambda value: repr(float(value)) if math.isfinite(value) else ""
     environment.filters["clipped"] = lambda text: text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
@@ -59,9 +64,25 @@ def group_words(group: str) -> str:
     return "All samples" if group == "all" else f"Samples of group “{group}”"
 
 
-def _unbroken(cell: str) -> str:
-    """A cell id that breaks lines after its label and between settings only."""
+def moment(text: str) -> str:
+    """A run's time stamp for a reader, in UTC; what is none stays as it is."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{found.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if found.tzinfo else text
+
+
+def _dotted(metric: str) -> str:
+    """A metric id that breaks lines after its dots."""
     from markupsafe import Markup
 
-    parts = re.split(r"(?<=[\[,])", cell)
+    return Markup("<wbr>").join(re.split(r"(?<=\.)", metric))
+
+
+def _unbroken(cell: str) -> str:
+    """A cell id that breaks lines, if it is a long one, after its label and between settings only."""
+    from markupsafe import Markup
+
+    parts = re.split(r"(?<=[\[,])", cell) if len(cell) > _WHOLE else [cell]
     return Markup("<wbr>").join(Markup('<span class="whole">{}</span>').format(part) for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -289,6 +290,32 @@ def test_fits_a_phone(page: Any) -> None:
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
     assert page.execute_script(OVERFLOW)[0] == 390
+
+
+def test_wide_heatmaps_neither_overlap_nor_widen_the_page(page: Any) -> None:
+    grow = "for (const row of document.querySelectorAll('.heat tr')) for (let i = 0; i < arguments[0]; i++)"
+    page.execute_script(grow + " row.append(row.lastElementChild.cloneNode(true));", 4)
+    boxes = [part.rect for part in _shown(page, "#heatmaps .heat")]
+    assert len(boxes) == 3
+    for one, other in itertools.combinations(boxes, 2):
+        beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        assert beside or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+    page.execute_script(grow + " row.append(row.lastElementChild.cloneNode(true));", 20)
+    scroll, width = page.execute_script(OVERFLOW)
+    assert scroll == width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_bar_covers_no_heading_that_the_menu_leads_to(page: Any, width: int) -> None:
+    _width(page, width, 844)
+    for link in page.find_elements(By.CSS_SELECTOR, "nav a"):
+        page.execute_script("location.hash = arguments[0].hash", link)
+        _settle(page)
+        bottom, top = page.execute_script(
+            "return [document.getElementById('bar').getBoundingClientRect().bottom,"
+            " document.querySelector(location.hash + '-title').getBoundingClientRect().top]"
+        )
+        assert top >= bottom
 
 
 def test_comparison_of_runs(browser: Any, hostile_run: Path, run_folder: Path, tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from reports.figures import Point, axis_of, heatmap, pareto, pareto_front, points_of
+from reports.figures import Point, axis_of, heatmap, pareto, pareto_front, points_of, shade
 from reports.load import load_run
 from reports.measures import Measure, measures_of
 from reports.sweeps import grid, sweep_name, sweeps
@@ -86,6 +90,19 @@ def test_heatmap_writes_each_mean_and_leaves_gaps() -> None:
 def test_heatmap_of_equal_values_draws() -> None:
     values = pd.DataFrame([[1.0, 1.0]], index=[1.0], columns=[0.1, 0.5])
     assert _texts(heatmap("h", values, MEASURE).svg).count("1.0") == 2
+    worst_and_best = [shaded for (shaded,) in shade(pd.DataFrame([[1.0], [2.0]]), MEASURE)]
+    assert not set(shade(values, MEASURE)[0]) & set(worst_and_best)
+
+
+def test_heatmap_has_room_for_its_title_and_names_the_unit() -> None:
+    values = pd.DataFrame([[1.0], [2.0]], index=[1.0, 0.6], columns=[0.5])
+    measure = replace(MEASURE, label="A measure of a long name", unit="1000 x squared difference")
+    with Image.open(io.BytesIO(heatmap("h", values, measure).png)) as picture:
+        ink = np.asarray(picture.convert("L")) < 128
+    assert "1000 x squared difference" in _texts(heatmap("h", values, measure).svg)
+    margin = 4  # px at 200 dpi: nothing runs into the edge
+    assert not ink[:, -margin:].any()
+    assert not ink[:margin].any()
 
 
 def test_ids_differ_between_figures_and_repeat_between_runs() -> None:

@@ -19,7 +19,7 @@ from reports import page as page_module
 from reports.clips import choose_samples, shown_samples
 from reports.load import load_run
 from reports.page import build, render_html
-from reports.typeset import Section
+from reports.typeset import Section, moment
 
 VOID = {"meta", "link", "img", "input", "br", "wbr", "path", "use"}
 HOSTILE = '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
@@ -275,3 +275,18 @@ def test_sections_can_be_added_and_left_out(run_folder: Path, monkeypatch: pytes
     assert '<a href="#more">More &lt;of&gt; it</a>' in text
     assert "<p>Trusted.</p>" in text
     assert text.count("<section id=") == 1
+
+
+def test_time_stamps_are_for_readers() -> None:
+    assert moment("2026-11-25T04:38:27+01:00") == "2026-11-25 03:38 UTC"
+    assert moment("2026-01-01T00:05:00Z") == "2026-01-01 00:05 UTC"
+    assert moment("yesterday") == "yesterday"
+
+
+def test_figures_of_judges_have_units_and_separators(own_run_folder: Path) -> None:
+    run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
+    run["judge_cards"] = {"vae": {"figures": {"psnr_seen": 30.98228, "trainable_parameters": 10135112}}}
+    (own_run_folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    (judge,) = build(load_run(own_run_folder), samples=0).judges
+    assert [(figure.name, figure.value) for figure in judge.figures] == [
+        ("psnr seen", "30.98 dB"), ("trainable parameters", "10,135,112")]  # fmt: skip

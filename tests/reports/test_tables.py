@@ -100,6 +100,16 @@ def test_notes_split_into_warning_and_detail() -> None:
     assert cautions("") == []
 
 
+@pytest.mark.parametrize(
+    ("note", "detail"),
+    [("bias-corrected 5.441e-14", "bias-corrected 0.000"), ("n = 2 is few", ""),
+     ("n = 2 is few; bias-corrected -6.1424", "bias-corrected −6.142"),
+     ("bias-corrected by hand", "bias-corrected by hand")],
+)  # fmt: skip
+def test_a_corrected_value_has_the_digits_of_its_measure(note: str, detail: str) -> None:
+    assert difference(MEASURE, 0.2, 0.1, 0.3, 4, note).entry.detail == detail
+
+
 @given(st.text(max_size=60))
 def test_markdown_text_stays_in_its_place(text: str) -> None:
     written = markdown_text(text)

@@ -6,9 +6,10 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,12 @@ PROMPTS = {
     "unseen-0": ("unseen", HOSTILE),
     "unseen-1": ("unseen", "a blue heart, growing"),
 }
+
+CHROMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    "--disable-component-update", "--no-first-run", "--no-default-browser-check", "--window-size=1280,900",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,26 @@ def write_run(folder: Path) -> Path:
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One headless browser for all tests."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the group tests, is not installed")
+    from selenium.webdriver.chrome.service import Service
+
+    chrome = next(filter(None, map(shutil.which, CHROMES)), None)
+    driver = shutil.which("chromedriver")
+    if chrome is None or driver is None:
+        pytest.skip(f"needs one of {', '.join(CHROMES)} and chromedriver on PATH (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chrome
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from reports.cli import write_comparison, write_report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the group tests, is not installed")
 
-from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.select import Select  # noqa: E402
@@ -28,28 +26,6 @@ PAYLOADS = (
     "\"><iframe srcdoc='<script>parent.hostile=3</script>'>",
 )
 METHOD = f"{PAYLOADS[1]}[{PAYLOADS[2]}]"
-CHROMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-component-update", "--no-first-run", "--no-default-browser-check", "--window-size=1280,900",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One headless browser for all tests."""
-    chrome = next(filter(None, map(shutil.which, CHROMES)), None)
-    driver = shutil.which("chromedriver")
-    if chrome is None or driver is None:
-        pytest.skip(f"needs one of {', '.join(CHROMES)} and chromedriver on PATH (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chrome
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture(scope="session")

@@ -158,7 +158,7 @@ def comparison_tables(content: Comparison) -> list[PlainTable]:
             rows.append([line.cell, name, *(_text(entry) for entry in line.entries)])
         header = ["Cell", "Run", *(m.heading for m in content.measures)]
         title = f"{group_words(group)}; mean (95 % interval), and paired differences on shared samples and seeds"
-        tables.append(PlainTable(f"comparison-{group}", title, header, rows))
+        tables.append(PlainTable(f"comparison-{group}", title, header, rows, numbers=True, keys=2))
     named = [f"{letter}: {run.name}" for letter, run in zip(content.letters, content.runs, strict=True)]
     rows = [[name, *values] for name, values in origin_rows(content)]
     return [*tables, PlainTable("differences", "What differs between the runs", ["Name", *named], rows)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from reports import calibration as trust
 from reports import drawings
 from reports.best import best_cells, leading
+from reports.latex import PACKAGES
 from reports.pairs import paired_cells
 from reports.plain import PlainTable, plain_cells, plain_comparisons, with_interval
 from reports.tables import cell_frame, difference
@@ -33,7 +34,7 @@ def table_files(report: Report) -> dict[str, str]:
         files[f"{name}.csv"] = cell_frame(report.run, group).to_csv(index=False, lineterminator="\n")
     if len(report.run.comparisons):
         files["tables/comparisons.csv"] = report.run.comparisons.to_csv(index=False, lineterminator="\n")
-    files["tables/all.tex"] = "% \\usepackage{booktabs}\n" + "\n".join(table.latex() for table in tables)
+    files["tables/all.tex"] = f"% {PACKAGES}\n" + "\n".join(table.latex() for table in tables)
     return files
 
 
@@ -101,7 +102,8 @@ def _pairs(report: Report, group: str) -> PlainTable:
         rows.append([*pair, *row])
     note = "* the interval excludes 0, ** so does the one corrected for the number of pairs (Bonferroni)."
     title = f"First cell minus second, group {group}; paired difference (95 % interval)"
-    return PlainTable(f"pairs-{group}", title, ["First", "Second", *(m.heading for m in measures)], rows, notes=[note])
+    header = ["First", "Second", *(m.heading for m in measures)]
+    return PlainTable(f"pairs-{group}", title, header, rows, notes=[note], numbers=True, keys=2)
 
 
 def _drawings(report: Report) -> Iterator[tuple[str, drawings.figures.Drawing]]:

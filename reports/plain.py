@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from reports.latex import latex_table
 from reports.tables import CellTable, ComparisonTable, Difference, Entry, markdown_text, to_markdown
 
 FEW = "n too small"
 """What stands in the table itself where an interval rests on too few clips or images."""
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
-    "−": "$-$", "–": "--", "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "ρ": r"$\rho$", "²": "$^2$",
-    "“": "``", "”": "''", "…": r"\ldots{}", "·": r"$\cdot$", "±": r"$\pm$", "\N{NO-BREAK SPACE}": "~",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PlainTable:
     """A table of texts; `strong` names the (row, column) that stand in bold, `notes` what is written below it.
 
-    `numbers` says that all columns but the first hold numbers.
+    The first `keys` columns say what a row is about; `numbers` says that all others hold numbers.
     """
 
     name: str
@@ -36,13 +28,17 @@ class PlainTable:
     strong: frozenset[tuple[int, int]] = frozenset()
     notes: Sequence[str] = field(default=())
     numbers: bool = False
+    keys: int = 1
 
     def markdown(self) -> str:
         """The table in Markdown, its notes below; whatever a text holds stays text."""
         if not (self.numbers or self.strong):
             text = to_markdown(self.header, self.rows)
         else:
-            lines = [[markdown_text(head) for head in self.header], ["---", *["---:"] * (len(self.header) - 1)]]
+            lines = [
+                [markdown_text(head) for head in self.header],
+                ["---"] * self.keys + ["---:"] * (len(self.header) - self.keys),
+            ]
             for i, row in enumerate(self.rows):
                 escaped = map(markdown_text, row)
                 lines.append([f"**{text}**" if (i, j) in self.strong else text for j, text in enumerate(escaped)])
@@ -50,32 +46,14 @@ class PlainTable:
         return "\n\n".join([text, *(f"Note: {markdown_text(note)}" for note in self.notes)])
 
     def latex(self) -> str:
-        r"""A ``table`` environment for ``\usepackage{booktabs}``."""
-        columns = "l" + ("r" if self.numbers else "l") * (len(self.header) - 1)
-        head = " & ".join(map(latex_text, self.header))
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(self.title)}}}"]
-        lines += [rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]+', '-', self.name)}}}"]
-        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", rf"{head} \\", r"\midrule"]
-        for i, row in enumerate(self.rows):
-            texts = (
-                rf"\textbf{{{latex_text(t)}}}" if (i, j) in self.strong else latex_text(t) for j, t in enumerate(row)
-            )
-            lines.append(rf"{' & '.join(texts)} \\")
-        lines += [r"\bottomrule", r"\end{tabular}"]
-        lines += [rf"\par\footnotesize {latex_text(note)}" for note in self.notes]
-        return "\n".join([*lines, r"\end{table}"]) + "\n"
+        """The table for a document with the packages of `reports.latex.PACKAGES`."""
+        return latex_table(self)
 
     def csv(self) -> str:
         """The texts as they are, a header line first."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
         return text.getvalue()
-
-
-def latex_text(text: str) -> str:
-    """Escapes what LaTeX would interpret; line breaks and control characters become spaces."""
-    spaced = re.sub(r"(?:[^\S\xa0]|[\x00-\x1f\x7f])+", " ", text)
-    return "".join(_LATEX.get(char, char) for char in spaced)
 
 
 def plain_cells(table: CellTable) -> PlainTable:

@@ -19,13 +19,14 @@ def report(
     ] = None,
 ) -> None:
     """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a calibration's page."""
+    from eval.files import is_file
     from reports.calibration import FILE
 
-    if (directory / FILE).is_file():
+    if is_file(directory / FILE):
         written = write_calibration(directory)
     else:
         beside = directory.resolve().parent / "calibration"
-        found = beside if calibration is None and (beside / FILE).is_file() else calibration
+        found = beside if calibration is None and is_file(beside / FILE) else calibration
         written = write_report(directory, samples=samples, calibration=found)
     _name(directory, written)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def load_run(directory: Path) -> RunFolder:
     Raises:
         EvalError: the folder, a file, a column or a value is missing or unreadable; the message names it.
     """
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         raise EvalError(f"{directory}: no such run folder; make one with `python -m eval run SUITE --out {directory}`")
     frames = {name: _read_csv(directory / name) for name in _TEXT}
     summary = frames["summary.csv"]

@@ -48,6 +48,12 @@ def test_broken_run_leaves_no_half_report(own_run_folder: Path) -> None:
     assert not (own_run_folder / "report.md").exists()
 
 
+@pytest.mark.parametrize("name", ["nowhere", "n" * 300])
+def test_a_folder_that_is_not_there_is_one_line(name: str, tmp_path: Path) -> None:
+    with pytest.raises(EvalError, match="no such run folder; make one with"):
+        report(tmp_path / name)
+
+
 def test_markdown_holds_hostile_text_as_text(own_run_folder: Path) -> None:
     path = own_run_folder / "run.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"synthetic"', '"<i>a|b</i>"'), encoding="utf-8")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from reports.claims import load_claims
 from reports.measures import MINUS, Measure
 from reports.sweeps import grid, sweep_name, sweeps
 from reports.tables import CellTable, ComparisonTable, Difference
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 class Name(str):
     """A cell's id inside a sentence; typeset as code."""
 
+
+_LISTED = 4  # cells that a sentence names before it counts the rest
 
 Sentence = tuple[str, ...]
 """Parts of a sentence, to be joined: plain text and `Name`s."""
@@ -31,7 +34,7 @@ def answer(run: RunFolder, table: CellTable, comparisons: ComparisonTable | None
     """The paragraph's sentences, for tables of the focus group."""
     identity = _first(table.measures, "identity")
     motion = _first(table.measures, "motion")
-    sentences = [_scope(run, table)]
+    sentences = [*_claims(run), _scope(run, table)]
     if identity:
         sentences += _leader(table, identity, "Identity is kept best by ")
     if motion:
@@ -45,6 +48,17 @@ def answer(run: RunFolder, table: CellTable, comparisons: ComparisonTable | None
 
 def _first(measures: Sequence[Measure], family: str) -> Measure | None:
     return next((m for m in measures if m.family == family), None)
+
+
+def _claims(run: RunFolder) -> list[Sentence]:
+    content = load_claims(run)
+    if content is None:
+        return []
+    numbers: dict[str, list[str]] = {}
+    for claim in content["claims"]:
+        numbers.setdefault(claim["verdict"], []).append(str(claim["number"]))
+    found = "; ".join(f"{verdict} {', '.join(of)}" for verdict, of in numbers.items())
+    return [(f"The paper's {len(content['claims'])} claims by verdict: {found} (tests and intervals below).",)]
 
 
 def _scope(run: RunFolder, table: CellTable) -> Sentence:
@@ -117,9 +131,11 @@ def _reference(table: ComparisonTable, identity: Measure) -> list[Sentence]:
 
 def _listed(chosen: Sequence[tuple[str, Difference]]) -> list[str]:
     parts: list[str] = []
-    for i, (cell, d) in enumerate(chosen):
+    shown = chosen if len(chosen) <= _LISTED + 1 else chosen[:_LISTED]
+    for i, (cell, d) in enumerate(shown):
         joint = "" if i == 0 else " and " if i == len(chosen) - 1 else ", "
         note = "paired difference " if i == 0 else ""
         interval = f"95 % interval {d.entry.interval}" if i == 0 else d.entry.interval
         parts += [joint, Name(cell), f" ({note}{d.entry.text}, {interval})"]
-    return [*parts, "."]
+    left = len(chosen) - len(shown)
+    return [*parts, f" and {left} more (table below)." if left else "."]

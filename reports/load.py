@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from eval.clip import Clip
 
-ANCHORS = ("true-clip", "still-image")
+ANCHORS = ("true-clip", "still-image", "pan-zoom")
 """Methods that mark the ends of a scale and do not compete."""
 
 _TEXT = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.answer import Name, answer
+from reports.answer import Name, _listed, answer
 from reports.load import load_run
 from reports.measures import measures_of
 from reports.tables import cell_table, comparison_table
@@ -47,6 +47,20 @@ def test_inconclusive_interval_is_not_sold_as_a_win(own_run_folder: Path) -> Non
     text = _paragraph(own_run_folder, "unseen")
     assert f"The run does not separate the reference `{start}` from `content-adapter` (paired difference +0.200" in text
     assert "keeps identity better" not in text
+
+
+def test_many_cells_are_counted_after_four(run_folder: Path) -> None:
+    run = load_run(run_folder)
+    table = comparison_table(run, measures_of(run), "unseen")
+    assert table is not None
+    at = [measure.family for measure in table.measures].index("identity")
+    better = next(ds[at] for cell, _, ds in table.rows if cell == "content-adapter")
+    assert better is not None
+    named = "".join(_listed([(f"cell-{number}", better) for number in range(7)]))
+    assert "cell-3 " in named
+    assert "cell-4" not in named
+    assert named.endswith(" and 3 more (table below).")
+    assert "".join(_listed([(f"cell-{number}", better) for number in range(5)])).count("cell-") == 5
 
 
 def test_answer_without_comparisons_or_identity(own_run_folder: Path) -> None:

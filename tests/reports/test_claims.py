@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from eval.errors import EvalError
+from reports.answer import answer
 from reports.claims import claims_html, claims_texts, load_claims, number, paper_tables
 from reports.load import load_run
+from reports.measures import measures_of
+from reports.tables import cell_table
 
 HOSTILE = "<script>window.hostile=1</script>"
 
@@ -57,6 +60,12 @@ def test_verdicts_come_with_effect_interval_and_n_and_reported_rows_have_no_say(
     assert "only told" not in row
     assert "−1.5 \\[−2, −1\\] cosine" in text
     assert "−0.40 \\[−0.50, −0.30\\]" in text
+
+
+def test_the_first_paragraph_begins_with_the_verdicts(claimed: Path) -> None:
+    run = load_run(claimed)
+    first, *_ = answer(run, cell_table(run, measures_of(run), "all"), None)
+    assert first == ("The paper's 2 claims by verdict: holds 2; not measured 3 (tests and intervals below).",)
 
 
 def test_nothing_measured_is_a_dash_and_no_number(claimed: Path) -> None:

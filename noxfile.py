@@ -79,7 +79,7 @@ def torture(session: nox.Session) -> None:
     """
     install(session, "tests")
     kills = {"TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100")}
-    files = [f"tests/eval/test_{name}.py" for name in ("torture", "ray", "fuzz")]
+    files = ["tests/eval/execute/test_torture.py", "tests/eval/execute/test_ray.py", "tests/eval/test_fuzz.py"]
     session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=kills)
 
 
@@ -94,9 +94,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def world(session: nox.Session) -> None:
-    """Train the glyph world, stage by stage, each resumable. Posargs go to `python -m eval.world`."""
+    """Train the glyph world, stage by stage, each resumable. Posargs go to `python -m eval.world_training`."""
     install(session)
-    session.run("python", "-m", "eval.world", *session.posargs)
+    session.run("python", "-m", "eval.world_training", *session.posargs)
 
 
 @nox.session

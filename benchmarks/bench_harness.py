@@ -16,8 +16,8 @@ from rich.console import Console
 
 from benchmarks.harness import SECONDS, timed_judge, write_suite
 from benchmarks.scenario import Bench, Variant
-from eval.run import run
-from eval.store import Record, Store
+from eval.execute.run import run
+from eval.store.store import Record, Store
 
 RECORDS = (100_000, 1_000_000)
 

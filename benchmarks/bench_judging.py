@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from benchmarks.scenario import Bench, Variant
-from eval.clip import Clip, read_clip, write_clip
+from eval.clips.lossless import Clip, read_clip, write_clip
 from eval.encoders import ENCODERS
-from eval.judge import Judge
+from eval.measure.evaluator import Judge
 from eval.metrics import Metric, catalogue
 from eval.samples import Sample
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from benchmarks.interleave import quantile
 from benchmarks.scenario import Bench
-from eval.run import run
-from eval.store import Store
+from eval.execute.run import run
+from eval.store.store import Store
 from reports.load import load_run
 
 MEASURES = ("identity.dino_glyph.v1", "motion.flow_dis.v1")

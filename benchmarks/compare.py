@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from benchmarks.interleave import LEVEL, Ratio, quantile, ratio
 from benchmarks.reach import typeset
 from eval.errors import EvalError
-from eval.store import read_json
+from eval.store.store import read_json
 from reports.tables import to_markdown
 
 Results = Mapping[str, Any]

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from eval.clip import Clip
-from eval.judge import Judge
+from eval.clips.lossless import Clip
+from eval.measure.evaluator import Judge
 from eval.methods.i2v_adapter import I2VAdapterMethod
 from eval.metrics import Metric
 from eval.samples import Sample

@@ -23,11 +23,11 @@ from unittest import mock
 import yaml
 from rich.console import Console
 
-from eval.judge import Judge
+from eval.execute.run import carry_out
+from eval.measure.evaluator import Judge
 from eval.metrics import Metric
-from eval.plan import make_plan
-from eval.run import carry_out
-from eval.suite import locate_suite
+from eval.plan.cells import make_plan
+from eval.plan.suite import locate_suite
 
 
 class Clock:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from eval.store import read_json, write_text
+from eval.store.store import read_json, write_text
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -20,13 +20,13 @@ import numpy as np
 import yaml
 
 from benchmarks.scale_page import render
-from eval.batch import Batch, Item
-from eval.clip import Clip, write_clip
-from eval.plan import Cell, make_plan
-from eval.run import stale
+from eval.clips.lossless import Clip, write_clip
+from eval.execute.run import stale
+from eval.plan.batches import Batch, Item
+from eval.plan.cells import Cell, make_plan
 from eval.samples import Sample
-from eval.store import Record, Store, StoredClip, write_text
-from eval.tables import write_tables
+from eval.store.store import Record, Store, StoredClip, write_text
+from eval.summary.tables import write_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 CLIPS = 1_000_000

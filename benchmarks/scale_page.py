@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.progress import duration
+from eval.io.progress import duration
 
 if TYPE_CHECKING:
     from benchmarks.scale import Costs, Row, Scenario
@@ -14,7 +14,7 @@ _HEAD = """\
 # Scale: one driver, many workers
 
 `python -m eval run SUITE --executor ray` gives batches to workers on Ray, with the plan, files and records of a run
-in one process (`tests/eval/test_ray.py`). `pip install 'i2v-adapter[ray]'` brings Ray.
+in one process (`tests/eval/execute/test_ray.py`). `pip install 'i2v-adapter[ray]'` brings Ray.
 
 - A worker is an actor: it loads its models once, has one batch in hand, makes it, and measures it as soon as it is
   free, so encoders of one batch run while other workers generate (a test holds one worker's generation until another

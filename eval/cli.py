@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from . import __version__
-from .commands.calibrate import calibrate
-from .commands.clips import clips
-from .commands.folder import export, salvage, status, track
-from .commands.gate import gate
-from .commands.init import init
-from .errors import SOME_FAILED, EvalError, one_line
+from eval import __version__
+from eval.commands.calibrate import calibrate
+from eval.commands.clips import clips
+from eval.commands.folder import export, salvage, status, track
+from eval.commands.gate import gate
+from eval.commands.init import init
+from eval.errors import SOME_FAILED, EvalError, one_line
 
 if TYPE_CHECKING:
-    from .run import Outcome
+    from eval.execute.run import Outcome
 
 COMMANDS = "i2v_eval.commands"
 """Entry-point group of commands that other packages bring (``report``, ``rank``): eval need not import them."""
@@ -129,11 +129,11 @@ def run(
     """
     from rich.console import Console
 
-    from .commands.dry_run import dry_run as show_plan
-    from .events import EventLog
-    from .pool import Pool
-    from .run import Options
-    from .run import run as run_suite
+    from eval.commands.dry_run import dry_run as show_plan
+    from eval.execute.events import EventLog
+    from eval.execute.pool import Pool
+    from eval.execute.run import Options
+    from eval.execute.run import run as run_suite
 
     if dry_run:
         show_plan(suite, out)
@@ -179,8 +179,8 @@ def metrics(
     from rich.console import Console
     from rich.table import Table
 
-    from .describe import BETTER, describe
-    from .metrics import catalogue, parse_metric
+    from eval.commands.describe import BETTER, describe
+    from eval.metrics import catalogue, parse_metric
 
     console = Console()
     if not console.is_terminal:

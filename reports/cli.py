@@ -19,7 +19,7 @@ def report(
     ] = None,
 ) -> None:
     """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a calibration's page."""
-    from eval.files import is_file
+    from eval.io.files import is_file
     from reports.calibration import FILE
 
     if is_file(directory / FILE):

@@ -102,7 +102,7 @@ class Comparison:
         return tuple(_retypeset(m, at.get(m.id)) for m in self.measures)
 
     def _gap(self, run: int, cell: str, group: str, measure: Measure) -> Difference | None:
-        from eval.statistics import few_clusters_note, paired_difference
+        from eval.summary.statistics import few_clusters_note, paired_difference
 
         if (self.letters[run], measure.id) in self.other_judges:
             return None

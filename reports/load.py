@@ -17,7 +17,7 @@ from eval.errors import EvalError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eval.clip import Clip
+    from eval.clips.lossless import Clip
 
 ANCHORS = ("true-clip", "still-image", "pan-zoom")
 """Methods that mark the ends of a scale and do not compete."""
@@ -152,8 +152,8 @@ class RunFolder:
         if not _KEY.fullmatch(key):
             raise EvalError(f"{self.path / 'records.csv'}: clip_key '{key}' of {cell}, {sample} is not a hex digest")
         if storage := self.run.get("storage"):
-            from eval.clip import read_clip
-            from eval.files import Files, place
+            from eval.clips.lossless import read_clip
+            from eval.io.files import Files, place
 
             return read_clip(Files(place(str(storage))).clip(key))
         return self._clip(f"clips/{key[:2]}/{key}.mkv")
@@ -171,7 +171,7 @@ class RunFolder:
         return str(self.samples.loc[self.samples["id"] == sample, column].iloc[0])
 
     def _clip(self, relative: str) -> Clip:
-        from eval.clip import read_clip
+        from eval.clips.lossless import read_clip
 
         return read_clip(self._inside(relative))
 

@@ -18,7 +18,7 @@ from eval.errors import EvalError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from eval.clip import Clip
+    from eval.clips.lossless import Clip
 
 LONGEST_SIDE = 160
 """Frames with a longer side are reduced to it for the page."""

@@ -50,7 +50,7 @@ def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:
 
     Cells that made different clips, because some failed, are paired on those that both made.
     """
-    from eval.statistics import family_wise_level
+    from eval.summary.statistics import family_wise_level
 
     rows = run.records[run.records["metric"] == measure.id]
     if group != "all":
@@ -68,7 +68,7 @@ def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:
 
 
 def _differences(table: pd.DataFrame, levels: Sequence[float]) -> Iterator[tuple[tuple[str, str], Pair]]:
-    from eval.statistics import pairwise_differences
+    from eval.summary.statistics import pairwise_differences
 
     if table.empty or len(table.columns) < 2:
         return

@@ -16,7 +16,7 @@ import typer
 from eval.errors import EvalError, nearest
 
 if TYPE_CHECKING:
-    from eval.ballots import Standing
+    from eval.summary.ballots import Standing
     from reports.load import RunFolder
     from reports.media import Film
 
@@ -142,7 +142,7 @@ def count(directory: Path, ballots: Path) -> list[Path]:
     Raises:
         EvalError: the run folder has no key, or a ballot does not fit it.
     """
-    from eval.ballots import read_ballots, standings
+    from eval.summary.ballots import read_ballots, standings
     from reports.cli import _write
 
     key = _read_key(directory / KEY)

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from eval.strip import film_strip
+from eval.clips.strip import film_strip
 from reports.clips import choose_samples
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..metrics import Metric
-from ..metrics.motion import motion
-from ..plan import Plan
-from ..store import Store
-from .corruptions import EXPECTED, UNRELATED
-from .material import GLYPH, film
-from .plan import UNDISTURBED, cell_id, strengths
+from eval.calibration.corruptions import EXPECTED, UNRELATED
+from eval.calibration.material import GLYPH, film
+from eval.calibration.plan import UNDISTURBED, cell_id, strengths
+from eval.metrics import Metric
+from eval.metrics.motion import motion
+from eval.plan.cells import Plan
+from eval.store.store import Store
 
 LEAST = 0.05
 """A change below this share of the ceiling is no answer, however certain it is."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..clip import Clip
-from ..errors import EvalError, nearest
-from ..samples import Sample
-from .material import film, unrelated
+from eval.calibration.material import film, unrelated
+from eval.clips.lossless import Clip
+from eval.errors import EvalError, nearest
+from eval.samples import Sample
 
 Frames = NDArray[np.uint8]
 PROTOCOL = "corruptions.v1"

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clip import Clip
-from ..samples import Sample
+from eval.clips.lossless import Clip
+from eval.samples import Sample
 
 GLYPH, CAMERA = "glyph", "camera"
 """The two groups of samples."""
@@ -31,7 +31,7 @@ class Filmed(NamedTuple):
 
 def samples(clips: int) -> list[Sample]:
     """``clips`` glyph-world clips, half of them of glyphs that generators never see, and half as many camera clips."""
-    from ..samples.glyph_world import GlyphWorldSettings, load
+    from eval.samples.glyph_world import GlyphWorldSettings, load
 
     settings = GlyphWorldSettings(seen=clips - clips // 2, unseen=clips // 2, seed=_SEED)
     glyphs = [dataclasses.replace(sample, group=GLYPH) for sample in load(settings)]
@@ -40,8 +40,8 @@ def samples(clips: int) -> list[Sample]:
 
 def film(sample: Sample, *, speed: float = 1.0, subject: int | None = None) -> Filmed:
     """The sample's clip again, at ``speed`` times its speed and, if given, with another subject (drawn from a seed)."""
-    from ..world.glyphs import GLYPHS
-    from ..world.scenes import FRAMES, Scene, render
+    from eval.world.glyphs import GLYPHS
+    from eval.world.scenes import FRAMES, Scene, render
 
     truth = dict(sample.truth)
     if sample.group == CAMERA:
@@ -58,7 +58,7 @@ def film(sample: Sample, *, speed: float = 1.0, subject: int | None = None) -> F
 
 def unrelated(sample: Sample, seed: int) -> NDArray[np.uint8]:
     """Another clip of the same kind: uint8 (F, H, W, 3)."""
-    from ..world.scenes import FRAMES, render, sample_scene
+    from eval.world.scenes import FRAMES, render, sample_scene
 
     if sample.group == CAMERA:
         return film(_camera_sample(1000 + seed % 2**31)).frames
@@ -67,8 +67,8 @@ def unrelated(sample: Sample, seed: int) -> NDArray[np.uint8]:
 
 def wrong_prompt(sample: Sample, words: int) -> Sample:
     """The glyph sample with 1 to 4 wrong words: colour, then background, glyph and motion."""
-    from ..world.glyphs import GLYPHS
-    from ..world.scenes import BACKGROUNDS, COLOURS, MOTIONS, Scene, caption
+    from eval.world.glyphs import GLYPHS
+    from eval.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, Scene, caption
 
     scene = Scene(**dict(sample.truth))  # type: ignore[arg-type]
     rng = np.random.default_rng([_SEED, int(sample.fingerprint[:8], 16)])
@@ -81,7 +81,7 @@ def wrong_prompt(sample: Sample, words: int) -> Sample:
 
 
 def _camera_sample(index: int) -> Sample:
-    from ..world.scenes import FPS
+    from eval.world.scenes import FPS
 
     rng = np.random.default_rng([_SEED, 1, index])
     speed, angle = rng.uniform(1.0, 2.5), rng.uniform(0, 2 * np.pi)
@@ -105,7 +105,7 @@ def _still(index: int) -> NDArray[np.uint8]:
     """A picture with structure at every scale: soft colours, a fine grain and a dozen glyphs, uint8 (S, S, 3)."""
     import cv2
 
-    from ..world.glyphs import GLYPHS, mask
+    from eval.world.glyphs import GLYPHS, mask
 
     rng = np.random.default_rng([_SEED, 2, index])
     picture = np.full((_CANVAS, _CANVAS, 3), 110.0)
@@ -125,7 +125,7 @@ def _pan(still: int, dx: float, dy: float, zoom: float) -> Filmed:
     """A 64 x 64 window on a still picture, whose content moves by (dx, dy) px and grows by ``zoom`` each frame."""
     import cv2
 
-    from ..world.scenes import FRAMES, SIZE
+    from eval.world.scenes import FRAMES, SIZE
 
     middle, centre = (SIZE - 1) / 2, (_CANVAS - 1) / 2
     frames = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..errors import EvalError
-from ..methods.anchors import TrueClip, TrueClipSettings
-from ..metrics import Metric
-from ..plan import Cell, Plan
-from ..suite import MethodEntry, Suite
-from .corruptions import CORRUPTIONS, WRONG_PROMPT, Corrupted, CorruptedSettings
-from .material import GLYPH, samples, wrong_prompt
+from eval.calibration.corruptions import CORRUPTIONS, WRONG_PROMPT, Corrupted, CorruptedSettings
+from eval.calibration.material import GLYPH, samples, wrong_prompt
+from eval.errors import EvalError
+from eval.methods.anchors import TrueClip, TrueClipSettings
+from eval.metrics import Metric
+from eval.plan.cells import Cell, Plan
+from eval.plan.suite import MethodEntry, Suite
 
 UNDISTURBED = "undisturbed"
 WORDS = (1.0, 2.0, 3.0, 4.0)

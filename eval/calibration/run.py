@@ -12,16 +12,16 @@ from typing import Any
 
 from rich.console import Console
 
-from ..errors import ClipError
-from ..measure import JudgeLike
-from ..metrics import Metric
-from ..run import Options, carry_out
-from ..selection import metrics_of
-from ..store import Store, read_json, write_text
-from .analysis import LEAST, STEADY, analyse, known_motion, verdict_words
-from .corruptions import PROTOCOL
-from .material import CAMERA, GLYPH
-from .plan import calibration_plan, strengths, unit
+from eval.calibration.analysis import LEAST, STEADY, analyse, known_motion, verdict_words
+from eval.calibration.corruptions import PROTOCOL
+from eval.calibration.material import CAMERA, GLYPH
+from eval.calibration.plan import calibration_plan, strengths, unit
+from eval.errors import ClipError
+from eval.execute.run import Options, carry_out
+from eval.measure.records import JudgeLike
+from eval.measure.selection import metrics_of
+from eval.metrics import Metric
+from eval.store.store import Store, read_json, write_text
 
 ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
 """What is calibrated unless other encoders are chosen: the glyph world's judges and the flow."""
@@ -45,7 +45,7 @@ def calibrate(
         encoders: encoder ids.
         clips: glyph clips for each strength, 8 or more; camera clips are half as many.
         console: for progress; standard error if None.
-        judge: makes the judge; :class:`eval.judge.Judge` if None.
+        judge: makes the judge; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
 
     Returns:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import WeightsMissingError
-from ..plan import Plan
-from ..store import Store, write_text
-from .judges import agreements
-from .table import CLAIMS, Claim
-from .values import Values
-from .verdict import RULE, Result, Verdict, combine
-from .weights import facts
+from eval.claims.judges import agreements
+from eval.claims.table import CLAIMS, Claim
+from eval.claims.values import Values
+from eval.claims.verdict import RULE, Result, Verdict, combine
+from eval.claims.weights import facts
+from eval.errors import WeightsMissingError
+from eval.plan.cells import Plan
+from eval.store.store import Store, write_text
 
 FILE = "claims.json"
 COLUMNS = (
@@ -91,7 +91,7 @@ def _facts(store: Store, plan: Plan) -> dict[str, list[Result]]:
     full = next((cell for cell in plan.cells if cell.id == "full"), None)
     if full is None or full.method != "i2v-adapter":
         return {}
-    from ..world.models import WEIGHTS
+    from eval.world.models import WEIGHTS
 
     try:
         return facts(store.folder, WEIGHTS)

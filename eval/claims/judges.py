@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import EvalError
-from ..statistics import Interval
-from ..truth import DIRECTIONS
-from .values import Values
+from eval.claims.values import Values
+from eval.errors import EvalError
+from eval.summary.statistics import Interval
+from eval.world.truth import DIRECTIONS
 
 ANCHORS = ("true-clip", "still-image", "pan-zoom")
 """Methods that generate nothing; their extreme clips would make every correlation look good."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from .verdict import Kind, Test
+from eval.claims.verdict import Kind, Test
 
 NAMED = ("unseen", "seen")
 """Groups of samples drawn plainly."""

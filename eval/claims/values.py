@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..metrics import Metric
-from ..plan import Cell, Plan
-from ..samples import Sample
-from ..set_metrics import in_common_span
-from ..statistics import Interval, jackknife_interval, mean_interval
-from ..store import Store
-from ..tables import true_key
-from .verdict import MOST_MISSING, Outcome, Result, Test, decide
+from eval.claims.verdict import MOST_MISSING, Outcome, Result, Test, decide
+from eval.metrics import Metric
+from eval.plan.cells import Cell, Plan
+from eval.samples import Sample
+from eval.store.store import Store
+from eval.summary.set_metrics import in_common_span
+from eval.summary.statistics import Interval, jackknife_interval, mean_interval
+from eval.summary.tables import true_key
 
 Pair = tuple[Sample, int]
 
@@ -95,8 +95,8 @@ class Values:
 
     def _set_interval(self, test: Test, metric: Metric, pairs: Sequence[Pair]) -> Interval:
         """Difference of two cells' distances from the same true clips; an image left out leaves all three sets."""
-        from ..metrics.frechet import FeatureStatistics, frechet_distance
-        from ..metrics.kernel import kernel_distance
+        from eval.metrics.frechet import FeatureStatistics, frechet_distance
+        from eval.metrics.kernel import kernel_distance
 
         samples = list({sample.id: sample for sample, _ in pairs}.values())
         numbers = {sample.id: number for number, sample in enumerate(samples)}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..statistics import FEW_CLUSTERS, Interval
+from eval.summary.statistics import FEW_CLUSTERS, Interval
 
 Verdict = Literal["holds", "fails", "undecided", "not measured"]
 Kind = Literal["more", "no less", "report"]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import WeightsMissingError
-from ..store import read_json, write_text
-from .verdict import Result
+from eval.claims.verdict import Result
+from eval.errors import WeightsMissingError
+from eval.store.store import read_json, write_text
 
 MOST_TRAINED = 0.25
 """Share of the base's weights that an adapter may train and still count as few, stated in advance."""
@@ -28,8 +28,8 @@ def facts(folder: Path, weights: Path) -> dict[str, list[Result]]:
     Raises:
         WeightsMissingError: the base, the content adapter or the I2V adapter is missing.
     """
-    from ..world.cards import sha256
-    from ..world.pipelines import ADAPTER_PARTS, BASE_PARTS, CONTENT_PARTS, require
+    from eval.world.cards import sha256
+    from eval.world.pipelines import ADAPTER_PARTS, BASE_PARTS, CONTENT_PARTS, require
 
     files = require(BASE_PARTS + CONTENT_PARTS + ADAPTER_PARTS, weights) + sorted((weights / "concat").glob("*"))
     digest = hashlib.sha256(json.dumps([[str(path.relative_to(weights)), sha256(path)] for path in files]).encode())
@@ -48,7 +48,7 @@ def facts(folder: Path, weights: Path) -> dict[str, list[Result]]:
 
 
 def _measured(weights: Path) -> dict[str, Any]:
-    from ..world.cards import load
+    from eval.world.cards import load
 
     changed, tensors = changed_by_use(weights)
     found: dict[str, Any] = {"changed": changed, "tensors": tensors, "base": _count(weights / "unet")}
@@ -68,8 +68,8 @@ def changed_by_use(weights: Path) -> tuple[int, int]:
     import torch
     from diffusers import UNetMotionModel
 
-    from ..world.cards import load
-    from ..world.pipelines import image_to_video
+    from eval.world.cards import load
+    from eval.world.pipelines import image_to_video
 
     published = {name: _digest(tensor) for name, tensor in load(UNetMotionModel, weights / "unet").state_dict().items()}
     pipeline = image_to_video(weights)

@@ -22,9 +22,9 @@ def calibrate(
 
     The same command again goes on from where it was stopped, and tries again what failed.
     """
-    from ..calibration.run import ENCODERS
-    from ..calibration.run import calibrate as run_calibration
-    from ..run import Options
+    from eval.calibration.run import ENCODERS
+    from eval.calibration.run import calibrate as run_calibration
+    from eval.execute.run import Options
 
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]

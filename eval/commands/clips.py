@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import SOME_FAILED, one_line
+from eval.errors import SOME_FAILED, one_line
 
 
 def clips(
@@ -28,8 +28,8 @@ def clips(
 
     The same command again scores only what is new, changed or failed.
     """
-    from ..finished import score
-    from ..run import Options
+    from eval.execute.finished import score
+    from eval.execute.run import Options
 
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]

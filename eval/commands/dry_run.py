@@ -13,10 +13,10 @@ def dry_run(suite: str, out: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..forecast import forecast
-    from ..plan import make_plan
-    from ..progress import duration
-    from ..suite import locate_suite
+    from eval.execute.forecast import forecast
+    from eval.io.progress import duration
+    from eval.plan.cells import make_plan
+    from eval.plan.suite import locate_suite
 
     plan = make_plan(locate_suite(suite))
     folder = out or Path("runs") / plan.suite.name

@@ -17,7 +17,7 @@ def status(folder: Folder, debug: Debug = False) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..status import status as look
+    from eval.store.status import status as look
 
     found = look(folder)
     console = Console()
@@ -38,7 +38,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write all records of a run, finished or not, as one table; failed clips are rows with a reason."""
-    from ..export import export as write
+    from eval.summary.export import export as write
 
     path = out or folder / f"export.{format}"
     typer.echo(f"{write(folder, path, format)} rows: {path}")
@@ -51,14 +51,14 @@ def track(
     debug: Debug = False,
 ) -> None:
     """Hand a run's summary to a tracker: one of its runs for each cell, with settings, means and intervals."""
-    from ..track import track as write
+    from eval.summary.trackers import track as write
 
     typer.echo(f"{write(folder, to, target)} cells: {target}")
 
 
 def salvage(folder: Folder, debug: Debug = False) -> None:
     """Rebuild a damaged store from what can still be read; the next run makes the rest again."""
-    from ..salvage import salvage as rebuild
+    from eval.store.salvage import salvage as rebuild
 
     kept, damaged = rebuild(folder)
     rows = ", ".join(f"{count} {table}" for table, count in kept.items())

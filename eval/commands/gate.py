@@ -22,10 +22,10 @@ def gate(
     """Hold a run against a baseline. Exit 0: it holds; 1: a value moved; 2: usage or no baseline; 4: no values."""
     from rich.console import Console
 
-    from .. import gate_output as output
-    from ..errors import EvalError
-    from ..gate import judge, read_baseline, read_entries, write_baseline
-    from ..store import write_text
+    from eval.errors import EvalError
+    from eval.store.store import write_text
+    from eval.summary import gate_output as output
+    from eval.summary.gate import judge, read_baseline, read_entries, write_baseline
 
     if update is not None:
         written = write_baseline(baseline, folder, update)

@@ -32,7 +32,7 @@ batch_size: 8
 # Methods: a class of your own as module:Class (the module must be on PYTHONPATH), with
 #   Settings                   a pydantic model with extra="forbid"
 #   fingerprint()              sha256 of its weights and version: another one makes all clips again
-#   generate(samples, seeds)   one eval.clip.Clip for each sample
+#   generate(samples, seeds)   one eval.clips.lossless.Clip for each sample
 # eval/methods/__init__.py states the contract. Every combination of the values under sweep is a cell, e.g.
 #   - {{method: {method}, settings: {{steps: 25}}, sweep: {{guidance_scale: [1.0, 7.5]}}}}
 methods:
@@ -61,8 +61,8 @@ def init(
     """Write a commented suite for a model of one's own. A file that is there is left alone."""
     import re
 
-    from ..errors import EvalError
-    from ..store import write_text
+    from eval.errors import EvalError
+    from eval.store.store import write_text
 
     if file.exists():
         raise EvalError(f"{file}: there already; give another name, or remove it")

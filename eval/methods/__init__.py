@@ -7,13 +7,13 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from ..errors import EvalError, nearest
+from eval.errors import EvalError, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from ..clip import Clip
-    from ..samples import Sample
+    from eval.clips.lossless import Clip
+    from eval.samples import Sample
 
 
 FirstFrame = Literal["input", "reconstruction", "free"]
@@ -43,7 +43,7 @@ class Method(Protocol):
 
         Args:
             samples: a batch; images of one size.
-            seeds: one generator seed for each sample, already from :func:`eval.seeds.derive_seed`.
+            seeds: one generator seed for each sample, already from :func:`eval.samples.seeds.derive_seed`.
 
         Returns:
             Clips in the order of ``samples``. A clip must not depend on its neighbours in the batch beyond float noise.

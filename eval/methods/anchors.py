@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..clip import Clip
-from ..errors import EvalError
-from ..samples import Sample
-from . import FirstFrame
+from eval.clips.lossless import Clip
+from eval.errors import EvalError
+from eval.methods import FirstFrame
+from eval.samples import Sample
 
 
 class TrueClipSettings(BaseModel):

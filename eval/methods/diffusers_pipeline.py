@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from eval.clip import Clip, rounded_clip
+from eval.clips.lossless import Clip, rounded_clip
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.methods import FirstFrame
 from eval.samples import Sample

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..clip import Clip
-from ..media import digest, read_media
-from ..samples import Sample
-from ..seeds import derive_seed
+from eval.clips.lossless import Clip
+from eval.clips.media import digest, read_media
+from eval.samples import Sample
+from eval.samples.seeds import derive_seed
 
 NAME = "finished-clips"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.clip import Clip, rounded_clip
+from eval.clips.lossless import Clip, rounded_clip
 from eval.methods import FirstFrame
 from eval.samples import Sample
 from eval.world.models import WEIGHTS

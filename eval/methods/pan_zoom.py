@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.methods import FirstFrame
 from eval.methods.anchors import StillImageSettings, length_and_rate
 from eval.samples import Sample

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clip import Clip
-from ..errors import EvalError, nearest
+from eval.clips.lossless import Clip
+from eval.errors import EvalError, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -88,7 +88,7 @@ def load_samples(settings: Mapping[str, Any], *, folder: Path | None = None, whe
     Raises:
         EvalError: for an unknown source, bad settings, an empty set or a repeated id.
     """
-    from ..suite import validated
+    from eval.plan.suite import validated
 
     name = str(settings.get("source", ""))
     if name not in SOURCES:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import EvalError, nearest
-from .manifest import read_rows
+from eval.errors import EvalError, nearest
+from eval.samples.manifest import read_rows
 
 REQUIRED = ("id", "clip", "prompt")
 OPTIONAL = ("image", "method", "seed")

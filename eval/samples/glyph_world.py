@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.samples import Sample
 from eval.world.control import AGAINST
 from eval.world.glyphs import SEEN, UNSEEN

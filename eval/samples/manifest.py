@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from ..clip import read_clip
-from ..errors import EvalError, nearest
-from ..files import is_file
-from . import Sample
+from eval.clips.lossless import read_clip
+from eval.errors import EvalError, nearest
+from eval.io.files import is_file
+from eval.samples import Sample
 
 REQUIRED = ("id", "image", "prompt")
 OPTIONAL = ("group", "clip")

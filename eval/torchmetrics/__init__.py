@@ -13,7 +13,7 @@ Example:
     tensor(124., dtype=torch.float64)
 """
 
-from eval.torchmetrics.clips import (
+from eval.torchmetrics.per_clip import (
     DynamicDegree,
     Flicker,
     FlowScore,
@@ -27,7 +27,7 @@ from eval.torchmetrics.clips import (
     TextAlignment,
     WarpingError,
 )
-from eval.torchmetrics.sets import FrechetVideoDistance, KernelVideoDistance
+from eval.torchmetrics.per_set import FrechetVideoDistance, KernelVideoDistance
 
 __all__ = [
     "DynamicDegree",

@@ -14,15 +14,15 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
-from eval.clip import Clip, write_clip
-from eval.run import Outcome, run
+from eval.clips.lossless import Clip, write_clip
+from eval.execute.run import Outcome, run
 
 TOY = '''
 import hashlib, os, time
 from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 
 
 class ToySettings(BaseModel):

@@ -15,12 +15,7 @@ from diffusers import (
 from PIL import Image
 from torch import Tensor
 
-from i2v_adapter import (
-    I2VAdapter,
-    I2VAdapterControlNetPipeline,
-    I2VAdapterPipeline,
-    I2VAdapterSDXLPipeline,
-)
+from i2v_adapter import I2VAdapter, I2VAdapterControlNetPipeline, I2VAdapterPipeline, I2VAdapterSDXLPipeline
 
 Trained = Callable[..., I2VAdapter]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.clip import Clip, write_clip
+from eval.clips.lossless import Clip, write_clip
 from reports.cli import write_report
 
 IDENTITY, MOTION, FVD = "identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1"

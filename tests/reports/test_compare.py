@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from eval.errors import EvalError
-from eval.statistics import paired_difference
+from eval.summary.statistics import paired_difference
 from reports.cli import write_comparison
 from reports.compare import comparison, comparison_tables, origin_rows
 from reports.load import load_run

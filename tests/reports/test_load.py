@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.clip import read_clip
+from eval.clips.lossless import read_clip
 from eval.errors import EvalError
 from reports.load import load_run
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from reports.media import LONGEST_SIDE, film, picture
 

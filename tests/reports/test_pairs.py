@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from eval.errors import EvalError
-from eval.statistics import paired_difference, pairwise_differences
+from eval.summary.statistics import paired_difference, pairwise_differences
 from reports.best import best_cells
 from reports.clips import extreme_rows, extremes
 from reports.load import load_run

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.ballots import FORMAT
 from eval.errors import EvalError
+from eval.summary.ballots import FORMAT
 from reports.load import load_run
 from reports.ranking import count, split_cells, write_page
 from tests.reports.conftest import CELLS, HOSTILE

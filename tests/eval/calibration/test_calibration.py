@@ -14,10 +14,10 @@ import pytest
 from eval.calibration.analysis import spearman
 from eval.calibration.plan import calibration_plan
 from eval.calibration.run import calibrate
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.errors import ClipError, EvalError
 from eval.metrics import Metric
-from eval.plan import Plan
+from eval.plan.cells import Plan
 from eval.samples import Sample
 
 IDENTITY, TEXT, MOTION = "identity.dino_glyph.v1", "text.clip_glyph.v1", "motion.flow_dis.v1"

@@ -8,7 +8,7 @@ import pytest
 
 from eval.calibration.corruptions import CORRUPTIONS, Corrupted, CorruptedSettings
 from eval.calibration.material import CAMERA, GLYPH, film, samples, unrelated, wrong_prompt
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.samples import Sample
 

@@ -14,8 +14,8 @@ from eval.claims.table import CLAIMS
 from eval.claims.values import Values
 from eval.claims.verdict import Test
 from eval.errors import EvalError
-from eval.plan import Plan, make_plan
-from eval.store import Store
+from eval.plan.cells import Plan, make_plan
+from eval.store.store import Store
 
 METRIC = "identity.dino_glyph.v1"
 
@@ -100,7 +100,7 @@ def test_set_measures_are_those_of_the_summary_and_differ_by_nothing_from_themse
 def test_every_claim_speaks_of_cells_and_measures_of_the_shipped_suite() -> None:
     import yaml
 
-    from eval.suite import SHIPPED
+    from eval.plan.suite import SHIPPED
 
     suite = yaml.safe_load((SHIPPED / "claims.yaml").read_text())
     labels = {entry.get("label", entry["method"]) for entry in suite["methods"]}

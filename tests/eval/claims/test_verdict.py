@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.claims.verdict import Result, combine, decide
-from eval.statistics import Interval, mean_interval
+from eval.summary.statistics import Interval, mean_interval
 
 
 def _paired(difference: float, *, images: int = 40, spread: float = 0.1) -> Interval:

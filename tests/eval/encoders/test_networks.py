@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.encoders import load_encoder
 from eval.errors import EvalError
-from eval.judge import Judge
+from eval.measure.evaluator import Judge
 from eval.metrics import parse_metric
 from eval.samples import Sample
 

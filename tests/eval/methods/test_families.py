@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from eval.errors import WeightsMissingError
 from eval.methods import first_frame, load_method
-from eval.seeds import derive_seed
+from eval.samples.seeds import derive_seed
 from eval.world.pipelines import Extras, baseline, image_to_video, text_to_video
 
 FIRST_FRAMES = {

@@ -72,7 +72,7 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
 
 
 def test_every_family_of_clips_has_a_formula() -> None:
-    from eval.formulas import FORMULAS
+    from eval.measure.formulas import FORMULAS
 
     assert set(FORMULAS) == {name for name, family in FAMILIES.items() if family.scope == "clip"}
 

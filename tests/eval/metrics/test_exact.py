@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.clip import Clip
+from eval.clips.lossless import Clip
 from eval.errors import EvalError
-from eval.features import FeatureCache
-from eval.look import Look, Memory
+from eval.measure.features import FeatureCache
+from eval.measure.look import Look, Memory
 from eval.metrics.exact import canonical, direction_agreement, foreground
 from eval.samples import Sample
-from eval.truth import exact, followed, scene_of
 from eval.world.scenes import Scene, render
+from eval.world.truth import exact, followed, scene_of
 
 SCENE = Scene("heart", "\u2665", "red", "navy", "left", 2.0, 36.0, 32.0, 32.0, 0.7, 0.3)
 

@@ -9,13 +9,7 @@ from eval.metrics.identity import identity
 from eval.metrics.motion import flow_score
 from eval.metrics.perceptual import input_distance
 from eval.metrics.temporal import image_consistency, neighbour_consistency
-from eval.metrics.vbench import (
-    dynamic_degree,
-    i2v_subject,
-    sampling_stride,
-    subject_consistency,
-    temporal_flickering,
-)
+from eval.metrics.vbench import dynamic_degree, i2v_subject, sampling_stride, subject_consistency, temporal_flickering
 
 
 def _turning(*degrees: float, length: float = 1.0) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_the_base_keeps_its_own_weights(base):
 
 
 def test_dropout_takes_each_condition_for_a_tenth_of_the_samples():
-    from eval.world.stages.i2v import dropped
+    from eval.world_training.stages.i2v import dropped
 
     rng = np.random.default_rng(0)
     drawn = [dropped(rng) for _ in range(2500)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eval.world import models
-from eval.world.stages.content import Content, released_state
+from eval.world_training.stages.content import Content, released_state
 
 
 def test_the_content_adapter_goes_through_diffusers_loader_and_back():

@@ -13,11 +13,11 @@ from eval.samples.glyph_world import GlyphWorldSettings, load
 from eval.world import models
 from eval.world.control import AGAINST, discs, places, position_maps, scene_of
 from eval.world.glyphs import SEEN, UNSEEN, mask
-from eval.world.latents import LatentSet
 from eval.world.scenes import Scene, render, render_frame, sample_scene
-from eval.world.stages import controlnet, lora, style
 from eval.world.styles import STYLES, inverted
 from eval.world.tokenizer import build_clip_tokenizer
+from eval.world_training.latents import LatentSet
+from eval.world_training.stages import controlnet, lora, style
 
 TURNED = ("left", "right", "up", "down", "still", "grow", "rotate")
 
@@ -105,7 +105,7 @@ def test_only_the_controlled_group_has_maps_against_its_prompts():
 
 
 def test_styled_samples_are_drawn_so_and_say_so():
-    from eval.judge import Judge
+    from eval.measure.evaluator import Judge
     from eval.metrics import parse_metric
 
     samples = load(GlyphWorldSettings(seen=0, unseen=2, styled=7, seed=9))
@@ -124,7 +124,7 @@ def test_styled_samples_are_drawn_so_and_say_so():
 
 
 def test_a_true_clip_does_not_go_where_a_control_against_its_prompt_says():
-    from eval.judge import Judge
+    from eval.measure.evaluator import Judge
     from eval.metrics import parse_metric
 
     judge = Judge([parse_metric("exact.direction.flow_dis.v1"), parse_metric("exact.position.pixels.v1")])

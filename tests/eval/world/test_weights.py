@@ -8,7 +8,7 @@ import pytest
 from eval.errors import WeightsMissingError
 from eval.methods import load_method
 from eval.samples.glyph_world import GlyphWorldSettings, load
-from eval.seeds import derive_seed
+from eval.samples.seeds import derive_seed
 from eval.world.cards import read_cards, sha256
 from eval.world.glyphs import UNSEEN
 from eval.world.models import WEIGHTS

@@ -1,0 +1,127 @@
+"""A clip and its lossless file: FFV1 in Matroska, written through PyAV."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.errors import EvalError
+from eval.io.files import is_file, write_whole
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames and their rate.
+
+    Attributes:
+        frames: uint8 (F, H, W, 3), RGB, F >= 1.
+        fps: frames per second, finite and above 0.
+
+    Raises:
+        EvalError: if shape, dtype or rate are anything else.
+    """
+
+    frames: NDArray[np.uint8]
+    fps: float
+
+    def __post_init__(self) -> None:
+        frames = self.frames
+        if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
+            raise EvalError(f"clip frames must be a uint8 array, not {getattr(frames, 'dtype', type(frames).__name__)}")
+        if frames.ndim != 4 or frames.shape[3] != 3 or min(frames.shape) < 1:
+            raise EvalError(f"clip frames must have shape (F, H, W, 3) with no empty axis, not {frames.shape}")
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise EvalError(f"clip fps must be finite and above 0, not {self.fps}")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 hex over shape, rate and pixels."""
+        digest = hashlib.sha256(f"{self.frames.shape}|{float(self.fps)!r}|".encode())
+        digest.update(np.ascontiguousarray(self.frames).tobytes())
+        return digest.hexdigest()
+
+
+def rounded_clip(values: NDArray[np.floating], fps: float) -> Clip:
+    """Floating-point frames (F, H, W, 3) in [0, 1] as a clip; what lies outside is clipped.
+
+    Raises:
+        EvalError: a value that is not finite, which would become a black pixel.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise EvalError(f"{bad} of {values.size} generated values are not finite; are the weights sound?")
+    return Clip(np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8), fps)
+
+
+def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
+    """Writes ``clip`` bit-exactly. The file appears whole or not at all, and equal clips give equal bytes.
+
+    The exact rate is kept in the container's ``fps`` tag, since Matroska's own timestamps are in milliseconds.
+
+    Args:
+        path: or a ``upath.UPath``, for a file elsewhere.
+        clip: what to write.
+    """
+    import av
+
+    _, height, width, _ = clip.frames.shape
+    rate = Fraction(clip.fps).limit_denominator(1_000_000)
+    content = io.BytesIO()
+    with av.open(content, "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
+        container.metadata["fps"] = repr(float(clip.fps))
+        options = {"level": "1", "flags": "+bitexact"}  # later levels need slices, which small frames do not have
+        stream = container.add_stream("ffv1", rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+        stream.thread_count = 1
+        for pixels in clip.frames:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    write_whole(_path(path), content.getvalue())
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    return Path(path) if isinstance(path, str | os.PathLike) else path
+
+
+def read_clip(path: str | os.PathLike[str]) -> Clip:
+    """Reads a file of :func:`write_clip`, or any video PyAV decodes (as RGB, at the stream's own rate).
+
+    Args:
+        path: or a ``upath.UPath``, for a file elsewhere.
+
+    Raises:
+        EvalError: naming the file, if it is missing, not a video, or has no frame or no rate.
+    """
+    import av
+    from av.error import FFmpegError
+    from av.video.reformatter import VideoReformatter
+
+    path = _path(path)
+    if not is_file(path):
+        raise EvalError(f"{path}: clip file not found")
+    try:
+        with av.open(str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())) as container:
+            if not container.streams.video:
+                raise EvalError(f"{path}: the file holds no video stream")
+            stream = container.streams.video[0]
+            tags = {key.lower(): value for key, value in container.metadata.items()}
+            rate = tags.get("fps") or stream.average_rate
+            stream.thread_count = 1
+            convert = VideoReformatter().reformat  # one for all frames: making it costs more than using it
+            frames = [convert(frame, format="rgb24").to_ndarray() for frame in container.decode(stream)]
+    except FFmpegError as error:
+        raise EvalError(f"{path}: not a readable video ({error.strerror or error})") from error
+    if not frames or not rate:
+        raise EvalError(f"{path}: the video has no {'frames' if not frames else 'frame rate'}")
+    return Clip(np.stack(frames), float(rate))

@@ -1,0 +1,64 @@
+"""Everything about one metric, for whoever asks what exactly was computed."""
+
+from __future__ import annotations
+
+import os
+
+from eval.encoders import encoder_entry, encoder_fingerprint, encoder_protocol, weights
+from eval.errors import WeightsMissingError
+from eval.metrics import FAMILIES, Metric
+
+BETTER = {True: "higher", False: "lower", None: "neither"}
+
+_VIEWS = {
+    "standard": "",
+    "uncropped": "",
+    "sampled": "; every max(1, round(fps / 8))-th frame",
+    "half": "; frames at half their size, averages of 2 x 2 pixels",
+}
+
+
+def describe(metric: Metric) -> list[tuple[str, str]]:
+    """Name and text of everything that decides the metric's value, and where its encoder's weights come from.
+
+    Raises:
+        EvalError: an ``open_clip:`` model or tag that open_clip does not know.
+    """
+    family = FAMILIES[metric.family]
+    entry = encoder_entry(metric.encoder)
+    lines = [
+        ("id", metric.id),
+        ("value", metric.description),
+        ("unit", metric.unit),
+        ("better", BETTER[metric.higher_is_better]),
+        ("one value per", metric.scope),
+        ("source", metric.source),
+        ("encoder", f"{metric.encoder}, kind {entry.kind}, computes in {' or '.join(entry.dtypes)}"),
+        ("published with", family.published or "no other protocol"),
+        ("version", f"{metric.version}, frozen: a change of any of this is a new version"),
+    ]
+    try:
+        preprocessing = encoder_protocol(metric.encoder)
+        if metric.view == "uncropped" and entry.protocol:
+            preprocessing = preprocessing.replace(entry.protocol.describe(), entry.protocol.uncropped().describe())
+        preprocessing += _VIEWS[metric.view]
+        fingerprint = encoder_fingerprint(metric.encoder)
+    except WeightsMissingError as error:
+        fingerprint = f"not known: {error}"
+        if entry.source is None:  # the protocol is the loader's own, and there is no loader
+            preprocessing = "the loader's own"
+    lines += [("preprocessing", preprocessing), ("weights", _weights(entry.source)), ("fingerprint", fingerprint)]
+    return lines + ([("caution", family.caution)] if family.caution else [])
+
+
+def _weights(source: weights.Source | None) -> str:
+    if source is None:
+        return "none of its own"
+    files = ", ".join(name.replace("|", " or ") for name in source.files)
+    if source.folder:
+        return f"{files} in {source.folder}"
+    places = [f"the folder {weights.OPTION} names ({os.environ.get(weights.OPTION) or 'not set'})"]
+    places += ["this package"] if source.embedded else []
+    places += [f"the local cache of the hub's {source.hub}"] if source.hub else []
+    places += ["torch.hub's local cache"] if source.torch_hub else []
+    return f"{files} in {', or '.join(places)}; never downloaded"

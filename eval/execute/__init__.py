@@ -1,0 +1,1 @@
+"""Carries a plan out: one process or Ray, clip by clip isolated, resumable."""

@@ -1,0 +1,213 @@
+"""Scores finished clips: a run whose method is a folder of clips, in which a bad clip is named and the rest scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from eval.clips.media import FORMATS, digest, read_media
+from eval.errors import EvalError, StoreError
+from eval.execute.provenance import RunDocument
+from eval.execute.run import Options, default_judge, make, measure_made, planned_failures, stale
+from eval.io.progress import progress
+from eval.measure.records import JudgeLike
+from eval.measure.selection import available, metrics_of
+from eval.methods.finished import FinishedClips
+from eval.metrics import Metric
+from eval.plan.batches import Batch, Place
+from eval.plan.cells import Plan
+from eval.plan.finished import plan_entries, row_failure
+from eval.samples.clip_manifest import RowFailure, read_entries
+from eval.store.samples import write_samples
+from eval.store.store import Store
+from eval.summary.tables import write_failures, write_tables
+
+
+class Scored(NamedTuple):
+    """What came out: the run folder, how many clips are scored, those that are not, and warnings for the reader; how
+    many stored clips this call decoded to measure them."""
+
+    folder: Path
+    clips: int
+    failures: list[RowFailure]
+    warnings: list[str]
+    decoded: int
+
+
+def score(
+    folder: Path,
+    manifest: Path,
+    out: Path,
+    *,
+    encoders: Sequence[str] = (),
+    reference: Path | None = None,
+    fps: float | None = None,
+    console: Console | None = None,
+    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
+) -> Scored:
+    """Scores the clips of a manifest into a run folder, from which the report is made; called again, it goes on.
+
+    Each method of the manifest is a cell; cells are compared with the first, paired on (image, seed). Rows without an
+    image are paired on (id, seed), each judged against its own first frame. ``failures.csv`` names what failed.
+
+    Args:
+        folder: what paths in the manifest start from and may not leave.
+        manifest: see `eval.samples.clip_manifest`.
+        out: the run folder.
+        encoders: measure every metric of these; none: every metric whose weights are there, the glyph world's left out.
+        reference: a folder of clips that set metrics (Fréchet and kernel video distance) compare every method with.
+        fps: rate of frame folders and arrays.
+        console: for progress; standard error if None.
+        judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
+        options: patience and debugging.
+
+    Raises:
+        EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders or missing weights.
+        StoreError: the run folder is held by another process, or cannot be written; what was stored stays.
+    """
+    make_judge = judge or partial(default_judge, folder=out)
+    entries, failures = read_entries(manifest, folder)
+    metrics, warnings = _metrics(encoders, reference, make_judge)
+    if not entries:
+        first = f"; the first: {failures[0]}" if failures else ""
+        raise EvalError(f"{manifest}: no row can be used{first}")
+    plan, rows, unusable = plan_entries(folder, manifest, entries, metrics, fps)
+    failures += unusable
+    referee = make_judge(metrics)
+    with Store(out, wait=options.wait) as store:
+        fingerprints = dict(referee.fingerprints())
+        for encoder in plan.set_encoders:
+            store.use_features(encoder, fingerprints[encoder])
+        if reference is not None and plan.set_encoders:
+            keys, bad = _reference(store, reference, plan.set_encoders, referee, fps)
+            plan = dataclasses.replace(plan, reference_keys=keys)
+            failures += bad
+        write_samples(store, plan.samples)
+        unmade, unmeasured = stale(store, plan, fingerprints)
+        document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
+        document.started()
+        console = console or Console(stderr=True)
+        _read(store, unmade, console, options)
+        measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+
+        failed = planned_failures(store, plan)
+        failures += [row_failure(rows[clip[:3]], folder, clip.reason) for clip in failed]
+        failures.sort()
+        write_failures(store, failures, RowFailure._fields)
+        scored = plan.without({clip[:3] for clip in failed})
+        clips = sum(len(scored.pairs(cell)) for cell in scored.cells)
+        if not clips:
+            raise EvalError(f"{manifest}: no clip can be scored; the first: {failures[0]}")
+        warnings = [*_notes(store, scored), *_own_images(scored), *_sizes(store, scored), *warnings]
+        counts, more = write_tables(store, plan, fingerprints, failed)
+        document.finished({**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more])
+        return Scored(store.folder, clips, failures, [*warnings, *more], store.decoded)
+
+
+def _metrics(
+    encoders: Sequence[str], reference: Path | None, make_judge: Callable[[list[Metric]], JudgeLike]
+) -> tuple[list[Metric], list[str]]:
+    metrics, warnings = (metrics_of(encoders), []) if encoders else available(make_judge)
+    sets = [metric.id for metric in metrics if metric.scope == "set"]
+    if sets and reference is None:
+        metrics = [metric for metric in metrics if metric.scope != "set"]
+        warnings.append(f"left out {', '.join(sets)}: they need clips to compare with; give --reference FOLDER")
+    elif reference is not None and not sets:
+        warnings.append(f"--reference {reference} is not used: no metric of a set of clips is measured")
+    if not metrics:
+        raise EvalError(f"nothing to measure: {'; '.join(warnings)}")
+    return metrics, warnings
+
+
+def _read(store: Store, batches: Sequence[Batch], console: Console, options: Options) -> None:
+    """Reads the clips of ``batches``, one each, into the store, with the notes of what reading changed."""
+    with progress(console, "reading", len(batches)) as advance:
+        for batch in batches:
+            if make(store, [batch], Console(quiet=True), options):
+                [item] = batch.items
+                instance = item.cell.instance
+                assert isinstance(instance, FinishedClips)
+                store.set_meta(_notes_key(item.place), json.dumps(instance.notes[item.place[1:]]))
+                store.set_meta(f"shape/{item.key}", json.dumps(instance.shapes[item.place[1:]]))
+            advance(1)
+
+
+def _notes_key(place: Place) -> str:
+    return f"notes/{json.dumps(place)}"
+
+
+def _reference(
+    store: Store, folder: Path, encoders: Sequence[str], referee: JudgeLike, fps: float | None
+) -> tuple[list[str], list[RowFailure]]:
+    """Feature keys of the clips of the reference folder, and those that cannot be used."""
+    if not folder.is_dir():
+        raise EvalError(f"--reference {folder}: no such folder")
+    suffixes = {suffix for group in FORMATS.values() for suffix in group} | {".npy"}
+    keys, failures = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in suffixes):
+            continue
+        try:
+            key = hashlib.sha256(f"reference|{digest(path, fps)}".encode()).hexdigest()
+            missing = [encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()]
+            if missing:
+                clip = read_media(path, fps=fps).clip
+                store.set_meta(f"shape/{key}", json.dumps(clip.frames.shape[:3]))
+                for encoder in missing:
+                    store.add_features(encoder, {key: referee.video_features([clip], encoder)[0]})
+            keys.append(key)
+        except StoreError:
+            raise
+        except EvalError as error:
+            failures.append(RowFailure(0, path.name, path.name, str(error)))
+    if len(keys) < 2:
+        first = f"; the first: {failures[0]}" if failures else ""
+        raise EvalError(f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}")
+    return keys, failures
+
+
+def _notes(store: Store, plan: Plan) -> Iterator[str]:
+    """What reading changed about a clip, clip by clip."""
+    for cell in plan.cells:
+        for sample, seed in plan.pairs(cell):
+            for note in json.loads(store.meta(_notes_key((cell.id, sample.id, seed))) or "[]"):
+                yield f"clip of sample '{sample.id}', method {cell.id}, seed {seed}: {note}"
+
+
+def _own_images(plan: Plan) -> Iterator[str]:
+    """Says so where methods are judged against different images of one sample."""
+    images: dict[str, set[bytes]] = {}
+    for cell in plan.cells:
+        for sample, _ in plan.pairs(cell):
+            images.setdefault(sample.id, set()).add(sample.image.tobytes())
+    differing = [sample for sample, found in images.items() if len(found) > 1]
+    if differing:
+        yield (
+            f"{len(differing)} samples (such as '{differing[0]}') name no input image, so each of their clips is "
+            "judged against its own first frame; name the image in the manifest's column 'image'"
+        )
+
+
+def _sizes(store: Store, plan: Plan) -> Iterator[str]:
+    """Says so where clips and reference clips differ in frame number or size, which moves set metrics."""
+    if not plan.reference_keys:
+        return
+    real = {tuple(json.loads(store.meta(f"shape/{key}") or "[]")) for key in plan.reference_keys}
+    for cell in plan.cells:
+        for sample, seed in plan.pairs(cell)[:1]:
+            key = cell.clip_key(sample, seed)
+            shape = tuple(json.loads(store.meta(f"shape/{key}") or "null") or store.read(key).frames.shape[:3])
+            if real != {shape}:
+                listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
+                yield (
+                    f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, width), reference "
+                    f"clips are {listed}; set metrics compare like with like only for equal ones"
+                )

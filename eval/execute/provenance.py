@@ -1,0 +1,175 @@
+"""run.json: what was asked, by which code and weights, on which machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from eval.errors import EvalError
+from eval.methods import first_frame
+from eval.plan.cells import Plan
+from eval.store.store import read_json, write_text
+
+PACKAGES = (
+    "i2v-adapter",
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "torchvision",
+    "accelerate",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "av",
+    "pillow",
+    "pydantic",
+)
+WORLD_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
+
+
+class RunDocument:
+    """The run folder's ``run.json``, written whole at the start and at the end.
+
+    Code, versions and machine are those of the last run that made something: a run that finds nothing to do keeps them.
+
+    Args:
+        folder: the run folder.
+        plan: what will be done.
+        encoders: encoder id -> fingerprint.
+        stale: whether clips or records have to be made.
+        storage: where clips and features lie, if not in the run folder.
+    """
+
+    def __init__(
+        self, folder: Path, plan: Plan, encoders: Mapping[str, str], *, stale: bool, storage: str | None = None
+    ) -> None:
+        self.path = folder / "run.json"
+        previous = read_json(self.path)
+        self._fresh = stale or not previous.get("finished")
+        machine = _machine()
+        machine["torch_threads"] = machine["torch_threads"] or previous.get("machine", {}).get("torch_threads")
+        commit, dirty = _commit()
+        origin = {"commit": commit, "dirty": dirty, "versions": _versions(), "machine": machine}
+        kept = {key: previous[key] for key in (*origin, "finished") if key in previous}
+        self._content: dict[str, Any] = {
+            "suite": plan.suite.model_dump(mode="json"),
+            "cells": [
+                {
+                    "id": cell.id,
+                    "method": cell.method,
+                    "settings": cell.settings,
+                    "fingerprint": cell.fingerprint,
+                    "first_frame": first_frame(cell.instance),
+                    "clips": len(plan.pairs(cell)),
+                }
+                for cell in plan.cells
+            ],
+            "seeds": plan.suite.seeds,
+            "encoders": dict(sorted(encoders.items())),
+            "created": previous.get("created") or _now(),
+            **(origin | {"finished": None} if self._fresh else kept),
+            **({"storage": storage} if storage else {}),
+            **_world(plan),
+            "counts": previous.get("counts", {}),
+            "warnings": previous.get("warnings", []),
+        }
+
+    def started(self) -> None:
+        """Writes the document with ``finished`` null, if there is something to do."""
+        if self._fresh:
+            self._write()
+
+    def finished(
+        self, counts: Mapping[str, int], warnings: Sequence[str], seconds: Mapping[str, float] | None = None
+    ) -> None:
+        """Writes the document as final; `seconds` holds each cell's median wall time to make a clip."""
+        if self._fresh:
+            self._content["machine"]["torch_threads"] = _torch_threads() or self._content["machine"]["torch_threads"]
+            self._content["finished"] = _now()
+        self._content |= {"counts": dict(counts), "warnings": list(warnings)}
+        if seconds is not None:
+            self._content["seconds_per_clip"] = dict(seconds)
+        self._write()
+
+    def _write(self) -> None:
+        write_text(self.path, json.dumps(self._content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _torch_threads() -> int | None:
+    torch = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if torch else None
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "torch_threads": _torch_threads(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _commit() -> tuple[str, bool]:
+    """Commit of the working copy this package lies in and is tracked by, and whether that differs from it."""
+    package = Path(__file__).parents[1]
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(package), *arguments], capture_output=True, text=True, timeout=20, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", False
+
+
+def _world(plan: Plan) -> dict[str, Any]:
+    """sha256 of the glyph world's weights, and the cards that state how good its judges are, if the plan uses any."""
+    from eval.methods.glyph_world import GlyphWorldMethod
+
+    judges = any(metric.encoder.endswith("_glyph") for metric in plan.metrics)
+    methods = any(isinstance(cell.instance, GlyphWorldMethod) for cell in plan.cells)
+    if not (judges or methods):
+        return {"weights": {}, "judge_cards": {}}
+    files = sorted(WORLD_WEIGHTS.glob("*/*.safetensors"))
+    cards = sorted(WORLD_WEIGHTS.glob("*/card.json"))
+    return {
+        "weights": {f"{path.parent.name}/{path.name}": _sha256(path) for path in files},
+        "judge_cards": {path.parent.name: read_json(path) for path in cards},
+    }
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EvalError(f"{path}: the weights file cannot be read ({error.strerror})") from error

@@ -1,0 +1,151 @@
+"""What a Ray actor does: it loads models once, then makes and measures batches; clips and features it writes itself."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.clips.lossless import Clip, read_clip, write_clip
+from eval.errors import EvalError
+from eval.execute.work import make_batch, measure_batch
+from eval.io.files import Files
+from eval.measure.features import write_array
+from eval.measure.records import JudgeLike
+from eval.metrics import Metric
+from eval.plan.batches import Batch, Item, Place
+from eval.plan.cells import Plan
+from eval.store.faults import folder_errors
+from eval.store.store import Failure, Record, StoredClip
+
+ENVIRONMENT = ("I2V_EVAL_", "HF_HOME", "HF_HUB_", "DIFFUSERS_", "TRANSFORMERS_")
+"""Beginnings of the names of environment variables that workers are given."""
+
+
+class Job(NamedTuple):
+    """All that a worker needs to know.
+
+    Attributes:
+        plan: the whole of it; a task names clips by (cell, sample, seed).
+        files: where clips and features go.
+        judge: makes the judge; None for the default one.
+        fingerprints: encoder id -> fingerprint, on the driver.
+        timeout, debug: see :class:`eval.execute.run.Options`.
+    """
+
+    plan: Plan
+    files: Files
+    judge: Callable[[list[Metric]], JudgeLike] | None
+    fingerprints: Mapping[str, str]
+    timeout: float | None
+    debug: bool
+
+
+class Result(NamedTuple):
+    """What came of one task: rows for the store, whose files are written."""
+
+    rows: list[StoredClip]
+    records: list[Record]
+    failures: list[Failure]
+    decoded: int
+
+
+class Worker:
+    """Built empty; :meth:`prepare` comes first."""
+
+    def prepare(self, path: Sequence[str], environment: Mapping[str, str], mark: str, job: bytes) -> tuple[str, int]:
+        """Takes a job, and makes sure that this machine would do it as the driver's would.
+
+        Args:
+            path: the driver's import path; what is missing here is appended.
+            environment: variables to set.
+            mark: name of a file that the driver wrote where clips go.
+            job: a pickled :class:`Job`, from the driver alone, whose code this worker runs anyway; bytes, so that it is
+                read once the import path is complete.
+
+        Returns:
+            Host and process id.
+
+        Raises:
+            EvalError: this machine does not see the files, or has other weights or library versions.
+        """
+        sys.path.extend(entry for entry in path if entry not in sys.path)
+        os.environ.update(environment)
+        self._job: Job = pickle.loads(job)
+        plan, files, judge, fingerprints, _, _ = self._job
+        host = socket.gethostname()
+        if not (files.root / mark).is_file():
+            raise EvalError(
+                f"the worker on {host} does not see {files.root}; put clips and features where all workers see them, "
+                "with --storage PATH or URL"
+            )
+        if judge is None:
+            from eval.execute.run import default_judge
+
+            self._judge = default_judge(plan.metrics, files.root)
+        else:
+            self._judge = judge(plan.metrics)
+        other = [name for name, found in self._judge.fingerprints().items() if found != fingerprints[name]]
+        other += [cell.id for cell in plan.cells if cell.instance.fingerprint() != cell.fingerprint]
+        if other:
+            raise EvalError(
+                f"the worker on {host} has other weights or library versions for {', '.join(other)}; "
+                "install there what is installed here"
+            )
+        self._cells = {cell.id: cell for cell in plan.cells}
+        self._samples = {sample.id: sample for sample in plan.samples}
+        return host, os.getpid()
+
+    def make(self, places: Sequence[Place]) -> Result:
+        """Makes clips and writes their files.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        made = make_batch(self._batch(places), timeout=self._job.timeout, debug=self._job.debug)
+        with folder_errors(self._job.files.root):
+            for row, clip in zip(made.rows, made.clips, strict=True):
+                write_clip(self._job.files.clip(row.key), clip)
+        return Result(made.rows, [], made.failures, 0)
+
+    def measure(self, places: Sequence[Place]) -> Result:
+        """Measures clips that are made, and writes their features.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        plan, files, _, fingerprints, timeout, debug = self._job
+        shelf = _Shelf(files)
+        batch = self._batch(places)
+        failures = measure_batch(shelf, plan, batch, self._judge, fingerprints, timeout=timeout, debug=debug)
+        return Result([], shelf.records, failures, shelf.decoded)
+
+    def _batch(self, places: Sequence[Place]) -> Batch:
+        return Batch(tuple(Item(self._cells[cell], self._samples[sample], seed) for cell, sample, seed in places))
+
+
+class _Shelf:
+    """Files alone; records are kept for the driver, the only writer of the database."""
+
+    def __init__(self, files: Files) -> None:
+        self.records: list[Record] = []
+        self.decoded = 0
+        self._files = files
+
+    def read(self, key: str) -> Clip:
+        self.decoded += 1
+        return read_clip(self._files.clip(key))
+
+    def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None:
+        with folder_errors(self._files.root):
+            for key, vector in features.items():
+                write_array(self._files.feature(encoder, key), vector)
+
+    def add_records(self, records: Iterable[Record]) -> None:
+        self.records.extend(records)

@@ -1,0 +1,251 @@
+"""Carries a plan out: clips, then measures, then tables. Every stage goes on from what the run folder already holds."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from eval.execute.events import EventLog
+from eval.execute.isolation import Failed, isolate, time_limit
+from eval.execute.pool import Pool
+from eval.execute.provenance import RunDocument
+from eval.execute.work import make_batch, measure_batch
+from eval.io.files import Files
+from eval.io.progress import progress
+from eval.measure.records import JudgeLike, measure_true
+from eval.metrics import Metric
+from eval.plan.batches import Batch, sweeps
+from eval.plan.cells import Plan, make_plan
+from eval.plan.suite import locate_suite
+from eval.samples import Sample
+from eval.store.samples import write_samples
+from eval.store.store import Failure, Store
+from eval.summary.tables import TRUE_CLIPS, write_failures, write_tables
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, which changes no value.
+
+    Attributes:
+        timeout: seconds to make or to measure one clip; None: for ever. See :func:`eval.execute.isolation.isolate`.
+        wait: seconds to wait for another process to let the run folder go.
+        debug: stop at the first clip that fails, with its traceback.
+        log: told what happens, batch by batch.
+        storage: where clips and features go; see :class:`eval.store.store.Store`.
+        pool: workers on Ray; None: everything in this process.
+    """
+
+    timeout: float | None = None
+    wait: float = 0.0
+    debug: bool = False
+    log: EventLog = field(default_factory=EventLog)
+    storage: str | None = None
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: the folder, clips made, measured and decoded this time, failures, and warnings for the reader."""
+
+    folder: Path
+    made: int
+    measured: int
+    failures: list[Failure]
+    warnings: list[str]
+    decoded: int = 0
+
+
+def run(
+    suite: str,
+    out: Path | None = None,
+    *,
+    console: Console | None = None,
+    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
+) -> Outcome:
+    """Runs a suite, or goes on with it.
+
+    Killed at any moment, the same call loses at most the batch in hand, makes that very batch again, and ends with the
+    same ``records.csv``. Called again when all is done, it makes no clip and loads no network.
+
+    A clip that cannot be made or measured is a failure with its reason; the rest goes on. The next call tries it again.
+
+    Args:
+        suite: path of a suite file, or name of a shipped suite.
+        out: the run folder; ``runs/<suite name>`` if None.
+        console: for progress; standard error if None.
+        judge: makes the judge of the suite's metrics; :class:`eval.measure.evaluator.Judge` if None.
+        options: patience and debugging.
+
+    Raises:
+        EvalError: for anything the user can put right; nothing is made before the whole suite is valid.
+        StoreError: the run folder is held by another process, or cannot be written; what was stored stays.
+    """
+    plan = make_plan(locate_suite(suite))
+    return carry_out(plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options)
+
+
+def carry_out(
+    plan: Plan,
+    folder: Path,
+    *,
+    console: Console | None = None,
+    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    options: Options = Options(),
+) -> Outcome:
+    """:func:`run` for a plan that is made already."""
+    console = console or Console(stderr=True)
+    referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder)
+    with time_limit(options.timeout):
+        pass  # it cannot be kept everywhere, and that is better said once than of every clip
+    fingerprints = dict(referee.fingerprints())
+    with Store(folder, wait=options.wait, storage=options.storage) as store:
+        if judge is None and store.storage:
+            referee = default_judge(plan.metrics, store.files.root)
+        for encoder in plan.set_encoders:
+            store.use_features(encoder, fingerprints[encoder])
+        write_samples(store, plan.samples)
+
+        unmade, unmeasured = stale(store, plan, fingerprints)
+        document = RunDocument(
+            store.folder, plan, fingerprints, stale=bool(unmade or unmeasured), storage=store.storage
+        )
+        document.started()
+        sizes = {
+            name: sum(len(batch.items) for batch in some) for name, some in (("make", unmade), ("measure", unmeasured))
+        }
+        options.log.write("started", suite=plan.suite.name, folder=str(folder), **sizes)
+
+        if options.pool is None:
+            made = make(store, unmade, console, options)
+            measured = measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+        elif unmade or unmeasured:
+            from eval.execute.ray_driver import carry_out_on_ray
+            from eval.execute.ray_worker import Job
+
+            job = Job(plan, Files(store.files.root), judge, fingerprints, options.timeout, options.debug)
+            made, measured = carry_out_on_ray(store, job, unmade, unmeasured, options.pool, console, options.log)
+        else:
+            made = measured = 0
+        _measure_true(store, plan, referee, options)
+
+        failures = planned_failures(store, plan)
+        write_failures(store, failures)
+        counts, warnings = write_tables(store, plan, fingerprints, failures)
+        if plan.suite.claims:
+            from eval.claims import write_claims
+
+            write_claims(store, plan)
+        document.finished(counts, warnings, _seconds_per_clip(store, plan))
+        options.log.write("finished", made=made, measured=measured, failed=len(failures))
+        return Outcome(store.folder, made, measured, failures, warnings, store.decoded)
+
+
+def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
+    taken = {cell.id: list(store.seconds(cell.id).values()) for cell in plan.cells}
+    return {cell: statistics.median(seconds) for cell, seconds in taken.items() if seconds}
+
+
+def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
+    """A judge that keeps frame features where clips and features go, imported when asked for."""
+    from eval.measure.evaluator import Judge
+    from eval.measure.features import FeatureCache
+
+    return Judge(metrics, cache=FeatureCache(Files(folder).frames))
+
+
+def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:
+    """Batches with a clip to make, and batches with a clip to measure; the former are among the latter."""
+    unmade, unmeasured = [], []
+    for cells in sweeps(plan.cells):
+        keys = {(cell.id, *pair): key for cell in cells for pair, key in store.clip_keys(cell.id).items()}
+        records = itertools.chain.from_iterable(store.records(cell.id) for cell in cells)
+        known = {(r.cell, r.sample, r.seed, r.metric): (r.clip_key, r.encoder_fingerprint) for r in records}
+        for batch in plan.batches(cells):
+            wanted = {item.place: item.key for item in batch.items}
+            made = all(keys.get(place) == key for place, key in wanted.items())
+            measured = made and all(
+                known.get((*place, metric.id)) == (key, fingerprints[metric.encoder])
+                for place, key in wanted.items()
+                for metric in plan.clip_metrics
+            )
+            if not made:
+                unmade.append(batch)
+            if not measured or not _have_features(store, plan, wanted.values()):
+                unmeasured.append(batch)
+    return unmade, unmeasured
+
+
+def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
+    files = store.files
+    return all(files.present(files.feature(encoder, key)) for key in keys for encoder in plan.set_encoders)
+
+
+def make(store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()) -> int:
+    """Makes and stores the clips of ``batches``, or why there is none. Returns how many clips were made."""
+    made = 0
+    with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
+        for batch in batches:
+            rows, clips, failures = make_batch(batch, timeout=options.timeout, debug=options.debug)
+            store.add_clips(rows, clips, failures)
+            options.log.batch("made", batch, failures)
+            made += len(clips)
+            advance(len(batch.items))
+    return made
+
+
+def measure_made(
+    store: Store,
+    plan: Plan,
+    batches: Sequence[Batch],
+    judge: JudgeLike,
+    fingerprints: Mapping[str, str],
+    console: Console,
+    options: Options,
+) -> int:
+    """Measures the clips of ``batches`` that were made. Returns how many were measured."""
+    measured = 0
+    unmade = {failure[:3] for failure in store.failures() if failure.stage == "make"}
+    with progress(console, "measuring", sum(len(batch.items) for batch in batches)) as advance:
+        for batch in batches:
+            part = batch.without(unmade)
+            store.forget_failures(part.places)
+            failures = measure_batch(
+                store, plan, part, judge, fingerprints, timeout=options.timeout, debug=options.debug
+            )
+            store.add_failures(failures)
+            options.log.batch("measured", part, failures)
+            measured += len(part.items) - len(failures)
+            advance(len(batch.items))
+    return measured
+
+
+def _measure_true(store: Store, plan: Plan, judge: JudgeLike, options: Options) -> None:
+    """Features of the true clips; a sample whose own cannot be had is left out of set metrics."""
+
+    def work(samples: Sequence[Sample]) -> list[None]:
+        measure_true(store, replace(plan, samples=list(samples), coverage=None), judge)
+        return [None] * len(samples)
+
+    store.forget_failures([(TRUE_CLIPS, sample.id, 0) for sample in plan.samples])
+    results = isolate(plan.samples, work, timeout=options.timeout, debug=options.debug)
+    store.add_failures(
+        [
+            Failure(TRUE_CLIPS, sample.id, 0, "measure", result.reason)
+            for sample, result in zip(plan.samples, results, strict=True)
+            if isinstance(result, Failed)
+        ]
+    )
+
+
+def planned_failures(store: Store, plan: Plan) -> list[Failure]:
+    """Those of the plan; the store may hold others, of cells since removed."""
+    planned = {(cell.id, sample.id, seed) for cell in plan.cells for sample, seed in plan.pairs(cell)}
+    planned |= {(TRUE_CLIPS, sample.id, 0) for sample in plan.samples}
+    return [failure for failure in store.failures() if failure[:3] in planned]

@@ -1,0 +1,83 @@
+"""One batch made or measured, wherever that happens: it needs files and a judge, and no database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from eval.clips.lossless import Clip
+from eval.errors import ClipError
+from eval.execute.isolation import Failed, isolate
+from eval.measure.records import JudgeLike, Shelf, measure
+from eval.methods import varying
+from eval.plan.batches import Batch, Item
+from eval.plan.cells import Plan
+from eval.samples.seeds import derive_seed
+from eval.store.store import Failure, StoredClip
+
+
+class Made(NamedTuple):
+    """The clips of a batch, their rows, and the failures of the others."""
+
+    rows: list[StoredClip]
+    clips: list[Clip]
+    failures: list[Failure]
+
+
+def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
+    """Makes the clips of a batch, or says why there is none; writes nothing. See `eval.execute.isolation`."""
+    start = time.perf_counter()
+    results = isolate(batch.items, _generate, timeout=timeout, debug=debug)
+    seconds = (time.perf_counter() - start) / len(results)
+    made = Made([], [], [])
+    for item, result in zip(batch.items, results, strict=True):
+        if isinstance(result, Failed):
+            made.failures.append(Failure(*item.place, "make", result.reason))
+        else:
+            made.rows.append(StoredClip(*item.place, item.key, seconds))
+            made.clips.append(result)
+    return made
+
+
+def measure_batch(
+    shelf: Shelf,
+    plan: Plan,
+    batch: Batch,
+    judge: JudgeLike,
+    fingerprints: Mapping[str, str],
+    *,
+    timeout: float | None,
+    debug: bool,
+) -> list[Failure]:
+    """Measures the clips of a batch, all of which are made, into ``shelf``. Returns those that could not be."""
+
+    def work(items: Sequence[Item]) -> list[None]:
+        part = Batch(tuple(items))
+        measure(shelf, plan, [part], judge, fingerprints, Console(quiet=True, force_terminal=False))
+        return [None] * len(items)
+
+    results = isolate(batch.items, work, timeout=timeout, debug=debug) if batch.items else []
+    return [
+        Failure(*item.place, "measure", result.reason.removeprefix(f"{Batch((item,)).name}: "))
+        for item, result in zip(batch.items, results, strict=True)
+        if isinstance(result, Failed)
+    ]
+
+
+def _generate(items: Sequence[Item]) -> list[Clip]:
+    samples = [item.sample for item in items]
+    seeds = [derive_seed(item.sample.id, item.seed) for item in items]
+    cells = Batch(tuple(items)).cells
+    names = varying(cells[0].instance) if len(cells) > 1 else ()
+    generate: Any = cells[0].instance.generate
+    clips = list(generate(samples, seeds, **{name: [item.cell.settings[name] for item in items] for name in names}))
+    if len(clips) != len(samples) or not all(isinstance(clip, Clip) for clip in clips):
+        raise ClipError(f"the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each")
+    return clips
+
+
+def _kinds(clips: Sequence[Any]) -> str:
+    return f"{len(clips)} of {', '.join(sorted({type(clip).__name__ for clip in clips})) or 'nothing'}"

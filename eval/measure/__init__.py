@@ -1,0 +1,1 @@
+"""Encoders and metrics brought together: clips in, records out."""

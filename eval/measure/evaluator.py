@@ -1,0 +1,145 @@
+"""The judge: clips in, values out. It loads each encoder once and looks at each clip once per encoder and view.
+
+A clip is always encoded by itself, and the input image and the prompt once per sample, so a value depends on the clip
+and its sample alone: not on the batch, its order, or what was judged before.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.clips.lossless import Clip
+from eval.encoders import encoder_entry, encoder_fingerprint, load_encoder
+from eval.errors import EvalError
+from eval.measure.features import FeatureCache
+from eval.measure.formulas import FORMULAS
+from eval.measure.look import Look, Memory
+from eval.metrics import Metric
+from eval.samples import Sample
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class Judge:
+    """Measures clips with a fixed list of metrics.
+
+    Args:
+        metrics: what to measure; metrics of a set only add their encoder (see `video_features`).
+        device: torch device that networks run on.
+        dtype: what networks that can do so compute in (`eval.encoders.DTYPES`); the others keep to float32.
+        cache: of what encoders see in clips; one in memory if None. Its `passes` count what was looked at.
+    """
+
+    def __init__(
+        self,
+        metrics: list[Metric],
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        cache: FeatureCache | None = None,
+    ) -> None:
+        self.metrics = list(metrics)
+        self.cache = cache or FeatureCache()
+        self._device = device
+        self._dtype = dtype
+        self._encoders: dict[str, Any] = {}
+        self._memory = Memory(self.cache)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Encoder id -> sha256 hex, for every encoder the metrics name. Loads no encoder.
+
+        Raises:
+            WeightsMissingError: an encoder's weights are not there.
+        """
+        ids = sorted({metric.encoder for metric in self.metrics})
+        return {id: encoder_fingerprint(id, dtype=self._dtype_of(id)) for id in ids}
+
+    def per_clip(self, sample: Sample, clip: Clip) -> dict[str, float]:
+        """`measure` for one clip: metric id -> value."""
+        return self.measure([sample], [clip])[0]
+
+    def measure(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> list[dict[str, float]]:
+        """The values of all metrics of scope ``clip``.
+
+        Args:
+            samples: the sample each clip was made from; one sample may appear often.
+            clips: as many clips, of any sizes and lengths.
+
+        Returns:
+            One mapping from metric id to a finite value per clip, in the order of the clips.
+
+        Raises:
+            EvalError: numbers that differ; or a clip that cannot be measured, with the sample and the encoder named.
+            WeightsMissingError: an encoder's weights are not there.
+        """
+        if len(samples) != len(clips):
+            raise EvalError(f"judge: {len(samples)} samples but {len(clips)} clips; give one sample per clip.")
+        values: list[dict[str, float]] = [{} for _ in clips]
+        per_clip = [metric for metric in self.metrics if metric.scope == "clip"]
+        for encoder_id in dict.fromkeys(metric.encoder for metric in per_clip):
+            wanted = [metric for metric in per_clip if metric.encoder == encoder_id]
+            for row, sample, clip in zip(values, samples, clips, strict=True):
+                try:
+                    row.update(self._values(wanted, sample, clip))
+                except EvalError as error:
+                    error.args = (f"sample '{sample.id}', encoder {encoder_id!r}: {error}",)
+                    raise
+                finally:
+                    self._memory.flows.clear()
+        return [{metric.id: row[metric.id] for metric in per_clip} for row in values]
+
+    def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Float32Array:
+        """Features of a set metric: float32 (N, D), one row per clip.
+
+        Args:
+            clips: one or more clips.
+            encoder_id: id of an encoder of kind ``video``.
+
+        Raises:
+            EvalError: no clips, an encoder of another kind, or features that are not finite.
+        """
+        if not clips:
+            raise EvalError(f"judge: no clips for encoder {encoder_id!r}.")
+        encoder = self._encoder(encoder_id)
+        if encoder.kind != "video":
+            raise EvalError(f"judge: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need 'video'.")
+        features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
+        bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        if len(bad):
+            raise EvalError(
+                f"judge: encoder {encoder_id!r} gives features that are not finite for clip {bad[0]} of {len(clips)}."
+            )
+        return np.asarray(features, dtype=np.float32)
+
+    def flags(self, sample: Sample) -> list[str]:
+        """Warnings on the sample's values: ``prompt_truncated`` if an encoder drops words of its prompt."""
+        truncated = any(
+            self._encoder(id).truncated(sample.prompt)
+            for id in {metric.encoder for metric in self.metrics if metric.family in ("text", "text_min")}
+        )
+        return ["prompt_truncated"] if truncated else []
+
+    def _encoder(self, id: str) -> Any:
+        if id not in self._encoders:
+            self._encoders[id] = load_encoder(id, device=self._device, dtype=self._dtype_of(id))
+        return self._encoders[id]
+
+    def _dtype_of(self, id: str) -> str:
+        return self._dtype if len(encoder_entry(id).dtypes) > 1 else "float32"
+
+    def _clip_feature(self, encoder: Any, clip: Clip) -> Float32Array:
+        named = (encoder.id, encoder.fingerprint)
+        return self.cache.get(named, clip.fingerprint, "standard", lambda: encoder.encode_clips(clip.frames[None])[0])
+
+    def _values(self, metrics: Sequence[Metric], sample: Sample, clip: Clip) -> dict[str, float]:
+        """Metric id -> value, for metrics of one encoder; a formula that several of them share is evaluated once."""
+        encoder = self._encoder(metrics[0].encoder)
+        results: dict[Any, Any] = {}
+        for metric in metrics:
+            formula = FORMULAS[metric.family]
+            if (formula, metric.view) not in results:
+                look = Look(encoder, metric.view, sample, clip, self._memory)
+                results[formula, metric.view] = formula(look)
+        return {metric.id: results[FORMULAS[metric.family], metric.view][metric.family] for metric in metrics}

@@ -1,0 +1,87 @@
+"""Features that are computed once: by clip content, encoder fingerprint and view, in memory and, if wanted, on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.errors import EvalError
+from eval.io.files import write_whole
+
+HELD = 256
+"""Arrays kept in memory; the one used longest ago goes first."""
+
+
+class FeatureCache:
+    """float32 arrays by what decides them.
+
+    A key that is known costs no pass through a network, also in a later process if there is a folder. Files are written
+    whole or not at all, and named by a hash of the key, so two clips of equal content share one.
+
+    Args:
+        folder: where arrays are kept between processes, a path or a ``upath.UPath``; None for memory alone.
+
+    Attributes:
+        passes: how often each encoder looked at a clip, as (encoder id, view) -> count.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.passes: Counter[tuple[str, str]] = Counter()
+        self._folder = folder
+        self._held: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+
+    def get(
+        self, encoder: tuple[str, str], content: str, view: str, make: Callable[[], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """The array, made if it is not known yet.
+
+        Args:
+            encoder: its id, for the count, and its fingerprint, which covers weights and preprocessing.
+            content: sha256 hex of the clip.
+            view: how the encoder is shown the clip.
+            make: one pass through the encoder.
+
+        Raises:
+            EvalError: as `make`, or a stored file that cannot be read.
+        """
+        name, fingerprint = encoder
+        key = hashlib.sha256(f"{content}|{fingerprint}|{view}".encode()).hexdigest()
+        if key not in self._held:
+            path = self._folder / key[:2] / f"{key}.npy" if self._folder else None
+            if path and path.is_file():
+                self._held[key] = read_array(path)
+            else:
+                self._held[key] = np.asarray(make(), dtype=np.float32)
+                self.passes[name, view] += 1
+                if path:
+                    write_array(path, self._held[key])
+            while len(self._held) > HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(key)
+        return self._held[key]
+
+
+def read_array(path: Path) -> NDArray[np.float32]:
+    """Reads a file of :func:`write_array`.
+
+    Raises:
+        EvalError: naming the file, if it is none.
+    """
+    try:
+        loaded: NDArray[np.float32] = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise EvalError(f"{path}: not a stored feature ({error}); delete it and run again") from error
+    return loaded
+
+
+def write_array(path: Path, array: NDArray[np.float32]) -> None:
+    """Writes an ``.npy`` file, whole or not at all."""
+    content = io.BytesIO()
+    np.save(content, array)
+    write_whole(path, content.getvalue())

@@ -1,0 +1,162 @@
+"""What one encoder sees in one clip. Each feature is computed when a formula first asks for it, and only once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.clips.lossless import Clip
+from eval.errors import EvalError
+from eval.measure.features import FeatureCache
+from eval.metrics.families import View
+from eval.metrics.vbench import sampling_stride
+from eval.samples import Sample
+
+Float32Array = NDArray[np.float32]
+UInt8Array = NDArray[np.uint8]
+
+
+class Memory:
+    """Features that outlive one look.
+
+    Args:
+        cache: of what encoders see in clips.
+
+    Attributes:
+        images: (encoder id, view, sample fingerprint) -> feature of the input image.
+        prompts: (encoder id, prompt) -> feature of the prompt.
+        flows: (encoder id, clip fingerprint, stride, size, direction) -> flow; large, so emptied after each clip.
+    """
+
+    def __init__(self, cache: FeatureCache) -> None:
+        self.cache = cache
+        self.images: dict[tuple[str, str, str], Float32Array] = {}
+        self.prompts: dict[tuple[str, str], Float32Array] = {}
+        self.flows: dict[tuple[str, str, int, str, str], Float32Array] = {}
+
+
+class Look:
+    """One encoder, one clip, one view.
+
+    Args:
+        encoder: of any kind; a formula asks for what its kind gives.
+        view: how the encoder is shown the clip.
+        sample: what the clip was made from.
+        clip: frames and rate.
+        memory: shared with other looks.
+    """
+
+    def __init__(self, encoder: Any, view: View, sample: Sample, clip: Clip, memory: Memory) -> None:
+        self.clip = clip
+        self.sample = sample
+        self._encoder = encoder
+        self._view = view
+        self._memory = memory
+
+    def image(self) -> Float32Array:
+        """Feature (D,) of the input image; encoders of kind image and image-text."""
+        key = (self._encoder.id, self._view, self.sample.fingerprint)
+        return _remember(self._memory.images, key, lambda: self._encode(self.sample.image[None])[0])
+
+    def prompt(self) -> Float32Array:
+        """Feature (D,) of the prompt; encoders of kind image-text."""
+        prompt = self.sample.prompt
+        return _remember(
+            self._memory.prompts, (self._encoder.id, prompt), lambda: self._encoder.encode_text([prompt])[0]
+        )
+
+    def frames(self) -> Float32Array:
+        """Features (F, D) of the frames; encoders of kind image and image-text."""
+        return self._cached(self._view, self._frames)
+
+    def distances(self) -> Float32Array:
+        """Distances (F,) of the frames from the input image; encoders of kind perceptual."""
+        view = f"to {self.sample.fingerprint}"
+        return self._cached(view, lambda: self._encoder.encode_distances(self.sample.image, self.clip.frames))
+
+    def quality(self) -> float:
+        """Score of the clip; encoders of kind quality."""
+        return float(self._cached("standard", lambda: self._encoder.encode_quality(self.clip.frames, self.clip.fps))[0])
+
+    @property
+    def known_styles(self) -> Sequence[str]:
+        """Every style that an encoder of kind style can name."""
+        return list(self._encoder.styles)
+
+    def styles(self) -> list[str]:
+        """The most probable style of each frame; encoders of kind style."""
+        scores = self._cached("standard", lambda: self._encoder.encode_styles(self.clip.frames))
+        return [self._encoder.styles[index] for index in scores.argmax(axis=1)]
+
+    def flow(self, direction: Literal["forward", "backward"] = "forward") -> Float32Array:
+        """Flow (P, H, W, 2) in px between neighbours among the frames of this view; encoders of kind flow.
+
+        Raises:
+            EvalError: fewer than two such frames.
+        """
+        stride = sampling_stride(self.clip.fps) if self._view == "sampled" else 1
+        size = "half" if self._view == "half" else "full"
+        frames = (halved(self.clip.frames) if size == "half" else self.clip.frames)[::stride]
+        if len(frames) < 2:
+            count = f"{len(self.clip.frames)} frame{'s'[: len(self.clip.frames) > 1]}"
+            wanted = f"more than {stride} at {self.clip.fps:g} fps" if stride > 1 else "2 or more"
+            raise EvalError(f"the clip has {count}; motion needs {wanted}")
+        pairs = (frames[:-1], frames[1:]) if direction == "forward" else (frames[1:], frames[:-1])
+
+        def make() -> Float32Array:
+            name = f"flow {direction}, {size} size, stride {stride}"
+            self._memory.cache.passes[self._encoder.id, name] += 1
+            return np.asarray(self._encoder.encode_pairs(*pairs))
+
+        key = (self._encoder.id, self.clip.fingerprint, stride, size, direction)
+        return _remember(self._memory.flows, key, make)
+
+    def values(self) -> NDArray[np.float64]:
+        """The frames in [0, 1], float64 (F, H, W, 3), at the size of this view."""
+        return (halved(self.clip.frames) if self._view == "half" else self.clip.frames) / 255.0
+
+    def _cached(self, view: str, make: Callable[[], Float32Array]) -> Float32Array:
+        encoder = (self._encoder.id, self._encoder.fingerprint)
+        return self._memory.cache.get(encoder, self.clip.fingerprint, view, make)
+
+    def _encode(self, frames: UInt8Array) -> Float32Array:
+        if self._view == "standard":
+            return np.asarray(self._encoder.encode_frames(frames))
+        return np.asarray(self._encoder.encode_frames(frames, view=self._view))
+
+    def _frames(self) -> Float32Array:
+        """Equal frames are encoded once; encoders of kind image take frames equal to the input image from it, so that
+        the two have a cosine of exactly 1."""
+        known: dict[bytes, Float32Array] = {}
+        contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
+        image = np.ascontiguousarray(self.sample.image).tobytes()
+        same_shape = self.sample.image.shape == self.clip.frames.shape[1:]
+        if self._encoder.kind == "image" and same_shape and image in contents:
+            known[image] = self.image()
+        new = [i for i, content in enumerate(contents) if content not in known and content not in contents[:i]]
+        if new:
+            for index, vector in zip(new, self._encode(self.clip.frames[new]), strict=True):
+                known[contents[index]] = vector
+        return np.stack([known[content] for content in contents])
+
+
+def halved(frames: UInt8Array) -> UInt8Array:
+    """uint8 (F, H, W, 3) to (F, H // 2, W // 2, 3): averages of 2 x 2 pixels, rounded; an odd last row or column goes.
+
+    Raises:
+        EvalError: a side of one pixel.
+    """
+    count, height, width, _ = frames.shape
+    if min(height, width) < 2:
+        raise EvalError(f"frames of {height} x {width} px have no half size")
+    even = frames[:, : height // 2 * 2, : width // 2 * 2].reshape(count, height // 2, 2, width // 2, 2, 3)
+    return np.rint(even.mean(axis=(2, 4))).astype(np.uint8)
+
+
+def _remember(store: dict[Any, Float32Array], key: Any, make: Callable[[], Float32Array]) -> Float32Array:
+    if key not in store:
+        store[key] = make()
+    return store[key]

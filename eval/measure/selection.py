@@ -1,0 +1,44 @@
+"""Which metrics a command measures: those of chosen encoders, or all whose weights are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from eval.errors import EvalError, WeightsMissingError, nearest
+from eval.measure.records import JudgeLike
+from eval.metrics import Metric, catalogue
+
+GLYPH = "_glyph"
+"""End of the ids of the glyph world's judges, which know nothing but glyphs."""
+
+
+def metrics_of(encoders: Sequence[str]) -> list[Metric]:
+    """Every metric of these encoders that needs no ground truth, in the catalogue's order.
+
+    Raises:
+        EvalError: an encoder that no metric names.
+    """
+    known = dict.fromkeys(metric.encoder for metric in catalogue() if not metric.truth)
+    for encoder in encoders:
+        if encoder not in known:
+            raise EvalError(f"unknown encoder '{encoder}'. Allowed: {', '.join(known)}.{nearest(encoder, known)}")
+    return [metric for metric in catalogue() if metric.encoder in encoders and not metric.truth]
+
+
+def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Metric], list[str]]:
+    """Every metric for any clips (not of the glyph world's judges) whose weights are on this machine.
+
+    Returns:
+        The metrics, and one line for each encoder left out: its metrics, and how to provide the weights.
+    """
+    found: list[Metric] = []
+    left_out: dict[str, list[str]] = {}
+    for metric in catalogue():
+        if metric.encoder.endswith(GLYPH) or metric.truth:
+            continue
+        try:
+            make_judge([metric]).fingerprints()
+            found.append(metric)
+        except WeightsMissingError as error:
+            left_out.setdefault(str(error), []).append(metric.id)
+    return found, [f"left out {', '.join(ids)}: {reason}" for reason, ids in left_out.items()]

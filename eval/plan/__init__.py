@@ -1,0 +1,1 @@
+"""From a suite file to cells, samples, seeds and fixed batches."""

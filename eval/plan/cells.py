@@ -1,0 +1,237 @@
+"""Suite to plan: cells x samples x seeds, in batches that never change between two runs of one suite."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eval.errors import EvalError, nearest
+from eval.methods import Method, load_method
+from eval.metrics import Metric, parse_metric
+from eval.plan.batches import Batch, Item, Place, batches, sweeps
+from eval.plan.suite import MethodEntry, Suite, load_suite, validated
+from eval.samples import Sample, load_samples
+from eval.samples.seeds import derive_seed
+from eval.world.truth import scene_of
+
+CLIP_PROTOCOL = "clip.v1"
+"""Part of every clip's key: a change of how clips are made or stored is a new version."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A method with fixed settings.
+
+    Attributes:
+        id: the label and the swept settings, e.g. ``i2v-adapter[t0=0.6,p=0.5]``.
+        label: the entry's label, else the method's name.
+        method: name or ``module:Class``.
+        settings: all settings as validated, defaults included.
+        instance: the method, built with these settings; it has loaded nothing yet.
+        entry: which of the suite's methods it comes from.
+    """
+
+    id: str
+    label: str
+    method: str
+    settings: dict[str, Any]
+    instance: Method
+    entry: int = 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The method's fingerprint.
+
+        Raises:
+            EvalError: naming the cell, if the method cannot tell it.
+        """
+        try:
+            return self.instance.fingerprint()
+        except EvalError:
+            raise
+        except Exception as error:
+            raise EvalError(f"cell {self.id}: its fingerprint fails with {type(error).__name__}: {error}") from error
+
+    def clip_key(self, sample: Sample, seed: int) -> str:
+        """sha256 hex over everything that decides the clip's pixels."""
+        drawn = derive_seed(sample.id, seed)
+        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, drawn]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that a run will do.
+
+    Attributes:
+        suite: what was asked.
+        samples: every sample, each id once.
+        cells: every cell.
+        metrics: what is measured.
+        coverage: cell id -> its (sample, seed) pairs, for cells that do not all have every pair; None: they have.
+        reference_keys: feature keys of a reference set that set metrics compare every cell with; none: the true clips
+            of the cell's own samples.
+    """
+
+    suite: Suite
+    samples: list[Sample]
+    cells: list[Cell]
+    metrics: list[Metric]
+    coverage: Mapping[str, Sequence[tuple[Sample, int]]] | None = None
+    reference_keys: Sequence[str] = ()
+
+    def pairs(self, cell: Cell, group: str = "all") -> list[tuple[Sample, int]]:
+        """The (sample, seed) pairs of a cell whose samples are in ``group``, in plan order."""
+        if self.coverage is None:
+            pairs: Iterable[tuple[Sample, int]] = itertools.product(self.samples, self.suite.seeds)
+        else:
+            pairs = self.coverage[cell.id]
+        return [(sample, seed) for sample, seed in pairs if group in ("all", sample.group)]
+
+    def without(self, clips: Container[Place]) -> Plan:
+        """The plan of all other clips."""
+        coverage = {
+            cell.id: [(s, seed) for s, seed in self.pairs(cell) if (cell.id, s.id, seed) not in clips]
+            for cell in self.cells
+        }
+        return replace(self, coverage=coverage)
+
+    def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
+        """Every clip of ``cells`` (all, if None) once, sweep by sweep: see :func:`eval.plan.batches.batches`.
+
+        This depends on the suite alone, so a batch made again after a kill is the same batch.
+        """
+        for sweep in sweeps(self.cells if cells is None else cells):
+            items = [[Item(cell, sample, seed) for sample, seed in self.pairs(cell)] for cell in sweep]
+            yield from batches(items, self.suite.batch_size)
+
+    @property
+    def clip_metrics(self) -> list[Metric]:
+        """Metrics with one value a clip."""
+        return [metric for metric in self.metrics if metric.scope == "clip"]
+
+    @property
+    def set_metrics(self) -> list[Metric]:
+        """Metrics with one value a set of clips."""
+        return [metric for metric in self.metrics if metric.scope == "set"]
+
+    @property
+    def set_encoders(self) -> list[str]:
+        """Encoders of the set metrics, sorted."""
+        return sorted({metric.encoder for metric in self.set_metrics})
+
+    @property
+    def groups(self) -> list[str]:
+        """``all``, then each sample group in plan order."""
+        return list(dict.fromkeys(["all", *(sample.group for sample in self.samples)]))
+
+
+def make_plan(path: Path) -> Plan:
+    """Reads a suite file and resolves every name in it.
+
+    Raises:
+        EvalError: one line naming file, key, value and what is allowed.
+    """
+    suite = load_suite(path)
+    metrics = [_metric(identifier, f"{path}: metrics[{index}]") for index, identifier in enumerate(suite.metrics)]
+    cells = list(_cells(suite, path))
+    if suite.reference is not None and suite.reference not in {cell.id for cell in cells}:
+        ids = [cell.id for cell in cells]
+        hint = nearest(suite.reference, ids)
+        raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}")
+    _check_fingerprints(cells, path)
+    samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
+    _check_true_clips(samples, metrics, cells, path)
+    _check_truth(samples, metrics, path)
+    return Plan(suite, samples, cells, metrics, _coverage(suite, samples, cells, path))
+
+
+def _metric(identifier: str, where: str) -> Metric:
+    try:
+        return parse_metric(identifier)
+    except EvalError as error:
+        raise EvalError(f"{where}: {error}") from error
+
+
+def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(suite.methods):
+        for cell in _entry_cells(entry, index, f"{path}: methods[{index}]"):
+            if cell.id in seen:
+                first = f"methods[{seen[cell.id]}]"
+                raise EvalError(f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give it a label")
+            seen[cell.id] = index
+            yield cell
+
+
+def _coverage(
+    suite: Suite, samples: Sequence[Sample], cells: Sequence[Cell], path: Path
+) -> dict[str, list[tuple[Sample, int]]] | None:
+    """Cell id -> pairs, where an entry asks for some of the samples; None if none does."""
+    if all(entry.groups is None and entry.limit is None for entry in suite.methods):
+        return None
+    members: dict[str, list[Sample]] = {}
+    for sample in samples:
+        members.setdefault(sample.group, []).append(sample)
+    coverage: dict[str, list[tuple[Sample, int]]] = {}
+    for index, entry in enumerate(suite.methods):
+        for group in entry.groups or ():
+            if group not in members:
+                where = f"{path}: methods[{index}].groups"
+                raise EvalError(f"{where}: no group '{group}'. Allowed: {', '.join(members)}.{nearest(group, members)}")
+        chosen = {sample.id for group in entry.groups or members for sample in members[group][: entry.limit]}
+        pairs = [(s, seed) for s, seed in itertools.product(samples, suite.seeds) if s.id in chosen]
+        coverage |= {cell.id: pairs for cell in cells if cell.entry == index}
+    return coverage
+
+
+def _entry_cells(entry: MethodEntry, index: int, where: str) -> Iterator[Cell]:
+    try:
+        method = load_method(entry.method)
+    except EvalError as error:
+        raise EvalError(f"{where}.method: {error}") from error
+    label = entry.label or entry.method
+    for values in itertools.product(*entry.sweep.values()):
+        swept = dict(zip(entry.sweep, values, strict=True))
+        settings = validated(method.Settings, entry.settings | swept, where=f"{where} ({label})")
+        dump = settings.model_dump(mode="json")
+        name = ",".join(f"{key}={dump[key]}" for key in swept)
+        yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings), index)
+
+
+def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
+    for cell in cells:
+        try:
+            if not cell.fingerprint:
+                raise EvalError(f"cell {cell.id}: its fingerprint is empty")
+        except EvalError as error:
+            raise type(error)(f"{path}: {error}") from error
+
+
+def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cells: Sequence[Cell], path: Path) -> None:
+    missing = next((sample.id for sample in samples if sample.clip is None), None)
+    if missing is None:
+        return
+    for metric in metrics:
+        if metric.scope == "set":
+            raise EvalError(f"{path}: metrics: '{metric.id}' needs true clips, and sample '{missing}' has none")
+    for cell in cells:
+        if cell.method == "true-clip":
+            raise EvalError(f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none")
+
+
+def _check_truth(samples: Sequence[Sample], metrics: Sequence[Metric], path: Path) -> None:
+    needing = next((metric for metric in metrics if metric.truth), None)
+    if needing is None:
+        return
+    for sample in samples:
+        try:
+            scene_of(sample)
+        except EvalError as error:
+            raise EvalError(f"{path}: metrics: '{needing.id}': {error}") from error

@@ -1,0 +1,105 @@
+"""From the rows of a manifest of finished clips to a plan: methods are cells, input images are samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from eval.clips.media import first_frame
+from eval.errors import EvalError
+from eval.methods.finished import NAME, FinishedClips, FinishedClipsSettings
+from eval.metrics import Metric
+from eval.plan.batches import Place
+from eval.plan.cells import CLIP_PROTOCOL, Cell, Plan
+from eval.plan.suite import MethodEntry, Suite
+from eval.samples import Sample
+from eval.samples.clip_manifest import Entry, RowFailure
+from eval.samples.manifest import read_image
+
+
+class Planned(NamedTuple):
+    """The plan, the row of each of its clips, and the rows that are in nobody's way but cannot be used."""
+
+    plan: Plan
+    rows: dict[Place, Entry]
+    failures: list[RowFailure]
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedCell(Cell):
+    """A cell of finished clips; the key of a clip is that of its own content, so one new file makes no other stale."""
+
+    def clip_key(self, sample: Sample, seed: int) -> str:
+        assert isinstance(self.instance, FinishedClips)
+        parts = [CLIP_PROTOCOL, NAME, self.instance.digests[sample.id, seed], sample.fingerprint]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def plan_entries(
+    folder: Path, manifest: Path, entries: Sequence[Entry], metrics: list[Metric], fps: float | None
+) -> Planned:
+    """The plan of all rows whose image can be read and whose place (method, image, seed) is free.
+
+    A sample is an input image and its prompt, and bears the first id given to it; for rows without an image, an id.
+
+    Raises:
+        EvalError: no row can be used.
+    """
+    samples: dict[str, Sample] = {}
+    named: dict[tuple[Path | str, str], str] = {}
+    rows: dict[Place, Entry] = {}
+    coverage: dict[str, list[tuple[Sample, int]]] = {}
+    failures: list[RowFailure] = []
+    for entry in entries:
+        try:
+            key = (entry.image.resolve() if entry.image else entry.id, entry.prompt)
+            identifier = named.get(key, entry.id)
+            if key not in named and identifier in samples:
+                raise EvalError("an earlier row gives this id to another image or prompt; each needs its own id")
+            place = (entry.method, identifier, entry.seed)
+            if place in rows:
+                first = rows[place].line
+                raise EvalError(f"line {first} has the same image, prompt, method and seed; give each its own seed")
+            sample = _sample(identifier, entry, samples)
+        except EvalError as error:
+            failures.append(row_failure(entry, folder, str(error)))
+            continue
+        named[key] = identifier
+        rows[place] = entry
+        samples.setdefault(identifier, sample)
+        coverage.setdefault(entry.method, []).append((sample, entry.seed))
+    if not rows:
+        first_failure = f"; the first: {failures[0]}" if failures else ""
+        raise EvalError(f"{manifest}: no row can be used{first_failure}")
+    settings = FinishedClipsSettings(fps=fps)
+    cells: list[Cell] = []
+    for method in coverage:
+        files = {place[1:]: entry.clip for place, entry in rows.items() if place[0] == method}
+        instance = FinishedClips(settings, files)
+        cells.append(FinishedCell(method, method, NAME, settings.model_dump(mode="json"), instance))
+    suite = Suite(
+        name=re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or NAME,
+        samples={"source": NAME, "folder": str(folder), "manifest": str(manifest)},
+        seeds=sorted({seed for _, _, seed in rows}),
+        batch_size=1,
+        reference=cells[0].id if len(cells) > 1 else None,
+        methods=[MethodEntry(method=NAME, label=cell.id) for cell in cells],
+        metrics=[metric.id for metric in metrics],
+    )
+    return Planned(Plan(suite, list(samples.values()), cells, metrics, coverage=coverage), rows, failures)
+
+
+def _sample(identifier: str, entry: Entry, samples: dict[str, Sample]) -> Sample:
+    if entry.image is None:
+        return Sample(identifier, first_frame(entry.clip), entry.prompt)
+    return samples.get(identifier) or Sample(identifier, read_image(entry.image), entry.prompt)
+
+
+def row_failure(entry: Entry, folder: Path, reason: str) -> RowFailure:
+    """The failure of a row."""
+    return RowFailure(entry.line, entry.id, str(entry.clip.relative_to(folder)), reason)

@@ -1,0 +1,216 @@
+"""The suite file: what to compare, validated, with errors that name file, key, value and what is allowed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from eval.errors import EvalError, nearest
+from eval.io.files import is_file
+
+SHIPPED = Path(__file__).parents[1] / "suites"
+"""Where the suites that come with the package lie; they can be named without path and suffix."""
+
+LARGEST = 100_000
+"""Values in a suite file, its aliases written out."""
+
+Scalar = bool | int | float | str
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class MethodEntry(BaseModel):
+    """One entry of ``methods``: a method, its settings, the settings to sweep (every combination is a cell), and the
+    samples it is given: those of ``groups`` (all), and of each group at most ``limit``, the first ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    method: str = Field(min_length=1)
+    label: Annotated[str, Field(pattern=r"^[^\[\],=]+$", max_length=100)] | None = None
+    settings: dict[str, Any] = {}
+    sweep: dict[str, Annotated[list[Scalar], Field(min_length=1)]] = {}
+    groups: Annotated[list[str], Field(min_length=1)] | None = None
+    limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _set_once(self) -> MethodEntry:
+        for key in self.sweep:
+            if key in self.settings:
+                raise ValueError(f"'{key}' is in settings and in sweep; keep one")
+        return self
+
+
+class Suite(BaseModel):
+    """A suite as validated.
+
+    Attributes:
+        name: of the suite and of its run folder.
+        samples: ``source`` and that source's settings.
+        seeds: every cell makes one clip for each sample and seed.
+        batch_size: clips in one call of a method; also the most that a kill can lose.
+        reference: id of the cell compared with every other; None for no comparisons.
+        methods: at least one.
+        metrics: metric ids, at least one, none twice.
+        claims: whether `eval.claims` judges the paper's claims on the run; it finds cells by their labels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: Name
+    samples: dict[str, Any]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    batch_size: int = Field(default=8, ge=1, le=4096)
+    reference: str | None = None
+    methods: Annotated[list[MethodEntry], Field(min_length=1)]
+    metrics: Annotated[list[str], Field(min_length=1)]
+    claims: bool = False
+
+    @field_validator("seeds", "metrics")
+    @classmethod
+    def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        for value in values:
+            if values.count(value) > 1:
+                raise ValueError(f"'{value}' is listed twice")
+        return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key written twice, which YAML would let the last one win, and aliases that explode."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        _count(node, {})
+        return super().construct_document(node)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if key in keys[:index]:
+                problem = f"key '{key}' is written twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def _count(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """Values in a node, aliases written out, in time linear in the file. ``known`` holds None of a node in progress."""
+    size = known.get(id(node), 0)
+    if size is None:
+        raise yaml.constructor.ConstructorError(None, None, "an alias that holds itself", node.start_mark)
+    if size == 0:
+        known[id(node)] = None
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        inner = [part for pair in pairs for part in pair] + (node.value if isinstance(node, yaml.SequenceNode) else [])
+        size = known[id(node)] = 1 + sum(_count(part, known) for part in inner)
+    if size > LARGEST:
+        problem = f"aliases make more than {LARGEST} values of it"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return size
+
+
+def locate_suite(reference: str) -> Path:
+    """The file of a suite given by path, or by the name of a shipped one.
+
+    Raises:
+        EvalError: if there is neither.
+    """
+    path = Path(reference)
+    if is_file(path):
+        return path
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.yaml"))}
+    if reference in shipped:
+        return shipped[reference]
+    hint = nearest(reference, shipped)
+    raise EvalError(f"suite '{reference}': no such file, nor a shipped suite. Shipped: {', '.join(shipped)}.{hint}")
+
+
+def load_suite(path: Path) -> Suite:
+    """Reads and validates a suite file. Names of methods, metrics and sample sources are resolved by the plan.
+
+    Raises:
+        EvalError: one line that names the file, the key, the value and what is allowed.
+    """
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise EvalError(f"{path}: the suite file cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise EvalError(f"{path}: the suite file is not UTF-8 text") from error
+    except RecursionError as error:
+        raise EvalError(f"{path}: not valid YAML (nested too deeply)") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise EvalError(f"{path}{line}: not valid YAML ({problem})") from error
+    if not isinstance(document, dict):
+        allowed = ", ".join(Suite.model_fields)
+        raise EvalError(f"{path}: a suite is a mapping with the keys {allowed}; this file holds {_kind(document)}")
+    return validated(Suite, document, where=str(path))
+
+
+def validated(
+    model: type[Model], values: Mapping[Any, Any], *, where: str, context: Mapping[str, Any] | None = None
+) -> Model:
+    """Validates ``values``, and turns the first failure into one line.
+
+    Args:
+        model: the pydantic model.
+        values: what the user wrote.
+        where: prefix of the message, e.g. ``suite.yaml: methods[0].settings``.
+        context: pydantic's validation context.
+
+    Raises:
+        EvalError: naming key, value and what is allowed.
+    """
+    try:
+        return model.model_validate(dict(values), context=dict(context or {}))
+    except ValidationError as error:
+        raise EvalError(_line(model, error, where)) from error
+
+
+def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    errors = error.errors(include_url=False)
+    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
+    location = first["loc"]
+    prefix = where + (": " if ": " not in where and where.endswith((".yaml", ".yml")) else ".")
+    key = _dotted(location)
+    name = f"{prefix}{key}" if key else where
+    if first["type"] == "extra_forbidden":
+        allowed = _fields_at(model, location[:-1])
+        listed = ", ".join(allowed) if allowed else "no settings"
+        unknown = _short(str(location[-1]))
+        return f"{name}: unknown key '{unknown}'. Allowed: {listed}.{nearest(unknown, allowed)}"
+    if first["type"] == "missing":
+        return f"{name}: the key is missing"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {_shown(first['input'])} is not allowed: {reason[:1].lower()}{reason[1:]}"
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in location)
+    return text.removeprefix(".")
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            inner = [found for found in (annotation, *get_args(annotation)) if inspect.isclass(found)]
+            model = next((found for found in inner if issubclass(found, BaseModel)), model)
+    return list(model.model_fields)
+
+
+def _shown(value: object) -> str:
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,72 @@
+"""How far a run folder has come, also while a process works on it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eval.store.lock import holder, is_held
+from eval.store.schema import VERSION
+from eval.store.store import Failure, Store, read_json
+
+
+class CellStatus(NamedTuple):
+    """A cell's clips: wanted by the last run's suite, made, measured with at least one metric, failed."""
+
+    cell: str
+    wanted: int
+    made: int
+    measured: int
+    failed: int
+
+
+class Status(NamedTuple):
+    """A run folder at this moment.
+
+    Attributes:
+        suite: its name.
+        schema: version of the store's tables, and whether the next run will migrate it.
+        holder: the process that works on it, or None.
+        finished: when the last run that made something ended, or None.
+        cells: in the plan's order.
+        failures: all of them.
+    """
+
+    suite: str
+    schema: str
+    holder: str | None
+    finished: str | None
+    cells: list[CellStatus]
+    failures: list[Failure]
+
+
+def status(folder: Path) -> Status:
+    """Looks at a run folder and touches nothing in it.
+
+    Raises:
+        StoreError: it is none, or its store is damaged.
+    """
+    with Store(folder, read_only=True) as store:
+        document: dict[str, Any] = read_json(folder / "run.json")
+        every = _samples(folder) * len(document.get("seeds", []))
+        failures = store.failures()
+        cells = [_cell(store, cell["id"], cell.get("clips", every), failures) for cell in document.get("cells", [])]
+        schema = f"{store.version}" if store.version == VERSION else f"{store.version}, the next run makes it {VERSION}"
+    name = str(document.get("suite", {}).get("name", "unknown"))
+    held = holder(folder) if is_held(folder) else None
+    return Status(name, schema, held, document.get("finished"), cells, failures)
+
+
+def _cell(store: Store, cell: str, wanted: int, failures: list[Failure]) -> CellStatus:
+    measured = {(record.sample, record.seed) for record in store.records(cell)}
+    failed = sum(failure.cell == cell for failure in failures)
+    return CellStatus(cell, wanted, len(store.clip_keys(cell)), len(measured), failed)
+
+
+def _samples(folder: Path) -> int:
+    path = folder / "samples.csv"
+    if not path.is_file():
+        return 0
+    with path.open(newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.DictReader(file))

@@ -1,0 +1,1 @@
+"""From records to tables: intervals, paired differences, set metrics, gate, export, ballots, trackers."""

@@ -1,0 +1,84 @@
+"""All records of a run folder as one table, failed clips with their reason among them, finished or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+from eval.errors import EvalError
+from eval.store.faults import folder_errors
+from eval.store.store import Store, read_json, write_text
+from eval.summary.tables import RECORDS
+
+Format = Literal["parquet", "csv", "json"]
+FORMATS: tuple[str, ...] = get_args(Format)
+COLUMNS = (*RECORDS, "seconds", "status", "reason")
+"""``seconds``: wall time to make the clip. ``status``: ``ok``, or ``failed`` with a reason and without a value."""
+
+Row = tuple[str | int | float | None, ...]
+
+
+def export(folder: Path, path: Path, format: str) -> int:
+    """Writes the table of a run folder and says how many rows it has. Floats keep every bit.
+
+    Raises:
+        StoreError: the folder is none of a run, or the file cannot be written.
+        EvalError: an unknown format, or ``parquet`` without pyarrow.
+    """
+    if format not in FORMATS:
+        raise EvalError(f"--format {format}: unknown. Allowed: {', '.join(FORMATS)}.")
+    with Store(folder, read_only=True) as store:
+        rows = list(_rows(store))
+    if format == "parquet":
+        _write_parquet(path, rows)
+    elif format == "json":
+        objects = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        write_text(path, json.dumps(objects, indent=1, ensure_ascii=False) + "\n")
+    else:
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerows([COLUMNS, *rows])
+        write_text(path, table.getvalue())
+    return len(rows)
+
+
+def _rows(store: Store) -> Iterator[Row]:
+    cells = [(cell["id"], cell["method"]) for cell in read_json(store.folder / "run.json").get("cells", [])]
+    methods = dict(cells)
+    groups = _groups(store.folder)
+    for cell, method in cells:
+        seconds = store.seconds(cell)
+        for r in store.records(cell):
+            made = seconds.get((r.sample, r.seed))
+            clip = (cell, method, r.sample, groups.get(r.sample, ""), r.seed)
+            yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint, made, "ok", "")
+    for f in store.failures():
+        clip = (f.cell, methods.get(f.cell, ""), f.sample, groups.get(f.sample, ""), f.seed)
+        yield (*clip, "", None, "", "", "", None, "failed", f"{f.stage}: {f.reason}")
+
+
+def _groups(folder: Path) -> dict[str, str]:
+    path = folder / "samples.csv"
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["id"]: row["group"] for row in csv.DictReader(file)}
+
+
+def _write_parquet(path: Path, rows: list[Row]) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise EvalError("--format parquet needs pyarrow; pip install 'i2v-adapter[parquet]', or take csv") from error
+    types = {"seed": pyarrow.int64(), "value": pyarrow.float64(), "seconds": pyarrow.float64()}
+    columns = [
+        pyarrow.array([row[index] for row in rows], types.get(name, pyarrow.string()))
+        for index, name in enumerate(COLUMNS)
+    ]
+    with folder_errors(path):
+        pyarrow.parquet.write_table(pyarrow.table(columns, names=list(COLUMNS)), path)

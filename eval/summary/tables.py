@@ -1,0 +1,204 @@
+"""records.csv, summary.csv, comparisons.csv and failures.csv from the store. Equal values give equal bytes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.errors import EvalError
+from eval.metrics import Metric
+from eval.plan.cells import Cell, Plan
+from eval.samples import Sample
+from eval.store.store import Failure, Record, Store, write_text
+from eval.summary.set_metrics import set_value
+from eval.summary.statistics import (
+    comparison_note,
+    family_wise_level,
+    few_clusters_note,
+    mean_interval,
+    paired_difference,
+)
+
+RECORDS = ("cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint")
+SUMMARY = (
+    "cell",
+    "method",
+    "t0",
+    "p",
+    "group",
+    "metric",
+    "mean",
+    "low",
+    "high",
+    "n",
+    "unit",
+    "higher_is_better",
+    "note",
+)
+COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n", "note")
+FAILURES = Failure._fields
+TRUE_CLIPS = "[true clip]"
+"""Stands for a cell in the failures of true clips; no cell has such an id."""
+
+Values = Mapping[str, Mapping[tuple[str, int], Record]]
+"""Metric id -> (sample, seed) -> record, of one cell."""
+
+
+def true_key(sample: Sample) -> str:
+    """Key of the true clip's features: sha256 hex over its pixels and rate."""
+    if sample.clip is None:
+        raise EvalError(f"sample '{sample.id}' has no true clip to compare with")
+    return hashlib.sha256(f"true|{sample.clip.fingerprint}".encode()).hexdigest()
+
+
+def write_tables(
+    store: Store, plan: Plan, fingerprints: Mapping[str, str], failures: Sequence[Failure] = ()
+) -> tuple[dict[str, int], list[str]]:
+    """Writes the tables of a run whose clips are all made and measured, but for those that failed.
+
+    Args:
+        store: holds the records and features.
+        plan: says which of them belong to the run; others (of cells since removed) are left out.
+        fingerprints: encoder id -> fingerprint.
+        failures: clips left out of the other tables, whose notes count them.
+
+    Returns:
+        Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry each flag.
+    """
+    clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
+    plan, asked = plan.without({failure[:3] for failure in failures}), plan
+    values = {cell.id: _values(store, plan, cell) for cell in plan.cells}
+    records = list(_record_rows(plan, values))
+    summary = list(_summary_rows(store, plan, asked, values))
+    _write(store.folder / "records.csv", RECORDS, sorted(records))
+    _write(store.folder / "summary.csv", SUMMARY, summary)
+    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
+    counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
+    return counts | {"failed": len(failures)}, _warnings(summary, values)
+
+
+def write_failures(store: Store, failures: Iterable[Sequence[object]], header: Sequence[str] = FAILURES) -> None:
+    """Writes failures.csv, of a header alone if nothing failed."""
+    _write(store.folder / "failures.csv", header, failures)
+
+
+def _values(store: Store, plan: Plan, cell: Cell) -> Values:
+    wanted = {metric.id for metric in plan.clip_metrics}
+    pairs = {(sample.id, seed) for sample, seed in plan.pairs(cell)}
+    values: dict[str, dict[tuple[str, int], Record]] = {name: {} for name in wanted}
+    for record in store.records(cell.id):
+        if record.metric in wanted and (record.sample, record.seed) in pairs:
+            values[record.metric][record.sample, record.seed] = record
+    for name, known in values.items():
+        if len(known) != len(pairs):
+            raise EvalError(
+                f"cell {cell.id}: {name} is known for {len(known)} of {len(pairs)} clips; run the suite again"
+            )
+    return values
+
+
+def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+    groups = {sample.id: sample.group for sample in plan.samples}
+    for cell in plan.cells:
+        for known in values[cell.id].values():
+            for r in known.values():
+                clip = (cell.id, cell.method, r.sample, groups[r.sample], r.seed)
+                yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
+
+
+def _summary_rows(store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+    for cell in plan.cells:
+        for group in plan.groups:
+            pairs, wanted = plan.pairs(cell, group), len(asked.pairs(cell, group))
+            for metric in plan.metrics if pairs else ():
+                if metric.scope == "clip":
+                    found = [values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs]
+                    mean, low, high, n, clusters = mean_interval(found, [sample.id for sample, _ in pairs])
+                    note = few_clusters_note(clusters)
+                else:
+                    usable = [pair for pair in pairs if _comparable(store, plan, pair[0], metric)]
+                    if not usable:
+                        continue
+                    fake, real, owners = _features(store, plan, cell, usable, metric)
+                    paired = not plan.reference_keys
+                    (mean, low, high, n, _), note = set_value(metric, real, fake, owners, paired=paired)
+                lost = f"{wanted - n} of {wanted} clips failed" if n < wanted else ""
+                better = "" if metric.higher_is_better is None else metric.higher_is_better
+                swept = (cell.settings.get("t0"), cell.settings.get("p"))
+                note = "; ".join(filter(None, (lost, note)))
+                yield (cell.id, cell.method, *swept, group, metric.id, mean, low, high, n, metric.unit, better, note)
+
+
+def _comparable(store: Store, plan: Plan, sample: Sample, metric: Metric) -> bool:
+    """Whether there are features to compare clips of ``sample`` with: a reference set, or those of its true clip."""
+    return bool(plan.reference_keys) or store.files.feature(metric.encoder, true_key(sample)).is_file()
+
+
+def _features(
+    store: Store, plan: Plan, cell: Cell, pairs: Sequence[tuple[Sample, int]], metric: Metric
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+    """Features of the clips (N, D) and of what they are compared with (R, D), and for each clip its sample's number,
+    which is the row of its true clip if the plan has no reference set."""
+    samples = list({sample.id: sample for sample, _ in pairs}.values())
+    numbers = {sample.id: number for number, sample in enumerate(samples)}
+    fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for sample, seed in pairs])
+    real = store.features(metric.encoder, plan.reference_keys or [true_key(sample) for sample in samples])
+    return fake, real, [numbers[sample.id] for sample, _ in pairs]
+
+
+def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+    reference = plan.suite.reference
+    home = next((cell for cell in plan.cells if cell.id == reference), None)
+    if reference is None or home is None:
+        return
+    others = sum(bool(plan.pairs(cell)) for cell in plan.cells) - 1  # of one metric and group, as a reader scans them
+    for cell in plan.cells:
+        if cell.id == reference:
+            continue
+        for group in plan.groups:
+            common = {(sample.id, seed) for sample, seed in plan.pairs(cell, group)}
+            pairs = [(s.id, seed) for s, seed in plan.pairs(home, group) if (s.id, seed) in common]
+            for metric in plan.clip_metrics if pairs else ():
+                ours = [values[reference][metric.id][pair].value for pair in pairs]
+                theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
+                owners = [sample for sample, _ in pairs]
+                difference = paired_difference(ours, theirs, owners)
+                corrected = paired_difference(ours, theirs, owners, level=family_wise_level(others))
+                note = comparison_note(difference, corrected, others)
+                yield (reference, cell.id, group, metric.id, *difference[:4], note)
+
+
+def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values]) -> list[str]:
+    metric, note = SUMMARY.index("metric"), SUMMARY.index("note")
+    notes = dict.fromkeys(f"{row[metric]}: {str(row[note]).split('; bias')[0]}" for row in summary if row[note])
+    flagged: dict[str, set[str]] = {}
+    for cell in values.values():
+        for known in cell.values():
+            for record in known.values():
+                for flag in filter(None, record.flags.split(";")):
+                    flagged.setdefault(flag, set()).add(record.sample)
+    return [*notes, *(f"{flag}: {len(samples)} samples" for flag, samples in sorted(flagged.items()))]
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_text(value) for value in row] for row in rows)
+    write_text(path, table.getvalue())
+
+
+def _text(value: object) -> str:
+    """Floats in the shortest form that reads back the same; unknown is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if isinstance(value, float) else str(value)

@@ -1,0 +1,105 @@
+"""The glyph world's ground truth as the arrays that `eval.metrics.exact` holds frames against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.errors import EvalError
+from eval.metrics.exact import (
+    Truth,
+    canonical,
+    centroids,
+    colour_share,
+    direction_agreement,
+    position_error,
+    shape_share,
+)
+
+if TYPE_CHECKING:
+    from eval.measure.look import Look
+    from eval.samples import Sample
+    from eval.world.scenes import Scene
+
+DIRECTIONS: Mapping[str, tuple[float, float]] = {
+    "left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0),
+}  # fmt: skip
+"""Prompted motion -> (dx, dy); the other motions have no direction."""
+
+NOISE = 0.5
+"""Flow, px a frame, up to which a pixel counts as still."""
+
+
+def scene_of(sample: Sample) -> Scene:
+    """The scene of a glyph-world sample.
+
+    Raises:
+        EvalError: naming the sample and what its truth lacks.
+    """
+    from eval.world.control import scene_of as described
+
+    try:
+        return described(sample.truth)
+    except EvalError as error:
+        reason = f"sample '{sample.id}' has no glyph-world ground truth ({error})"
+        raise EvalError(f"{reason}; leave exact.* out, or take samples with source: glyph-world") from error
+
+
+def exact(look: Look) -> dict[str, float]:
+    """exact.glyph, exact.colour and exact.position of a clip."""
+    from eval.world.glyphs import GLYPHS
+    from eval.world.scenes import COLOURS
+
+    scene, frames = scene_of(look.sample), look.clip.frames
+    truth = truth_of(scene, len(frames))
+    palette = np.asarray(list(COLOURS.values()), dtype=np.float64)
+    return {
+        "exact.glyph": shape_share(frames, truth, _templates(), list(GLYPHS).index(scene.glyph)),
+        "exact.colour": colour_share(frames, truth, palette, list(COLOURS).index(scene.colour)),
+        "exact.position": position_error(frames, truth),
+    }
+
+
+def followed(look: Look) -> float:
+    """exact.direction of a clip."""
+    direction = DIRECTIONS.get(scene_of(look.sample).motion, (0.0, 0.0))
+    return direction_agreement(look.flow(), direction, floor=NOISE)
+
+
+def styled(look: Look) -> float:
+    """style of a clip: the share of frames 1, 2, ... read as drawn in the sample's style.
+
+    Raises:
+        EvalError: a style that the judge does not know.
+    """
+    wanted, named = str(look.sample.truth.get("style", "plain")), look.styles()
+    if wanted not in look.known_styles:
+        raise EvalError(f"style '{wanted}': the judge knows {', '.join(look.known_styles)}")
+    return float(np.mean([style == wanted for style in named[1:]]))
+
+
+@lru_cache(maxsize=512)
+def truth_of(scene: Scene, frames: int) -> Truth:
+    """What `frames` frames of a scene are held against."""
+    from eval.world.scenes import COLOURS, render, render_frame
+
+    empty, _ = render_frame(replace(scene, x=-1000.0), 0)
+    turned = scene.speed / (scene.size / 2.0) if scene.motion == "rotate" else 0.0
+    return Truth(
+        background=empty.astype(np.float64),
+        colour=np.asarray(COLOURS[scene.colour], dtype=np.float64),
+        places=centroids(render(scene, frames).masks),
+        angles=turned * np.arange(frames, dtype=np.float64),
+    )
+
+
+@lru_cache(maxsize=1)
+def _templates() -> NDArray[np.float64]:
+    from eval.world.glyphs import GLYPHS, mask
+
+    return np.stack([canonical(mask(character)) for character in GLYPHS.values()])

@@ -1,0 +1,1 @@
+"""How the glyph world is trained: recipe, stages, figures, showcase."""

@@ -1,0 +1,109 @@
+"""Clips and features in a folder of their own, or on a filesystem that is none of this machine's disks."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from eval.cli import app
+from eval.clips.lossless import Clip, read_clip, write_clip
+from eval.errors import EvalError
+from eval.execute.run import Options, Outcome, run
+from eval.io.files import place, write_whole
+from reports.load import load_run
+
+TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv", "failures.csv")
+
+
+@pytest.fixture
+def memory() -> Any:
+    """An empty filesystem in memory."""
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+    return files
+
+
+@pytest.fixture
+def go(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Callable[..., Outcome]:
+    def call(content: dict[str, Any], folder: str, storage: str | None) -> Outcome:
+        console = Console(file=io.StringIO())
+        options = Options(storage=storage)
+        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge, options=options)
+
+    return call
+
+
+def blobs(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for kind in ("clips", "features")
+        for path in (root / kind).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_same_run_lies_elsewhere(
+    go: Callable[..., Outcome], suite_content: dict[str, Any], memory: Any, tmp_path: Path
+) -> None:
+    suite_content["methods"] = suite_content["methods"][-2:]
+    suite_content["reference"] = None
+    here = go(suite_content, "here", None)
+    wanted = blobs(here.folder)
+    away = go(suite_content, "away", "memory://bucket/run")
+    found = {name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")}
+    assert found == wanted
+    disk = go(suite_content, "disk", f"file://{tmp_path}/blobs")
+    assert blobs(tmp_path / "blobs") == wanted
+    for other in (away, disk):
+        assert blobs(other.folder) == {}
+        for name in TABLES:
+            assert (other.folder / name).read_bytes() == (here.folder / name).read_bytes()
+        page = load_run(other.folder)
+        assert np.array_equal(page.cell_clip("true-clip", "s0").frames, page.true_clip("s0").frames)
+    memory.rm(memory.find("/bucket/run/clips")[0])
+    again = go(suite_content, "away", None)  # the folder knows where its clips are
+    assert 1 <= again.made <= 4
+    assert {name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")} == wanted
+    row = CliRunner().invoke(app, ["status", str(away.folder)]).stdout.splitlines()[1].split()
+    assert row == ["still-image", "12", "12", "12", "0"]
+    for folder, storage in (("away", "memory://other"), ("here", str(tmp_path / "late"))):
+        with pytest.raises(EvalError, match=rf"--storage {storage}: the clips of .*{folder} lie in .*; give another"):
+            go(suite_content, folder, storage)
+
+
+@pytest.mark.parametrize("url", ["nosuch://bucket", "s3://bucket"])
+def test_a_filesystem_that_is_not_there_is_named(url: str) -> None:
+    with pytest.raises(EvalError, match=f"^{url}: .*; give a path, or the URL of a filesystem that fsspec knows"):
+        place(url)
+
+
+def test_a_file_appears_whole_or_not_at_all(memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old file stands until the new one is complete, and a write that breaks off leaves it."""
+    clip = Clip(np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3), 8.0)
+    for path in (tmp_path / "a.mkv", place("memory://bucket/a.mkv")):
+        write_clip(path, clip)
+        assert np.array_equal(read_clip(path).frames, clip.frames)
+    assert memory.cat("/bucket/a.mkv") == (tmp_path / "a.mkv").read_bytes()
+
+    def break_off(*_: Any, **__: Any) -> None:
+        raise OSError("pulled the plug")
+
+    old = (tmp_path / "a.mkv").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", break_off)
+        with pytest.raises(OSError, match="pulled the plug"):
+            write_whole(tmp_path / "a.mkv", b"new")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory.open("/bucket/b", "wb")), "write", break_off)
+        with pytest.raises(OSError, match="pulled the plug"):
+            write_whole(place("memory://bucket/a.mkv"), b"new")
+    assert memory.cat("/bucket/a.mkv") == (tmp_path / "a.mkv").read_bytes() == old
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]

@@ -1,0 +1,82 @@
+"""The tables against values worked out from records.csv alone, and the progress lines."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from eval.execute.run import run
+from eval.io import progress as progress_module
+from eval.io.progress import progress
+
+
+@pytest.fixture
+def tables(
+    write_suite: Callable[[dict[str, Any]], Path], suite_content: dict[str, Any], toy_judge: Any, tmp_path: Path
+) -> dict[str, pd.DataFrame]:
+    folder = run(
+        str(write_suite(suite_content)), tmp_path / "out", console=Console(file=io.StringIO()), judge=toy_judge
+    ).folder
+    return {name: pd.read_csv(folder / f"{name}.csv") for name in ("records", "summary", "comparisons")}
+
+
+def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
+    records, summary, comparisons = tables["records"], tables["summary"], tables["comparisons"]
+    key = ["cell", "sample", "seed", "metric"]
+    assert records[key].equals(records.sort_values(key, ignore_index=True)[key])
+    assert not records.duplicated(key).any()
+
+    for group, of_group in (("all", records), *records.groupby("group")):
+        wanted = of_group.groupby(["cell", "metric"])["value"].agg(["mean", "count"])
+        found = summary[summary["group"] == group].set_index(["cell", "metric"])
+        for index, (mean, count) in zip(wanted.index, wanted.to_numpy(), strict=True):
+            row = found.loc[index]
+            assert row["mean"] == pytest.approx(mean, rel=1e-12)
+            assert row["n"] == count
+            assert row["low"] <= mean + 1e-12
+            assert mean - 1e-12 <= row["high"]
+
+        values = of_group.pivot_table(index=["sample", "seed"], columns=["metric", "cell"], values="value")
+        for row in comparisons[comparisons["group"] == group].itertuples():
+            difference = values[row.metric][row.reference] - values[row.metric][row.cell]
+            assert row.difference == pytest.approx(difference.mean(), rel=1e-9, abs=1e-12)
+            assert row.n == len(difference)
+    assert set(comparisons["cell"]) == set(records["cell"]) - {"toy[t0=1.0,p=0.5]"}
+    excluded = (comparisons["low"] > 0) | (comparisons["high"] < 0)
+    assert excluded.any()
+    chance = comparisons["note"].str.contains("5 comparisons, of which 0.25 would exclude 0 by chance")
+    assert chance.equals(excluded)
+    assert comparisons["note"].str.contains("^[36] input images: the interval is too narrow").all()
+
+
+def test_summary_columns(tables: dict[str, pd.DataFrame]) -> None:
+    summary = tables["summary"].set_index(["cell", "group", "metric"])
+    swept = summary.loc["toy[t0=0.5,p=0.0]", "all", "motion.flow_dis.v1"]
+    assert (swept["t0"], swept["p"], swept["unit"]) == (0.5, 0.0, "frame sizes/s")
+    still = summary.loc["still-image", "unseen", "identity.dino_glyph.v1"]
+    assert np.isnan(still["t0"])
+    assert (still["mean"], still["low"], still["high"], still["n"]) == (1, 1, 1, 6)
+    assert still["higher_is_better"] in (True, "true")
+    distance = summary.loc["true-clip", "all", "fvd.videomae_glyph.v1"]
+    assert distance["note"].startswith("n = 6 is not above the 6 feature dimensions")
+    assert summary.loc["still-image", "all", "fvd.videomae_glyph.v1"]["n"] == 12
+    assert set(summary.reset_index()["group"]) == {"all", "seen", "unseen"}
+
+
+def test_plain_progress_has_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 100.0, 150.0, 200.0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    console = Console(file=(written := io.StringIO()), width=120)
+    with progress(console, "making", 8) as advance:
+        for _ in range(4):
+            advance(2)
+    assert written.getvalue().splitlines() == [
+        "making: 4 of 8 clips in 1 min 40 s, 1 min 40 s left",
+        "making: 6 of 8 clips in 2 min 30 s, 50 s left",
+        "making: 8 of 8 clips in 3 min 20 s",
+    ]

@@ -1,4 +1,5 @@
-"""Everything this project does, as nox sessions on the uv backend: `nox -s eval` is the main one."""
+"""Everything this project does, as nox sessions on the uv backend: `nox -s eval` is the main
+one."""
 
 import os
 import sys
@@ -26,12 +27,25 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def eval(session: nox.Session) -> None:
-    """Run a suite (first-light) into runs/<suite>/ and write its report. Posargs: the suite, then options of `run`."""
+    """Run a suite (first-light) into runs/<suite>/ and write its report. Posargs: the suite, then
+    options of `run`.
+    """
     install(session)
     suite, *options = session.posargs or ["first-light"]
     folder = Path("runs") / Path(suite).stem
-    # Where clips failed (3) the report says so; what is known of the others is written all the same.
-    session.run("python", "-m", "eval", "run", suite, "--out", str(folder), *options, success_codes=[0, SOME_FAILED])
+    # Where clips failed (3) the report says so; what is known of the others is written all the
+    # same.
+    session.run(
+        "python",
+        "-m",
+        "eval",
+        "run",
+        suite,
+        "--out",
+        str(folder),
+        *options,
+        success_codes=[0, SOME_FAILED],
+    )
     if "--dry-run" in options:
         return
     session.run("python", "-m", "eval", "report", str(folder))
@@ -49,15 +63,21 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def gate(session: nox.Session) -> None:
-    """Measure the gate's suite and hold it against its baseline. Posargs go to `gate`: --update "new weights"."""
+    """Measure the gate's suite and hold it against its baseline. Posargs go to `gate`: --update
+    "new weights".
+    """
     install(session)
     session.run("python", "-m", "eval", "run", "gate", "--out", "runs/gate")
-    session.run("python", "-m", "eval", "gate", "runs/gate", "--baseline", BASELINE, *session.posargs)
+    session.run(
+        "python", "-m", "eval", "gate", "runs/gate", "--baseline", BASELINE, *session.posargs
+    )
 
 
 @nox.session
 def calibrate(session: nox.Session) -> None:
-    """Put metrics to corruptions of known strength: runs/calibration/calibration.html. Posargs go to the command."""
+    """Put metrics to corruptions of known strength: runs/calibration/calibration.html. Posargs go
+    to the command.
+    """
     install(session)
     folder = "runs/calibration"
     session.run("python", "-m", "eval", "calibrate", "--out", folder, *session.posargs)
@@ -73,13 +93,18 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def torture(session: nox.Session) -> None:
-    """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must end as if never.
+    """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must
+    end as if never.
 
     Besides: two Ray nodes on this machine, and thousands of broken suites and manifests.
     """
     install(session, "tests")
     kills = {"TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100")}
-    files = ["tests/eval/execute/test_torture.py", "tests/eval/execute/test_ray.py", "tests/eval/test_fuzz.py"]
+    files = [
+        "tests/eval/execute/test_torture.py",
+        "tests/eval/execute/test_ray.py",
+        "tests/eval/test_fuzz.py",
+    ]
     session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=kills)
 
 
@@ -94,22 +119,34 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def world(session: nox.Session) -> None:
-    """Train the glyph world, stage by stage, each resumable. Posargs go to `python -m eval.world_training`."""
+    """Train the glyph world, stage by stage, each resumable. Posargs go to `python -m
+    eval.world_training`.
+    """
     install(session)
     session.run("python", "-m", "eval.world_training", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure speed and memory on this machine, and write docs/benchmarks.md. Posargs go to pytest."""
+    """Measure speed and memory on this machine, and write docs/benchmarks.md. Posargs go to
+    pytest."""
     install(session, "bench")
-    session.run("python", "-m", "pytest", "-q", "--benchmark-columns=rounds", *(session.posargs or ["benchmarks"]))
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "--benchmark-columns=rounds",
+        *(session.posargs or ["benchmarks"]),
+    )
     session.run("python", "-m", "benchmarks")
 
 
 @nox.session
 def speed(session: nox.Session) -> None:
-    """Benchmark a commit and this tree in turns: `-- COMMIT`, then pytest's arguments. Advisory: it fails nothing."""
+    """Benchmark a commit and this tree in turns: `-- COMMIT`, then pytest's arguments. Advisory: it
+    fails nothing.
+    """
     install(session, "bench")
     commit, *arguments = session.posargs or ["origin/main"]
     quick = ["benchmarks", "-k", "400 or 16x64x64 or 192x128x8", "--rounds", "3"]

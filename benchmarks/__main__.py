@@ -1,5 +1,5 @@
-"""`python -m benchmarks`: docs/benchmarks.md from all results. `compare BASE HEAD`: results files, or folders of them.
-`against COMMIT [pytest arguments]`: another commit and this tree, in turns."""
+"""`python -m benchmarks`: docs/benchmarks.md from all results. `compare BASE HEAD`: results files,
+or folders of them. `against COMMIT [pytest arguments]`: another commit and this tree, in turns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def main() -> None:
     pair = commands.add_parser("compare", help="ratios of head's times to base's; advisory")
     pair.add_argument("base", type=Path)
     pair.add_argument("head", type=Path)
-    turns = commands.add_parser("against", help="benchmark a commit and this tree in turns, and compare")
+    turns = commands.add_parser(
+        "against", help="benchmark a commit and this tree in turns, and compare"
+    )
     turns.add_argument("commit")
     turns.add_argument("--sessions", type=int, default=6)
     known, rest = parser.parse_known_args()
@@ -29,11 +31,15 @@ def main() -> None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if known.command == "compare":
-            print(compare.render(compare.changes(compare.load(known.base), compare.load(known.head))))
+            print(
+                compare.render(compare.changes(compare.load(known.base), compare.load(known.head)))
+            )
         elif known.command == "against":
             print(compare.render(against(known.commit, rest or ["benchmarks"], known.sessions)))
         else:
-            write_text(PAGE, page.render([read_json(path) for path in sorted(RESULTS.glob("*.json"))]))
+            write_text(
+                PAGE, page.render([read_json(path) for path in sorted(RESULTS.glob("*.json"))])
+            )
     except EvalError as error:
         parser.exit(2, f"{error}\n")
 

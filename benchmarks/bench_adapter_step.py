@@ -1,4 +1,6 @@
-"""One UNet step: base, adapter, adapter and content adapter, beside the naive form and channel concatenation."""
+"""One UNet step: base, adapter, adapter and content adapter, beside the naive form and channel
+concatenation.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from benchmarks.flops import flop_ratio, step_flops
 from benchmarks.memory import parameter_bytes
 from benchmarks.models import DTYPES, Shape, make_unet, unet_inputs
 from benchmarks.scenario import Bench, Variant
-from benchmarks.variants import IMAGE_STATES, IMAGE_WIDTH, Content, naive, wide_convolution, wide_input
+from benchmarks.variants import (
+    IMAGE_STATES,
+    IMAGE_WIDTH,
+    Content,
+    naive,
+    wide_convolution,
+    wide_input,
+)
 from i2v_adapter import I2VAdapter
 
 REFERENCE = {
@@ -83,7 +92,14 @@ def cases(device: str) -> list[Case]:
 def test_flops(bench: Bench, shape: Shape) -> None:
     def count() -> dict[str, Any]:
         base, adapted = step_flops(shape, adapter=False), step_flops(shape, adapter=True)
-        return {"flops": {"base": base, "adapter": adapted, "ratio": adapted / base, "reference": REFERENCE[shape]}}
+        return {
+            "flops": {
+                "base": base,
+                "adapter": adapted,
+                "ratio": adapted / base,
+                "reference": REFERENCE[shape],
+            }
+        }
 
     bench.once(f"FLOPs {shape.model} {shape.width}x{shape.height}x{shape.frames}", count)
 
@@ -96,7 +112,9 @@ def test_step(bench: Bench, case: Case) -> None:
     adapter = I2VAdapter.from_unet(unet)
     weights, extra = parameter_bytes(unet), parameter_bytes(adapter)
 
-    def variant(attach: Callable[[], AbstractContextManager[Any]], size: int, arguments: dict[str, Any]) -> Variant:
+    def variant(
+        attach: Callable[[], AbstractContextManager[Any]], size: int, arguments: dict[str, Any]
+    ) -> Variant:
         model = unet
         if case.compiled:
             torch.compiler.reset()
@@ -105,7 +123,9 @@ def test_step(bench: Bench, case: Case) -> None:
         def active() -> AbstractContextManager[Any]:
             stack = ExitStack()
             stack.enter_context(torch.inference_mode())
-            stack.enter_context(sdpa_kernel(BACKENDS[case.backend]) if case.backend else nullcontext())
+            stack.enter_context(
+                sdpa_kernel(BACKENDS[case.backend]) if case.backend else nullcontext()
+            )
             stack.enter_context(attach())
             return stack
 
@@ -138,12 +158,21 @@ def test_step(bench: Bench, case: Case) -> None:
     ratios = [("adapter", "base")]
     if case.headline:
         variants |= {
-            "naive": lambda: variant(lambda: naive(unet, adapter, shape.frames), weights + extra, inputs),
+            "naive": lambda: variant(
+                lambda: naive(unet, adapter, shape.frames), weights + extra, inputs
+            ),
             "adapter + content": with_content,
             "concatenation": concatenated,
         }
-        ratios += [("naive", "base"), ("adapter", "naive"), ("adapter + content", "base"), ("concatenation", "base")]
+        ratios += [
+            ("naive", "base"),
+            ("adapter", "naive"),
+            ("adapter + content", "base"),
+            ("concatenation", "base"),
+        ]
     warmups = 10 if device.type == "cuda" else 1
-    row = bench.compare(str(case), variants, rounds=rounds, ratios=ratios, warmups=warmups, memory=case.headline)
+    row = bench.compare(
+        str(case), variants, rounds=rounds, ratios=ratios, warmups=warmups, memory=case.headline
+    )
     row["flop_ratio"] = flop_ratio(shape)
     row["headline"] = case.headline

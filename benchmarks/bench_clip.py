@@ -1,4 +1,6 @@
-"""A whole clip through the pipeline: seconds a stage, and how time grows with frames, size and batch."""
+"""A whole clip through the pipeline: seconds a stage, and how time grows with frames, size and
+batch.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ class Case:
 
     def __str__(self) -> str:
         return (
-            f"{self.model} {self.side}x{self.side}x{self.frames} batch {self.batch}, {self.steps} steps, {self.dtype}"
+            f"{self.model} {self.side}x{self.side}x{self.frames} batch {self.batch}, "
+            f"{self.steps} steps, {self.dtype}"
         )
 
 
@@ -64,7 +67,9 @@ def cases(device: str) -> list[Case]:
 
 
 def make_pipeline(case: Case, device: torch.device) -> I2VAdapterPipeline:
-    """SD 1.5's parts with random weights, widths as the UNet's; the tokenizer is the one that ships."""
+    """SD 1.5's parts with random weights, widths as the UNet's; the tokenizer is the one that
+    ships.
+    """
     full = "/" not in case.model
     width = CONFIGS[case.model]["cross_attention_dim"]
     channels = (128, 256, 512, 512) if full else (32, 64, 128, 128)
@@ -77,7 +82,12 @@ def make_pipeline(case: Case, device: torch.device) -> I2VAdapterPipeline:
             latent_channels=4,
         )
         text_encoder = CLIPTextModel(
-            CLIPTextConfig(hidden_size=width, intermediate_size=4 * width, num_hidden_layers=12, num_attention_heads=12)
+            CLIPTextConfig(
+                hidden_size=width,
+                intermediate_size=4 * width,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+            )
         )
     dtype = DTYPES[case.dtype]
     unet = make_unet(case.model, device, dtype)
@@ -148,7 +158,9 @@ def test_clip(bench: Bench, case: Case) -> None:
         other.enable_model_cpu_offload()
         return Variant(lambda: make(other))
 
-    parts = [module for module in pipeline.components.values() if isinstance(module, torch.nn.Module)]
+    parts = [
+        module for module in pipeline.components.values() if isinstance(module, torch.nn.Module)
+    ]
     variants = {"plain": lambda: Variant(make, weights=parameter_bytes(*parts))}
     centre = case == cases(bench.device.type)[0]
     if centre:

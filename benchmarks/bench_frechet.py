@@ -1,4 +1,6 @@
-"""Fréchet distance against scipy's `sqrtm`, and streaming statistics against keeping all features. CPU arithmetic."""
+"""Fréchet distance against scipy's `sqrtm`, and streaming statistics against keeping all features.
+CPU arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,15 @@ def _by_sqrtm(a: FeatureStatistics, b: FeatureStatistics) -> float:
 
     root = np.real(linalg.sqrtm(a.covariance @ b.covariance))
     shift = a.mean - b.mean
-    return float(shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(root))
+    return float(
+        shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(root)
+    )
 
 
 def _by_features(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """The same number from the features alone: the overlap is the nuclear norm of the N x N matrix X Y^T."""
+    """The same number from the features alone: the overlap is the nuclear norm of the N x N matrix
+    X Y^T.
+    """
     a, b = ((f - f.mean(0)) / np.sqrt(len(f) - 1) for f in (x, y))
     shift = x.mean(0) - y.mean(0)
     overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
@@ -48,7 +54,9 @@ def test_distance(bench: Bench, case: Case) -> None:
     a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
 
     def here() -> float:
-        """What the suite computes: from the statistics, or of few clips from the features themselves."""
+        """What the suite computes: from the statistics, or of few clips from the features
+        themselves.
+        """
         return frechet_distance(a, b) if n > d else frechet_distance_of_features(x, y)
 
     expected = _by_features(x, y)
@@ -60,7 +68,9 @@ def test_distance(bench: Bench, case: Case) -> None:
         f"Fréchet distance, n = {n}, d = {d}",
         {
             "here": lambda: Variant(here, notes={"relative_error": errors["here"]}),
-            "sqrtm": lambda: Variant(lambda: _by_sqrtm(a, b), notes={"relative_error": errors["sqrtm"]}),
+            "sqrtm": lambda: Variant(
+                lambda: _by_sqrtm(a, b), notes={"relative_error": errors["sqrtm"]}
+            ),
         },
         rounds=15 if d < 700 else 9 if d < 1000 else 6,
         ratios=[("sqrtm", "here")],

@@ -1,4 +1,6 @@
-"""The harness: its share of a sweep, an unchanged re-run, a further cell, import time, records a second. On the CPU."""
+"""The harness: its share of a sweep, an unchanged re-run, a further cell, import time, records a
+second. On the CPU.
+"""
 
 from __future__ import annotations
 
@@ -88,12 +90,18 @@ def test_store(bench: Bench, count: int, tmp_path: Path) -> None:
                 cell = f"adapter[t0={number % 10}]"
                 names = (f"sample{number}-{index}" for index in range(batch))
                 store.add_records(
-                    Record(cell, name, 0, "motion.flow_dis.v1", 0.5, "", "k" * 64, "f" * 64) for name in names
+                    Record(cell, name, 0, "motion.flow_dis.v1", 0.5, "", "k" * 64, "f" * 64)
+                    for name in names
                 )
             written = time.perf_counter() - start
             start = time.perf_counter()
             read = sum(len(store.records(f"adapter[t0={cell}]")) for cell in range(10))
             assert read == count
-            return {"values": {"written per s": count / written, "read per s": count / (time.perf_counter() - start)}}
+            return {
+                "values": {
+                    "written per s": count / written,
+                    "read per s": count / (time.perf_counter() - start),
+                }
+            }
 
     bench.once(f"store, {count:,} records in batches of 1000", measure)

@@ -1,4 +1,6 @@
-"""Judging: clips a second for each encoder, and all metrics together against one pass for each metric."""
+"""Judging: clips a second for each encoder, and all metrics together against one pass for each
+metric.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def cases(device: str) -> list[Case]:
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of random weights for the full-size judges, which the suite's own loaders then read."""
+    """A folder of random weights for the full-size judges, which the suite's own loaders then
+    read."""
     folder = tmp_path_factory.mktemp("weights")
     before = os.environ.get("I2V_EVAL_WEIGHTS")
     os.environ["I2V_EVAL_WEIGHTS"] = str(folder)
@@ -69,7 +72,13 @@ def _write_weights(folder: Path) -> None:
         "embed_dim": 512,
         "quick_gelu": True,
         "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
-        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 512,
+            "heads": 8,
+            "layers": 12,
+        },
     }
     clip, flow = folder / "clip_vitb32_openai", folder / "raft_large"
     for made in (clip, flow):
@@ -98,7 +107,9 @@ def test_judging(bench: Bench, case: Case, random_weights: Path, tmp_path: Path)
     paths = [tmp_path / f"{index}.mkv" for index in range(case.clips)]
     for path, clip in zip(paths, clips, strict=True):
         write_clip(path, clip)
-    metrics = [metric for metric in catalogue() if metric.encoder in case.encoders and not metric.truth]
+    metrics = [
+        metric for metric in catalogue() if metric.encoder in case.encoders and not metric.truth
+    ]
     video = next(id for id in case.encoders if ENCODERS[id].kind == "video")
     loaded = Judge(metrics, device=str(bench.device))
     loaded.measure(samples[:1], clips[:1])
@@ -129,15 +140,23 @@ def test_judging(bench: Bench, case: Case, random_weights: Path, tmp_path: Path)
         mine = [metric for metric in metrics if metric.encoder == id]
 
         def look() -> Any:
-            return fresh(mine).video_features(clips, id) if id == video else fresh(mine).measure(samples, clips)
+            return (
+                fresh(mine).video_features(clips, id)
+                if id == video
+                else fresh(mine).measure(samples, clips)
+            )
 
         return Variant(look)
 
-    variants = {"all together": lambda: Variant(together), "one pass a metric": lambda: Variant(usual)}
+    variants = {
+        "all together": lambda: Variant(together),
+        "one pass a metric": lambda: Variant(usual),
+    }
     row = bench.compare(
         str(case),
         variants | {id: partial(one_encoder, id) for id in case.encoders},
         rounds=10 if bench.device.type == "cuda" else 6 if case.side < 256 else 3,
-        ratios=[("one pass a metric", "all together")] + [(id, "all together") for id in case.encoders],
+        ratios=[("one pass a metric", "all together")]
+        + [(id, "all together") for id in case.encoders],
     )
     row["clips"], row["metrics"] = case.clips, len(metrics)

@@ -1,4 +1,6 @@
-"""Quality beside speed: identity and motion of the glyph world's methods against the seconds a clip takes."""
+"""Quality beside speed: identity and motion of the glyph world's methods against the seconds a clip
+takes.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ def _suite(images: int) -> dict[str, Any]:
         "samples": {"source": "glyph-world", "seen": 0, "unseen": images, "seed": 7011},
         "batch_size": images,
         "methods": [
-            {"method": "i2v-adapter", "settings": {"guidance_scale": 2.0}, "sweep": {"steps": list(STEPS)}},
+            {
+                "method": "i2v-adapter",
+                "settings": {"guidance_scale": 2.0},
+                "sweep": {"steps": list(STEPS)},
+            },
             {"method": "content-adapter", "settings": {"steps": 8, "guidance_scale": 2.0}},
             {"method": "text-to-video", "settings": {"steps": 8, "guidance_scale": 3.0}},
         ],
@@ -45,16 +51,23 @@ def test_quality(bench: Bench, tmp_path: Path) -> None:
         carry_out(1)  # loads the models
         folder = carry_out(IMAGES)
         found = load_run(folder)
-        summary = found.summary[found.summary["group"] == found.groups[0]].set_index(["cell", "metric"])
+        summary = found.summary[found.summary["group"] == found.groups[0]].set_index(
+            ["cell", "metric"]
+        )
         with Store(folder, read_only=True) as store:
-            seconds = {cell: quantile(list(store.seconds(cell).values()), 0.5) for cell in found.cells}
+            seconds = {
+                cell: quantile(list(store.seconds(cell).values()), 0.5) for cell in found.cells
+            }
         cells = [
             {
                 "cell": cell,
                 "seconds": seconds[cell],
                 "over_fastest": seconds[cell] / min(seconds.values()),
                 "values": [
-                    {key: float(summary.loc[(cell, metric), key]) for key in ("mean", "low", "high", "n")}
+                    {
+                        key: float(summary.loc[(cell, metric), key])
+                        for key in ("mean", "low", "high", "n")
+                    }
                     for metric in MEASURES
                 ],
             }

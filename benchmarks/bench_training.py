@@ -1,4 +1,6 @@
-"""One training step: the adapter on a frozen base, against fine-tuning the base on concatenated channels."""
+"""One training step: the adapter on a frozen base, against fine-tuning the base on concatenated
+channels.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,13 @@ def test_training_step(bench: Bench, case: Shape) -> None:
         def loss() -> Tensor:
             conditions = inputs.get("added_cond_kwargs")
             return i2v_loss(
-                unet, scheduler, inputs["sample"], timesteps, noise, inputs["encoder_hidden_states"], conditions
+                unet,
+                scheduler,
+                inputs["sample"],
+                timesteps,
+                noise,
+                inputs["encoder_hidden_states"],
+                conditions,
             )
 
         return variant(unet, adapter, loss)

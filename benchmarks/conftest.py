@@ -1,4 +1,6 @@
-"""pytest-benchmark runs the rounds; rows are collected here and written at the end, failed ones included."""
+"""pytest-benchmark runs the rounds; rows are collected here and written at the end, failed ones
+included.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,15 @@ LOAD = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default=None, help="torch device; cuda where there is one, else cpu")
-    parser.addoption("--rounds", type=int, default=None, help="at most so many rounds, for a quick look")
-    parser.addoption("--results", type=Path, default=results.RESULTS, help="folder of the raw results")
+    parser.addoption(
+        "--device", default=None, help="torch device; cuda where there is one, else cpu"
+    )
+    parser.addoption(
+        "--rounds", type=int, default=None, help="at most so many rounds, for a quick look"
+    )
+    parser.addoption(
+        "--results", type=Path, default=results.RESULTS, help="folder of the raw results"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +46,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _device(config: pytest.Config) -> torch.device:
-    return torch.device(config.getoption("--device") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return torch.device(
+        config.getoption("--device") or ("cuda" if torch.cuda.is_available() else "cpu")
+    )
 
 
 def _family(item: pytest.Item) -> str:
@@ -58,7 +68,10 @@ def bench(request: pytest.FixtureRequest, benchmark: Any, device: torch.device) 
     families = request.config.stash[FAMILIES]
     family = _family(request.node)
     if family not in families:
-        families[family] = {**results.environment(device, get_commit_info(), request.config.stash[LOAD]), "rows": []}
+        families[family] = {
+            **results.environment(device, get_commit_info(), request.config.stash[LOAD]),
+            "rows": [],
+        }
     return Bench(benchmark, device, families[family]["rows"], request.config.getoption("--rounds"))
 
 

@@ -1,4 +1,6 @@
-"""FLOPs of one UNet step, counted by torch on the meta device: no weights, no arithmetic, any shape."""
+"""FLOPs of one UNet step, counted by torch on the meta device: no weights, no arithmetic, any
+shape.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def _model(name: str) -> tuple[Any, I2VAdapter]:
 
 
 def step_flops(shape: Shape, *, adapter: bool) -> int:
-    """FLOPs of one call of the UNet, with or without the adapter. The dtype of `shape` does not matter."""
+    """FLOPs of one call of the UNet, with or without the adapter. The dtype of `shape` does not
+    matter.
+    """
     unet, weights = _model(shape.model)
     plain = Shape(shape.model, shape.height, shape.width, shape.frames, shape.batch, shape.guidance)
     with ExitStack() as stack:
@@ -38,5 +42,6 @@ def step_flops(shape: Shape, *, adapter: bool) -> int:
 
 
 def flop_ratio(shape: Shape) -> float:
-    """FLOPs of a step with the adapter over those without: what an exact adapter cannot be below."""
+    """FLOPs of a step with the adapter over those without: what an exact adapter cannot be
+    below."""
     return step_flops(shape, adapter=True) / step_flops(shape, adapter=False)

@@ -50,10 +50,17 @@ def timed_judge(metrics: list[Metric]) -> TimedJudge:
 
 
 def write_suite(path: Path, *, t0: Sequence[float], images: int) -> Path:
-    """A suite of one swept method on glyph-world samples, with the default suite's sampling and measures."""
+    """A suite of one swept method on glyph-world samples, with the default suite's sampling and
+    measures.
+    """
     content = {
         "name": path.stem,
-        "samples": {"source": "glyph-world", "seen": images // 2, "unseen": images - images // 2, "seed": 7001},
+        "samples": {
+            "source": "glyph-world",
+            "seen": images // 2,
+            "unseen": images - images // 2,
+            "seed": 7001,
+        },
         "batch_size": 12,
         "methods": [
             {

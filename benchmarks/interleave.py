@@ -1,4 +1,6 @@
-"""Ratios that survive a busy machine: variants take turns, and each round's ratio is one observation."""
+"""Ratios that survive a busy machine: variants take turns, and each round's ratio is one
+observation.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ LEVEL = 0.95
 
 
 class Ratio(NamedTuple):
-    """Median over rounds of one variant's time divided by another's, with an interval for that median.
+    """Median over rounds of one variant's time divided by another's, with an interval for that
+    median.
 
-    `coverage` is the interval's confidence: at least 0.95 from six rounds on, less below, where the extremes are given.
+    `coverage` is the interval's confidence: at least 0.95 from six rounds on, less below, where the
+    extremes are given.
     """
 
     value: float
@@ -23,7 +27,8 @@ class Ratio(NamedTuple):
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio:
-    """Distribution-free interval from order statistics (the sign test's) of the round-by-round ratios.
+    """Distribution-free interval from order statistics (the sign test's) of the round-by-round
+    ratios.
 
     Args:
         numerator: seconds of one variant, one value a round.

@@ -26,7 +26,9 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        before = {_key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)}
+        before = {
+            _key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)
+        }
         result = func(*args, **kwargs)
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor) and _key(leaf) not in before:
@@ -52,8 +54,10 @@ def _key(tensor: torch.Tensor) -> int:
 
 
 def peak_memory(run: Callable[[], Any], device: torch.device) -> dict[str, int | None]:
-    """Runs once. Bytes: `working` (peak beyond what was allocated before), and the peaks `allocated`, `reserved`
-    (CUDA's, else None) and `process` (CUDA: device memory in use after the call; CPU: the process's peak so far)."""
+    """Runs once. Bytes: `working` (peak beyond what was allocated before), and the peaks
+    `allocated`, `reserved` (CUDA's, else None) and `process` (CUDA: device memory in use after the
+    call; CPU: the process's peak so far).
+    """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()

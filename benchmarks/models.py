@@ -1,7 +1,9 @@
-"""Motion UNets with random weights: SD 1.5 and SDXL at full width, and both with their widths divided by four.
+"""Motion UNets with random weights: SD 1.5 and SDXL at full width, and both with their widths
+divided by four.
 
-At a quarter of the width and half the side of the frame, attention and projections weigh as they do at full size (cost
-goes with tokens^2 * width and tokens * width^2): "sd15/4" at 256 px stands for SD 1.5 at 512 px, at 1/64 of the work.
+At a quarter of the width and half the side of the frame, attention and projections weigh as they do
+at full size (cost goes with tokens^2 * width and tokens * width^2): "sd15/4" at 256 px stands for
+SD 1.5 at 512 px, at 1/64 of the work.
 """
 
 from __future__ import annotations
@@ -84,7 +86,9 @@ class Shape:
         return self.batch * (2 if self.guidance else 1)
 
 
-def make_unet(model: str, device: torch.device, dtype: torch.dtype = torch.float32, channels: int = 4) -> Any:
+def make_unet(
+    model: str, device: torch.device, dtype: torch.dtype = torch.float32, channels: int = 4
+) -> Any:
     """A motion UNet made where it will run, in evaluation mode."""
     with torch.device(device):
         unet = UNetMotionModel(**CONFIGS[model], in_channels=channels)
@@ -101,8 +105,13 @@ def unet_inputs(shape: Shape, device: torch.device, channels: int = 4) -> dict[s
     inputs: dict[str, Any] = {
         "sample": random(videos, channels, shape.frames, shape.height // 8, shape.width // 8),
         "timestep": torch.tensor(500, device=device),
-        "encoder_hidden_states": random(videos * shape.frames, TOKENS, config["cross_attention_dim"]),
+        "encoder_hidden_states": random(
+            videos * shape.frames, TOKENS, config["cross_attention_dim"]
+        ),
     }
     if "addition_embed_type" in config:
-        inputs["added_cond_kwargs"] = {"text_embeds": random(videos, POOLED), "time_ids": random(videos, 6)}
+        inputs["added_cond_kwargs"] = {
+            "text_embeds": random(videos, POOLED),
+            "time_ids": random(videos, 6),
+        }
     return inputs

@@ -13,13 +13,19 @@ from reports.tables import markdown_text, to_markdown
 
 HEAD = """# Benchmarks
 
-What the adapter costs, what judging costs, and how close both are to the limit. `nox -s bench` measures and writes this
-page from `benchmarks/results/*.json`, which hold every single time. Weights are random except the glyph world's judges:
-time does not depend on them, and only "Quality and speed", of the glyph world alone, speaks of quality.
+What the adapter costs, what judging costs, and how close both are to the limit. `nox -s bench`
+measures and writes this
+page from `benchmarks/results/*.json`, which hold every single time. Weights are random except
+the glyph world's judges:
+time does not depend on them, and only "Quality and speed", of the glyph world alone, speaks of
+quality.
 
-Variants of a scenario take turns round by round. A ratio is the median of the rounds' ratios with a distribution-free
-interval for that median (95 % from six rounds on; below, the extremes). Of a CPU only ratios are given; where a goal
-is in seconds, so is its line. "sd15/4" is SD 1.5 at a quarter of its width: at half the side of the frame its attention
+Variants of a scenario take turns round by round. A ratio is the median of the rounds' ratios
+with a distribution-free
+interval for that median (95 % from six rounds on; below, the extremes). Of a CPU only ratios are
+given; where a goal
+is in seconds, so is its line. "sd15/4" is SD 1.5 at a quarter of its width: at half the side of
+the frame its attention
 and projections weigh as in the full model."""
 
 METHOD = Path(__file__).with_name("method.md")
@@ -57,7 +63,8 @@ def _device(device: Mapping[str, Any]) -> Iterator[str]:
         load = max(state["load"] for state in families.values())
         cores = next(iter(families.values()))["cores"]
         yield (
-            f"**Taken on a shared, busy machine** (load average up to {load:g} on {cores} cores before the"
+            f"**Taken on a shared, busy machine** (load average up to {load:g} on {cores} cores "
+            "before the"
             " measurement): times are worth little, ratios somewhat more, and single values least."
         )
     yield "### Goals"
@@ -73,7 +80,8 @@ def _state(state: Mapping[str, Any]) -> str:
     commit = state["commit"][:10] + (" with changes" if state["dirty"] else "")
     driver = f", driver {state['driver']}" if state["driver"] else ""
     return (
-        f"{state['date'][:10]}, commit {commit}, torch {state['torch']}, diffusers {state['diffusers']}, scipy"
+        f"{state['date'][:10]}, commit {commit}, torch {state['torch']}, diffusers "
+        f"{state['diffusers']}, scipy"
         f" {state['scipy']}, {state['threads']} threads{driver}, load before {state['load']:g}."
     )
 
@@ -92,18 +100,38 @@ def _tables(rows: Sequence[Mapping[str, Any]], *, timed: bool) -> Iterator[str]:
             yield to_markdown(header, [line for row in compared for line in _times(row)])
         memory = [line for row in compared for line in _memory(row)]
         if memory:
-            header = ["Scenario", "Variant", "Weights", "Working peak", "Allocated peak", "Reserved peak", "Process"]
+            header = [
+                "Scenario",
+                "Variant",
+                "Weights",
+                "Working peak",
+                "Allocated peak",
+                "Reserved peak",
+                "Process",
+            ]
             yield to_markdown(header, memory)
     shared = [row for row in rows if "shares" in row]
     if shared:
         header = ["Scenario", *shared[0]["shares"]]
-        yield to_markdown(header, [[row["scenario"], *(f"{v:.0%}" for v in row["shares"].values())] for row in shared])
-    values = [[row["scenario"], name, f"{value:.4g}"] for row in rows for name, value in row.get("values", {}).items()]
+        yield to_markdown(
+            header,
+            [[row["scenario"], *(f"{v:.0%}" for v in row["shares"].values())] for row in shared],
+        )
+    values = [
+        [row["scenario"], name, f"{value:.4g}"]
+        for row in rows
+        for name, value in row.get("values", {}).items()
+    ]
     if values:
         yield to_markdown(["Scenario", "Value", ""], values)
     for row in rows:
         if "cells" in row:
-            header = ["Cell", "Seconds a clip" if timed else "Time over the fastest", *row["measures"], "On the front"]
+            header = [
+                "Cell",
+                "Seconds a clip" if timed else "Time over the fastest",
+                *row["measures"],
+                "On the front",
+            ]
             yield f"{row['scenario']}; mean, 95 % interval over images."
             yield to_markdown(header, _cells(row["cells"], timed))
     failures = [line for row in rows for line in _failures(row)]
@@ -118,14 +146,20 @@ def _flops(flops: Mapping[str, float]) -> list[str]:
 
 def _ratios(row: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, found in row.get("ratios", {}).items():
-        floor = f"FLOPs {row['flop_ratio']:.3f}" if name == "adapter / base" and "flop_ratio" in row else ""
+        floor = (
+            f"FLOPs {row['flop_ratio']:.3f}"
+            if name == "adapter / base" and "flop_ratio" in row
+            else ""
+        )
         yield [row["scenario"], name, typeset(scaled(found)), floor]
 
 
 def _times(row: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, result in row["variants"].items():
         if result["seconds"]:
-            seconds = [quantile(result["seconds"], share) for share in (0.5, 0.95)] + [result["first"]]
+            seconds = [quantile(result["seconds"], share) for share in (0.5, 0.95)] + [
+                result["first"]
+            ]
             clips = f"{row['clips'] / seconds[0]:.2f}" if "clips" in row else "–"
             yield [row["scenario"], name, *(f"{1000 * value:.2f} ms" for value in seconds), clips]
 
@@ -133,20 +167,33 @@ def _times(row: Mapping[str, Any]) -> Iterator[list[str]]:
 def _memory(row: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, result in row["variants"].items():
         if memory := result.get("memory"):
-            sizes = [result["weights"], *(memory[key] for key in ("working", "allocated", "reserved", "process"))]
-            yield [row["scenario"], name, *("–" if size is None else f"{size / 1e6:.1f} MB" for size in sizes)]
+            sizes = [
+                result["weights"],
+                *(memory[key] for key in ("working", "allocated", "reserved", "process")),
+            ]
+            yield [
+                row["scenario"],
+                name,
+                *("–" if size is None else f"{size / 1e6:.1f} MB" for size in sizes),
+            ]
 
 
 def _cells(cells: Sequence[Mapping[str, Any]], timed: bool) -> Iterator[list[str]]:
-    """Cells by their time; on the front where no cell as fast is better in one measure and as good in the others."""
+    """Cells by their time; on the front where no cell as fast is better in one measure and as good
+    in the others.
+    """
     for cell in sorted(cells, key=lambda cell: float(cell["seconds"])):
         means = [value["mean"] for value in cell["values"]]
         beaten = any(
-            other["seconds"] <= cell["seconds"] and _better([value["mean"] for value in other["values"]], means)
+            other["seconds"] <= cell["seconds"]
+            and _better([value["mean"] for value in other["values"]], means)
             for other in cells
         )
         time = f"{cell['seconds']:.3g}" if timed else f"{cell['over_fastest']:.2f}"
-        values = [f"{v['mean']:.3f} ({v['low']:.3f} to {v['high']:.3f}), n = {v['n']:.0f}" for v in cell["values"]]
+        values = [
+            f"{v['mean']:.3f} ({v['low']:.3f} to {v['high']:.3f}), n = {v['n']:.0f}"
+            for v in cell["values"]
+        ]
         yield [cell["cell"], time, *values, "" if beaten else "yes"]
 
 

@@ -1,9 +1,10 @@
-"""`python -m benchmarks.profile_run [SUITE] [SAMPLES]`: where the time of a run goes, in processor seconds.
+"""`python -m benchmarks.profile_run [SUITE] [SAMPLES]`: where the time of a run goes, in processor
+seconds.
 
-The suite (first-light) is run on SAMPLES (2) of its glyph-world samples into a temporary folder, models loaded
-beforehand. Networks are timed by their class; what is left of a method is its pipeline (scheduler, guidance,
-conversions), and what is left of the run is the harness (plan, store, files, statistics). Set OMP_NUM_THREADS=1 for
-seconds that add up.
+The suite (first-light) is run on SAMPLES (2) of its glyph-world samples into a temporary folder,
+models loaded beforehand. Networks are timed by their class; what is left of a method is its
+pipeline (scheduler, guidance, conversions), and what is left of the run is the harness (plan,
+store, files, statistics). Set OMP_NUM_THREADS=1 for seconds that add up.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def profile(suite: Path, folder: Path, clock: Clock) -> int:
     plan = make_plan(suite)
     judge = Judge(plan.metrics)
     sample = plan.samples[0]
-    for method, cell in {cell.method: cell for cell in plan.cells}.items():  # loads what the run needs
+    for method, cell in {
+        cell.method: cell for cell in plan.cells
+    }.items():  # loads what the run needs
         (clip,) = cell.instance.generate([sample], [0])
         if method == "still-image":
             judge.measure([sample], [clip])
@@ -91,7 +94,10 @@ def profile(suite: Path, folder: Path, clock: Clock) -> int:
         clock.timed(CLIPVisionModelWithProjection, "forward", "prompt and image embeddings"),
         clock.timed(Judge, "measure", "encoders that judge"),
         clock.timed(Judge, "video_features", "encoders that judge"),
-        *(clock.timed(kind, "generate", "pipeline") for kind in {type(cell.instance) for cell in plan.cells}),
+        *(
+            clock.timed(kind, "generate", "pipeline")
+            for kind in {type(cell.instance) for cell in plan.cells}
+        ),
     ]
 
     def with_models(metrics: list[Metric]) -> Judge:
@@ -101,7 +107,9 @@ def profile(suite: Path, folder: Path, clock: Clock) -> int:
         patch.start()
     try:
         with clock.part("harness"):
-            outcome = carry_out(plan, folder, console=Console(file=io.StringIO()), judge=with_models)
+            outcome = carry_out(
+                plan, folder, console=Console(file=io.StringIO()), judge=with_models
+            )
     finally:
         for patch in patches:
             patch.stop()
@@ -111,7 +119,12 @@ def profile(suite: Path, folder: Path, clock: Clock) -> int:
 def table(clock: Clock, clips: int) -> str:
     """Markdown, the largest part first."""
     total = sum(clock.seconds.values())
-    lines = [f"{clips} clips, {total:.1f} processor seconds", "", "| part | share | s | calls |", "|---|--:|--:|--:|"]
+    lines = [
+        f"{clips} clips, {total:.1f} processor seconds",
+        "",
+        "| part | share | s | calls |",
+        "|---|--:|--:|--:|",
+    ]
     for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
         lines.append(f"| {name} | {seconds / total:.1%} | {seconds:.2f} | {clock.calls[name]} |")
     return "\n".join(lines)

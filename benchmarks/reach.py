@@ -11,7 +11,9 @@ Families = Mapping[str, Mapping[str, Any]]
 
 
 class Goal(NamedTuple):
-    """One line of the table: `reached` is yes, no, undecided (the interval holds the limit), or not measured."""
+    """One line of the table: `reached` is yes, no, undecided (the interval holds the limit), or not
+    measured.
+    """
 
     goal: str
     limit: str
@@ -20,7 +22,9 @@ class Goal(NamedTuple):
 
 
 def goals(families: Families) -> list[Goal]:
-    """Every goal, in the order of the issue that set them; several lines where a goal has several shapes."""
+    """Every goal, in the order of the issue that set them; several lines where a goal has several
+    shapes.
+    """
     return [
         *_step(families),
         *_memory(families),
@@ -38,7 +42,10 @@ def rows(families: Families, family: str) -> list[dict[str, Any]]:
 
 def typeset(value: Ratio, digits: int = 3) -> str:
     """Median and interval."""
-    return f"{value.value:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f}, {value.rounds} rounds)"
+    return (
+        f"{value.value:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f}, "
+        f"{value.rounds} rounds)"
+    )
 
 
 def scaled(found: Mapping[str, Any], factor: float = 1.0) -> Ratio:
@@ -47,7 +54,9 @@ def scaled(found: Mapping[str, Any], factor: float = 1.0) -> Ratio:
     return Ratio(*ends, found["rounds"], found["coverage"])
 
 
-def verdict(low: float, high: float, *, at_most: float | None = None, at_least: float | None = None) -> str:
+def verdict(
+    low: float, high: float, *, at_most: float | None = None, at_least: float | None = None
+) -> str:
     """Whether an interval lies on the wanted side of a limit."""
     if at_most is not None:
         return "yes" if high <= at_most else "no" if low > at_most else "undecided"
@@ -56,9 +65,14 @@ def verdict(low: float, high: float, *, at_most: float | None = None, at_least: 
 
 
 def _missing(goal: str, limit: str, row: Mapping[str, Any] | None) -> Goal:
-    """The line of a goal without a number: the failure that kept it away, or that it was not run."""
+    """The line of a goal without a number: the failure that kept it away, or that it was not
+    run."""
     failures = [row["failed"]] if row and "failed" in row else []
-    failures += [f"{name}: {v['failed']}" for name, v in (row or {}).get("variants", {}).items() if "failed" in v]
+    failures += [
+        f"{name}: {v['failed']}"
+        for name, v in (row or {}).get("variants", {}).items()
+        if "failed" in v
+    ]
     return Goal(goal, limit, "; ".join(failures) or "its scenario was not run", "not measured")
 
 
@@ -76,7 +90,12 @@ def _step(families: Families) -> Iterator[Goal]:
             yield _missing(goal, limit, row)
             continue
         value = scaled(row["ratios"][name], 1 / row["flop_ratio"] if name.endswith("base") else 1.0)
-        yield Goal(f"{goal}, {row['scenario']}", limit, typeset(value), verdict(value.low, value.high, at_most=bound))
+        yield Goal(
+            f"{goal}, {row['scenario']}",
+            limit,
+            typeset(value),
+            verdict(value.low, value.high, at_most=bound),
+        )
 
 
 def _memory(families: Families) -> Iterator[Goal]:
@@ -87,7 +106,12 @@ def _memory(families: Families) -> Iterator[Goal]:
         return
     share = found["adapter"]["working"] / found["base"]["working"] - 1
     measured = f"its weights + {share:.1%} of the base's activations"
-    yield Goal(f"adapter's extra peak memory, {row['scenario']}", limit, measured, verdict(share, share, at_most=0.05))
+    yield Goal(
+        f"adapter's extra peak memory, {row['scenario']}",
+        limit,
+        measured,
+        verdict(share, share, at_most=0.05),
+    )
 
 
 def _judging(families: Families) -> Iterator[Goal]:
@@ -98,7 +122,12 @@ def _judging(families: Families) -> Iterator[Goal]:
             continue
         value = scaled(row["ratios"]["one pass a metric / all together"])
         reached = verdict(value.low, value.high, at_least=3)
-        yield Goal(f"judging all {row['metrics']} metrics, {row['scenario']}", ">= 3 x", typeset(value, 2), reached)
+        yield Goal(
+            f"judging all {row['metrics']} metrics, {row['scenario']}",
+            ">= 3 x",
+            typeset(value, 2),
+            reached,
+        )
 
 
 def _frechet(families: Families) -> Iterator[Goal]:
@@ -108,14 +137,21 @@ def _frechet(families: Families) -> Iterator[Goal]:
         if row is None or "sqrtm / here" not in row.get("ratios", {}):
             yield _missing("Fréchet distance against scipy", limit, row)
             continue
-        value, error = scaled(row["ratios"]["sqrtm / here"]), row["variants"]["here"]["relative_error"]
+        value, error = (
+            scaled(row["ratios"]["sqrtm / here"]),
+            row["variants"]["here"]["relative_error"],
+        )
         reached = verdict(value.low, value.high, at_least=10) if error <= 1e-8 else "no"
-        yield Goal(row["scenario"], limit, f"{typeset(value, 1)}, relative error {error:.0e}", reached)
+        yield Goal(
+            row["scenario"], limit, f"{typeset(value, 1)}, relative error {error:.0e}", reached
+        )
 
 
 def _value(families: Families, goal: str, key: str, bound: float, form: str) -> Iterator[Goal]:
     limit = f"<= {form.format(bound)}"
-    row = next((row for row in rows(families, "harness") if row["scenario"].startswith("sweep")), None)
+    row = next(
+        (row for row in rows(families, "harness") if row["scenario"].startswith("sweep")), None
+    )
     if row is None or key not in row.get("values", {}):
         yield _missing(goal, limit, row)
         return

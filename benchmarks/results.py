@@ -1,4 +1,6 @@
-"""The raw results: one JSON file a device, in it one entry a family with the machine's state and the code's."""
+"""The raw results: one JSON file a device, in it one entry a family with the machine's state and
+the code's.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def _processor() -> str:
 
 
 def environment(device: torch.device, commit: dict[str, Any], load: float) -> dict[str, Any]:
-    """What a family's numbers depend on besides the code: versions, threads, `load` before the session."""
+    """What a family's numbers depend on besides the code: versions, threads, `load` before the
+    session.
+    """
     import diffusers
     import scipy
 
@@ -69,7 +73,8 @@ def busy(state: dict[str, Any]) -> bool:
 
 
 def save(folder: Path, name: str, device_type: str, families: dict[str, dict[str, Any]]) -> Path:
-    """Writes the families into the device's file; families already there that were not run again stay.
+    """Writes the families into the device's file; families already there that were not run again
+    stay.
 
     Args:
         folder: of the results.
@@ -79,6 +84,10 @@ def save(folder: Path, name: str, device_type: str, families: dict[str, dict[str
     """
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     kept = read_json(path).get("families", {})
-    content = {"device": name, "type": device_type, "families": dict(sorted((kept | families).items()))}
+    content = {
+        "device": name,
+        "type": device_type,
+        "families": dict(sorted((kept | families).items())),
+    }
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path

@@ -1,8 +1,10 @@
-"""`python -m benchmarks.scale`: 10^6 clips on 1 to 256 workers, simulated from costs measured here; docs/scale.md.
+"""`python -m benchmarks.scale`: 10^6 clips on 1 to 256 workers, simulated from costs measured here;
+docs/scale.md.
 
-A discrete-event simulation. Workers make and measure batches; the driver, a single server, stores what they hand
-back and gives them the next batch. What the driver does for a batch is measured on this machine, in processor
-seconds; how long a worker takes for a clip is an assumption of each scenario.
+A discrete-event simulation. Workers make and measure batches; the driver, a single server, stores
+what they hand back and gives them the next batch. What the driver does for a batch is measured on
+this machine, in processor seconds; how long a worker takes for a clip is an assumption of each
+scenario.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ METRICS = 7
 
 
 class Costs(NamedTuple):
-    """Processor seconds of the driver: for a batch of :data:`BATCH` clips, and for the file of one clip."""
+    """Processor seconds of the driver: for a batch of :data:`BATCH` clips, and for the file of one
+    clip.
+    """
 
     make: float
     measure: float
@@ -69,7 +73,8 @@ SCENARIOS = (
 
 
 class Row(NamedTuple):
-    """What a simulation gives: hours, clips a second, and how busy (0 to 1) workers and driver are."""
+    """What a simulation gives: hours, clips a second, and how busy (0 to 1) workers and driver
+    are."""
 
     workers: int
     hours: float
@@ -78,7 +83,9 @@ class Row(NamedTuple):
     driver: float
 
 
-def simulate(workers: int, clips: int, scenario: Scenario, serve_make: float, serve_measure: float) -> Row:
+def simulate(
+    workers: int, clips: int, scenario: Scenario, serve_make: float, serve_measure: float
+) -> Row:
     """Carries `clips` out on `workers`.
 
     Args:
@@ -111,8 +118,12 @@ def simulate(workers: int, clips: int, scenario: Scenario, serve_make: float, se
         free_at = max(free_at, ready) + cost
         served += cost
         to_measure += not measured
-        give(number, free_at)  # after a batch is made there is one to measure: a worker never waits for another's
-    return Row(workers, free_at / 3600, clips / free_at, worked / (workers * free_at), served / free_at)
+        give(
+            number, free_at
+        )  # after a batch is made there is one to measure: a worker never waits for another's
+    return Row(
+        workers, free_at / 3600, clips / free_at, worked / (workers * free_at), served / free_at
+    )
 
 
 def _processor(work: Callable[[], Any], rounds: int) -> float:
@@ -150,11 +161,17 @@ def measure_costs(scenario: Scenario, batches: int = 400) -> Costs:
         _processor(make, batches)
         _processor(measure, batches)
         batched = _processor(make, batches), _processor(measure, batches)
-        singly = BATCH * (_processor(lambda: make(1), batches) + _processor(lambda: measure(1), batches))
-        noise = np.random.default_rng(0).integers(0, 256, (scenario.frames, scenario.size, scenario.size, 3))
+        singly = BATCH * (
+            _processor(lambda: make(1), batches) + _processor(lambda: measure(1), batches)
+        )
+        noise = np.random.default_rng(0).integers(
+            0, 256, (scenario.frames, scenario.size, scenario.size, 3)
+        )
         smooth = np.sort(noise, axis=2).astype(np.uint8)
         clip = Clip(smooth, 8.0)
-        file = _processor(lambda: write_clip(Path(folder) / "clip.mkv", clip), 3 if scenario.size > 100 else 50)
+        file = _processor(
+            lambda: write_clip(Path(folder) / "clip.mkv", clip), 3 if scenario.size > 100 else 50
+        )
     return Costs(*batched, singly, file, 0.0)
 
 
@@ -164,7 +181,9 @@ def _cell(number: int) -> Cell:
 
 
 def measure_call(pending: int = 256) -> float:
-    """Processor seconds of the driver for one call of an actor, while `pending` others have no answer yet."""
+    """Processor seconds of the driver for one call of an actor, while `pending` others have no
+    answer yet.
+    """
     import ray
 
     class Echo:
@@ -174,11 +193,16 @@ def measure_call(pending: int = 256) -> float:
         def sleep(self) -> None:
             time.sleep(60)
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20
+    )
     try:
         actor, sleeper = (ray.remote(Echo).options(num_cpus=0.1).remote() for _ in range(2))
         waiting = [sleeper.sleep.remote() for _ in range(pending - 1)]
-        records = [Record("cell", f"s{i}", 0, "m", 0.5, "", "k" * 64, "f" * 64) for i in range(BATCH * METRICS)]
+        records = [
+            Record("cell", f"s{i}", 0, "m", 0.5, "", "k" * 64, "f" * 64)
+            for i in range(BATCH * METRICS)
+        ]
 
         def call() -> None:
             answer = actor.echo.remote(records)
@@ -192,8 +216,12 @@ def measure_call(pending: int = 256) -> float:
 
 
 def measure_planning() -> tuple[float, float]:
-    """Processor seconds for a clip of a run that is complete: to find nothing to do, and to write the tables."""
-    metrics = [f"{family}.dino_glyph.v1" for family in ("identity", "identity_min", "identity_last")]
+    """Processor seconds for a clip of a run that is complete: to find nothing to do, and to write
+    the tables.
+    """
+    metrics = [
+        f"{family}.dino_glyph.v1" for family in ("identity", "identity_min", "identity_last")
+    ]
     suite = {
         "name": "planning",
         "samples": {"source": "glyph-world", "seen": 100, "unseen": 100},
@@ -209,7 +237,11 @@ def measure_planning() -> tuple[float, float]:
                 keys = [item.key for item in batch.items]
                 places = list(zip(batch.places, keys, strict=True))
                 store.add_clip_rows([StoredClip(*place, key, 1.0) for place, key in places])
-                store.add_records(Record(*p, metric, 0.5, "", key, "f" * 64) for p, key in places for metric in metrics)
+                store.add_records(
+                    Record(*p, metric, 0.5, "", key, "f" * 64)
+                    for p, key in places
+                    for metric in metrics
+                )
                 for key in keys:
                     path = store.files.clip(key)
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -223,13 +255,23 @@ def measure_planning() -> tuple[float, float]:
 
 
 def rows(scenario: Scenario, costs: Costs) -> dict[str, list[Row]]:
-    """Of three ways to divide the work: what the driver does for a made and for a measured batch."""
+    """Of three ways to divide the work: what the driver does for a made and for a measured
+    batch."""
     ways = {
-        "driver writes files, a transaction a clip": (costs.singly + BATCH * costs.file + costs.call, costs.call),
+        "driver writes files, a transaction a clip": (
+            costs.singly + BATCH * costs.file + costs.call,
+            costs.call,
+        ),
         "workers write files, a transaction a clip": (costs.singly + costs.call, costs.call),
-        "workers write files, a transaction a batch (as it is)": (costs.make + costs.call, costs.measure + costs.call),
+        "workers write files, a transaction a batch (as it is)": (
+            costs.make + costs.call,
+            costs.measure + costs.call,
+        ),
     }
-    return {name: [simulate(workers, CLIPS, scenario, *served) for workers in WORKERS] for name, served in ways.items()}
+    return {
+        name: [simulate(workers, CLIPS, scenario, *served) for workers in WORKERS]
+        for name, served in ways.items()
+    }
 
 
 def main() -> None:

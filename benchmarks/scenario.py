@@ -1,4 +1,5 @@
-"""One scenario: variants built, called once, then timed in turns. What fails is a row that says so."""
+"""One scenario: variants built, called once, then timed in turns. What fails is a row that says
+so."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from benchmarks.memory import peak_memory
 class Variant:
     """Something to time: `run` inside `active`, which is entered and left outside the timed region.
 
-    `weights` are the bytes of its parameters, if memory is of interest; `notes` go into the row as they are.
+    `weights` are the bytes of its parameters, if memory is of interest; `notes` go into the row as
+    they are.
     """
 
     run: Callable[[], Any]
@@ -39,7 +41,9 @@ class Bench:
         most: rounds of any comparison, at most; None for no limit.
     """
 
-    def __init__(self, engine: Any, device: torch.device, rows: list[dict[str, Any]], most: int | None = None) -> None:
+    def __init__(
+        self, engine: Any, device: torch.device, rows: list[dict[str, Any]], most: int | None = None
+    ) -> None:
         self.engine = engine
         self.device = device
         self.rows = rows
@@ -88,7 +92,9 @@ class Bench:
         alive: dict[str, Variant] = {}
         for name, make in variants.items():
             results[name] = {"seconds": []}
-            made = self._guarded(results[name], partial(self._prepare, make, results[name], warmups, memory))
+            made = self._guarded(
+                results[name], partial(self._prepare, make, results[name], warmups, memory)
+            )
             if made is not None:
                 alive[name] = made
 
@@ -109,7 +115,9 @@ class Bench:
         }
         return row
 
-    def _prepare(self, make: Callable[[], Variant], result: dict[str, Any], warmups: int, memory: bool) -> Variant:
+    def _prepare(
+        self, make: Callable[[], Variant], result: dict[str, Any], warmups: int, memory: bool
+    ) -> Variant:
         variant = make()
         result |= {"weights": variant.weights, **variant.notes}
         result["first"] = self.timed(variant)
@@ -136,7 +144,9 @@ class Bench:
             return float(begin.elapsed_time(end)) / 1000
 
     def _guarded(self, result: dict[str, Any], step: Callable[[], Any]) -> Any:
-        """The step's result, or None with the failure noted: here any failure is a finding, not an end."""
+        """The step's result, or None with the failure noted: here any failure is a finding, not an
+        end.
+        """
         try:
             return step()
         except Exception as error:

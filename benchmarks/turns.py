@@ -29,7 +29,10 @@ def against(commit: str, arguments: Sequence[str], sessions: int = 6) -> list[Ch
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base = folder / "tree"
-        _call(["git", "-C", str(TREE), "worktree", "add", "--detach", str(base), commit], f"base {commit!r}")
+        _call(
+            ["git", "-C", str(TREE), "worktree", "add", "--detach", str(base), commit],
+            f"base {commit!r}",
+        )
         try:
             found: dict[Path, list[Results]] = {base: [], TREE: []}
             for session in range(sessions):
@@ -47,9 +50,12 @@ def _session(tree: Path, out: Path, arguments: Sequence[str]) -> None:
     _call(command, f"session in {tree}", cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)})
 
 
-def _call(command: list[str], what: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+def _call(
+    command: list[str], what: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> None:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EvalError(
-            f"{what}: {' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}".strip()
+            f"{what}: {' '.join(command)} ended with "
+            f"{done.returncode}:\n{done.stdout}{done.stderr}".strip()
         )

@@ -1,4 +1,6 @@
-"""What the adapter is compared with: a naive form of it, channel concatenation, and the content adapter beside it."""
+"""What the adapter is compared with: a naive form of it, channel concatenation, and the content
+adapter beside it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ IMAGE_TOKENS, IMAGE_STATES, IMAGE_WIDTH = 16, 257, 1280
 
 
 class NaiveCrossFrameProcessor:
-    """Equation 5 written down as it reads: K_1 and V_1 repeated to every frame, and two attention calls a frame.
+    """Equation 5 written down as it reads: K_1 and V_1 repeated to every frame, and two attention
+    calls a frame.
 
     Args:
         projections: W_Q' and W_O' of the layer.
@@ -41,7 +44,9 @@ class NaiveCrossFrameProcessor:
             return output.transpose(1, 2).reshape(images, tokens, -1)
 
         def first(x: Tensor) -> Tensor:
-            return x.view(-1, self.frames, *x.shape[1:])[:, :1].repeat(1, self.frames, 1, 1).view_as(x)
+            return (
+                x.view(-1, self.frames, *x.shape[1:])[:, :1].repeat(1, self.frames, 1, 1).view_as(x)
+            )
 
         key, value = attn.to_k(hidden_states), attn.to_v(hidden_states)
         own = attn.to_out[0](attend(attn.to_q(hidden_states), key, value))
@@ -67,13 +72,17 @@ def processors(layers: dict[str, Attention], replacement: dict[str, Any]) -> Ite
 def naive(unet: Any, adapter: I2VAdapter, frames: int) -> Iterator[None]:
     """The naive form of `adapter` in `unet`, within the block."""
     layers = spatial_self_attentions(unet)
-    with processors(layers, {p: NaiveCrossFrameProcessor(adapter.projections(p), frames) for p in layers}):
+    with processors(
+        layers, {p: NaiveCrossFrameProcessor(adapter.projections(p), frames) for p in layers}
+    ):
         yield
 
 
 @contextmanager
 def wide_input(unet: Any, convolution: nn.Conv2d) -> Iterator[None]:
-    """Channel concatenation: `unet` reads noisy latents, image latents and a mask, within the block."""
+    """Channel concatenation: `unet` reads noisy latents, image latents and a mask, within the
+    block.
+    """
     before = unet.conv_in
     unet.conv_in = convolution
     try:
@@ -90,7 +99,9 @@ def wide_convolution(unet: Any, channels: int = 9) -> nn.Conv2d:
 
 
 class Content(nn.Module):
-    """A content adapter (IP-Adapter Plus) of random weights for `unet`: ViT-H states to 16 image tokens."""
+    """A content adapter (IP-Adapter Plus) of random weights for `unet`: ViT-H states to 16 image
+    tokens.
+    """
 
     def __init__(self, unet: Any) -> None:
         super().__init__()
@@ -98,11 +109,17 @@ class Content(nn.Module):
         self._layers = {
             path: layer
             for path, layer in unet.named_modules()
-            if isinstance(layer, Attention) and path.endswith(".attn2") and ".motion_modules." not in path
+            if isinstance(layer, Attention)
+            and path.endswith(".attn2")
+            and ".motion_modules." not in path
         }
         with torch.device(unet.device):
             resampler = IPAdapterPlusImageProjection(
-                embed_dims=IMAGE_WIDTH, output_dims=width, hidden_dims=768, heads=12, num_queries=IMAGE_TOKENS
+                embed_dims=IMAGE_WIDTH,
+                output_dims=width,
+                hidden_dims=768,
+                heads=12,
+                num_queries=IMAGE_TOKENS,
             )
             self.resampler = MultiIPAdapterImageProjection([resampler])
             crossings = [
@@ -116,7 +133,10 @@ class Content(nn.Module):
     def attached(self, unet: Any) -> Iterator[None]:
         """In `unet`, within the block."""
         with processors(self._layers, dict(zip(self._layers, self.crossings, strict=True))):
-            unet.encoder_hid_proj, unet.config.encoder_hid_dim_type = self.resampler, "ip_image_proj"
+            unet.encoder_hid_proj, unet.config.encoder_hid_dim_type = (
+                self.resampler,
+                "ip_image_proj",
+            )
             try:
                 yield
             finally:

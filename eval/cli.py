@@ -27,9 +27,15 @@ if TYPE_CHECKING:
     from eval.execute.run import Outcome
 
 COMMANDS = "i2v_eval.commands"
-"""Entry-point group of commands that other packages bring (``report``, ``rank``): eval need not import them."""
+"""Entry-point group of commands that other packages bring (``report``, ``rank``): eval need not
+import them.
+"""
 
-_QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 """What model libraries say while they load; set the variable to hear it again."""
 
 _FAILURES_SHOWN = 10
@@ -52,9 +58,11 @@ class Executor(StrEnum):
 
 
 def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """An EvalError, Ctrl-C or SIGTERM becomes one line on stderr and an exit code; a defect keeps its traceback.
+    """An EvalError, Ctrl-C or SIGTERM becomes one line on stderr and an exit code; a defect keeps
+    its traceback.
 
-    Both signals leave as an exception does, so that a run folder is let go of and its journal closed.
+    Both signals leave as an exception does, so that a run folder is let go of and its journal
+    closed.
     """
 
     @functools.wraps(command)
@@ -65,7 +73,9 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
         except KeyboardInterrupt as stop:
             number = stop.args[0] if stop.args else signal.SIGINT
             name = signal.Signals(number).name
-            typer.echo(f"stopped by {name}; what is stored stays, and the same command goes on", err=True)
+            typer.echo(
+                f"stopped by {name}; what is stored stays, and the same command goes on", err=True
+            )
             raise typer.Exit(128 + number) from stop
         except EvalError as error:
             if kwargs.get("debug"):
@@ -98,7 +108,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
 ) -> None:
     pass
 
@@ -106,24 +118,48 @@ def _main(
 @app.command()
 @_one_line_errors
 def run(
-    suite: Annotated[str, typer.Argument(help="Suite file, or the name of a shipped suite such as first-light.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/SUITE-NAME if not given.", file_okay=False)] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds to make or measure one clip.")] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    log: Annotated[Path | None, typer.Option(help="Append events to this file, as JSON lines.")] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="Where clips and features go: a path, or a URL such as s3://BUCKET/RUN.")
+    suite: Annotated[
+        str, typer.Argument(help="Suite file, or the name of a shipped suite such as first-light.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; runs/SUITE-NAME if not given.", file_okay=False)
     ] = None,
-    executor: Annotated[Executor, typer.Option(help="This process, or workers on Ray.")] = Executor.local,
-    workers: Annotated[int | None, typer.Option(min=1, help="On Ray; as many as fit if not given.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds to make or measure one clip.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
+    ] = 0.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Append events to this file, as JSON lines.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Where clips and features go: a path, or a URL such as s3://BUCKET/RUN."),
+    ] = None,
+    executor: Annotated[
+        Executor, typer.Option(help="This process, or workers on Ray.")
+    ] = Executor.local,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="On Ray; as many as fit if not given.")
+    ] = None,
     worker_cpus: Annotated[float, typer.Option(min=0.01, help="Cores of a worker.")] = 1.0,
-    worker_gpus: Annotated[float, typer.Option(min=0, help="GPUs of a worker; 0.5: two share one.")] = 0.0,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; this machine alone if not given.")] = None,
-    debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
+    worker_gpus: Annotated[
+        float, typer.Option(min=0, help="GPUs of a worker; 0.5: two share one.")
+    ] = 0.0,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; this machine alone if not given.")
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option(help="Stop at the first failure and show its traceback.")
+    ] = False,
 ) -> None:
-    """Run a suite, or go on with it: the same command again makes only what is missing or failed. Exit 3: clips failed.
+    """Run a suite, or go on with it: the same command again makes only what is missing or failed.
+    Exit 3: clips failed.
 
     Exit 2: nothing was made, the message says what to put right.
     """
@@ -144,9 +180,14 @@ def run(
     pool: Pool | None = Pool(workers, worker_cpus, worker_gpus, address)
     if executor is Executor.local:
         if pool != Pool():
-            raise EvalError("--workers, --worker-cpus, --worker-gpus and --address go with --executor ray; add it")
+            raise EvalError(
+                "--workers, --worker-cpus, --worker-gpus and --address go with --executor ray; add "
+                "it"
+            )
         pool = None
-    options = Options(timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool)
+    options = Options(
+        timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool
+    )
     outcome = run_suite(suite, out, console=Console(stderr=True, quiet=quiet), options=options)
     if not quiet:
         _summarise(outcome, time.perf_counter() - start)
@@ -163,7 +204,11 @@ def _summarise(outcome: Outcome, took: float) -> None:
     typer.echo(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
     if outcome.failures:
         listed = outcome.folder / "failures.csv"
-        typer.echo(f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them again", err=True)
+        typer.echo(
+            f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them "
+            "again",
+            err=True,
+        )
 
 
 for _command in (init, clips, status, export, track, salvage, gate, calibrate):
@@ -173,9 +218,13 @@ for _command in (init, clips, status, export, track, salvage, gate, calibrate):
 @app.command()
 @_one_line_errors
 def metrics(
-    id: Annotated[str | None, typer.Argument(help="A metric id, to be told everything about it.")] = None,
+    id: Annotated[
+        str | None, typer.Argument(help="A metric id, to be told everything about it.")
+    ] = None,
 ) -> None:
-    """List the metric ids, what they mean and which direction is better; or print one in full: metrics ID."""
+    """List the metric ids, what they mean and which direction is better; or print one in full:
+    metrics ID.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -191,11 +240,15 @@ def metrics(
         for key, value in describe(parse_metric(id)):
             table.add_row(key, value)
     else:
-        table = Table("id", "per", "unit", "better", "description", "source", box=None, pad_edge=False)
+        table = Table(
+            "id", "per", "unit", "better", "description", "source", box=None, pad_edge=False
+        )
         table.columns[0].no_wrap = True
         for metric in catalogue():
             better = BETTER[metric.higher_is_better]
-            table.add_row(metric.id, metric.scope, metric.unit, better, metric.description, metric.source)
+            table.add_row(
+                metric.id, metric.scope, metric.unit, better, metric.description, metric.source
+            )
     console.print(table, markup=False)
 
 
@@ -219,7 +272,9 @@ def compare(context: typer.Context) -> None:
 @app.command(context_settings=_PASSED_ON)
 @_one_line_errors
 def rank(context: typer.Context) -> None:
-    """Write a page on which people rank a run's blinded clips: rank DIR. Count them: rank DIR --ballots FOLDER."""
+    """Write a page on which people rank a run's blinded clips: rank DIR. Count them: rank DIR
+    --ballots FOLDER.
+    """
     _brought("rank", context.args)
 
 
@@ -229,7 +284,10 @@ def _brought(name: str, arguments: list[str]) -> None:
 
     found = entry_points(group=COMMANDS, name=name)
     if not found:
-        raise EvalError(f"the {name} command is not installed; pip install -e . brings it with the reports package")
+        raise EvalError(
+            f"the {name} command is not installed; pip install -e . brings it with the reports "
+            "package"
+        )
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.command(name)(next(iter(found)).load())
     command(args=arguments, prog_name=f"i2v-eval {name}")

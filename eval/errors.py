@@ -12,7 +12,9 @@ _LONGEST = 400
 
 
 class EvalError(Exception):
-    """Something the user can put right. The command line prints the message alone and leaves with ``exit_code``."""
+    """Something the user can put right. The command line prints the message alone and leaves with
+    ``exit_code``.
+    """
 
     exit_code: int = 2
 
@@ -22,7 +24,9 @@ class WeightsMissingError(EvalError):
 
 
 class ClipError(EvalError):
-    """A clip could not be made or measured. What was stored stays, so the same command goes on from there."""
+    """A clip could not be made or measured. What was stored stays, so the same command goes on from
+    there.
+    """
 
     exit_code = 1
 
@@ -32,8 +36,12 @@ class StoreError(EvalError):
 
 
 def one_line(text: str) -> str:
-    """``text`` without line breaks and the middle of endless words, ``?`` for what a terminal would obey, not show."""
-    words = (word if len(word) <= _LONGEST else f"{word[:100]}...{word[-100:]}" for word in text.split())
+    """``text`` without line breaks and the middle of endless words, ``?`` for what a terminal would
+    obey, not show.
+    """
+    words = (
+        word if len(word) <= _LONGEST else f"{word[:100]}...{word[-100:]}" for word in text.split()
+    )
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(words))
 
 

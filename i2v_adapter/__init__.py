@@ -1,7 +1,8 @@
-"""I2V-Adapter: a plug-in that turns a frozen text-to-video diffusion model into text-guided image-to-video.
+"""I2V-Adapter: a plug-in that turns a frozen text-to-video diffusion model into text-guided
+image-to-video.
 
-Guo et al., "I2V-Adapter: A General Image-to-Video Adapter for Diffusion Models", SIGGRAPH 2024 (arXiv 2312.16693).
-The public names load on first use, so that importing the package costs nothing.
+Guo et al., "I2V-Adapter: A General Image-to-Video Adapter for Diffusion Models", SIGGRAPH 2024
+(arXiv 2312.16693). The public names load on first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

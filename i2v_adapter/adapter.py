@@ -1,4 +1,6 @@
-"""The trainable module of the paper: W_Q' and W_O' for every spatial self-attention of a motion UNet."""
+"""The trainable module of the paper: W_Q' and W_O' for every spatial self-attention of a motion
+UNet.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,12 @@ from i2v_adapter.attention import (
     Scale,
     spatial_self_attentions,
 )
-from i2v_adapter.checkpoints import OFFICIAL_NAME, check_tensors, read_released, stable_diffusion_15_layers
+from i2v_adapter.checkpoints import (
+    OFFICIAL_NAME,
+    check_tensors,
+    read_released,
+    stable_diffusion_15_layers,
+)
 from i2v_adapter.normalization import pool_group_norms
 
 
@@ -40,20 +47,24 @@ class _Attachment:
 class I2VAdapter(ModelMixin, ConfigMixin):
     """Image-to-video adapter for a frozen :class:`~diffusers.UNetMotionModel` (paper, section 3.2).
 
-    The weights live here and nowhere else: attaching changes neither the UNet's parameters nor its state dict.
-    Parameter names are those of the official checkpoint: `<path of attn1 in the UNet>.to_q_ff.weight`,
-    `.to_out_ff.weight` and `.to_out_ff.bias`. `save_pretrained` and `from_pretrained` are those of every diffusers
-    model (`config.json` and `diffusion_pytorch_model.safetensors`).
+    The weights live here and nowhere else: attaching changes neither the UNet's parameters nor its
+    state dict. Parameter names are those of the official checkpoint: `<path of attn1 in the
+    UNet>.to_q_ff.weight`, `.to_out_ff.weight` and `.to_out_ff.bias`. `save_pretrained` and
+    `from_pretrained` are those of every diffusers model (`config.json` and
+    `diffusion_pytorch_model.safetensors`).
 
     Args:
-        layers: path of each spatial self-attention in the UNet -> `{"channels": width of its tokens, "inner": heads
-            times head dimension, "heads": number of heads}`.
-        pooled_group_norm: while attached, the UNet's resnets and its output normalise over all frames of a video
-            together, as the official code does, not frame by frame as diffusers does.
+        layers: path of each spatial self-attention in the UNet -> `{"channels": width of its
+            tokens, "inner": heads times head dimension, "heads": number of heads}`.
+        pooled_group_norm: while attached, the UNet's resnets and its output normalise over all
+            frames of a video together, as the official code does, not frame by frame as diffusers
+            does.
     """
 
     @register_to_config
-    def __init__(self, layers: Mapping[str, Mapping[str, int]], pooled_group_norm: bool = False) -> None:
+    def __init__(
+        self, layers: Mapping[str, Mapping[str, int]], pooled_group_norm: bool = False
+    ) -> None:
         super().__init__()
         for path in sorted(layers, key=_natural_order):
             parent: nn.Module = self
@@ -62,7 +73,9 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 if name not in parent._modules:
                     parent.add_module(name, nn.Module())
                 parent = parent.get_submodule(name)
-            parent.add_module(leaf, CrossFrameProjections(layers[path]["channels"], layers[path]["inner"]))
+            parent.add_module(
+                leaf, CrossFrameProjections(layers[path]["channels"], layers[path]["inner"])
+            )
         self._state = CrossFrameState()
         self._attachment: _Attachment | None = None
 
@@ -80,7 +93,9 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         unet = uncompiled(unet)
         found = spatial_self_attentions(unet)
         if not found:
-            raise ValueError(f"{type(unet).__name__} has no spatial self-attention (attn1) to extend")
+            raise ValueError(
+                f"{type(unet).__name__} has no spatial self-attention (attn1) to extend"
+            )
         weight = next(iter(found.values())).to_q.weight
         with torch.device(weight.device):
             adapter = cls(layer_shapes(unet), pooled_group_norm)
@@ -99,25 +114,32 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         unet: nn.Module | None = None,
         **options: Any,
     ) -> I2VAdapter:
-        """Load an adapter: one saved by `save_pretrained`, or a released checkpoint (:mod:`i2v_adapter.checkpoints`).
+        """Load an adapter: one saved by `save_pretrained`, or a released checkpoint
+        (:mod:`i2v_adapter.checkpoints`).
 
         Args:
             pretrained_model_name_or_path: a hub id, a folder, or a checkpoint file.
-            weight_name: of a released checkpoint in that repository or folder; not needed for a folder that holds an
-                `i2v_module.pth` and no `config.json`.
-            unet: a released checkpoint is checked against it, and against Stable Diffusion 1.5 without one.
-            **options: of diffusers' `from_pretrained`; of these a released checkpoint takes `torch_dtype` (float32 by
-                default) and what concerns the download. `pooled_group_norm` overrides what was saved; released
-                official weights have it on, unofficial ones off.
+            weight_name: of a released checkpoint in that repository or folder; not needed for a
+                folder that holds an `i2v_module.pth` and no `config.json`.
+            unet: a released checkpoint is checked against it, and against Stable Diffusion 1.5
+                without one.
+            **options: of diffusers' `from_pretrained`; of these a released checkpoint takes
+                `torch_dtype` (float32 by default) and what concerns the download.
+                `pooled_group_norm` overrides what was saved; released official weights have it on,
+                unofficial ones off.
 
         Raises:
-            ValueError: a checkpoint with missing, unexpected or mis-shaped tensors, all named, or with more in it than
-                tensors.
+            ValueError: a checkpoint with missing, unexpected or mis-shaped tensors, all named,
+                or with more in it than tensors.
             OSError: there is no such file.
         """
         source = Path(pretrained_model_name_or_path)
         folder = source / options.get("subfolder", "")
-        if weight_name is None and not (folder / "config.json").is_file() and (folder / OFFICIAL_NAME).is_file():
+        if (
+            weight_name is None
+            and not (folder / "config.json").is_file()
+            and (folder / OFFICIAL_NAME).is_file()
+        ):
             weight_name = OFFICIAL_NAME
         if weight_name is None and not source.is_file():
             return super().from_pretrained(pretrained_model_name_or_path, **options)
@@ -144,8 +166,9 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     def scale(self) -> Scale:
         """Factor on the cross-frame branch: 1 is the paper's, 0 switches it off. It is not saved.
 
-        A number; a sequence with one for each of the F frames; or a mapping of the start of a layer's path (such as
-        "up_blocks" or "down_blocks.1") to either. The longest start that fits a layer counts; 1 where none does.
+        A number; a sequence with one for each of the F frames; or a mapping of the start of a
+        layer's path (such as "up_blocks" or "down_blocks.1") to either. The longest start that fits
+        a layer counts; 1 where none does.
         """
         return self._state.scale
 
@@ -153,7 +176,11 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     def scale(self, value: Scale) -> None:
         if isinstance(value, Mapping):
             layers = self.config["layers"]
-            unknown = [start for start in value if not any(f"{path}.".startswith(f"{start}.") for path in layers)]
+            unknown = [
+                start
+                for start in value
+                if not any(f"{path}.".startswith(f"{start}.") for path in layers)
+            ]
             if unknown:
                 raise ValueError(f"scale names {', '.join(unknown)}, but no layer's path starts so")
         self._state.scale = float(value) if isinstance(value, (int, float)) else value
@@ -164,18 +191,19 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         return self._attachment.unet if self._attachment else None
 
     def attach(self, unet: nn.Module) -> I2VAdapter:
-        """Put the cross-frame branch into `unet`. Attaching again to the same UNet only checks that it is there.
+        """Put the cross-frame branch into `unet`. Attaching again to the same UNet only checks that
+        it is there.
 
-        The processors are checked, and set again where something replaced them (`load_ip_adapter` does), before each
-        forward pass of the UNet, compiled or not. An adapter on another device than the UNet's input moves there; its
-        dtype stays.
+        The processors are checked, and set again where something replaced them (`load_ip_adapter`
+        does), before each forward pass of the UNet, compiled or not. An adapter on another device
+        than the UNet's input moves there; its dtype stays.
 
         Returns:
             the adapter itself.
 
         Raises:
-            ValueError: the UNet has other layers than the adapter was made for, or another adapter on it; the message
-                names the layer, what was expected and what was found.
+            ValueError: the UNet has other layers than the adapter was made for, or another
+                adapter on it; the message names the layer, what was expected and what was found.
             RuntimeError: the adapter is attached to another UNet.
         """
         unet = uncompiled(unet)
@@ -187,15 +215,24 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         layers = spatial_self_attentions(unet)
         self._check(layers)
         for path, layer in layers.items():
-            if isinstance(layer.processor, CrossFrameAttnProcessor) and layer.processor.state is not None:
-                raise ValueError(f"another adapter is attached to this UNet (layer {path}): detach that one first")
+            if (
+                isinstance(layer.processor, CrossFrameAttnProcessor)
+                and layer.processor.state is not None
+            ):
+                raise ValueError(
+                    f"another adapter is attached to this UNet (layer {path}): detach that one "
+                    "first"
+                )
         hooks = [unet.register_forward_pre_hook(self._before_forward, with_kwargs=True)]
         if self.config["pooled_group_norm"]:
             hooks += pool_group_norms(unet, self._state)
         self._attachment = _Attachment(
             unet=unet,
             layers=layers,
-            processors={path: CrossFrameAttnProcessor(self.projections(path), self._state, path) for path in layers},
+            processors={
+                path: CrossFrameAttnProcessor(self.projections(path), self._state, path)
+                for path in layers
+            },
             previous={},
             hooks=hooks,
         )
@@ -203,7 +240,9 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         return self
 
     def detach(self) -> None:
-        """Take the branch out and put the processors found before back. Without a UNet it does nothing."""
+        """Take the branch out and put the processors found before back. Without a UNet it does
+        nothing.
+        """
         if self._attachment is None:
             return
         for hook in self._attachment.hooks:
@@ -217,7 +256,9 @@ class I2VAdapter(ModelMixin, ConfigMixin):
 
     @contextmanager
     def attached(self, unet: nn.Module) -> Iterator[I2VAdapter]:
-        """Attached to `unet` within the block, as before after it: `with adapter.attached(unet): ...`."""
+        """Attached to `unet` within the block, as before after it: `with adapter.attached(unet):
+        ...`.
+        """
         before, unet = self.unet, uncompiled(unet)
         if before is not None and before is not unet:
             self.detach()
@@ -233,17 +274,23 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     def _connect(self, attachment: _Attachment) -> None:
         for path, layer in attachment.layers.items():
             if layer.processor is not attachment.processors[path]:
-                # An unconnected processor of ours is what diffusers rebuilt from the class of the connected one.
+                # An unconnected processor of ours is what diffusers rebuilt from the class of the
+                # connected one.
                 if not isinstance(layer.processor, CrossFrameAttnProcessor):
                     attachment.previous[path] = layer.processor
                 layer.set_processor(attachment.processors[path])
 
-    def _before_forward(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _before_forward(
+        self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         assert self._attachment is not None
         sample = args[0] if args else kwargs["sample"]
         if sample.ndim != 5:
             shape = tuple(sample.shape)
-            raise ValueError(f"the adapter needs a motion UNet's sample (B, C, F, h, w), but its shape is {shape}")
+            raise ValueError(
+                "the adapter needs a motion UNet's sample (B, C, F, h, w), but its shape is "
+                f"{shape}"
+            )
         self._state.num_frames = sample.shape[2]
         if self.device != sample.device:
             self.to(sample.device)
@@ -256,7 +303,8 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             found = _shape(layers[path]) if path in layers else None
             if wanted != found:
                 raise ValueError(
-                    f"the adapter does not fit this UNet: layer {path}: expected {_describe(wanted)},"
+                    f"the adapter does not fit this UNet: layer {path}: expected "
+                    f"{_describe(wanted)},"
                     f" found {_describe(found)}"
                 )
 
@@ -268,7 +316,9 @@ def uncompiled(unet: nn.Module) -> nn.Module:
 
 def layer_shapes(unet: nn.Module) -> dict[str, dict[str, int]]:
     """`layers` of an adapter for `unet`."""
-    return {path: _shape(layer) for path, layer in spatial_self_attentions(uncompiled(unet)).items()}
+    return {
+        path: _shape(layer) for path, layer in spatial_self_attentions(uncompiled(unet)).items()
+    }
 
 
 def _shape(layer: Attention) -> dict[str, int]:
@@ -276,7 +326,9 @@ def _shape(layer: Attention) -> dict[str, int]:
 
 
 def _describe(shape: Mapping[str, int] | None) -> str:
-    return ", ".join(f"{name} {value}" for name, value in shape.items()) if shape else "no such layer"
+    return (
+        ", ".join(f"{name} {value}" for name, value in shape.items()) if shape else "no such layer"
+    )
 
 
 def _natural_order(path: str) -> list[tuple[int, str]]:

@@ -2,10 +2,11 @@
 
 For frame i of a video, with tokens X_i and the frozen projections of the layer::
 
-    out_i = softmax(Q_i K_i^T / sqrt(d)) V_i W_O + softmax(Q'_i K_1^T / sqrt(d)) V_1 W_O'        Q'_i = X_i W_Q'
+    out_i = softmax(Q_i K_i^T / sqrt(d)) V_i W_O + softmax(Q'_i K_1^T / sqrt(d)) V_1 W_O'
+    Q'_i = X_i W_Q'
 
-W_Q' and W_O' are a :class:`CrossFrameProjections`. The processor refers to it without owning it: diffusers rebuilds
-processors at will, so a weight kept inside one would be lost.
+W_Q' and W_O' are a :class:`CrossFrameProjections`. The processor refers to it without owning it:
+diffusers rebuilds processors at will, so a weight kept inside one would be lost.
 """
 
 from __future__ import annotations
@@ -41,18 +42,21 @@ class CrossFrameProjections(nn.Module):
 
 @dataclass
 class CrossFrameState:
-    """What all processors of one adapter share: the frames per video of the forward pass at hand, and the scale,
-    which is a number, one for each frame, or a mapping of the starts of layers' paths to either.
+    """What all processors of one adapter share: the frames per video of the forward pass at hand,
+    and the scale, which is a number, one for each frame, or a mapping of the starts of layers'
+    paths to either.
 
-    Gradient checkpointing runs a layer again during the backward pass and reads the state then: finish the backward
-    pass before a forward pass with another number of frames.
+    Gradient checkpointing runs a layer again during the backward pass and reads the state then:
+    finish the backward pass before a forward pass with another number of frames.
     """
 
     num_frames: int | None = None
     scale: Scale = 1.0
 
     def scale_of(self, path: str) -> FrameScale:
-        """The scale of the layer at `path`: of a mapping, the value of the longest start of the path that it names."""
+        """The scale of the layer at `path`: of a mapping, the value of the longest start of the
+        path that it names.
+        """
         if not isinstance(self.scale, Mapping):
             return self.scale
         starts = [start for start in self.scale if f"{path}.".startswith(f"{start}.")]
@@ -60,10 +64,11 @@ class CrossFrameState:
 
 
 class CrossFrameAttnProcessor:
-    """`AttnProcessor2_0` plus the cross-frame branch. Tokens are (B * F, HW, C), the frame index fastest.
+    """`AttnProcessor2_0` plus the cross-frame branch. Tokens are (B * F, HW, C), the frame index
+    fastest.
 
-    Built without arguments, as diffusers does when it rebuilds processors, it refuses to run: the adapter puts a
-    connected one in its place before the next forward pass of the UNet.
+    Built without arguments, as diffusers does when it rebuilds processors, it refuses to run: the
+    adapter puts a connected one in its place before the next forward pass of the UNet.
 
     Args:
         projections: W_Q' and W_O' of the layer.
@@ -83,7 +88,9 @@ class CrossFrameAttnProcessor:
         self.released = False
 
     def release(self) -> None:
-        """Become the layer's own self-attention: something may hold on to the processor of a detached adapter."""
+        """Become the layer's own self-attention: something may hold on to the processor of a
+        detached adapter.
+        """
         self.projections, self.state, self.released = None, None, True
 
     def __call__(
@@ -96,11 +103,15 @@ class CrossFrameAttnProcessor:
     ) -> Tensor:
         if self.state is None and not self.released:
             raise RuntimeError(
-                "a cross-frame attention processor is not connected to its adapter: call the UNet itself rather than"
+                "a cross-frame attention processor is not connected to its adapter: call the UNet "
+                "itself rather than"
                 " its .forward, or take the adapter off with I2VAdapter.detach()"
             )
         if encoder_hidden_states is not None:
-            raise ValueError("cross-frame attention replaces self-attention, but encoder_hidden_states were given")
+            raise ValueError(
+                "cross-frame attention replaces self-attention, but encoder_hidden_states were "
+                "given"
+            )
 
         residual = hidden_states
         if attn.spatial_norm is not None:
@@ -146,13 +157,16 @@ class CrossFrameAttnProcessor:
         attention_mask: Tensor | None,
         scale: FrameScale,
     ) -> Tensor:
-        """The second term of equation 5 times the scale, (B * F, HW, C): all queries of a video in one call."""
+        """The second term of equation 5 times the scale, (B * F, HW, C): all queries of a video in
+        one call.
+        """
         assert self.projections is not None
         assert self.state is not None
         batch, frames = hidden_states.shape[0], self.state.num_frames
         if frames is None or batch % frames:
             raise RuntimeError(
-                f"cross-frame attention got {batch} images, which is no whole number of videos of {frames} frames:"
+                f"cross-frame attention got {batch} images, which is no whole number of videos of "
+                f"{frames} frames:"
                 " call the UNet itself rather than its .forward"
             )
         to_q, to_out = self.projections.to_q_ff, self.projections.to_out_ff
@@ -162,7 +176,10 @@ class CrossFrameAttnProcessor:
             query = attn.norm_q(query)
         if attention_mask is not None:
             if attention_mask.shape[2] != 1:
-                raise ValueError("cross-frame attention takes attention masks over keys only, not one row per query")
+                raise ValueError(
+                    "cross-frame attention takes attention masks over keys only, not one row per "
+                    "query"
+                )
             attention_mask = attention_mask[::frames]
         # [::frames] is a view of each video's first frame.
         attended = F.scaled_dot_product_attention(
@@ -186,9 +203,13 @@ def _join_heads(attended: Tensor, batch: int) -> Tensor:
 
 
 def spatial_self_attentions(unet: nn.Module) -> dict[str, Attention]:
-    """Path -> layer of every spatial self-attention (`attn1`) of a UNet: down, mid and up blocks, no motion modules."""
+    """Path -> layer of every spatial self-attention (`attn1`) of a UNet: down, mid and up blocks,
+    no motion modules.
+    """
     return {
         path: module
         for path, module in unet.named_modules()
-        if isinstance(module, Attention) and path.endswith(".attn1") and ".motion_modules." not in path
+        if isinstance(module, Attention)
+        and path.endswith(".attn1")
+        and ".motion_modules." not in path
     }

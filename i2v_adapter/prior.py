@@ -1,4 +1,6 @@
-"""The Frame Similarity Prior: where the generated frames start from (paper, section 3.3, equation 7)."""
+"""The Frame Similarity Prior: where the generated frames start from (paper, section 3.3, equation
+7).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ BLUR_SIGMA = 18.0
 
 
 class PriorSample(NamedTuple):
-    """Start of the denoising: `latents` (B, C, F, h, w), frame 0 clean, and the `timesteps` still to run."""
+    """Start of the denoising: `latents` (B, C, F, h, w), frame 0 clean, and the `timesteps` still
+    to run.
+    """
 
     latents: Tensor
     timesteps: Tensor
@@ -31,14 +35,16 @@ class FrameSimilarityPrior:
 
         x_i ~ N(alpha_t0 * D(x_1), sigma_t0^2 I)        D(x) = M_p * x + (1 - M_p) * GaussianBlur(x)
 
-    The noise level of t0 = 1 is that of the schedule's first step. The prior acts there because the usual schedules
-    keep a little of the signal at their end (alpha about 0.05); one with zero terminal SNR erases it.
+    The noise level of t0 = 1 is that of the schedule's first step. The prior acts there because the
+    usual schedules keep a little of the signal at their end (alpha about 0.05); one with zero
+    terminal SNR erases it.
 
     Args:
-        t0: in (0, 1]: share of the timesteps that is run, the last ones, as `strength` of image-to-image pipelines.
-            Lower values keep more of the image and move less.
-        p: in [0, 1]: probability that an element of the latent is kept instead of blurred. One for all, or one for
-            each of the B elements of a batch, in order: p moves the start alone, so one call can sweep it.
+        t0: in (0, 1]: share of the timesteps that is run, the last ones, as `strength` of
+            image-to-image pipelines. Lower values keep more of the image and move less.
+        p: in [0, 1]: probability that an element of the latent is kept instead of blurred. One
+            for all, or one for each of the B elements of a batch, in order: p moves the start
+            alone, so one call can sweep it.
 
     Raises:
         ValueError: t0 or p out of range, or an empty sequence of p.
@@ -63,10 +69,12 @@ class FrameSimilarityPrior:
         return tuple(self.p) if isinstance(self.p, Sequence) else (self.p,)
 
     def degrade(self, latents: Tensor, generator: Generators = None) -> Tensor:
-        """D(x): each element of `latents` is kept with probability p, else taken from the blurred latents.
+        """D(x): each element of `latents` is kept with probability p, else taken from the blurred
+        latents.
 
         Args:
-            latents: (B, C, h, w) or (B, C, F, h, w); in the latter case every frame has its own mask.
+            latents: (B, C, h, w) or (B, C, F, h, w); in the latter case every frame has its own
+                mask.
             generator: one for all, or one for each of the B elements.
 
         Raises:
@@ -82,35 +90,46 @@ class FrameSimilarityPrior:
         generator: Generators = None,
         noise: Tensor | None = None,
     ) -> PriorSample:
-        """Draw the starting latents. The mask's draws come first, then the noise; neither depends on t0 or p.
+        """Draw the starting latents. The mask's draws come first, then the noise; neither depends
+        on t0 or p.
 
         Args:
             image_latents: (B, C, h, w): the clean first frame, scaled as the UNet expects.
             num_frames: F >= 2, the first one included.
-            scheduler: a diffusers scheduler whose timesteps are set; its begin index is set where it has one.
-            generator: one for all, or one for each of the B elements, whose draws then do not depend on its neighbours.
-            noise: (B, C, F, h, w) standard normal, used in place of the generator's (frame 0 of it is ignored).
+            scheduler: a diffusers scheduler whose timesteps are set; its begin index is set
+                where it has one.
+            generator: one for all, or one for each of the B elements, whose draws then do not
+                depend on its neighbours.
+            noise: (B, C, F, h, w) standard normal, used in place of the generator's (frame 0 of
+                it is ignored).
 
         Returns:
-            the latents in `image_latents`' dtype, frame 0 equal to it bit by bit, and the remaining timesteps.
+            the latents in `image_latents`' dtype, frame 0 equal to it bit by bit, and the remaining
+            timesteps.
 
         Raises:
-            ValueError: fewer than two frames, a scheduler without timesteps, noise of another shape, or one p for each
-                of another number of elements than B.
+            ValueError: fewer than two frames, a scheduler without timesteps, noise of another
+                shape, or one p for each of another number of elements than B.
 
         Warns:
             UserWarning: the schedule's terminal SNR is zero.
         """
         if num_frames < 2:
-            raise ValueError(f"num_frames must be at least 2 (the image and one generated frame), but is {num_frames}")
+            raise ValueError(
+                "num_frames must be at least 2 (the image and one generated frame), but is "
+                f"{num_frames}"
+            )
         if getattr(scheduler, "num_inference_steps", None) is None:
-            raise ValueError(f"call set_timesteps() of the {type(scheduler).__name__} before sampling the prior")
+            raise ValueError(
+                f"call set_timesteps() of the {type(scheduler).__name__} before sampling the prior"
+            )
         _warn_if_terminal_snr_is_zero(scheduler)
 
         batch, channels, height, width = image_latents.shape
         if noise is not None and noise.shape != (batch, channels, num_frames, height, width):
             raise ValueError(
-                f"noise must have shape {(batch, channels, num_frames, height, width)}, but has {tuple(noise.shape)}"
+                f"noise must have shape {(batch, channels, num_frames, height, width)}, but has "
+                f"{tuple(noise.shape)}"
             )
         later_shape = (batch, channels, num_frames - 1, height, width)
         first = image_latents[:, :, None]
@@ -134,17 +153,22 @@ class FrameSimilarityPrior:
         each = self._each_p
         if len(each) not in (1, len(latents)):
             raise ValueError(
-                f"{len(each)} values of p were given for a batch of {len(latents)}: give one, or one for each"
+                f"{len(each)} values of p were given for a batch of {len(latents)}: give one, or "
+                "one for each"
             )
-        p = torch.tensor(each, dtype=torch.float32, device=latents.device).view(-1, *[1] * (latents.ndim - 1))
+        p = torch.tensor(each, dtype=torch.float32, device=latents.device).view(
+            -1, *[1] * (latents.ndim - 1)
+        )
         kept = _draw(torch.rand, tuple(latents.shape), generator, latents.device) < p
         return torch.where(kept, latents, blurred)
 
 
 def gaussian_blur(latents: Tensor, size: int = BLUR_SIZE, sigma: float = BLUR_SIGMA) -> Tensor:
-    """Gaussian blur of the last two axes with a `size` x `size` kernel, as the official code's (9, sigma 18).
+    """Gaussian blur of the last two axes with a `size` x `size` kernel, as the official code's (9,
+    sigma 18).
 
-    Borders are reflected; along an axis too short for that (at most size // 2 elements) the border is replicated.
+    Borders are reflected; along an axis too short for that (at most size // 2 elements) the border
+    is replicated.
 
     Args:
         latents: (..., h, w).
@@ -167,19 +191,31 @@ def standard_normal(shape: tuple[int, ...], generator: Generators, device: torch
 
 
 def _draw(
-    distribution: Callable[..., Tensor], shape: tuple[int, ...], generator: Generators, device: torch.device
+    distribution: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    generator: Generators,
+    device: torch.device,
 ) -> Tensor:
-    """Draws made where the generator lives, so that a CPU generator gives the same ones for every device."""
+    """Draws made where the generator lives, so that a CPU generator gives the same ones for every
+    device.
+    """
     if generator is None or isinstance(generator, torch.Generator):
         where = device if generator is None else generator.device
-        return distribution(shape, generator=generator, device=where, dtype=torch.float32).to(device)
+        return distribution(shape, generator=generator, device=where, dtype=torch.float32).to(
+            device
+        )
     if len(generator) != shape[0]:
-        raise ValueError(f"{len(generator)} generators were given for a batch of {shape[0]}: give one, or one for each")
+        raise ValueError(
+            f"{len(generator)} generators were given for a batch of {shape[0]}: give one, or one "
+            "for each"
+        )
     return torch.cat([_draw(distribution, (1, *shape[1:]), single, device) for single in generator])
 
 
 def _first_step(scheduler: Any, t0: float) -> int:
-    """Index into scheduler.timesteps of the first step to run: the last `t0` share is kept, at least one step."""
+    """Index into scheduler.timesteps of the first step to run: the last `t0` share is kept, at
+    least one step.
+    """
     steps = scheduler.num_inference_steps
     # The small term keeps 0.29 * 100 from becoming 28 steps.
     kept = max(1, math.floor(steps * t0 + 1e-9))
@@ -191,7 +227,8 @@ def _warn_if_terminal_snr_is_zero(scheduler: Any) -> None:
     # Sigma-space schedulers put 2**-24 in place of the exact zero.
     if alphas is not None and float(alphas[-1]) < 1e-6:
         warnings.warn(
-            f"the schedule of this {type(scheduler).__name__} ends at zero terminal SNR (rescale_betas_zero_snr):"
+            f"the schedule of this {type(scheduler).__name__} ends at zero terminal SNR "
+            "(rescale_betas_zero_snr):"
             " at t0 = 1 it erases the frame similarity prior",
             UserWarning,
             stacklevel=3,

@@ -26,7 +26,9 @@ Sentence = tuple[str, ...]
 
 
 def focus_group(run: RunFolder) -> str:
-    """The group the answer speaks of: "unseen" where there is one (there only the image can help), else "all"."""
+    """The group the answer speaks of: "unseen" where there is one (there only the image can help),
+    else "all".
+    """
     return "unseen" if "unseen" in run.groups else run.groups[0]
 
 
@@ -58,26 +60,40 @@ def _claims(run: RunFolder) -> list[Sentence]:
     for claim in content["claims"]:
         numbers.setdefault(claim["verdict"], []).append(str(claim["number"]))
     found = "; ".join(f"{verdict} {', '.join(of)}" for verdict, of in numbers.items())
-    return [(f"The paper's {len(content['claims'])} claims by verdict: {found} (tests and intervals below).",)]
+    return [
+        (
+            f"The paper's {len(content['claims'])} claims by verdict: {found} (tests and intervals "
+            "below).",
+        )
+    ]
 
 
 def _scope(run: RunFolder, table: CellTable) -> Sentence:
     n = f"n = {table.n} clips a cell" if table.n else "all clips of each cell"
     if table.group == "unseen" and run.glyph_world:
         return (
-            f"This paragraph is about glyphs no generator saw in training ({n}): only the image tells what to draw.",
+            f"This paragraph is about glyphs no generator saw in training ({n}): only the image "
+            "tells what to draw.",
         )
     return (f"This paragraph is about sample group “{table.group}” ({n}).",)
 
 
 def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
     at = table.measures.index(measure)
-    found = [(row, entry) for row in table.rows if (entry := row.entries[at]) and math.isfinite(entry.value)]
+    found = [
+        (row, entry)
+        for row in table.rows
+        if (entry := row.entries[at]) and math.isfinite(entry.value)
+    ]
     rivals = [(row, entry) for row, entry in found if not row.anchor]
     if not rivals:
         return []
     top, entry = max(rivals, key=lambda pair: pair[1].value)
-    quantity = f"cosine {entry.text}" if measure.unit == "cosine" else f"{entry.text} {measure.unit}".rstrip()
+    quantity = (
+        f"cosine {entry.text}"
+        if measure.unit == "cosine"
+        else f"{entry.text} {measure.unit}".rstrip()
+    )
     parts = [lead, Name(top.cell), f" ({quantity}, 95 % interval {entry.interval}"]
     for i, (row, anchor) in enumerate((row, entry) for row, entry in found if row.anchor):
         parts += [", " if i else "; anchors: ", Name(row.cell), f" {anchor.text}"]
@@ -94,12 +110,18 @@ def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> li
         low, high = moves.index[0], moves.index[-1]
         correlation = moves.rank().corr(moves.index.to_series().rank())
         written = f"{correlation:.2f}".replace("-", MINUS)
-        sentences.append((
-            "As t0 goes from ", f"{low:g} to {high:g} in ", Name(name),
-            f", mean motion goes from {motion.number(moves.iloc[0])} to {motion.number(moves.iloc[-1])} "
-            f"(Spearman correlation over the {len(moves)} t0 means {written}) and mean identity "
-            f"from {identity.number(keeps.iloc[0])} to {identity.number(keeps.iloc[-1])}.",
-        ))  # fmt: skip
+        sentences.append(
+            (
+                "As t0 goes from ",
+                f"{low:g} to {high:g} in ",
+                Name(name),
+                f", mean motion goes from {motion.number(moves.iloc[0])} to "
+                f"{motion.number(moves.iloc[-1])} "
+                f"(Spearman correlation over the {len(moves)} t0 means {written}) and mean "
+                "identity "
+                f"from {identity.number(keeps.iloc[0])} to {identity.number(keeps.iloc[-1])}.",
+            )
+        )
     return sentences
 
 
@@ -112,20 +134,30 @@ def _reference(table: ComparisonTable, identity: Measure) -> list[Sentence]:
     siblings = [(cell, d) for cell, d in compared if sweep_name(cell) == home]
     others = [(cell, d) for cell, d in compared if sweep_name(cell) != home]
     sentences: list[Sentence] = []
-    for verdict, words in (("better", "keeps identity better than "), ("worse", "keeps identity worse than ")):
+    for verdict, words in (
+        ("better", "keeps identity better than "),
+        ("worse", "keeps identity worse than "),
+    ):
         chosen = [(cell, d) for cell, d in others if d.verdict == verdict]
         if chosen:
-            sentences.append(("The reference ", Name(table.reference), f" {words}", *_listed(chosen)))
+            sentences.append(
+                ("The reference ", Name(table.reference), f" {words}", *_listed(chosen))
+            )
     unclear = [(cell, d) for cell, d in others if d.verdict == "unclear"]
     if unclear:
         lead = ("The run does not separate the reference ", Name(table.reference), " from ")
         sentences.append((*lead, *_listed(unclear)))
     if siblings:
         counts = [sum(d.verdict == v for _, d in siblings) for v in ("better", "worse", "unclear")]
-        sentences.append((
-            f"Of the {len(siblings)} other cells of its own sweep the reference is better than {counts[0]}, worse than "
-            f"{counts[1]} and not separable from {counts[2]} in identity (paired 95 % intervals, table below).",
-        ))  # fmt: skip
+        sentences.append(
+            (
+                f"Of the {len(siblings)} other cells of its own sweep the reference is better than "
+                f"{counts[0]}, worse than "
+                f"{counts[1]} and not separable from {counts[2]} in identity (paired 95 % "
+                "intervals, "
+                "table below).",
+            )
+        )
     return sentences
 
 

@@ -1,4 +1,6 @@
-"""The overview: which cell is best on what, by how much, and whether the run can tell it from the next."""
+"""The overview: which cell is best on what, by how much, and whether the run can tell it from the
+next.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ LEADING = ("identity", "text", "motion", "fvd")
 
 @dataclass(frozen=True)
 class Best:
-    """The best competing cell on one measure, the next best, and their paired difference (None: not paired)."""
+    """The best competing cell on one measure, the next best, and their paired difference (None: not
+    paired).
+    """
 
     measure: Measure
     cell: str
@@ -43,8 +47,11 @@ class Best:
         return f"; nor from {others} more" if others and self.next in self.tied else ""
 
 
-def best_cells(table: CellTable, pairs: Mapping[str, Pairs], measures: Sequence[Measure]) -> list[Best]:
-    """The best cell on each of `measures`: largest, where neither direction is better (the most motion).
+def best_cells(
+    table: CellTable, pairs: Mapping[str, Pairs], measures: Sequence[Measure]
+) -> list[Best]:
+    """The best cell on each of `measures`: largest, where neither direction is better (the most
+    motion).
 
     Args:
         table: cells x measures of one group; anchors do not compete.
@@ -57,7 +64,9 @@ def best_cells(table: CellTable, pairs: Mapping[str, Pairs], measures: Sequence[
         rivals = [
             (row, entry)
             for row in table.rows
-            if not row.anchor and (entry := row.entries[at]) is not None and math.isfinite(entry.value)
+            if not row.anchor
+            and (entry := row.entries[at]) is not None
+            and math.isfinite(entry.value)
         ]
         rivals.sort(key=lambda rival: rival[1].value, reverse=measure.higher_is_better is not False)
         if rivals:
@@ -74,10 +83,14 @@ def leading(measures: Sequence[Measure]) -> list[Measure]:
 def _best(measure: Measure, rivals: Sequence[tuple[Row, Entry]], pairs: Pairs) -> Best:
     (row, entry), *others = rivals
     gaps = {other.cell: gap(measure, pairs, row.cell, other.cell) for other, _ in others}
-    tied = [cell for cell, found in gaps.items() if found is not None and found.verdict == "unclear"]
+    tied = [
+        cell for cell, found in gaps.items() if found is not None and found.verdict == "unclear"
+    ]
     runner, runner_entry = others[0] if others else (None, None)
     name = None if runner is None else runner.cell
-    return Best(measure, row.cell, entry, name, runner_entry, gaps.get(name) if name else None, tied)
+    return Best(
+        measure, row.cell, entry, name, runner_entry, gaps.get(name) if name else None, tied
+    )
 
 
 def gap(measure: Measure, pairs: Pairs, first: str, second: str) -> Difference | None:

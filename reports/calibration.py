@@ -1,4 +1,6 @@
-"""The calibration page: what every metric answers to corruptions of known strength, as HTML and Markdown."""
+"""The calibration page: what every metric answers to corruptions of known strength, as HTML and
+Markdown.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from reports.tables import markdown_text, to_markdown
 FILE = "calibration.json"
 REMAKE = "nox -s calibrate && cp runs/calibration/calibration.md docs/calibration.md"
 _GROUPS = {"glyph": "True glyph clips", "camera": "Still pictures under a moving camera"}
-_MARKS = {"responds": "good", "uneven": "uneven", "FAILS": "bad", "also sees": "plain", "cannot see": "soft"}
+_MARKS = {
+    "responds": "good",
+    "uneven": "uneven",
+    "FAILS": "bad",
+    "also sees": "plain",
+    "cannot see": "soft",
+}
 """Verdict -> class of the page's style."""
 
 
@@ -65,7 +73,9 @@ def load_calibration(directory: Path) -> Calibration:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise EvalError(f"{path}: no such file; make it with `python -m eval calibrate --out {directory}`") from error
+        raise EvalError(
+            f"{path}: no such file; make it with `python -m eval calibrate --out {directory}`"
+        ) from error
     except (OSError, ValueError) as error:
         raise EvalError(f"{path}: not readable as JSON ({error}); calibrate again") from error
     if not isinstance(content, dict) or not content.get("metrics") or "corruptions" not in content:
@@ -101,7 +111,9 @@ def _first_seen(calibration: Calibration, name: str, response: Mapping[str, Any]
 
 
 class Answer(NamedTuple):
-    """A table's cell: verdict, the answer's size and order (or ""), class of the page's style, and a hint."""
+    """A table's cell: verdict, the answer's size and order (or ""), class of the page's style, and
+    a hint.
+    """
 
     verdict: str
     size: str
@@ -114,7 +126,10 @@ def matrix(calibration: Calibration, group: str) -> list[tuple[str, list[Answer]
     return [
         (
             entry["metric"],
-            [_answer(calibration, name, entry["responses"][name]) for name in calibration.corruptions(group)],
+            [
+                _answer(calibration, name, entry["responses"][name])
+                for name in calibration.corruptions(group)
+            ],
         )
         for entry in calibration.of_group(group)
     ]
@@ -126,7 +141,15 @@ def _answer(calibration: Calibration, name: str, response: Mapping[str, Any]) ->
     return Answer(verdict, _size(response), _MARKS.get(verdict, "plain"), hint)
 
 
-CONSTANTS = ("Metric", "Unit", "True clips (95 % interval)", "Unrelated clip", "Noise floor", "Ceiling", "n")
+CONSTANTS = (
+    "Metric",
+    "Unit",
+    "True clips (95 % interval)",
+    "Unrelated clip",
+    "Noise floor",
+    "Ceiling",
+    "n",
+)
 
 
 def constants(calibration: Calibration, group: str) -> list[list[str]]:
@@ -141,7 +164,14 @@ def constants(calibration: Calibration, group: str) -> list[list[str]]:
     return rows
 
 
-MOTION = ("Metric", "Clips", "Rank correlation with true motion", "Measured / true", "Highest of a standing clip", "n")
+MOTION = (
+    "Metric",
+    "Clips",
+    "Rank correlation with true motion",
+    "Measured / true",
+    "Highest of a standing clip",
+    "n",
+)
 
 
 def motions(calibration: Calibration) -> list[list[str]]:
@@ -161,19 +191,30 @@ def motions(calibration: Calibration) -> list[list[str]]:
 
 def explanation(calibration: Calibration) -> list[str]:
     """How to read the tables, a paragraph each."""
-    clips = ", ".join(f"{count} {title(group).lower()}" for group, count in calibration.content["clips"].items())
+    clips = ", ".join(
+        f"{count} {title(group).lower()}" for group, count in calibration.content["clips"].items()
+    )
     least = f"{100 * calibration.content['least_share']:.0f} %"
     return [
-        f"Each metric was given clips whose truth is known ({clips}, 64 x 64 px, 8 frames) and the same clips spoilt "
-        "by a known amount. A corruption's strength 0 is the true clip. The figures are those of the weights named at "
-        "the end and of these small synthetic clips; they tell what a metric can see, not how it ranks real models.",
-        "An answer reads: verdict, sign of the change at the largest strength, largest change as a share of the "
-        "metric's ceiling, and ρ, the Spearman correlation of the means with the strength. A change counts if its "
-        "paired 95 % interval excludes 0 (metrics of a set: if their own interval excludes the true clips' value) "
+        f"Each metric was given clips whose truth is known ({clips}, 64 x 64 px, 8 frames) and the "
+        "same clips spoilt "
+        "by a known amount. A corruption's strength 0 is the true clip. The figures are those of "
+        "the weights named at "
+        "the end and of these small synthetic clips; they tell what a metric can see, not how it "
+        "ranks real models.",
+        "An answer reads: verdict, sign of the change at the largest strength, largest change as a "
+        "share of the "
+        "metric's ceiling, and ρ, the Spearman correlation of the means with the strength. A "
+        "change counts if its "
+        "paired 95 % interval excludes 0 (metrics of a set: if their own interval excludes the "
+        "true clips' value) "
         f"and it is at least {least} of the ceiling.",
-        "Noise floor: half the 95 % interval of the true clips' mean, the least difference that two unpaired cells of "
-        "so many clips can show; for metrics of a set, their value for an independent draw of true clips, most of "
-        "which is the bias of so few. Ceiling: the largest change that any corruption brings about (metrics of a "
+        "Noise floor: half the 95 % interval of the true clips' mean, the least difference that "
+        "two unpaired cells of "
+        "so many clips can show; for metrics of a set, their value for an independent draw of true "
+        "clips, most of "
+        "which is the bias of so few. Ceiling: the largest change that any corruption brings about "
+        "(metrics of a "
         "clip: or an unrelated clip).",
     ]
 
@@ -183,7 +224,10 @@ def failures(calibration: Calibration) -> list[str]:
     by_metric: dict[tuple[str, str], list[str]] = {}
     for metric, group, name in calibration.failing():
         by_metric.setdefault((metric, group), []).append(name)
-    return [f"{metric}, {title(group).lower()}: {', '.join(names)}" for (metric, group), names in by_metric.items()]
+    return [
+        f"{metric}, {title(group).lower()}: {', '.join(names)}"
+        for (metric, group), names in by_metric.items()
+    ]
 
 
 def blind_spots(calibration: Calibration) -> list[str]:
@@ -204,23 +248,39 @@ def provenance(calibration: Calibration) -> list[tuple[str, str]]:
     """What decides the figures, as (name, value)."""
     content = calibration.content
     pairs = [("protocol", str(content.get("protocol"))), ("commit", str(content.get("commit")))]
-    pairs += [(f"encoder {name}", digest[:16]) for name, digest in (content.get("encoders") or {}).items()]
+    pairs += [
+        (f"encoder {name}", digest[:16]) for name, digest in (content.get("encoders") or {}).items()
+    ]
     versions = content.get("versions") or {}
-    return pairs + [(name, versions[name]) for name in ("torch", "opencv-python-headless", "av") if name in versions]
+    return pairs + [
+        (name, versions[name])
+        for name in ("torch", "opencv-python-headless", "av")
+        if name in versions
+    ]
 
 
 def render_markdown(calibration: Calibration) -> str:
     """The tables for ``docs/calibration.md``; the curves are on the page."""
-    parts = ["# Calibration: what each metric can and cannot see", f"Made by `{REMAKE}`; do not edit."]
+    parts = [
+        "# Calibration: what each metric can and cannot see",
+        f"Made by `{REMAKE}`; do not edit.",
+    ]
     parts += explanation(calibration)
     words = calibration.content["verdicts"]
-    parts.append("\n".join(f"- **{markdown_text(name)}**: {markdown_text(text)}" for name, text in words.items()))
+    parts.append(
+        "\n".join(
+            f"- **{markdown_text(name)}**: {markdown_text(text)}" for name, text in words.items()
+        )
+    )
     failing = failures(calibration)
     parts.append("## Should respond and does not")
     parts.append("\n".join(f"- {markdown_text(line)}" for line in failing) or "None.")
     for group in calibration.groups:
         parts.append(f"## {title(group)}")
-        rows = [[metric, *(f"{a.verdict} {a.size}".strip() for a in row)] for metric, row in matrix(calibration, group)]
+        rows = [
+            [metric, *(f"{a.verdict} {a.size}".strip() for a in row)]
+            for metric, row in matrix(calibration, group)
+        ]
         parts.append(to_markdown(["Metric", *calibration.corruptions(group)], rows))
         parts.append(to_markdown(CONSTANTS, constants(calibration, group)))
     parts.append("## Cannot be seen")
@@ -238,40 +298,57 @@ def render_markdown(calibration: Calibration) -> str:
 
 
 def render_html(calibration: Calibration) -> str:
-    """One self-contained page: verdicts, curves as small multiples, constants, motion against the truth."""
+    """One self-contained page: verdicts, curves as small multiples, constants, motion against the
+    truth.
+    """
     from markupsafe import Markup
 
     from reports.curves import response_curves
     from reports.typeset import TEMPLATES, environment
 
     curves = [
-        (metric, response_curves(metric, calibration), _sentence(calibration, metric)) for metric in calibration.metrics
+        (metric, response_curves(metric, calibration), _sentence(calibration, metric))
+        for metric in calibration.metrics
     ]
-    return environment().get_template("calibration.html.j2").render(
-        calibration=calibration,
-        explanation=explanation(calibration),
-        verdicts=[(name, _MARKS.get(name, "plain"), text) for name, text in calibration.content["verdicts"].items()],
-        failures=failures(calibration),
-        blind=blind_spots(calibration),
-        groups=[
-            (title(group), calibration.corruptions(group), matrix(calibration, group), constants(calibration, group))
-            for group in calibration.groups
-        ],
-        constants_header=CONSTANTS,
-        curves=curves,
-        motion_header=MOTION,
-        motions=motions(calibration),
-        provenance=provenance(calibration),
-        remake=REMAKE,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("calibration.html.j2")
+        .render(
+            calibration=calibration,
+            explanation=explanation(calibration),
+            verdicts=[
+                (name, _MARKS.get(name, "plain"), text)
+                for name, text in calibration.content["verdicts"].items()
+            ],
+            failures=failures(calibration),
+            blind=blind_spots(calibration),
+            groups=[
+                (
+                    title(group),
+                    calibration.corruptions(group),
+                    matrix(calibration, group),
+                    constants(calibration, group),
+                )
+                for group in calibration.groups
+            ],
+            constants_header=CONSTANTS,
+            curves=curves,
+            motion_header=MOTION,
+            motions=motions(calibration),
+            provenance=provenance(calibration),
+            remake=REMAKE,
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        )
+    )
 
 
 def _sentence(calibration: Calibration, metric: str) -> str:
     """The figure in words, for those who cannot see it."""
     parts: Sequence[str] = [
         f"{title(entry['group'])}: "
-        + "; ".join(f"{name} {response['verdict']}" for name, response in entry["responses"].items())
+        + "; ".join(
+            f"{name} {response['verdict']}" for name, response in entry["responses"].items()
+        )
         for entry in calibration.content["metrics"]
         if entry["metric"] == metric
     ]

@@ -1,4 +1,6 @@
-"""The paper's claims: verdicts, the tables in the paper's shape, the curves, and which metric to believe."""
+"""The paper's claims: verdicts, the tables in the paper's shape, the curves, and which metric to
+believe.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,36 @@ if TYPE_CHECKING:
 FILE = "claims.json"
 HERE, THERE = "Measured here, glyph world", "Paper, full size"
 _ANCHORS = ("still-image", "pan-zoom", "true-clip")
-_TABLE_1 = ("full", "without-content", "content-adapter", "concatenation", "text-to-video", *_ANCHORS)
-_TABLE_3 = {"neither": "neither", "without-i2v": "without I2V-Adapter", "without-content": "without content adapter"}
-_FAMILIES = ("paper.clip_temp", "paper.flow_score", "paper.warping_error", "identity", "text", "exact.glyph", "fvd")
+_TABLE_1 = (
+    "full",
+    "without-content",
+    "content-adapter",
+    "concatenation",
+    "text-to-video",
+    *_ANCHORS,
+)
+_TABLE_3 = {
+    "neither": "neither",
+    "without-i2v": "without I2V-Adapter",
+    "without-content": "without content adapter",
+}
+_FAMILIES = (
+    "paper.clip_temp",
+    "paper.flow_score",
+    "paper.warping_error",
+    "identity",
+    "text",
+    "exact.glyph",
+    "fvd",
+)
 _SWEEPS = {"t0": "prior", "p": "mask"}
-_MARKS = {"holds": "better", "fails": "worse", "undecided": "unclear", "not measured": "unclear", "reported": "soft"}
+_MARKS = {
+    "holds": "better",
+    "fails": "worse",
+    "undecided": "unclear",
+    "not measured": "unclear",
+    "reported": "soft",
+}
 _GROUP = "all"
 _BLUE = "#3b82d6"  # 3 : 1 on the light page and on the dark one
 
@@ -50,14 +77,18 @@ def load_claims(run: RunFolder) -> Mapping[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EvalError(f"{path}: not readable ({error}); run the suite again with the same --out") from error
+        raise EvalError(
+            f"{path}: not readable ({error}); run the suite again with the same --out"
+        ) from error
     if not isinstance(content, dict) or "claims" not in content or "judges" not in content:
         raise EvalError(f"{path}: not the claims of a run; run the suite again with the same --out")
     return content
 
 
 def number(value: float | None) -> str:
-    """Three significant digits with a typographic minus; "–" for none; whole large counts with separators."""
+    """Three significant digits with a typographic minus; "–" for none; whole large counts with
+    separators.
+    """
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -71,7 +102,9 @@ def effect(test: Mapping[str, Any]) -> str:
 
 
 def verdict_rows(content: Mapping[str, Any]) -> list[list[str]]:
-    """One row a claim: number, claim, verdict, and every test that has a say with its effect, interval and n."""
+    """One row a claim: number, claim, verdict, and every test that has a say with its effect,
+    interval and n.
+    """
     rows = []
     for claim in content["claims"]:
         asked = [test for test in claim["tests"] if test["kind"] != "report"]
@@ -110,16 +143,29 @@ def judge_rows(content: Mapping[str, Any]) -> list[list[str]]:
 
     ordered = sorted(content["judges"], key=lambda row: (row["exact"], -row["across"]["mean"]))
     return [
-        [row["metric"], row["exact"], spread(row["across"]), spread(row["within"]), str(row["across"]["n"]),
-         str(row["across"]["clusters"])]
+        [
+            row["metric"],
+            row["exact"],
+            spread(row["across"]),
+            spread(row["within"]),
+            str(row["across"]["n"]),
+            str(row["across"]["clusters"]),
+        ]
         for row in ordered
-    ]  # fmt: skip
+    ]
 
 
 def paper_tables(run: RunFolder) -> list[Table]:
-    """The paper's Tables 1 to 3, each as two tables: the paper's numbers, and what this run measured."""
-    found = {(row.cell, row.metric): row for row in run.summary[run.summary["group"] == _GROUP].itertuples()}
-    measures = [m for family in _FAMILIES for m in measures_of(run) if m.id.startswith(f"{family}.")]
+    """The paper's Tables 1 to 3, each as two tables: the paper's numbers, and what this run
+    measured.
+    """
+    found = {
+        (row.cell, row.metric): row
+        for row in run.summary[run.summary["group"] == _GROUP].itertuples()
+    }
+    measures = [
+        m for family in _FAMILIES for m in measures_of(run) if m.id.startswith(f"{family}.")
+    ]
 
     def row(cell: str, name: str, shown: Sequence[Measure]) -> list[str]:
         texts, counts = [], set()
@@ -128,20 +174,41 @@ def paper_tables(run: RunFolder) -> list[Table]:
             if entry is None:
                 texts.append("–")
                 continue
-            texts.append(f"{measure.number(entry.mean)} [{measure.interval(entry.low, entry.high)}]")
+            texts.append(
+                f"{measure.number(entry.mean)} [{measure.interval(entry.low, entry.high)}]"
+            )
             counts.add(round(entry.n))
-        return [name, *texts, " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "–"]
+        return [
+            name,
+            *texts,
+            " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "–",
+        ]
 
     head = [f"{measure.heading} ({measure.encoder})" for measure in measures]
     tables = [Table("Table 1: methods", THERE, paper.TABLE_1_HEAD, paper.TABLE_1)]
-    tables.append(Table("Table 1: methods", HERE, ("Method", *head, "n"), [row(c, c, measures) for c in _TABLE_1]))
+    tables.append(
+        Table(
+            "Table 1: methods",
+            HERE,
+            ("Method", *head, "n"),
+            [row(c, c, measures) for c in _TABLE_1],
+        )
+    )
     moving = [m for m in measures if m.family == "paper" and "clip_temp" not in m.id]
     for axis, label in _SWEEPS.items():
         fixed = "p = 1" if axis == "t0" else "t0 = 1"
-        points = [(f"{value:g}", f"{flow:.4f}", f"{warp:.2f}") for value, flow, warp in paper.TABLE_2[axis]]
-        tables.append(Table(f"Table 2: {axis} at {fixed}", THERE, (axis, "FlowScore", "WarpingError"), points))
+        points = [
+            (f"{value:g}", f"{flow:.4f}", f"{warp:.2f}")
+            for value, flow, warp in paper.TABLE_2[axis]
+        ]
+        tables.append(
+            Table(f"Table 2: {axis} at {fixed}", THERE, (axis, "FlowScore", "WarpingError"), points)
+        )
         shown = [m.heading for m in moving]
-        rows = [row(f"{label}[{axis}={value}]", f"{value:g}", moving) for value, _, _ in paper.TABLE_2[axis]]
+        rows = [
+            row(f"{label}[{axis}={value}]", f"{value:g}", moving)
+            for value, _, _ in paper.TABLE_2[axis]
+        ]
         tables.append(Table(f"Table 2: {axis} at {fixed}", HERE, (axis, *shown, "n"), rows))
     tables.append(Table("Table 3: design", THERE, paper.TABLE_3_HEAD, paper.TABLE_3))
     rows = [row(cell, name, measures) for cell, name in {**_TABLE_3, "full": "full"}.items()]
@@ -156,11 +223,22 @@ def claims_html(run: RunFolder) -> str:
         return ""
     from reports.typeset import environment
 
-    return environment().get_template("claims.html.j2").render(
-        content=content, verdict_head=VERDICT_HEAD, verdicts=verdict_rows(content), test_head=TEST_HEAD,
-        tests=[(claim, test_rows(claim)) for claim in content["claims"]], marks=_MARKS, tables=paper_tables(run),
-        curves=curves(run), judges_head=JUDGES_HEAD, judges=judge_rows(content),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("claims.html.j2")
+        .render(
+            content=content,
+            verdict_head=VERDICT_HEAD,
+            verdicts=verdict_rows(content),
+            test_head=TEST_HEAD,
+            tests=[(claim, test_rows(claim)) for claim in content["claims"]],
+            marks=_MARKS,
+            tables=paper_tables(run),
+            curves=curves(run),
+            judges_head=JUDGES_HEAD,
+            judges=judge_rows(content),
+        )
+    )
 
 
 def claims_texts(run: RunFolder) -> dict[str, str]:
@@ -168,19 +246,28 @@ def claims_texts(run: RunFolder) -> dict[str, str]:
     content = load_claims(run)
     if content is None:
         return {}
-    parts = ["# The paper's claims", markdown_text(content["rule"]), to_markdown(VERDICT_HEAD, verdict_rows(content))]
+    parts = [
+        "# The paper's claims",
+        markdown_text(content["rule"]),
+        to_markdown(VERDICT_HEAD, verdict_rows(content)),
+    ]
     for claim in content["claims"]:
         parts += [f"## {claim['number']}. {markdown_text(claim['title'])} {claim['verdict']}"]
         parts += [markdown_text(claim["reason"])] if claim["reason"] else []
         parts += [to_markdown(TEST_HEAD, test_rows(claim))]
     for table in paper_tables(run):
-        parts += [f"## {markdown_text(table.title)}. {table.source}", to_markdown(table.head, table.rows)]
+        parts += [
+            f"## {markdown_text(table.title)}. {table.source}",
+            to_markdown(table.head, table.rows),
+        ]
     parts += ["## Which metric to believe", to_markdown(JUDGES_HEAD, judge_rows(content))]
     return {"claims.md": "\n\n".join(parts) + "\n"}
 
 
 def curves(run: RunFolder) -> str:
-    """SVG of Table 2 as small multiples: above what was measured here, with intervals, below the paper's numbers."""
+    """SVG of Table 2 as small multiples: above what was measured here, with intervals, below the
+    paper's numbers.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -208,8 +295,14 @@ def curves(run: RunFolder) -> str:
                 x, mean, low, high = zip(*points, strict=True)
                 here.vlines(x, low, high, linewidth=1.0, color=_BLUE)
                 here.plot(x, mean, marker="o", markersize=3, linewidth=1.2, color=_BLUE)
-            there.plot([s[0] for s in paper.TABLE_2[axis]], [s[at] for s in paper.TABLE_2[axis]], "s-",
-                       markersize=3, linewidth=1.2, color="#808080")  # fmt: skip
+            there.plot(
+                [s[0] for s in paper.TABLE_2[axis]],
+                [s[at] for s in paper.TABLE_2[axis]],
+                "s-",
+                markersize=3,
+                linewidth=1.2,
+                color="#808080",
+            )
             here.set_title(f"{name}, here", fontsize=9)
             there.set_title(f"{name}, paper", fontsize=9)
             for panel in (here, there):

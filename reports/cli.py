@@ -1,4 +1,6 @@
-"""The commands `report` and `compare`, which `python -m eval` finds through the entry points i2v_eval.commands."""
+"""The commands `report` and `compare`, which `python -m eval` finds through the entry points
+i2v_eval.commands.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,15 @@ def report(
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Folder that `calibrate` wrote; `calibration` beside the run folder if there is one."),
+        typer.Option(
+            help="Folder that `calibrate` wrote; `calibration` beside the run folder if there is "
+            "one."
+        ),
     ] = None,
 ) -> None:
-    """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a calibration's page."""
+    """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a
+    calibration's page.
+    """
     from eval.io.files import is_file
     from reports.calibration import FILE
 
@@ -33,14 +40,17 @@ def report(
 
 def compare(
     directories: Annotated[
-        list[Path], typer.Argument(help="Two or more run folders; the first is what others are held against.")
+        list[Path],
+        typer.Argument(help="Two or more run folders; the first is what others are held against."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the page and its tables.", file_okay=False)] = Path(
-        "comparison"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the page and its tables.", file_okay=False)
+    ] = Path("comparison"),
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 6,
 ) -> None:
-    """Writes one page about two or more runs: measures side by side, paired where samples are the same, provenance."""
+    """Writes one page about two or more runs: measures side by side, paired where samples are the
+    same, provenance.
+    """
     _name(out, write_comparison(directories, out, samples=samples))
 
 
@@ -50,7 +60,9 @@ def _name(folder: Path, written: Sequence[Path]) -> None:
         typer.echo(folder / name)
 
 
-def write_report(directory: Path, *, samples: int = 8, calibration: Path | None = None) -> list[Path]:
+def write_report(
+    directory: Path, *, samples: int = 8, calibration: Path | None = None
+) -> list[Path]:
     """Writes the report of a run folder into it; each file appears whole or not at all.
 
     Args:
@@ -75,10 +87,15 @@ def write_report(directory: Path, *, samples: int = 8, calibration: Path | None 
     run = load_run(directory)
     known = None if calibration is None else load_calibration(calibration)
     content = build(run, samples=samples, calibration=known)
-    texts = {"report.html": render_html(content), "report.md": render_markdown(content)} | table_files(content)
+    texts = {
+        "report.html": render_html(content),
+        "report.md": render_markdown(content),
+    } | table_files(content)
     texts |= claims_texts(run)
     files = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
-    return [_write(directory / name, data) for name, data in (files | figure_files(content)).items()]
+    return [
+        _write(directory / name, data) for name, data in (files | figure_files(content)).items()
+    ]
 
 
 def write_comparison(directories: Sequence[Path], out: Path, *, samples: int = 6) -> list[Path]:
@@ -88,7 +105,8 @@ def write_comparison(directories: Sequence[Path], out: Path, *, samples: int = 6
         The files written, the page first.
 
     Raises:
-        EvalError: fewer than two runs, or one of them misses something; nothing has been written then.
+        EvalError: fewer than two runs, or one of them misses something; nothing has been
+            written then.
     """
     from reports.compare import comparison, comparison_tables, render_html
     from reports.files import slug
@@ -98,12 +116,17 @@ def write_comparison(directories: Sequence[Path], out: Path, *, samples: int = 6
     texts = {"comparison.html": render_html(content)}
     for table in comparison_tables(content):
         stem = f"tables/{slug(table.name)}"
-        texts |= {f"{stem}.csv": table.csv(), f"{stem}.md": table.markdown() + "\n", f"{stem}.tex": table.latex()}
+        texts |= {
+            f"{stem}.csv": table.csv(),
+            f"{stem}.md": table.markdown() + "\n",
+            f"{stem}.tex": table.latex(),
+        }
     return [_write(out / name, text.encode()) for name, text in texts.items()]
 
 
 def write_calibration(directory: Path) -> list[Path]:
-    """Writes calibration.html and calibration.md of a calibration's folder into it, each whole or not at all.
+    """Writes calibration.html and calibration.md of a calibration's folder into it, each whole or
+    not at all.
 
     Returns:
         The files written, the page first.
@@ -114,7 +137,10 @@ def write_calibration(directory: Path) -> list[Path]:
     from reports.calibration import load_calibration, render_html, render_markdown
 
     calibration = load_calibration(directory)
-    texts = {"calibration.html": render_html(calibration), "calibration.md": render_markdown(calibration)}
+    texts = {
+        "calibration.html": render_html(calibration),
+        "calibration.md": render_markdown(calibration),
+    }
     return [_write(directory / name, text.encode()) for name, text in texts.items()]
 
 

@@ -36,7 +36,8 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class ShownSample:
-    """One column of the clip grid; `films` holds each cell's clip and the numbers written under it."""
+    """One column of the clip grid; `films` holds each cell's clip and the numbers written under
+    it."""
 
     id: str
     group: str
@@ -48,7 +49,9 @@ class ShownSample:
     @property
     def size(self) -> int:
         """Characters of its embedded pictures."""
-        return sum(len(f.uri) for f in (self.image, self.truth, *(f for f, _ in self.films.values())) if f)
+        return sum(
+            len(f.uri) for f in (self.image, self.truth, *(f for f, _ in self.films.values())) if f
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ class Extreme:
 
 @dataclass(frozen=True)
 class Extremes:
-    """A measure's worst and best clips of the cells that compete, the most extreme first, one a sample."""
+    """A measure's worst and best clips of the cells that compete, the most extreme first, one a
+    sample.
+    """
 
     measure: Measure
     worst: Sequence[Extreme]
@@ -76,18 +81,23 @@ class Extremes:
 
 
 def choose_samples(run: RunFolder) -> list[str]:
-    """All sample ids, the ones to show first: groups take turns, each spread evenly over its own order."""
+    """All sample ids, the ones to show first: groups take turns, each spread evenly over its own
+    order.
+    """
     queues = []
     for _, ids in run.samples.groupby("group", sort=False)["id"]:
         names = list(ids)
-        spread = sorted(range(len(names)), key=lambda i: i * _GOLDEN % 1)  # any first few lie far apart
+        spread = sorted(
+            range(len(names)), key=lambda i: i * _GOLDEN % 1
+        )  # any first few lie far apart
         queues.append([names[i] for i in spread])
     longest = max(map(len, queues), default=0)
     return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
 
 
 def shown_samples(run: RunFolder, measures: Sequence[Measure], limit: int) -> list[ShownSample]:
-    """Up to `limit` samples with their clips, in the run's order: one, then as many as `MEDIA_BUDGET` allows.
+    """Up to `limit` samples with their clips, in the run's order: one, then as many as
+    `MEDIA_BUDGET` allows.
 
     Raises:
         EvalError: a clip or an image is missing or unreadable.
@@ -113,7 +123,12 @@ def shown_sample(run: RunFolder, measures: Sequence[Measure], sample: str) -> Sh
     made = {cell: made for cell, made in zip(run.cells, films, strict=True) if made is not None}
     under = under_clips(measures)
     values = _values(run.records[run.records["sample"] == sample], under)
-    return _shown(run, sample, made, {cell: _typeset(values, cell, sample, run.first_seed, under) for cell in made})
+    return _shown(
+        run,
+        sample,
+        made,
+        {cell: _typeset(values, cell, sample, run.first_seed, under) for cell in made},
+    )
 
 
 def under_clips(measures: Sequence[Measure]) -> list[Measure]:
@@ -123,7 +138,8 @@ def under_clips(measures: Sequence[Measure]) -> list[Measure]:
 
 
 def extremes(run: RunFolder, measures: Sequence[Measure], count: int = EXTREMES) -> list[Extremes]:
-    """The `count` worst and best clips on identity and on text alignment, where the run measures them.
+    """The `count` worst and best clips on identity and on text alignment, where the run measures
+    them.
 
     Raises:
         EvalError: as `shown_samples`.
@@ -133,17 +149,29 @@ def extremes(run: RunFolder, measures: Sequence[Measure], count: int = EXTREMES)
     return [
         Extremes(
             measure,
-            [_extreme(run, measures, values, row) for row in extreme_rows(run, measure, count, worst=True)],
-            [_extreme(run, measures, values, row) for row in extreme_rows(run, measure, count, worst=False)],
+            [
+                _extreme(run, measures, values, row)
+                for row in extreme_rows(run, measure, count, worst=True)
+            ],
+            [
+                _extreme(run, measures, values, row)
+                for row in extreme_rows(run, measure, count, worst=False)
+            ],
         )
         for measure in under_clips(measures)
         if measure.higher_is_better is not None
     ]
 
 
-def extreme_rows(run: RunFolder, measure: Measure, count: int, *, worst: bool) -> list[tuple[str, str, int]]:
-    """(cell, sample, seed) of the `count` worst or best clips of the cells that compete, at most one a sample."""
-    rows = run.records[(run.records["metric"] == measure.id) & ~run.records["cell"].map(run.is_anchor)]
+def extreme_rows(
+    run: RunFolder, measure: Measure, count: int, *, worst: bool
+) -> list[tuple[str, str, int]]:
+    """(cell, sample, seed) of the `count` worst or best clips of the cells that compete, at most
+    one a sample.
+    """
+    rows = run.records[
+        (run.records["metric"] == measure.id) & ~run.records["cell"].map(run.is_anchor)
+    ]
     rows = rows.sort_values("value", ascending=worst == measure.higher_is_better, kind="stable")
     rows = rows.drop_duplicates("sample").head(count)
     return [(row.cell, row.sample, int(row.seed)) for row in rows.itertuples()]
@@ -155,22 +183,40 @@ Values = Mapping[tuple[str, str, int, str], float]
 
 def _values(records: pd.DataFrame, measures: Sequence[Measure]) -> Values:
     known = {m.id for m in measures}
-    return {(r.cell, r.sample, int(r.seed), r.metric): r.value for r in records.itertuples() if r.metric in known}
+    return {
+        (r.cell, r.sample, int(r.seed), r.metric): r.value
+        for r in records.itertuples()
+        if r.metric in known
+    }
 
 
-def _typeset(values: Values, cell: str, sample: str, seed: int | None, measures: Sequence[Measure]) -> list[Value]:
-    found = [(m, values.get((cell, sample, -1 if seed is None else seed, m.id), math.nan)) for m in measures]
+def _typeset(
+    values: Values, cell: str, sample: str, seed: int | None, measures: Sequence[Measure]
+) -> list[Value]:
+    found = [
+        (m, values.get((cell, sample, -1 if seed is None else seed, m.id), math.nan))
+        for m in measures
+    ]
     return [Value(m.label, value, m.number(value)) for m, value in found]
 
 
-def _extreme(run: RunFolder, measures: Sequence[Measure], values: Values, row: tuple[str, str, int]) -> Extreme:
+def _extreme(
+    run: RunFolder, measures: Sequence[Measure], values: Values, row: tuple[str, str, int]
+) -> Extreme:
     cell, sample, seed = row
     made = _cell_film(run, cell, sample, seed)
     typeset = _typeset(values, cell, sample, seed, measures)
-    return Extreme(cell, seed, _shown(run, sample, {} if made is None else {cell: made}, {cell: typeset}), typeset)
+    return Extreme(
+        cell,
+        seed,
+        _shown(run, sample, {} if made is None else {cell: made}, {cell: typeset}),
+        typeset,
+    )
 
 
-def _shown(run: RunFolder, sample: str, made: Mapping[str, Film], values: Mapping[str, Sequence[Value]]) -> ShownSample:
+def _shown(
+    run: RunFolder, sample: str, made: Mapping[str, Film], values: Mapping[str, Sequence[Value]]
+) -> ShownSample:
     row = run.samples[run.samples["id"] == sample].iloc[0]
     truth = run.true_clip(sample)
     return ShownSample(

@@ -1,4 +1,6 @@
-"""Two or more runs on one page: measures side by side, paired where the samples are the same, and what differs."""
+"""Two or more runs on one page: measures side by side, paired where the samples are the same, and
+what differs.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Line:
-    """One row: a cell in one run (`against` is None), or that run minus the first on what both share."""
+    """One row: a cell in one run (`against` is None), or that run minus the first on what both
+    share.
+    """
 
     cell: str
     run: int
@@ -65,13 +69,20 @@ class Comparison:
 
     @cached_property
     def shared(self) -> list[set[str]]:
-        """For each run the samples it shares with the first: same id, prompt and input image, byte for byte."""
+        """For each run the samples it shares with the first: same id, prompt and input image, byte
+        for byte.
+        """
         first = _contents(self.runs[0])
-        return [{name for name, content in _contents(run).items() if first.get(name) == content} for run in self.runs]
+        return [
+            {name for name, content in _contents(run).items() if first.get(name) == content}
+            for run in self.runs
+        ]
 
     @cached_property
     def other_judges(self) -> list[tuple[str, str]]:
-        """(letter, metric id) of what was judged with other weights than in the first run, and is not subtracted."""
+        """(letter, metric id) of what was judged with other weights than in the first run, and is
+        not subtracted.
+        """
         first = self.runs[0].run.get("encoders") or {}
         return [
             (letter, m.id)
@@ -111,11 +122,15 @@ class Comparison:
         if not common:
             return None
         mean, low, high, n, clusters = paired_difference(
-            [ours[key] for key in common], [theirs[key] for key in common], [sample for sample, _ in common]
+            [ours[key] for key in common],
+            [theirs[key] for key in common],
+            [sample for sample, _ in common],
         )
         return difference(measure, mean, low, high, n, few_clusters_note(clusters))
 
-    def _values(self, run: int, cell: str, group: str, measure: Measure) -> dict[tuple[str, int], float]:
+    def _values(
+        self, run: int, cell: str, group: str, measure: Measure
+    ) -> dict[tuple[str, int], float]:
         rows = self.runs[run].records
         rows = rows[(rows["cell"] == cell) & (rows["metric"] == measure.id)]
         if group != "all":
@@ -124,12 +139,19 @@ class Comparison:
 
     @cached_property
     def shown(self) -> list[tuple[ShownSample, ...]]:
-        """Samples that all runs share, each as every run has it; as many as `samples` and the page's budget allow."""
+        """Samples that all runs share, each as every run has it; as many as `samples` and the
+        page's budget allow.
+        """
         common = set.intersection(*self.shared)
         shown: list[tuple[ShownSample, ...]] = []
-        for sample in [name for name in choose_samples(self.runs[0]) if name in common][: self.samples]:
+        for sample in [name for name in choose_samples(self.runs[0]) if name in common][
+            : self.samples
+        ]:
             columns = tuple(shown_sample(run, measures_of(run), sample) for run in self.runs)
-            if shown and sum(column.size for each in [*shown, columns] for column in each) > MEDIA_BUDGET:
+            if (
+                shown
+                and sum(column.size for each in [*shown, columns] for column in each) > MEDIA_BUDGET
+            ):
                 break
             shown.append(columns)
         return shown
@@ -142,7 +164,9 @@ def comparison(runs: Sequence[RunFolder], *, samples: int = 6) -> Comparison:
         EvalError: fewer than two, or more than there are letters.
     """
     if not 2 <= len(runs) <= len(string.ascii_uppercase):
-        raise EvalError(f"compare: {len(runs)} run folders given; give 2 to {len(string.ascii_uppercase)}")
+        raise EvalError(
+            f"compare: {len(runs)} run folders given; give 2 to {len(string.ascii_uppercase)}"
+        )
     return Comparison(runs, samples)
 
 
@@ -157,15 +181,25 @@ def comparison_tables(content: Comparison) -> list[PlainTable]:
             )
             rows.append([line.cell, name, *(_text(entry) for entry in line.entries)])
         header = ["Cell", "Run", *(m.heading for m in content.measures)]
-        title = f"{group_words(group)}; mean (95 % interval), and paired differences on shared samples and seeds"
+        title = (
+            f"{group_words(group)}; mean (95 % interval), and paired differences on shared "
+            "samples and seeds"
+        )
         tables.append(PlainTable(f"comparison-{group}", title, header, rows, numbers=True, keys=2))
-    named = [f"{letter}: {run.name}" for letter, run in zip(content.letters, content.runs, strict=True)]
+    named = [
+        f"{letter}: {run.name}" for letter, run in zip(content.letters, content.runs, strict=True)
+    ]
     rows = [[name, *values] for name, values in origin_rows(content)]
-    return [*tables, PlainTable("differences", "What differs between the runs", ["Name", *named], rows)]
+    return [
+        *tables,
+        PlainTable("differences", "What differs between the runs", ["Name", *named], rows),
+    ]
 
 
 def origin_rows(content: Comparison) -> list[tuple[str, list[str]]]:
-    """Name and one value a run of every difference in suites, code, versions, weights, machine and cells."""
+    """Name and one value a run of every difference in suites, code, versions, weights, machine and
+    cells.
+    """
     cells = [
         {
             cell["id"]: {key: value for key, value in cell.items() if key not in ("id", "method")}
@@ -205,17 +239,27 @@ def measures_section(content: Comparison) -> Section:
     """Measures side by side, one table a group."""
     tables = {group: _by_cell(content.lines(group)) for group in content.groups}
     shown = {
-        group: [entry for lines in cells.values() for line in lines for entry in line.entries if entry]
+        group: [
+            entry for lines in cells.values() for line in lines for entry in line.entries if entry
+        ]
         for group, cells in tables.items()
     }
-    gaps = {group: [e for e in entries if isinstance(e, Difference)] for group, entries in shown.items()}
+    gaps = {
+        group: [e for e in entries if isinstance(e, Difference)] for group, entries in shown.items()
+    }
     counts = {
-        group: {(e.entry if isinstance(e, Difference) else e).n for e in entries} for group, entries in shown.items()
+        group: {(e.entry if isinstance(e, Difference) else e).n for e in entries}
+        for group, entries in shown.items()
     }
     return section(
-        "measures", "Measures side by side", "compared-measures.html.j2", content=content, tables=tables, gaps=gaps,
+        "measures",
+        "Measures side by side",
+        "compared-measures.html.j2",
+        content=content,
+        tables=tables,
+        gaps=gaps,
         n={group: found.pop() if len(found) == 1 else None for group, found in counts.items()},
-    )  # fmt: skip
+    )
 
 
 def clips_section(content: Comparison) -> Section | None:
@@ -223,14 +267,20 @@ def clips_section(content: Comparison) -> Section | None:
     if not content.shown:
         return None
     size = sum(column.size for columns in content.shown for column in columns) / 1e6
-    return section("clips", "Clips side by side", "compared-clips.html.j2", content=content, size=size)
+    return section(
+        "clips", "Clips side by side", "compared-clips.html.j2", content=content, size=size
+    )
 
 
 def differences_section(content: Comparison) -> Section:
     """What differs in suite, code, versions, weights and machine."""
     rows = origin_rows(content)
     return section(
-        "differences", "What differs between the runs", "compared-origin.html.j2", content=content, rows=rows
+        "differences",
+        "What differs between the runs",
+        "compared-origin.html.j2",
+        content=content,
+        rows=rows,
     )
 
 
@@ -253,11 +303,16 @@ def _retypeset(measure: Measure, entry: Entry | None) -> Entry | None:
     if entry is None:
         return None
     return replace(
-        entry, text=measure.number(entry.value), interval=measure.interval(entry.low, entry.high), best=False
+        entry,
+        text=measure.number(entry.value),
+        interval=measure.interval(entry.low, entry.high),
+        best=False,
     )
 
 
 def _text(entry: Entry | Difference | None) -> str:
     if isinstance(entry, Difference):
-        return with_interval(entry.entry, None) + ("" if entry.verdict == "unclear" else f", {entry.verdict}")
+        return with_interval(entry.entry, None) + (
+            "" if entry.verdict == "unclear" else f", {entry.verdict}"
+        )
     return with_interval(entry, None)

@@ -1,4 +1,6 @@
-"""Response curves as small multiples: one metric, a row for each group of clips, a column for each corruption."""
+"""Response curves as small multiples: one metric, a row for each group of clips, a column for each
+corruption.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ _LEFT, _TOP, _BOTTOM = 0.65, 0.4, 0.5  # inches, margins of a figure
 def response_curves(metric: str, calibration: Calibration) -> str:
     """SVG of a metric's mean against the strength of every corruption, with 95 % intervals.
 
-    The grey band is the true clips' value plus and minus the noise floor (of a set: from that value to the floor);
-    colour and words give the verdict. A row shares its vertical axis, a column its horizontal one.
+    The grey band is the true clips' value plus and minus the noise floor (of a set: from that value
+    to the floor); colour and words give the verdict. A row shares its vertical axis, a column its
+    horizontal one.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -33,11 +36,17 @@ def response_curves(metric: str, calibration: Calibration) -> str:
     with rc_context({**STYLE, "svg.hashsalt": metric, "font.size": 7.5}):
         width, height = _LEFT + _WIDTH * len(names), _TOP + _HEIGHT * len(entries) + _BOTTOM
         figure = Figure(figsize=(width, height))
-        panels = figure.subplots(len(entries), len(names), sharey="row", sharex="col", squeeze=False)
+        panels = figure.subplots(
+            len(entries), len(names), sharey="row", sharex="col", squeeze=False
+        )
         figure.subplots_adjust(
-            left=_LEFT / width, right=1 - 0.05 / width, top=1 - _TOP / height, bottom=_BOTTOM / height,
-            wspace=0.12, hspace=0.3,
-        )  # fmt: skip
+            left=_LEFT / width,
+            right=1 - 0.05 / width,
+            top=1 - _TOP / height,
+            bottom=_BOTTOM / height,
+            wspace=0.12,
+            hspace=0.3,
+        )
         for row, entry in enumerate(entries):
             for column, name in enumerate(names):
                 axes = panels[row][column]
@@ -47,7 +56,15 @@ def response_curves(metric: str, calibration: Calibration) -> str:
                 if row == len(entries) - 1:
                     axes.set_xlabel(_short_unit(calibration.content["corruptions"][name]["unit"]))
                 if name not in entry["responses"]:
-                    axes.text(0.5, 0.5, "not asked", ha="center", va="center", transform=axes.transAxes, color=_QUIET)
+                    axes.text(
+                        0.5,
+                        0.5,
+                        "not asked",
+                        ha="center",
+                        va="center",
+                        transform=axes.transAxes,
+                        color=_QUIET,
+                    )
                 else:
                     _panel(axes, entry, entry["responses"][name])
                 axes.tick_params(length=2, pad=2)
@@ -65,8 +82,15 @@ def _panel(axes: Axes, entry: Mapping[str, Any], response: Mapping[str, Any]) ->
         axes.axhspan(low, high, color="#808080", alpha=0.25, linewidth=0)
     axes.fill_between(x, lows, highs, color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, y, color=colour, marker="o", markersize=2.5, linewidth=1.3)
-    axes.text(0.5, 1.03, response["verdict"], transform=axes.transAxes, ha="center", color=colour,
-              fontweight="bold" if response["verdict"] == "FAILS" else "normal")  # fmt: skip
+    axes.text(
+        0.5,
+        1.03,
+        response["verdict"],
+        transform=axes.transAxes,
+        ha="center",
+        color=colour,
+        fontweight="bold" if response["verdict"] == "FAILS" else "normal",
+    )
     axes.set_xticks([x[0], x[-1]])
     axes.set_xticklabels([f"{x[0]:g}", f"{x[-1]:g}"])
     axes.spines[:].set_color(INK)

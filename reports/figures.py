@@ -1,6 +1,8 @@
-"""Heatmaps over t0 x p and plots of one measure against another, as SVG for the page and SVG and PNG for files.
+"""Heatmaps over t0 x p and plots of one measure against another, as SVG for the page and SVG and
+PNG for files.
 
-The drawings have no background and write in `currentColor`, so they follow the page from light to dark.
+The drawings have no background and write in `currentColor`, so they follow the page from light to
+dark.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ _RISES = tuple(sign * rise for rise in (11, 20, 31, 42, 53, 64, 75, 86, 97) for 
 
 @dataclass(frozen=True)
 class Point:
-    """One cell in the identity-against-motion plot; x is motion, y identity, each with its interval (may be nan)."""
+    """One cell in the identity-against-motion plot; x is motion, y identity, each with its interval
+    (may be nan).
+    """
 
     cell: str
     x: tuple[float, float, float]
@@ -78,7 +82,9 @@ def axis_of(measure: Measure) -> Axis:
 
 
 def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] | None]]:
-    """Background and ink of each value, as hex colours: brighter is better, or larger where there is no better."""
+    """Background and ink of each value, as hex colours: brighter is better, or larger where there
+    is no better.
+    """
     import numpy as np
     from matplotlib import colormaps
     from matplotlib.colors import Normalize, to_hex
@@ -86,19 +92,29 @@ def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] |
     array = values.to_numpy(dtype=float)
     finite = array[np.isfinite(array)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    scale = Normalize(low, high) if high > low else Normalize(low - 1, low + 1)  # all alike: neither bright nor dark
+    scale = (
+        Normalize(low, high) if high > low else Normalize(low - 1, low + 1)
+    )  # all alike: neither bright nor dark
     colours = colormaps["cividis_r" if measure.higher_is_better is False else "cividis"]
     return [
-        [_with_ink(to_hex(colours(scale(value)))) if math.isfinite(value) else None for value in row] for row in array
+        [
+            _with_ink(to_hex(colours(scale(value)))) if math.isfinite(value) else None
+            for value in row
+        ]
+        for row in array
     ]
 
 
 def _with_ink(background: str) -> tuple[str, str]:
-    """The colour, and black or white, whichever stands out more on it (WCAG 2.2, relative luminance)."""
+    """The colour, and black or white, whichever stands out more on it (WCAG 2.2, relative
+    luminance).
+    """
     channels = (int(background[i : i + 2], 16) / 255 for i in (1, 3, 5))
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return background, "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
+    return background, "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (
+        luminance + 0.05
+    ) else "#ffffff"
 
 
 def best_place(values: pd.DataFrame, measure: Measure) -> tuple[int, int] | None:
@@ -109,14 +125,19 @@ def best_place(values: pd.DataFrame, measure: Measure) -> tuple[int, int] | None
     finite = array[np.isfinite(array)]
     if measure.higher_is_better is None or not finite.size or finite.min() == finite.max():
         return None
-    row, column = divmod(int(np.nanargmax(array) if measure.higher_is_better else np.nanargmin(array)), array.shape[1])
+    row, column = divmod(
+        int(np.nanargmax(array) if measure.higher_is_better else np.nanargmin(array)),
+        array.shape[1],
+    )
     return row, column
 
 
 def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
-    """One measure's means, rows t0 and columns p: brighter is better, or larger where there is no better.
+    """One measure's means, rows t0 and columns p: brighter is better, or larger where there is no
+    better.
 
-    The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG are made from it.
+    The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG
+    are made from it.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -128,7 +149,9 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
         longest = max(map(len, title.splitlines()))
         width, height = 0.55 + max(0.72 * columns, 0.085 * longest), 0.85 + 0.46 * rows
         figure = Figure(figsize=(width, height))
-        axes = figure.add_axes((0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height))
+        axes = figure.add_axes(
+            (0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height)
+        )
         axes.set_facecolor("none")
         axes.set_title(title, fontsize=9, loc="left")
         for i, row in enumerate(shade(values, measure)):
@@ -136,12 +159,18 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
                 if shaded is None:
                     axes.text(j, i, "–", ha="center", va="center")
                     continue
-                axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=shaded[0], edgecolor="none"))
+                axes.add_patch(
+                    Rectangle(
+                        (j - 0.48, i - 0.48), 0.96, 0.96, facecolor=shaded[0], edgecolor="none"
+                    )
+                )
                 text = measure.number(values.iat[i, j])
                 axes.text(j, i, text, ha="center", va="center", color=shaded[1])
         if (place := best_place(values, measure)) is not None:
             corner = (place[1] - 0.43, place[0] - 0.41)
-            axes.add_patch(Rectangle(corner, 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5))
+            axes.add_patch(
+                Rectangle(corner, 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5)
+            )
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel="p", ylabel="t0")
         axes.set_xticks(range(columns), [f"{p:g}" for p in values.columns])
         axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
@@ -161,7 +190,11 @@ def pareto_front(points: Sequence[Point], *, less_is_better: bool = False) -> li
     """
     sign = -1 if less_is_better else 1
     rivals = [(sign * p.x[0], p.y[0], p) for p in points if not p.anchor]
-    front = [p for x, y, p in rivals if not any(x2 >= x and y2 >= y and (x2 > x or y2 > y) for x2, y2, _ in rivals)]
+    front = [
+        p
+        for x, y, p in rivals
+        if not any(x2 >= x and y2 >= y and (x2 > x or y2 > y) for x2, y2, _ in rivals)
+    ]
     return sorted(front, key=lambda p: p.x[0])
 
 
@@ -172,20 +205,25 @@ def points_of(table: CellTable, motion: Measure, identity: Measure) -> list[Poin
     for row in table.rows:
         x, y = row.entries[across], row.entries[up]
         if x is not None and y is not None and math.isfinite(x.value) and math.isfinite(y.value):
-            points.append(Point(row.cell, (x.value, x.low, x.high), (y.value, y.low, y.high), row.anchor))
+            points.append(
+                Point(row.cell, (x.value, x.low, x.high), (y.value, y.low, y.high), row.anchor)
+            )
     return points
 
 
 def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up: Axis) -> Drawing:
     """One measure against another with intervals; the front is joined and its cells are named.
 
-    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker. `name` as in `heatmap`. In the
-    SVG the group around the marker of the run's cell number i has an id that ends in ``-point-i``.
+    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker. `name` as
+    in `heatmap`. In the SVG the group around the marker of the run's cell number i has an id that
+    ends in ``-point-i``.
     """
     from matplotlib import colormaps, rc_context
     from matplotlib.figure import Figure
 
-    settings = {row.cell: (row.t0, row.p) for frame in sweeps(run).values() for row in frame.itertuples()}
+    settings = {
+        row.cell: (row.t0, row.p) for frame in sweeps(run).values() for row in frame.itertuples()
+    }
     t0s, ps = (sorted({pair[k] for pair in settings.values()}) for k in (0, 1))
     shades = colormaps["viridis"]
     colour_of = {t0: shades(0.3 + 0.48 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
@@ -203,11 +241,18 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up:
             t0, p = settings.get(point.cell, (None, None))
             colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
             bars = axes.errorbar(
-                point.x[0], point.y[0], xerr=_bars(point.x), yerr=_bars(point.y), color=colour, elinewidth=0.8,
-                marker=marker_of.get(p, "X" if point.anchor else "h"), zorder=2,
-                markersize=9 if point in front else 6, markeredgewidth=1.4 if point in front else 0.6,
+                point.x[0],
+                point.y[0],
+                xerr=_bars(point.x),
+                yerr=_bars(point.y),
+                color=colour,
+                elinewidth=0.8,
+                marker=marker_of.get(p, "X" if point.anchor else "h"),
+                zorder=2,
+                markersize=9 if point in front else 6,
+                markeredgewidth=1.4 if point in front else 0.6,
                 markeredgecolor=INK,
-            )  # fmt: skip
+            )
             if point.cell in number_of:
                 bars[0].set_gid(f"point-{number_of[point.cell]}")
         axes.set_xlabel(across.label)
@@ -232,14 +277,19 @@ def _short(cell: str, settings: dict[str, tuple[float, float]]) -> str:
 
 
 def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, str]) -> None:
-    """Writes names beside their points, each on the side where it covers the fewest points and other names."""
+    """Writes names beside their points, each on the side where it covers the fewest points and
+    other names.
+    """
     from matplotlib.transforms import Bbox
 
     figure.draw_without_rendering()
     scale = figure.dpi / 72
     data = {p.cell: (p.x[0], p.y[0]) for p in points}
     places = {cell: axes.transData.transform(xy) for cell, xy in data.items()}
-    taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in places.values()]
+    taken = [
+        Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale)
+        for x, y in places.values()
+    ]
     frame = axes.get_window_extent()
     for cell, text in sorted(names.items(), key=lambda item: -places[item[0]][1]):
         x, y = places[cell]
@@ -249,22 +299,51 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
             for dy in (0, *_RISES) if dx else (14, -14, 24, -24):
                 left = x + dx * scale - {"left": 0, "right": width, "center": width / 2}[ha]
                 box = Bbox.from_bounds(left, y + dy * scale - height / 2, width, height)
-                outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
-                choices.append((box.count_overlaps(taken) + 5 * outside, abs(dy), len(choices), (dx, dy), ha, box))
+                outside = (
+                    box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+                )
+                choices.append(
+                    (
+                        box.count_overlaps(taken) + 5 * outside,
+                        abs(dy),
+                        len(choices),
+                        (dx, dy),
+                        ha,
+                        box,
+                    )
+                )
         *_, offset, ha, box = min(choices, key=lambda choice: choice[:3])
         taken.append(box)
-        far = {"arrowstyle": "-", "color": INK, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
+        far = {
+            "arrowstyle": "-",
+            "color": INK,
+            "linewidth": 0.5,
+            "alpha": 0.6,
+            "shrinkA": 0,
+            "shrinkB": 3,
+        }
         axes.annotate(
-            text, data[cell], xytext=offset, textcoords="offset points", ha=ha, va="center",
+            text,
+            data[cell],
+            xytext=offset,
+            textcoords="offset points",
+            ha=ha,
+            va="center",
             arrowprops=far if abs(offset[1]) >= 20 else None,
-        )  # fmt: skip
+        )
 
 
 def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], linestyle="", marker="s", color=c, label=f"t0 {t0:g}") for t0, c in colour_of.items()]
-    handles += [Line2D([], [], linestyle="", marker=m, color="#808080", label=f"p {p:g}") for p, m in marker_of.items()]
+    handles = [
+        Line2D([], [], linestyle="", marker="s", color=c, label=f"t0 {t0:g}")
+        for t0, c in colour_of.items()
+    ]
+    handles += [
+        Line2D([], [], linestyle="", marker=m, color="#808080", label=f"p {p:g}")
+        for p, m in marker_of.items()
+    ]
     handles.append(Line2D([], [], color=INK, alpha=0.55, label="Pareto front"))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
 

@@ -1,4 +1,6 @@
-"""What a report writes beside its page: every table as CSV, Markdown and LaTeX, every figure as SVG and PNG."""
+"""What a report writes beside its page: every table as CSV, Markdown and LaTeX, every figure as SVG
+and PNG.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +22,38 @@ if TYPE_CHECKING:
 
 
 def table_files(report: Report) -> dict[str, str]:
-    """Path -> text: ``tables/<name>.csv``, ``.md`` and ``.tex``, and ``tables/all.tex`` with every table.
+    """Path -> text: ``tables/<name>.csv``, ``.md`` and ``.tex``, and ``tables/all.tex`` with every
+    table.
 
-    The CSV files of cells and comparisons hold plain numbers in full precision, the others what the page shows.
+    The CSV files of cells and comparisons hold plain numbers in full precision, the others what the
+    page shows.
     """
     files: dict[str, str] = {}
     tables = list(plain_tables(report))
     for table in tables:
         stem = _fresh(f"tables/{slug(table.name)}", ".csv", files)
-        files |= {f"{stem}.csv": table.csv(), f"{stem}.md": table.markdown() + "\n", f"{stem}.tex": table.latex()}
+        files |= {
+            f"{stem}.csv": table.csv(),
+            f"{stem}.md": table.markdown() + "\n",
+            f"{stem}.tex": table.latex(),
+        }
     for group in report.run.groups:
         name = f"tables/{slug(f'cells-{group}')}"
-        files[f"{name}.csv"] = cell_frame(report.run, group).to_csv(index=False, lineterminator="\n")
+        files[f"{name}.csv"] = cell_frame(report.run, group).to_csv(
+            index=False, lineterminator="\n"
+        )
     if len(report.run.comparisons):
-        files["tables/comparisons.csv"] = report.run.comparisons.to_csv(index=False, lineterminator="\n")
+        files["tables/comparisons.csv"] = report.run.comparisons.to_csv(
+            index=False, lineterminator="\n"
+        )
     files["tables/all.tex"] = f"% {PACKAGES}\n" + "\n".join(table.latex() for table in tables)
     return files
 
 
 def figure_files(report: Report) -> dict[str, bytes]:
-    """Path -> bytes: ``figures/<name>.svg`` and ``.png``. The SVG writes in the text colour of where it is put."""
+    """Path -> bytes: ``figures/<name>.svg`` and ``.png``. The SVG writes in the text colour of
+    where it is put.
+    """
     files: dict[str, bytes] = {}
     for name, drawing in _drawings(report):
         stem = _fresh(f"figures/{slug(name)}", ".svg", files)
@@ -54,11 +68,15 @@ def plain_tables(report: Report) -> Iterator[PlainTable]:
     yield from map(plain_cells, report.cells.values())
     yield from map(plain_comparisons, report.comparisons.values())
     for group in report.run.groups:
-        if (group, report.measures[0].id) in report.pairs or any(key[0] == group for key in report.pairs):
+        if (group, report.measures[0].id) in report.pairs or any(
+            key[0] == group for key in report.pairs
+        ):
             yield _pairs(report, group)
     if report.run.seconds_per_clip:
         rows = [[cell, f"{seconds:.2f}"] for cell, seconds in report.run.seconds_per_clip.items()]
-        yield PlainTable("speed", "Median seconds to make a clip", ["Cell", "Seconds a clip"], rows, numbers=True)
+        yield PlainTable(
+            "speed", "Median seconds to make a clip", ["Cell", "Seconds a clip"], rows, numbers=True
+        )
     if report.calibration is not None:
         for group in report.calibration.groups:
             header = ["Measure", *report.calibration.corruptions(group)]
@@ -68,12 +86,25 @@ def plain_tables(report: Report) -> Iterator[PlainTable]:
                 if metric in report.run.metrics
             ]
             if rows:
-                yield PlainTable(f"calibration-{group}", f"Calibration: {trust.title(group)}", header, rows)
+                yield PlainTable(
+                    f"calibration-{group}", f"Calibration: {trust.title(group)}", header, rows
+                )
     if report.judges:
-        rows = [[judge.name, f.name, f.value, f.bar, f.n] for judge in report.judges for f in judge.figures]
-        yield PlainTable("judges", "Judges' own accuracy", ["Part", "Figure", "Value", "Bar", "n"], rows)
+        rows = [
+            [judge.name, f.name, f.value, f.bar, f.n]
+            for judge in report.judges
+            for f in judge.figures
+        ]
+        yield PlainTable(
+            "judges", "Judges' own accuracy", ["Part", "Figure", "Value", "Bar", "n"], rows
+        )
     rows = [[m.id, m.unit, m.direction, m.description, m.source] for m in report.measures]
-    yield PlainTable("definitions", "Metric definitions", ["Id", "Unit", "Direction", "Definition", "Source"], rows)
+    yield PlainTable(
+        "definitions",
+        "Metric definitions",
+        ["Id", "Unit", "Direction", "Definition", "Source"],
+        rows,
+    )
 
 
 def _best(report: Report, group: str) -> PlainTable:
@@ -81,13 +112,19 @@ def _best(report: Report, group: str) -> PlainTable:
     pairs = {m.id: report.pairs.get((group, m.id), {}) for m in shown}
     rows = [
         [
-            b.measure.heading, b.cell, with_interval(b.entry),
-            b.next or "–", with_interval(b.gap.entry if b.gap else None), b.why,
+            b.measure.heading,
+            b.cell,
+            with_interval(b.entry),
+            b.next or "–",
+            with_interval(b.gap.entry if b.gap else None),
+            b.why,
         ]
         for b in best_cells(report.cells[group], pairs, shown)
-    ]  # fmt: skip
+    ]
     header = ["Measure", "Best cell", "Value", "Next best", "Lead over it", "Can the run tell?"]
-    return PlainTable(f"best-{group}", f"Best cells, group {group}; mean (95 % interval)", header, rows)
+    return PlainTable(
+        f"best-{group}", f"Best cells, group {group}; mean (95 % interval)", header, rows
+    )
 
 
 def _pairs(report: Report, group: str) -> PlainTable:
@@ -97,10 +134,17 @@ def _pairs(report: Report, group: str) -> PlainTable:
         row = []
         for m in measures:
             found = report.pairs[group, m.id].get(pair)
-            typeset = None if found is None else difference(m, found.mean, found.low, found.high, found.n).entry
+            typeset = (
+                None
+                if found is None
+                else difference(m, found.mean, found.low, found.high, found.n).entry
+            )
             row.append(with_interval(typeset) + ("" if found is None else "*" * found.separated))
         rows.append([*pair, *row])
-    note = "* the interval excludes 0, ** so does the one corrected for the number of pairs (Bonferroni)."
+    note = (
+        "* the interval excludes 0, ** so does the one corrected for the number of pairs "
+        "(Bonferroni)."
+    )
     title = f"First cell minus second, group {group}; paired difference (95 % interval)"
     header = ["First", "Second", *(m.heading for m in measures)]
     return PlainTable(f"pairs-{group}", title, header, rows, notes=[note], numbers=True, keys=2)
@@ -109,7 +153,9 @@ def _pairs(report: Report, group: str) -> PlainTable:
 def _drawings(report: Report) -> Iterator[tuple[str, drawings.figures.Drawing]]:
     for group in report.run.groups:
         yield from drawings.heatmaps(report.run, report.measures, group)
-        yield from ((plot.name, plot.drawing) for plot in (*report.paretos[group], *report.speeds[group]))
+        yield from (
+            (plot.name, plot.drawing) for plot in (*report.paretos[group], *report.speeds[group])
+        )
 
 
 def slug(name: str) -> str:

@@ -47,7 +47,9 @@ def judges_of(run: RunFolder) -> list[Judge]:
             parts = given if isinstance(given, Mapping) else {"value": given}
             value, bar, n = (_plain(parts.get(key)) for key in ("value", "bar", "n"))
             unit = str(parts.get("unit") or ("dB" if str(figure).startswith("psnr") else ""))
-            found.append(JudgeFigure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n))
+            found.append(
+                JudgeFigure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n)
+            )
         if found:
             judges.append(Judge(name, found))
     return judges
@@ -56,4 +58,10 @@ def judges_of(run: RunFolder) -> list[Judge]:
 def _plain(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )

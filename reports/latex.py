@@ -1,4 +1,6 @@
-"""Tables in LaTeX: for a plain article with booktabs and longtable, by any engine, no wider than its lines."""
+"""Tables in LaTeX: for a plain article with booktabs and longtable, by any engine, no wider than
+its lines.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,41 @@ _PAGE = 45
 _BREAK = "\N{ZERO WIDTH SPACE}"
 _INSIDE_IDS = re.compile(r"(?<=[^\W\d][._+,\[=])(?=\w)")
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': "''",
-    "−": "$-$", "–": "--", "—": "---", "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "ρ": r"$\rho$",
-    "²": "$^2$", "“": "``", "”": "''", "‘": "`", "’": "'", "«": "``", "»": "''", "…": r"\ldots{}", "·": r"$\cdot$",
-    "±": r"$\pm$", "\N{NO-BREAK SPACE}": "~", _BREAK: r"\allowbreak{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': "''",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "×": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "ρ": r"$\rho$",
+    "²": "$^2$",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
+    "«": "``",
+    "»": "''",
+    "…": r"\ldots{}",
+    "·": r"$\cdot$",
+    "±": r"$\pm$",
+    "\N{NO-BREAK SPACE}": "~",
+    _BREAK: r"\allowbreak{}",
+}
 _LATIN = set(map(chr, range(0xA1, 0x17F))) - set("ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų")
 """Letters beyond ASCII that LaTeX's first font encoding has."""
 
@@ -46,11 +76,14 @@ def _known(char: str) -> str:
 
 
 def latex_table(table: PlainTable) -> str:
-    """A ``table`` where it stands on one page, else one ``longtable`` for each few columns, the first ones repeated.
+    """A ``table`` where it stands on one page, else one ``longtable`` for each few columns, the
+    first ones repeated.
 
     Columns of numbers keep their width; in a table of texts those that are too wide wrap.
     """
-    widths = [max(map(len, column)) * _LETTER for column in zip(table.header, *table.rows, strict=True)]
+    widths = [
+        max(map(len, column)) * _LETTER for column in zip(table.header, *table.rows, strict=True)
+    ]
     for _, at in table.strong:
         widths[at] = max(widths[at], max(len(row[at]) for row in table.rows) * _BOLD_LETTER)
     if table.numbers:
@@ -59,25 +92,50 @@ def latex_table(table: PlainTable) -> str:
         lines = len(table.rows)
     else:
         parts = [list(range(len(widths)))]
-        shares = _shares(widths, [max(map(_longest, column)) for column in zip(table.header, *table.rows, strict=True)])
-        specs = ["".join("l" if share is None else f"p{{{share / _LINE:.3f}\\linewidth}}" for share in shares)]
+        shares = _shares(
+            widths,
+            [max(map(_longest, column)) for column in zip(table.header, *table.rows, strict=True)],
+        )
+        specs = [
+            "".join(
+                "l" if share is None else f"p{{{share / _LINE:.3f}\\linewidth}}" for share in shares
+            )
+        ]
         wraps = [
-            1 if share is None else math.ceil(1.2 * width / share) for share, width in zip(shares, widths, strict=True)
+            1 if share is None else math.ceil(1.2 * width / share)
+            for share, width in zip(shares, widths, strict=True)
         ]
         lines = len(table.rows) * max(wraps)
-    bodies = [list(_rows(table, part, "p{" in spec)) for part, spec in zip(parts, specs, strict=True)]
+    bodies = [
+        list(_rows(table, part, "p{" in spec)) for part, spec in zip(parts, specs, strict=True)
+    ]
     caption = rf"\caption{{{latex_text(table.title)}}}"
     label = rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}}}"
     notes = [rf"\par\footnotesize {latex_text(note)}" for note in table.notes]
     if len(parts) == 1 and lines <= _PAGE:
         inside = [rf"\begin{{tabular}}{{{specs[0]}}}", *_ruled(*bodies[0]), r"\end{tabular}"]
-        whole = [r"\begin{table}", rf"\centering{_SMALL}", caption, label, *inside, *notes, r"\end{table}"]
+        whole = [
+            r"\begin{table}",
+            rf"\centering{_SMALL}",
+            caption,
+            label,
+            *inside,
+            *notes,
+            r"\end{table}",
+        ]
         return "\n".join(whole) + "\n"
     whole = [rf"\begingroup{_SMALL}"]
     for number, (spec, (head, *rows)) in enumerate(zip(specs, bodies, strict=True)):
         top = [r"\toprule", head, r"\midrule"]
         first = [f"{caption}{label}\\\\", *top, r"\endfirsthead"] if number == 0 else []
-        whole += [rf"\begin{{longtable}}{{{spec}}}", *first, *top, r"\endhead", *rows, r"\bottomrule"]
+        whole += [
+            rf"\begin{{longtable}}{{{spec}}}",
+            *first,
+            *top,
+            r"\endhead",
+            *rows,
+            r"\bottomrule",
+        ]
         whole += [r"\end{longtable}", *([] if number == 0 else [r"\addtocounter{table}{-1}"])]
     return "\n".join([*whole, *notes, r"\par\endgroup"]) + "\n"
 
@@ -91,7 +149,10 @@ def _rows(table: PlainTable, part: Sequence[int], wraps: bool) -> Iterator[str]:
     for number, row in enumerate([table.header, *table.rows], start=-1):
         texts = [_broken(row[at]) if wraps else latex_text(row[at]) for at in part]
         strong = [(number, at) in table.strong for at in part]
-        bold = [rf"\textbf{{{text}}}" if best else text for text, best in zip(texts, strong, strict=True)]
+        bold = [
+            rf"\textbf{{{text}}}" if best else text
+            for text, best in zip(texts, strong, strict=True)
+        ]
         yield " & ".join(bold) + (r" \tabularnewline" if wraps else r" \\")
 
 
@@ -102,7 +163,10 @@ def _broken(text: str) -> str:
 
 def _longest(text: str) -> float:
     """Width of what cannot be broken."""
-    return max((len(part) for part in re.split(r"\s|(?<=-)", _INSIDE_IDS.sub(" ", text))), default=0) * _LETTER
+    return (
+        max((len(part) for part in re.split(r"\s|(?<=-)", _INSIDE_IDS.sub(" ", text))), default=0)
+        * _LETTER
+    )
 
 
 def _parts(widths: Sequence[float], keys: int) -> Iterator[list[int]]:
@@ -121,7 +185,8 @@ def _shares(widths: Sequence[float], least: Sequence[float]) -> list[float | Non
 
     Args:
         widths: of the longest text.
-        least: of the longest word; what is left over goes to the wider columns, though less than in proportion.
+        least: of the longest word; what is left over goes to the wider columns, though less
+            than in proportion.
     """
     room = _LINE - _GAP * len(widths)
     if sum(widths) <= room:

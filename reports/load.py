@@ -1,4 +1,6 @@
-"""Reads a run folder's CSV files, `run.json` and clips into typed frames, with one-line errors that name the file."""
+"""Reads a run folder's CSV files, `run.json` and clips into typed frames, with one-line errors that
+name the file.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,15 @@ _NUMBERS = {
 }
 _NEWER = {"comparisons.csv": ("note",)}
 """Columns that older runs lack; empty there."""
-_DIRECTIONS = {"true": True, "1": True, "false": False, "0": False, "": None, "none": None, "nan": None}
+_DIRECTIONS = {
+    "true": True,
+    "1": True,
+    "false": False,
+    "0": False,
+    "": None,
+    "none": None,
+    "nan": None,
+}
 _KEY = re.compile(r"[0-9a-f]{8,128}")
 
 
@@ -47,10 +57,13 @@ class RunFolder:
     Attributes:
         path: the run folder.
         run: contents of `run.json`.
-        summary: one row per (cell, group, metric): mean, low, high, n; `higher_is_better` is True, False or None.
-        comparisons: one row per (cell, group, metric): reference minus cell, low, high, n, note; may be empty.
+        summary: one row per (cell, group, metric): mean, low, high, n; `higher_is_better` is
+            True, False or None.
+        comparisons: one row per (cell, group, metric): reference minus cell, low, high, n,
+            note; may be empty.
         records: one row per (cell, sample, seed, metric).
-        samples: one row per sample: id, group, prompt, image, clip (paths relative to the run folder, clip may be "").
+        samples: one row per sample: id, group, prompt, image, clip (paths relative to the run
+            folder, clip may be "").
     """
 
     path: Path
@@ -109,7 +122,9 @@ class RunFolder:
     @cached_property
     def means(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
         """(cell, group, metric) -> mean, low, high."""
-        columns = (self.summary[name] for name in ("cell", "group", "metric", "mean", "low", "high"))
+        columns = (
+            self.summary[name] for name in ("cell", "group", "metric", "mean", "low", "high")
+        )
         return {(c, g, m): numbers for c, g, m, *numbers in zip(*columns, strict=True)}  # type: ignore[misc]
 
     @cached_property
@@ -119,7 +134,8 @@ class RunFolder:
         return {cell: float(timed[cell]) for cell in self.cells if cell in timed}
 
     def is_anchor(self, cell: str) -> bool:
-        """Whether the cell marks the end of a scale (true clip, still image) and does not compete."""
+        """Whether the cell marks the end of a scale (true clip, still image) and does not
+        compete."""
         return self.methods.get(cell) in ANCHORS
 
     @cached_property
@@ -137,10 +153,13 @@ class RunFolder:
         """Clip key of each (cell, sample, seed)."""
         rows = self.records.drop_duplicates(["cell", "sample", "seed"])
         columns = (rows[name] for name in ("cell", "sample", "seed", "clip_key"))
-        return {(cell, sample, int(seed)): key for cell, sample, seed, key in zip(*columns, strict=True)}
+        return {
+            (cell, sample, int(seed)): key for cell, sample, seed, key in zip(*columns, strict=True)
+        }
 
     def cell_clip(self, cell: str, sample: str, seed: int | None = None) -> Clip | None:
-        """The clip a cell made from a sample, at the first seed if none is given; None where the run recorded none.
+        """The clip a cell made from a sample, at the first seed if none is given; None where the
+        run recorded none.
 
         Raises:
             EvalError: the clip is recorded but missing or unreadable.
@@ -150,7 +169,10 @@ class RunFolder:
         if key is None:
             return None
         if not _KEY.fullmatch(key):
-            raise EvalError(f"{self.path / 'records.csv'}: clip_key '{key}' of {cell}, {sample} is not a hex digest")
+            raise EvalError(
+                f"{self.path / 'records.csv'}: clip_key '{key}' of {cell}, {sample} is not a hex "
+                "digest"
+            )
         if storage := self.run.get("storage"):
             from eval.clips.lossless import read_clip
             from eval.io.files import Files, place
@@ -180,7 +202,10 @@ class RunFolder:
         if not path.is_relative_to(self.path.resolve()):
             raise EvalError(f"{self.path / 'samples.csv'}: path '{relative}' leaves the run folder")
         if not path.is_file():
-            raise EvalError(f"{path}: no such file, though the run lists it; run the suite again to make it anew")
+            raise EvalError(
+                f"{path}: no such file, though the run lists it; run the suite again to make it "
+                "anew"
+            )
         return path
 
 
@@ -188,20 +213,30 @@ def load_run(directory: Path) -> RunFolder:
     """Reads a run folder.
 
     Raises:
-        EvalError: the folder, a file, a column or a value is missing or unreadable; the message names it.
+        EvalError: the folder, a file, a column or a value is missing or unreadable; the message
+            names it.
     """
     if not os.path.isdir(directory):
-        raise EvalError(f"{directory}: no such run folder; make one with `python -m eval run SUITE --out {directory}`")
+        raise EvalError(
+            f"{directory}: no such run folder; make one with `python -m eval run SUITE --out "
+            f"{directory}`"
+        )
     frames = {name: _read_csv(directory / name) for name in _TEXT}
     summary = frames["summary.csv"]
     if summary.empty:
-        raise EvalError(f"{directory / 'summary.csv'}: no rows, so there is nothing to report; run the suite first")
+        raise EvalError(
+            f"{directory / 'summary.csv'}: no rows, so there is nothing to report; run the suite "
+            "first"
+        )
     path = directory / "summary.csv"
     summary["higher_is_better"] = [_direction(path, text) for text in summary["higher_is_better"]]
     repeated = summary[summary.duplicated(["cell", "group", "metric"])]
     if len(repeated):
         row = repeated.iloc[0]
-        raise EvalError(f"{path}: two rows for cell '{row['cell']}', group '{row['group']}', metric '{row['metric']}'")
+        raise EvalError(
+            f"{path}: two rows for cell '{row['cell']}', group '{row['group']}', metric "
+            f"'{row['metric']}'"
+        )
     return RunFolder(
         path=directory,
         run=_read_json(directory / "run.json"),
@@ -216,17 +251,24 @@ def _read_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise EvalError(f"{path}: no such file; the run is not finished, run its suite again with the same --out")
+        raise EvalError(
+            f"{path}: no such file; the run is not finished, run its suite again with the same "
+            "--out"
+        )
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
-        raise EvalError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from error
+        raise EvalError(
+            f"{path}: not a readable CSV file ({str(error).splitlines()[0]})"
+        ) from error
     for column in _NEWER.get(path.name, ()):
         if column not in frame.columns:
             frame[column] = ""
     missing = [c for c in (*_TEXT[path.name], *_NUMBERS[path.name]) if c not in frame.columns]
     if missing:
-        raise EvalError(f"{path}: column {', '.join(missing)} is missing; it has {', '.join(frame.columns)}")
+        raise EvalError(
+            f"{path}: column {', '.join(missing)} is missing; it has {', '.join(frame.columns)}"
+        )
     for column in _NUMBERS[path.name]:
         try:
             frame[column] = [float(text) if text else math.nan for text in frame[column]]
@@ -239,7 +281,9 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise EvalError(f"{path}: no such file; the run is not finished, run its suite again") from error
+        raise EvalError(
+            f"{path}: no such file; the run is not finished, run its suite again"
+        ) from error
     except (OSError, ValueError) as error:
         raise EvalError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(content, dict) or not isinstance(content.get("suite"), dict):

@@ -11,27 +11,55 @@ from reports.tables import markdown_text, to_markdown
 def render_markdown(report: Report) -> str:
     """The report as one Markdown text."""
     run = report.run
-    parts = [f"# Image-to-video evaluation: {markdown_text(run.name)}", " ".join(map(_sentence, report.sentences))]
+    parts = [
+        f"# Image-to-video evaluation: {markdown_text(run.name)}",
+        " ".join(map(_sentence, report.sentences)),
+    ]
     parts.append(f"{report.where} Clips, heatmaps and the Pareto plot are in `report.html`.")
     if report.warnings:
-        parts += ["## Warnings", "\n".join(f"- {markdown_text(warning)}" for warning in report.warnings)]
-    parts += ["## Cells and measures", "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best in bold."]
+        parts += [
+            "## Warnings",
+            "\n".join(f"- {markdown_text(warning)}" for warning in report.warnings),
+        ]
+    parts += [
+        "## Cells and measures",
+        "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best in bold.",
+    ]
     for group, table in report.cells.items():
         n = f", n = {table.n}" if table.n else ""
         parts += [f"### Group {markdown_text(group)}{n}", plain_cells(table).markdown()]
     if report.comparisons:
-        parts += ["## Paired comparisons", "Reference minus each cell (95 % interval); a verdict where it excludes 0."]
+        parts += [
+            "## Paired comparisons",
+            "Reference minus each cell (95 % interval); a verdict where it excludes 0.",
+        ]
     for group, compared in report.comparisons.items():
         n = f", n = {compared.n} pairs" if compared.n else ""
-        heading = f"### Group {markdown_text(group)}: {markdown_text(compared.reference)} minus each cell{n}"
+        heading = (
+            f"### Group {markdown_text(group)}: {markdown_text(compared.reference)} minus "
+            f"each cell{n}"
+        )
         parts += [heading, plain_comparisons(compared).markdown()]
     if report.judges:
-        rows = [[judge.name, f.name, f.value, f.bar, f.n] for judge in report.judges for f in judge.figures]
-        parts += ["## Judges' own accuracy", to_markdown(["Part", "Figure", "Value", "Bar", "n"], rows)]
+        rows = [
+            [judge.name, f.name, f.value, f.bar, f.n]
+            for judge in report.judges
+            for f in judge.figures
+        ]
+        parts += [
+            "## Judges' own accuracy",
+            to_markdown(["Part", "Figure", "Value", "Bar", "n"], rows),
+        ]
     definitions = [[m.id, m.unit, m.direction, m.description, m.source] for m in report.measures]
-    parts += ["## Metric definitions", to_markdown(["Id", "Unit", "Direction", "Definition", "Source"], definitions)]
+    parts += [
+        "## Metric definitions",
+        to_markdown(["Id", "Unit", "Direction", "Definition", "Source"], definitions),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def _sentence(sentence: Sentence) -> str:
-    return "".join(f"**{markdown_text(part)}**" if isinstance(part, Name) else markdown_text(part) for part in sentence)
+    return "".join(
+        f"**{markdown_text(part)}**" if isinstance(part, Name) else markdown_text(part)
+        for part in sentence
+    )

@@ -1,4 +1,6 @@
-"""What the reports call a measure: its name in words, direction, unit, definition, and how its numbers are written."""
+"""What the reports call a measure: its name in words, direction, unit, definition, and how its
+numbers are written.
+"""
 
 from __future__ import annotations
 
@@ -88,9 +90,14 @@ class Measure:
 
 def measures_of(run: RunFolder) -> list[Measure]:
     """The run's measures in the suite's order; definitions come from eval.metrics."""
-    found = [_measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics]
+    found = [
+        _measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics
+    ]
     labels = [measure.label for measure in found]
-    return [m if labels.count(m.label) == 1 else replace(m, label=f"{m.label} ({m.encoder})") for m in found]
+    return [
+        m if labels.count(m.label) == 1 else replace(m, label=f"{m.label} ({m.encoder})")
+        for m in found
+    ]
 
 
 def _measure(metric: str, rows: pd.DataFrame) -> Measure:
@@ -99,11 +106,19 @@ def _measure(metric: str, rows: pd.DataFrame) -> Measure:
 
     try:
         known = parse_metric(metric)
-        family, encoder, description, source = known.family, known.encoder, known.description, known.source
+        family, encoder, description, source = (
+            known.family,
+            known.encoder,
+            known.description,
+            known.source,
+        )
     except EvalError:
         family, *middle = metric.split(".")[:-1]
         encoder = ".".join(middle)
-        description, source = "Not defined in this version of the suite; see the one that made the run.", "–"
+        description, source = (
+            "Not defined in this version of the suite; see the one that made the run.",
+            "–",
+        )
     first = rows.iloc[0]
     return Measure(
         id=metric,

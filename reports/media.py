@@ -1,8 +1,8 @@
 """Clips and images as pictures that travel inside the page.
 
-A clip becomes one film strip, its frames side by side in a single WebP picture. The page shows one frame's width of
-it and moves the window in steps (CSS), so that all clips share one clock, can be paused, and obey
-`prefers-reduced-motion`; none of which a browser offers for animated pictures.
+A clip becomes one film strip, its frames side by side in a single WebP picture. The page shows one
+frame's width of it and moves the window in steps (CSS), so that all clips share one clock, can be
+paused, and obey `prefers-reduced-motion`; none of which a browser offers for animated pictures.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Film:
 
 
 def film(clip: Clip) -> Film:
-    """A clip, uint8 (F, H, W, 3), as a film strip: lossless up to `LONGEST_SIDE` px, else reduced and lossy.
+    """A clip, uint8 (F, H, W, 3), as a film strip: lossless up to `LONGEST_SIDE` px, else reduced
+    and lossy.
 
     Raises:
         EvalError: more frames than one picture can hold.
@@ -60,10 +61,15 @@ def film(clip: Clip) -> Film:
     if reduced:
         width, height = _fitted(width, height)
         size = (width, height)
-        frames = np.stack([np.asarray(Image.fromarray(f).resize(size, Image.Resampling.LANCZOS)) for f in frames])
+        frames = np.stack(
+            [np.asarray(Image.fromarray(f).resize(size, Image.Resampling.LANCZOS)) for f in frames]
+        )
     if count * width > _WEBP_SIDE:
         most = _WEBP_SIDE // width
-        raise EvalError(f"a clip of {count} frames is too long for the page, which holds {most} of {width} px width")
+        raise EvalError(
+            f"a clip of {count} frames is too long for the page, which holds {most} of {width} px "
+            "width"
+        )
     strip = Image.fromarray(np.concatenate(list(frames), axis=1))
     return Film(_uri(strip, lossless=not reduced), width, height, count, count / clip.fps, reduced)
 

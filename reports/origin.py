@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = ("suite", "cells", "judge_cards", "warnings", "seconds_per_clip")
 """Parts of run.json that the report shows in sections of their own."""
-_NEVER_EQUAL = ("created", "finished", "counts", "cells", "judge_cards", "warnings", "seconds_per_clip")
+_NEVER_EQUAL = (
+    "created",
+    "finished",
+    "counts",
+    "cells",
+    "judge_cards",
+    "warnings",
+    "seconds_per_clip",
+)
 
 
 def provenance(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -21,18 +29,24 @@ def provenance(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
         if key in _ELSEWHERE:
             continue
         if isinstance(value, Mapping):
-            sections.append((key.replace("_", " ").capitalize(), [(str(k), _text(v)) for k, v in value.items()]))
+            sections.append(
+                (key.replace("_", " ").capitalize(), [(str(k), _text(v)) for k, v in value.items()])
+            )
         else:
             sections[0][1].append((key, _text(value)))
     return [(title, pairs) for title, pairs in sections if pairs]
 
 
 def differences(documents: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """(name, one value a document) of all in which documents like run.json differ; "–" where one is silent.
+    """(name, one value a document) of all in which documents like run.json differ; "–" where one is
+    silent.
 
-    What can never be equal (times) and what follows from the rest (warnings, cards, counts) is left out.
+    What can never be equal (times) and what follows from the rest (warnings, cards, counts) is left
+    out.
     """
-    flat = [dict(_flat({k: v for k, v in one.items() if k not in _NEVER_EQUAL})) for one in documents]
+    flat = [
+        dict(_flat({k: v for k, v in one.items() if k not in _NEVER_EQUAL})) for one in documents
+    ]
     names = dict.fromkeys(name for one in flat for name in one)
     rows = [(name, [one.get(name, "–") for one in flat]) for name in names]
     return [(name, values) for name, values in rows if len(set(values)) > 1]

@@ -33,7 +33,8 @@ class Report:
         sentences: the answer in words.
         warnings: what a reader must know first.
         cells: cells x measures, by sample group.
-        comparisons: the reference against every other cell, by sample group; without the groups that compare nothing.
+        comparisons: the reference against every other cell, by sample group; without the groups
+            that compare nothing.
         judges: how good the trained parts are.
         calibration: how far the measures can be trusted, where a calibration is at hand.
         samples: how many samples' clips the page shows at most.
@@ -53,13 +54,21 @@ class Report:
     def where(self) -> str:
         """What every caption adds: where its numbers were measured."""
         if self.run.glyph_world:
-            return "Measured in the glyph world, a small world of 64 x 64 px clips with small models trained on it."
+            return (
+                "Measured in the glyph world, a small world of 64 x 64 px clips with small "
+                "models trained on it."
+            )
         return f"Measured on the samples of suite {self.run.name}."
 
     @cached_property
     def pairs(self) -> Mapping[tuple[str, str], Pairs]:
-        """(group, metric id) -> differences of every two cells, for the measures of single clips."""
-        found = {(group, m.id): pairs_of(self.run, m, group) for group in self.run.groups for m in self.measures}
+        """(group, metric id) -> differences of every two cells, for the measures of single
+        clips."""
+        found = {
+            (group, m.id): pairs_of(self.run, m, group)
+            for group in self.run.groups
+            for m in self.measures
+        }
         return {key: pairs for key, pairs in found.items() if pairs}
 
     @cached_property
@@ -105,7 +114,9 @@ SECTIONS: list[SectionMaker] = [
     sections.definitions,
     sections.provenance,
 ]
-"""The page's sections, top to bottom; one that returns None has nothing to say about the run and is left out."""
+"""The page's sections, top to bottom; one that returns None has nothing to say about the run and is
+left out.
+"""
 
 
 _MOST_NAMED = 3
@@ -117,18 +128,28 @@ def build(run: RunFolder, *, samples: int = 8, calibration: Calibration | None =
 
     Args:
         run: the run folder.
-        samples: show the clips of up to so many samples (fewer where they would make the page too heavy).
+        samples: show the clips of up to so many samples (fewer where they would make the page
+            too heavy).
         calibration: of the run's measures.
     """
     measures = measures_of(run)
     cells = {group: tables.cell_table(run, measures, group) for group in run.groups}
-    comparisons = {g: t for g in run.groups if (t := tables.comparison_table(run, measures, g)) is not None}
+    comparisons = {
+        g: t for g in run.groups if (t := tables.comparison_table(run, measures, g)) is not None
+    }
     focus = focus_group(run)
     sentences = answer(run, cells[focus], comparisons.get(focus))
     return Report(
-        run=run, measures=measures, sentences=sentences, warnings=_warnings(run, measures), cells=cells,
-        comparisons=comparisons, judges=judges_of(run), calibration=calibration, samples=samples,
-    )  # fmt: skip
+        run=run,
+        measures=measures,
+        sentences=sentences,
+        warnings=_warnings(run, measures),
+        cells=cells,
+        comparisons=comparisons,
+        judges=judges_of(run),
+        calibration=calibration,
+        samples=samples,
+    )
 
 
 def render_html(report: Report) -> str:
@@ -142,7 +163,8 @@ def render_html(report: Report) -> str:
     return render_page(
         title=f"Image-to-video evaluation: {report.run.name}",
         heading="heading.html.j2",
-        footer="One file, no network. The same numbers: report.md, tables/*.csv, .md and .tex, figures/*.svg and .png, "
+        footer="One file, no network. The same numbers: report.md, tables/*.csv, .md and .tex, "
+        "figures/*.svg and .png, "
         "summary.csv and records.csv of the run folder.",
         sections=made,
         groups=report.run.groups,
@@ -161,7 +183,8 @@ def render_page(
     frames: int,
     **values: object,
 ) -> str:
-    """Sections as one file that needs no network: style and script inside, nothing else allowed to run.
+    """Sections as one file that needs no network: style and script inside, nothing else allowed to
+    run.
 
     Args:
         title: of the page.
@@ -176,22 +199,27 @@ def render_page(
 
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return environment().get_template("page.html.j2").render(
-        title=title,
-        heading=heading,
-        footer=footer,
-        sections=sections,
-        groups=groups,
-        frames=frames,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=digest,
-        **values,
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            heading=heading,
+            footer=footer,
+            sections=sections,
+            groups=groups,
+            frames=frames,
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=digest,
+            **values,
+        )
+    )
 
 
 def _warnings(run: RunFolder, measures: Sequence[Measure]) -> list[str]:
-    """Notes of the summary, flags of the records and what the run itself warns of, each said once."""
+    """Notes of the summary, flags of the records and what the run itself warns of, each said
+    once."""
     warnings = []
     noted = run.summary[run.summary["note"] != ""]
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -203,14 +231,24 @@ def _warnings(run: RunFolder, measures: Sequence[Measure]) -> list[str]:
         for note, found in groups.items():
             alike.setdefault((note, tuple(found)), []).append(measure.label)
     for (note, where), labels in alike.items():
-        what = ", ".join(labels) if len(labels) <= _MOST_NAMED else f"{len(labels)} of {len(measures)} measures"
+        what = (
+            ", ".join(labels)
+            if len(labels) <= _MOST_NAMED
+            else f"{len(labels)} of {len(measures)} measures"
+        )
         warnings.append(f"{what} ({', '.join(where)}): {note}")
-    flags = list(dict.fromkeys(flag for text in run.records["flags"] for flag in text.split(";") if flag))
+    flags = list(
+        dict.fromkeys(flag for text in run.records["flags"] for flag in text.split(";") if flag)
+    )
     for flag in flags:
         marked = run.records[[flag in text.split(";") for text in run.records["flags"]]]
-        warnings.append(f"{marked['sample'].nunique()} of {len(run.samples)} samples carry the flag {flag}.")
+        warnings.append(
+            f"{marked['sample'].nunique()} of {len(run.samples)} samples carry the flag {flag}."
+        )
     restated = tuple(f"{name}: " for name in (*run.metrics, *flags))
-    warnings += [str(text) for text in run.run.get("warnings", []) if not str(text).startswith(restated)]
+    warnings += [
+        str(text) for text in run.run.get("warnings", []) if not str(text).startswith(restated)
+    ]
     if run.run.get("dirty"):
         warnings.append("The run was made from a working tree with uncommitted changes.")
     return warnings

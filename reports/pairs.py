@@ -1,4 +1,6 @@
-"""Paired differences of any two cells, worked out beforehand so that the page can show any pair without arithmetic."""
+"""Paired differences of any two cells, worked out beforehand so that the page can show any pair
+without arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ MOST_CELLS = 64
 
 
 class Pair(NamedTuple):
-    """First cell minus second: mean, 95 % interval, interval corrected for the number of pairs, clips and images."""
+    """First cell minus second: mean, 95 % interval, interval corrected for the number of pairs,
+    clips and images.
+    """
 
     mean: float
     low: float
@@ -31,7 +35,9 @@ class Pair(NamedTuple):
 
     @property
     def separated(self) -> int:
-        """0: the interval holds 0; 1: it does not; 2: nor does the one corrected for all pairs (Bonferroni)."""
+        """0: the interval holds 0; 1: it does not; 2: nor does the one corrected for all pairs
+        (Bonferroni).
+        """
         return sum(low > 0 or high < 0 for low, high in ((self.low, self.high), self[3:5]))
 
 
@@ -46,7 +52,8 @@ def paired_cells(run: RunFolder) -> list[str]:
 
 
 def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:
-    """Every two cells of a group on one measure, paired on (sample, seed); empty for measures of a set.
+    """Every two cells of a group on one measure, paired on (sample, seed); empty for measures of a
+    set.
 
     Cells that made different clips, because some failed, are paired on those that both made.
     """
@@ -67,7 +74,9 @@ def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:
     return found
 
 
-def _differences(table: pd.DataFrame, levels: Sequence[float]) -> Iterator[tuple[tuple[str, str], Pair]]:
+def _differences(
+    table: pd.DataFrame, levels: Sequence[float]
+) -> Iterator[tuple[tuple[str, str], Pair]]:
     from eval.summary.statistics import pairwise_differences
 
     if table.empty or len(table.columns) < 2:
@@ -76,14 +85,20 @@ def _differences(table: pd.DataFrame, levels: Sequence[float]) -> Iterator[tuple
     rows = pairwise_differences(table.to_numpy(dtype=float), images, levels=levels)
     for pair, row in zip(combinations(table.columns, 2), rows, strict=True):
         mean, low, high, corrected_low, corrected_high = map(float, row)
-        yield pair, Pair(mean, low, high, corrected_low, corrected_high, len(table), len(set(images)))
+        yield (
+            pair,
+            Pair(mean, low, high, corrected_low, corrected_high, len(table), len(set(images))),
+        )
 
 
-def page_data(run: RunFolder, measures: Sequence[Measure], pairs: Mapping[tuple[str, str], Pairs]) -> dict[str, object]:
+def page_data(
+    run: RunFolder, measures: Sequence[Measure], pairs: Mapping[tuple[str, str], Pairs]
+) -> dict[str, object]:
     """What the page's script needs, as plain JSON values.
 
-    ``groups[group][measure]`` is a list over pairs of cells (i < j, as `combinations`) of [difference, low, high,
-    separated, n, images], null where the two share no clip; numbers keep two digits more than they are shown with.
+    ``groups[group][measure]`` is a list over pairs of cells (i < j, as `combinations`) of
+    [difference, low, high, separated, n, images], null where the two share no clip; numbers keep
+    two digits more than they are shown with.
     """
     cells = paired_cells(run)
     shown = [m for m in measures if any((group, m.id) in pairs for group in run.groups)]
@@ -97,15 +112,23 @@ def page_data(run: RunFolder, measures: Sequence[Measure], pairs: Mapping[tuple[
     return {
         "cells": cells,
         "measures": [
-            {"label": m.label, "unit": m.unit, "decimals": m.decimals, "better": m.higher_is_better} for m in shown
+            {"label": m.label, "unit": m.unit, "decimals": m.decimals, "better": m.higher_is_better}
+            for m in shown
         ],
         "groups": {
             group: [
-                [entry(m, pairs.get((group, m.id), {}).get(pair)) for pair in combinations(cells, 2)] for m in shown
+                [
+                    entry(m, pairs.get((group, m.id), {}).get(pair))
+                    for pair in combinations(cells, 2)
+                ]
+                for m in shown
             ]
             for group in run.groups
         },
-        "means": {group: [[_mean(run, m, group, cell) for cell in cells] for m in shown] for group in run.groups},
+        "means": {
+            group: [[_mean(run, m, group, cell) for cell in cells] for m in shown]
+            for group in run.groups
+        },
     }
 
 

@@ -13,11 +13,31 @@ TABLE_1 = (
 )
 """Method, trainable weights, DoverVQA, CLIPTemp, FlowScore, WarpingError, AUR."""
 
-TABLE_1_HEAD = ("Method", "Trainable", "DoverVQA ↑", "CLIPTemp ↑", "FlowScore ↑", "WarpingError ↓", "AUR ↓")
+TABLE_1_HEAD = (
+    "Method",
+    "Trainable",
+    "DoverVQA ↑",
+    "CLIPTemp ↑",
+    "FlowScore ↑",
+    "WarpingError ↓",
+    "AUR ↓",
+)
 
 TABLE_2 = {
-    "t0": ((1.0, 0.8395, 11.74), (0.9, 0.4168, 10.08), (0.8, 0.2712, 9.14), (0.7, 0.1912, 8.35), (0.6, 0.1428, 7.63)),
-    "p": ((0.9, 0.9895, 12.09), (0.7, 0.9064, 11.84), (0.5, 0.8046, 11.62), (0.3, 0.7477, 11.50), (0.1, 0.6918, 11.30)),
+    "t0": (
+        (1.0, 0.8395, 11.74),
+        (0.9, 0.4168, 10.08),
+        (0.8, 0.2712, 9.14),
+        (0.7, 0.1912, 8.35),
+        (0.6, 0.1428, 7.63),
+    ),
+    "p": (
+        (0.9, 0.9895, 12.09),
+        (0.7, 0.9064, 11.84),
+        (0.5, 0.8046, 11.62),
+        (0.3, 0.7477, 11.50),
+        (0.1, 0.6918, 11.30),
+    ),
 }
 """Swept setting -> its value, FlowScore, WarpingError; t0 at p = 1 and p at t0 = 1."""
 

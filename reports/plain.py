@@ -16,7 +16,8 @@ FEW = "n too small"
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table of texts; `strong` names the (row, column) that stand in bold, `notes` what is written below it.
+    """A table of texts; `strong` names the (row, column) that stand in bold, `notes` what is
+    written below it.
 
     The first `keys` columns say what a row is about; `numbers` says that all others hold numbers.
     """
@@ -41,7 +42,12 @@ class PlainTable:
             ]
             for i, row in enumerate(self.rows):
                 escaped = map(markdown_text, row)
-                lines.append([f"**{text}**" if (i, j) in self.strong else text for j, text in enumerate(escaped)])
+                lines.append(
+                    [
+                        f"**{text}**" if (i, j) in self.strong else text
+                        for j, text in enumerate(escaped)
+                    ]
+                )
             text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return "\n\n".join([text, *(f"Note: {markdown_text(note)}" for note in self.notes)])
 
@@ -58,13 +64,25 @@ class PlainTable:
 
 def plain_cells(table: CellTable) -> PlainTable:
     """Mean (interval), the best strong."""
-    title = f"Cells and measures, group {table.group}{_n(table.n, 'clips a cell')}; mean (95 % interval)"
+    title = (
+        f"Cells and measures, group {table.group}{_n(table.n, 'clips a cell')}; mean (95 % "
+        "interval)"
+    )
     rows, strong = [], set()
     for i, row in enumerate(table.rows):
-        rows.append([row.cell + (" (anchor)" if row.anchor else ""), *(with_interval(e, table.n) for e in row.entries)])
-        strong |= {(i, j) for j, entry in enumerate(row.entries, 1) if entry is not None and entry.best}
+        rows.append(
+            [
+                row.cell + (" (anchor)" if row.anchor else ""),
+                *(with_interval(e, table.n) for e in row.entries),
+            ]
+        )
+        strong |= {
+            (i, j) for j, entry in enumerate(row.entries, 1) if entry is not None and entry.best
+        }
     header = ["Cell", *(m.heading for m in table.measures)]
-    return PlainTable(f"cells-{table.group}", title, header, rows, frozenset(strong), table.cautions, numbers=True)
+    return PlainTable(
+        f"cells-{table.group}", title, header, rows, frozenset(strong), table.cautions, numbers=True
+    )
 
 
 def plain_comparisons(table: ComparisonTable) -> PlainTable:
@@ -73,13 +91,21 @@ def plain_comparisons(table: ComparisonTable) -> PlainTable:
     def text(d: Difference | None) -> str:
         if d is None or d.verdict == "unclear":
             return with_interval(d.entry if d else None, table.n)
-        return f"{with_interval(d.entry, table.n)}, {d.verdict}{' (not if corrected)' if d.chance else ''}"
+        return (
+            f"{with_interval(d.entry, table.n)}, "
+            f"{d.verdict}{' (not if corrected)' if d.chance else ''}"
+        )
 
-    title = f"{table.reference} minus each cell, group {table.group}{_n(table.n, 'pairs')}; difference (95 % interval)"
+    title = (
+        f"{table.reference} minus each cell, group {table.group}{_n(table.n, 'pairs')}; "
+        "difference (95 % interval)"
+    )
     rows = [[cell, *map(text, ds)] for cell, _, ds in table.rows]
     notes = [*table.cautions, *([many(table)] if many(table) else [])]
     header = ["Reference minus", *(m.heading for m in table.measures)]
-    return PlainTable(f"comparisons-{table.group}", title, header, rows, frozenset(), notes, numbers=True)
+    return PlainTable(
+        f"comparisons-{table.group}", title, header, rows, frozenset(), notes, numbers=True
+    )
 
 
 def many(table: ComparisonTable) -> str:
@@ -89,9 +115,10 @@ def many(table: ComparisonTable) -> str:
         return ""
     separated, chance = len(table.separated), sum(d.chance for d in table.separated)
     return (
-        f"Many comparisons: of {count} intervals in a column, {0.05 * count:.2g} would exclude 0 by chance alone. "
-        f"Corrected for that (Bonferroni), {separated - chance} of the {separated} that exclude 0 still do"
-        + (f"; the other {chance} are marked." if chance else ".")
+        f"Many comparisons: of {count} intervals in a column, {0.05 * count:.2g} would exclude 0 "
+        "by chance alone. "
+        f"Corrected for that (Bonferroni), {separated - chance} of the {separated} that exclude 0 "
+        "still do" + (f"; the other {chance} are marked." if chance else ".")
     )
 
 
@@ -100,8 +127,14 @@ def _n(n: int | None, what: str) -> str:
 
 
 def with_interval(entry: Entry | None, common_n: int | None = 0) -> str:
-    """Value (interval, ...), with n unless the table states one for all (`common_n`), and where n is too small."""
+    """Value (interval, ...), with n unless the table states one for all (`common_n`), and where n
+    is too small.
+    """
     if entry is None:
         return "–"
-    inside = [entry.interval, *([f"n = {entry.n}"] if common_n is None else []), *filter(None, [entry.detail])]
+    inside = [
+        entry.interval,
+        *([f"n = {entry.n}"] if common_n is None else []),
+        *filter(None, [entry.detail]),
+    ]
     return f"{entry.text} ({', '.join([*inside, *([FEW] if entry.few else [])])})"

@@ -38,13 +38,23 @@ class Case:
 
 def rank(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
-    ballots: Annotated[Path | None, typer.Option(help="Folder of ballots, to be counted.", file_okay=False)] = None,
-    cells: Annotated[str, typer.Option(help="Comma-separated cells; a ',' inside [] belongs to the cell.")] = "",
+    ballots: Annotated[
+        Path | None, typer.Option(help="Folder of ballots, to be counted.", file_okay=False)
+    ] = None,
+    cells: Annotated[
+        str, typer.Option(help="Comma-separated cells; a ',' inside [] belongs to the cell.")
+    ] = "",
     cases: Annotated[int, typer.Option(min=1, max=200, help="How many samples to show.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of the clips.")] = 0,
 ) -> None:
-    """Write rank.html of a run, a page on which people rank blinded clips; or count the ballots it gave."""
-    for path in count(directory, ballots) if ballots else write_page(directory, split_cells(cells), cases, seed):
+    """Write rank.html of a run, a page on which people rank blinded clips; or count the ballots it
+    gave.
+    """
+    for path in (
+        count(directory, ballots)
+        if ballots
+        else write_page(directory, split_cells(cells), cases, seed)
+    ):
         typer.echo(path)
 
 
@@ -68,28 +78,48 @@ def write_page(directory: Path, cells: Sequence[str], cases: int, seed: int) -> 
     """Writes ``rank.html``, which names no cell, and ``rank-key.json``, which does.
 
     Raises:
-        EvalError: fewer than two cells, one that the run has not, or no sample of which all of them have a clip.
+        EvalError: fewer than two cells, one that the run has not, or no sample of which all of
+            them have a clip.
     """
     from reports.cli import _write
     from reports.load import load_run
 
     run = load_run(directory)
-    chosen = list(cells) or [cell for cell in run.cells if not run.is_anchor(cell) and "[" not in cell][:_MOST]
+    chosen = (
+        list(cells)
+        or [cell for cell in run.cells if not run.is_anchor(cell) and "[" not in cell][:_MOST]
+    )
     for cell in chosen:
         if cell not in run.cells:
-            raise EvalError(f"--cells {cell}: no such cell. Allowed: {', '.join(run.cells)}.{nearest(cell, run.cells)}")
+            raise EvalError(
+                f"--cells {cell}: no such cell. Allowed: "
+                f"{', '.join(run.cells)}.{nearest(cell, run.cells)}"
+            )
     if not 2 <= len(set(chosen)) == len(chosen) <= len(LETTERS):
-        raise EvalError(f"--cells {', '.join(chosen) or 'none'}: name 2 to {len(LETTERS)} different cells of the run")
+        raise EvalError(
+            f"--cells {', '.join(chosen) or 'none'}: name 2 to {len(LETTERS)} different cells of "
+            "the run"
+        )
     samples = _samples(run, chosen, cases)
     orders = {sample: _shuffled(chosen, sample, seed) for sample in samples}
-    key = {f"case-{number:02d}": dict(zip(LETTERS, orders[s], strict=False)) for number, s in enumerate(samples, 1)}
+    key = {
+        f"case-{number:02d}": dict(zip(LETTERS, orders[s], strict=False))
+        for number, s in enumerate(samples, 1)
+    }
     text = json.dumps({"cases": key, "samples": samples}, sort_keys=True)
     page = hashlib.sha256(text.encode()).hexdigest()[:16]
     shown = [_case(run, name, sample, key[name]) for name, sample in zip(key, samples, strict=True)]
-    document = {"page": page, "suite": run.name, "samples": dict(zip(key, samples, strict=True)), "cases": key}
+    document = {
+        "page": page,
+        "suite": run.name,
+        "samples": dict(zip(key, samples, strict=True)),
+        "cases": key,
+    }
     return [
         _write(directory / PAGE, render(page, shown).encode()),
-        _write(directory / KEY, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()),
+        _write(
+            directory / KEY, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+        ),
     ]
 
 
@@ -97,15 +127,21 @@ def _samples(run: RunFolder, cells: Sequence[str], cases: int) -> list[str]:
     from reports.clips import choose_samples
 
     keys = run.clip_keys
-    found = [s for s in choose_samples(run) if all((cell, s, run.first_seed) in keys for cell in cells)]
+    found = [
+        s for s in choose_samples(run) if all((cell, s, run.first_seed) in keys for cell in cells)
+    ]
     if not found:
-        raise EvalError(f"{run.path}: no sample has clips of all of {', '.join(cells)}; name other --cells")
+        raise EvalError(
+            f"{run.path}: no sample has clips of all of {', '.join(cells)}; name other --cells"
+        )
     return found[:cases]
 
 
 def _shuffled(cells: Sequence[str], sample: str, seed: int) -> list[str]:
     """In an order that depends on the sample and the seed alone."""
-    return sorted(cells, key=lambda cell: hashlib.sha256(f"{seed}\x1f{sample}\x1f{cell}".encode()).digest())
+    return sorted(
+        cells, key=lambda cell: hashlib.sha256(f"{seed}\x1f{sample}\x1f{cell}".encode()).digest()
+    )
 
 
 def _case(run: RunFolder, name: str, sample: str, letters: Mapping[str, str]) -> Case:
@@ -129,11 +165,17 @@ def render(page: str, cases: Sequence[Case]) -> str:
     from reports.typeset import TEMPLATES, environment
 
     script = (TEMPLATES / "rank.js").read_text(encoding="utf-8")
-    return environment().get_template("rank.html.j2").render(
-        page=page, cases=cases, script=Markup(script),
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("rank.html.j2")
+        .render(
+            page=page,
+            cases=cases,
+            script=Markup(script),
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        )
+    )
 
 
 def count(directory: Path, ballots: Path) -> list[Path]:
@@ -157,9 +199,17 @@ def count(directory: Path, ballots: Path) -> list[Path]:
 
 
 HEAD = (
-    "cell", "mean_rank", "mean_rank_low", "mean_rank_high", "score", "score_low", "score_high", "rankings", "raters",
+    "cell",
+    "mean_rank",
+    "mean_rank_low",
+    "mean_rank_high",
+    "score",
+    "score_low",
+    "score_high",
+    "rankings",
+    "raters",
     "cases",
-)  # fmt: skip
+)
 
 
 def _rows(found: Sequence[Standing]) -> list[tuple[object, ...]]:
@@ -170,12 +220,27 @@ def _markdown(found: Sequence[Standing]) -> str:
     from reports.tables import to_markdown
 
     rows = [
-        [s.cell, *(f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (s.rank, s.score)),
-         str(s.rankings), str(s.raters), str(s.cases)]
+        [
+            s.cell,
+            *(f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (s.rank, s.score)),
+            str(s.rankings),
+            str(s.raters),
+            str(s.cases),
+        ]
         for s in found
-    ]  # fmt: skip
-    head = ["Cell", "Mean rank (AUR, 1 is best)", "Bradley-Terry score (log odds)", "Rankings", "Raters", "Cases"]
-    note = "95 % intervals by bootstrap over raters and cases. Scores are log odds against the average cell."
+    ]
+    head = [
+        "Cell",
+        "Mean rank (AUR, 1 is best)",
+        "Bradley-Terry score (log odds)",
+        "Rankings",
+        "Raters",
+        "Cases",
+    ]
+    note = (
+        "95 % intervals by bootstrap over raters and cases. Scores are log odds against the "
+        "average cell."
+    )
     return f"{to_markdown(head, rows)}\n\n{note}\n"
 
 
@@ -184,6 +249,10 @@ def _read_key(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {"page": str(content["page"]), "cases": dict(content["cases"])}
     except FileNotFoundError as error:
-        raise EvalError(f"{path}: no such file; `python -m eval rank {path.parent}` writes the page and it") from error
+        raise EvalError(
+            f"{path}: no such file; `python -m eval rank {path.parent}` writes the page and it"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EvalError(f"{path}: not the key of a ranking page ({error}); write the page again") from error
+        raise EvalError(
+            f"{path}: not the key of a ranking page ({error}); write the page again"
+        ) from error

@@ -1,4 +1,6 @@
-"""The page's sections: each takes the report and returns a `Section`, or None where the run has nothing for it."""
+"""The page's sections: each takes the report and returns a `Section`, or None where the run has
+nothing for it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,14 @@ def overview(report: Report) -> Section | None:
     if not any(best.values()):
         return None
     fronts = {group: [(p.title, p.front) for p in report.paretos[group]] for group in report.cells}
-    return section("overview", "Best cells and why", "overview.html.j2", report=report, best=best, fronts=fronts)
+    return section(
+        "overview",
+        "Best cells and why",
+        "overview.html.j2",
+        report=report,
+        best=best,
+        fronts=fronts,
+    )
 
 
 def claims(report: Report) -> Section | None:
@@ -50,7 +59,13 @@ def comparisons(report: Report) -> Section | None:
     if not report.comparisons:
         return None
     notes = {group: many(table) for group, table in report.comparisons.items()}
-    return section("comparisons", "The reference against the others", "comparisons.html.j2", report=report, many=notes)
+    return section(
+        "comparisons",
+        "The reference against the others",
+        "comparisons.html.j2",
+        report=report,
+        many=notes,
+    )
 
 
 def pairs(report: Report) -> Section | None:
@@ -58,14 +73,22 @@ def pairs(report: Report) -> Section | None:
     cells = paired_cells(report.run)
     if len(cells) < 2 or not report.pairs:
         return None
-    data = json.dumps(page_data(report.run, report.measures, report.pairs), separators=(",", ":"), allow_nan=False)
+    data = json.dumps(
+        page_data(report.run, report.measures, report.pairs), separators=(",", ":"), allow_nan=False
+    )
     first = report.run.reference if report.run.reference in cells else cells[0]
     others = [cell for cell in cells if cell != first]
     return section(
-        "pairs", "Any two cells", "pairs.html.j2", report=report, cells=cells, first=first,
+        "pairs",
+        "Any two cells",
+        "pairs.html.j2",
+        report=report,
+        cells=cells,
+        first=first,
         second=([cell for cell in others if not report.run.is_anchor(cell)] or others)[-1],
-        data=data.replace("<", "\\u003c"), count=len(cells) * (len(cells) - 1) // 2,
-    )  # fmt: skip
+        data=data.replace("<", "\\u003c"),
+        count=len(cells) * (len(cells) - 1) // 2,
+    )
 
 
 def heatmaps(report: Report) -> Section | None:
@@ -96,14 +119,25 @@ def _heat_tables(report: Report, group: str) -> Iterator[dict[str, object]]:
                         entries.append(None)
                         continue
                     mean, low, high = report.run.means[cell, group, measure.id]
-                    entries.append({
-                        "cell": cell, "number": report.run.cells.index(cell), "text": measure.number(mean),
-                        "interval": measure.interval(low, high), "best": (i, j) == best,
-                        "background": shaded[0], "ink": shaded[1],
-                    })  # fmt: skip
+                    entries.append(
+                        {
+                            "cell": cell,
+                            "number": report.run.cells.index(cell),
+                            "text": measure.number(mean),
+                            "interval": measure.interval(low, high),
+                            "best": (i, j) == best,
+                            "background": shaded[0],
+                            "ink": shaded[1],
+                        }
+                    )
                 rows.append((f"{t0:g}", entries))
             title = measure.heading if len(found) == 1 else f"{measure.heading}, {name}"
-            yield {"measure": measure, "title": title, "columns": [f"{p:g}" for p in values.columns], "rows": rows}
+            yield {
+                "measure": measure,
+                "title": title,
+                "columns": [f"{p:g}" for p in values.columns],
+                "rows": rows,
+            }
 
 
 def pareto(report: Report) -> Section | None:
@@ -135,9 +169,14 @@ def clips(report: Report) -> Section | None:
         return None
     size = sum(column.size for column in report.shown) / 1e6
     return section(
-        "clips", "Clips", "clips.html.j2", report=report, shown=report.shown, size=size,
+        "clips",
+        "Clips",
+        "clips.html.j2",
+        report=report,
+        shown=report.shown,
+        size=size,
         under=under_clips(report.measures),
-    )  # fmt: skip
+    )
 
 
 def calibration(report: Report) -> Section | None:
@@ -149,22 +188,35 @@ def calibration(report: Report) -> Section | None:
     mine = set(report.run.metrics)
     groups = []
     for group in report.calibration.groups:
-        rows = [(metric, answers) for metric, answers in source.matrix(report.calibration, group) if metric in mine]
+        rows = [
+            (metric, answers)
+            for metric, answers in source.matrix(report.calibration, group)
+            if metric in mine
+        ]
         if rows:
             groups.append((source.title(group), report.calibration.corruptions(group), rows))
     unknown = [m.id for m in report.measures if m.id not in report.calibration.metrics]
     encoders = report.calibration.content.get("encoders") or {}
     other = [
-        name for name, digest in (report.run.run.get("encoders") or {}).items()
+        name
+        for name, digest in (report.run.run.get("encoders") or {}).items()
         if name in encoders and encoders[name] != digest
-    ]  # fmt: skip
+    ]
     return section(
-        "calibration", "How far each measure can be trusted", "trust.html.j2", groups=groups, unknown=unknown,
-        other=other, verdicts=report.calibration.content["verdicts"],
-        failures=[line for line in source.failures(report.calibration) if line.split(",")[0] in mine],
-        motions=[row for row in source.motions(report.calibration) if row[0] in mine], motion_header=source.MOTION,
+        "calibration",
+        "How far each measure can be trusted",
+        "trust.html.j2",
+        groups=groups,
+        unknown=unknown,
+        other=other,
+        verdicts=report.calibration.content["verdicts"],
+        failures=[
+            line for line in source.failures(report.calibration) if line.split(",")[0] in mine
+        ],
+        motions=[row for row in source.motions(report.calibration) if row[0] in mine],
+        motion_header=source.MOTION,
         provenance=source.provenance(report.calibration),
-    )  # fmt: skip
+    )
 
 
 def judges(report: Report) -> Section:
@@ -181,4 +233,6 @@ def definitions(report: Report) -> Section:
 def provenance(report: Report) -> Section:
     """Versions, weights, commit, machine, seeds and suite."""
     suite = json.dumps(report.run.suite, indent=2, ensure_ascii=False)
-    return section("provenance", "Provenance", "provenance.html.j2", provenance=origin(report.run), suite=suite)
+    return section(
+        "provenance", "Provenance", "provenance.html.j2", provenance=origin(report.run), suite=suite
+    )

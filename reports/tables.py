@@ -27,10 +27,12 @@ _FAILED_TO_SURVIVE = "(Bonferroni) the interval includes 0"
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a table with its interval; `text` and `interval` are typeset, `best` marks the column's best.
+    """One number of a table with its interval; `text` and `interval` are typeset, `best` marks the
+    column's best.
 
-    `detail` is what the summary notes about this number alone (a Fréchet distance's bias-corrected value), or "".
-    `cautions` are what it warns of; `few` says that n or the number of input images is too small.
+    `detail` is what the summary notes about this number alone (a Fréchet distance's bias-corrected
+    value), or "". `cautions` are what it warns of; `few` says that n or the number of input images
+    is too small.
     """
 
     value: float
@@ -61,7 +63,9 @@ class Row:
 
 @dataclass(frozen=True)
 class CellTable:
-    """Cells x measures within one sample group; `n` is the clips per cell where all entries share it, else None."""
+    """Cells x measures within one sample group; `n` is the clips per cell where all entries share
+    it, else None.
+    """
 
     group: str
     measures: tuple[Measure, ...]
@@ -76,7 +80,8 @@ class CellTable:
 
 @dataclass(frozen=True)
 class Difference:
-    """Reference minus one cell on one measure; `verdict` speaks of the reference and is "unclear" if 0 is inside.
+    """Reference minus one cell on one measure; `verdict` speaks of the reference and is "unclear"
+    if 0 is inside.
 
     `chance` says that the interval would hold 0 if it were corrected for the number of comparisons.
     """
@@ -88,7 +93,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """Reference minus every other cell within one sample group; rows are (cell, anchor?, differences)."""
+    """Reference minus every other cell within one sample group; rows are (cell, anchor?,
+    differences).
+    """
 
     group: str
     reference: str
@@ -122,10 +129,14 @@ def cell_table(run: RunFolder, measures: Sequence[Measure], group: str) -> CellT
         )
         if any(entries):
             lines.append(Row(cell, run.is_anchor(cell), cell == run.reference, entries))
-    return CellTable(group, tuple(measures), tuple(lines), _common_n(e for line in lines for e in line.entries))
+    return CellTable(
+        group, tuple(measures), tuple(lines), _common_n(e for line in lines for e in line.entries)
+    )
 
 
-def comparison_table(run: RunFolder, measures: Sequence[Measure], group: str) -> ComparisonTable | None:
+def comparison_table(
+    run: RunFolder, measures: Sequence[Measure], group: str
+) -> ComparisonTable | None:
     """Reference minus each cell in one group, or None where the run compares nothing there."""
     rows = run.comparisons[run.comparisons["group"] == group]
     if rows.empty or run.reference is None:
@@ -147,7 +158,9 @@ def comparison_table(run: RunFolder, measures: Sequence[Measure], group: str) ->
     return ComparisonTable(group, run.reference, compared, tuple(lines), n)
 
 
-def difference(measure: Measure, value: float, low: float, high: float, n: float, note: str = "") -> Difference:
+def difference(
+    measure: Measure, value: float, low: float, high: float, n: float, note: str = ""
+) -> Difference:
     """Typesets a paired difference and says what its interval allows to say about the reference."""
     entry = _entry(measure, value, low, high, n, _MANY.sub("", note), sign=True)
     chance = note.endswith(_FAILED_TO_SURVIVE)
@@ -164,7 +177,9 @@ def cautions(note: str) -> list[str]:
 
 
 def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose texts cannot leave their place: pipes, HTML and line breaks are made plain."""
+    """A Markdown table whose texts cannot leave their place: pipes, HTML and line breaks are made
+    plain.
+    """
     lines = [[markdown_text(text) for text in header], ["---"] * len(header)]
     lines += [[markdown_text(text) for text in row] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -177,7 +192,9 @@ def markdown_text(text: str) -> str:
 
 
 def cell_frame(run: RunFolder, group: str) -> pd.DataFrame:
-    """One group's numbers in full precision: columns cell, method, t0, p and `<metric>.mean`, `.low`, `.high`, `.n`."""
+    """One group's numbers in full precision: columns cell, method, t0, p and `<metric>.mean`,
+    `.low`, `.high`, `.n`.
+    """
     import pandas as pd
 
     rows = run.summary[run.summary["group"] == group]
@@ -195,7 +212,11 @@ def cell_frame(run: RunFolder, group: str) -> pd.DataFrame:
 
 
 def _best(run: RunFolder, rows: pd.DataFrame, measure: Measure) -> frozenset[str]:
-    means = {c: m for c, m in zip(rows["cell"], rows["mean"], strict=True) if not run.is_anchor(c) and math.isfinite(m)}
+    means = {
+        c: m
+        for c, m in zip(rows["cell"], rows["mean"], strict=True)
+        if not run.is_anchor(c) and math.isfinite(m)
+    }
     if measure.higher_is_better is None or not means:
         return frozenset()
     extreme = max(means.values()) if measure.higher_is_better else min(means.values())
@@ -218,7 +239,9 @@ def _entry(
         low=low,
         high=high,
         n=int(n) if math.isfinite(n) else 0,
-        detail="; ".join(_detail(measure, part) for part in _DETAIL.split(note) if part.startswith(_CORRECTED)),
+        detail="; ".join(
+            _detail(measure, part) for part in _DETAIL.split(note) if part.startswith(_CORRECTED)
+        ),
         text=measure.number(value, sign=sign),
         interval=measure.interval(low, high, sign=sign),
         best=best,
@@ -227,7 +250,8 @@ def _entry(
 
 
 def _detail(measure: Measure, note: str) -> str:
-    """With the measure's digits: the true clips' own distance is 0, not what rounding leaves of it."""
+    """With the measure's digits: the true clips' own distance is 0, not what rounding leaves of
+    it."""
     try:
         return _CORRECTED + measure.number(float(note.removeprefix(_CORRECTED)))
     except ValueError:
@@ -235,7 +259,11 @@ def _detail(measure: Measure, note: str) -> str:
 
 
 def _footnotes(entries: Iterable[Entry | None]) -> list[str]:
-    return list(dict.fromkeys(caution for entry in entries if entry is not None for caution in entry.cautions))
+    return list(
+        dict.fromkeys(
+            caution for entry in entries if entry is not None for caution in entry.cautions
+        )
+    )
 
 
 def _common_n(entries: Iterable[Entry | None]) -> int | None:

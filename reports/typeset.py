@@ -23,7 +23,8 @@ _WHOLE = 24
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: `id` for links, `title` for its heading and the menu, `html` for what stands below.
+    """A part of the page: `id` for links, `title` for its heading and the menu, `html` for what
+    stands below.
 
     `html` is trusted: whatever comes from a run must have been escaped, as `section` does.
     """
@@ -45,16 +46,23 @@ def environment() -> jinja2.Environment:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["trusted"] = Markup
     environment.filters["unbroken"] = _unbroken
     environment.filters["dotted"] = _dotted
     environment.filters["moment"] = moment
     environment.filters["is_name"] = lambda part: isinstance(part, Name)
-    environment.filters["sort_value"] = lambda value: repr(float(value)) if math.isfinite(value) else ""
-    environment.filters["clipped"] = lambda text: text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
+    environment.filters["sort_value"] = lambda value: (
+        repr(float(value)) if math.isfinite(value) else ""
+    )
+    environment.filters["clipped"] = lambda text: (
+        text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
+    )
     environment.filters["group_words"] = group_words
     return environment
 
@@ -81,8 +89,11 @@ def _dotted(metric: str) -> str:
 
 
 def _unbroken(cell: str) -> str:
-    """A cell id that breaks lines, if it is a long one, after its label and between settings only."""
+    """A cell id that breaks lines, if it is a long one, after its label and between settings
+    only."""
     from markupsafe import Markup
 
     parts = re.split(r"(?<=[\[,])", cell) if len(cell) > _WHOLE else [cell]
-    return Markup("<wbr>").join(Markup('<span class="whole">{}</span>').format(part) for part in parts)
+    return Markup("<wbr>").join(
+        Markup('<span class="whole">{}</span>').format(part) for part in parts
+    )

@@ -31,8 +31,8 @@ NAMES_A_GLYPH = ("text", "text_min")
 """Families that can answer only where the prompt names what is seen: the glyph clips."""
 
 RESPONDS, UNEVEN, FAILS, ALSO, BLIND = "responds", "uneven", "FAILS", "also sees", "cannot see"
-"""Verdicts. Of what a metric must see: it does; it does, but not in the order of strength; it does not, or the wrong
-way. Of the rest: it answers as well; it does not."""
+"""Verdicts. Of what a metric must see: it does; it does, but not in the order of strength; it does
+not, or the wrong way. Of the rest: it answers as well; it does not."""
 
 Rows = Mapping[tuple[str, str, str], Mapping[str, str]]
 """(cell, group, metric) -> row of a table."""
@@ -44,10 +44,12 @@ class Response(NamedTuple):
     Attributes:
         strengths: rising, the first 0 (the true clips).
         means, lows, highs: value at each strength with its 95 % interval; nan where there is none.
-        change: from the true clips to the largest strength, with its paired 95 % interval (nan for set metrics).
+        change: from the true clips to the largest strength, with its paired 95 % interval (nan
+            for set metrics).
         share: largest absolute change at any strength, over the metric's ceiling in the group.
         spearman: correlation of the means with the strengths; 0 for a constant.
-        seen_from: least strength whose change is certain and above `LEAST` of the ceiling; nan if none.
+        seen_from: least strength whose change is certain and above `LEAST` of the ceiling; nan
+            if none.
         expected: 1 up, -1 down, None where nothing is asked of the metric.
         verdict: see the constants.
     """
@@ -67,11 +69,15 @@ class Response(NamedTuple):
 
 
 def analyse(folder: Path, plan: Plan) -> list[dict[str, Any]]:
-    """What every metric does in every group, from ``summary.csv`` and ``comparisons.csv`` of a finished run."""
+    """What every metric does in every group, from ``summary.csv`` and ``comparisons.csv`` of a
+    finished run.
+    """
     summary = _rows(folder / "summary.csv", "cell")
     compared = _rows(folder / "comparisons.csv", "cell")
     groups = [group for group in plan.groups if group != "all"]
-    return [_metric(metric, group, summary, compared) for metric in plan.metrics for group in groups]
+    return [
+        _metric(metric, group, summary, compared) for metric in plan.metrics for group in groups
+    ]
 
 
 def _rows(path: Path, first: str) -> Rows:
@@ -90,10 +96,15 @@ def _metric(metric: Metric, group: str, summary: Rows, compared: Rows) -> dict[s
     of_set = metric.scope == "set"
     floor = abs(far) if of_set else (high - low) / 2
     asked = {
-        name: steps for name, steps in strengths().items() if (cell_id(name, steps[0]), group, metric.id) in summary
+        name: steps
+        for name, steps in strengths().items()
+        if (cell_id(name, steps[0]), group, metric.id) in summary
     }
     values = {
-        name: [value, *(_number(summary[cell_id(name, step), group, metric.id]["mean"]) for step in steps)]
+        name: [
+            value,
+            *(_number(summary[cell_id(name, step), group, metric.id]["mean"]) for step in steps),
+        ]
         for name, steps in asked.items()
     }
     ceiling = max(abs(x - value) for means in values.values() for x in means)
@@ -103,7 +114,9 @@ def _metric(metric: Metric, group: str, summary: Rows, compared: Rows) -> dict[s
     for name, steps in asked.items():
         rows = [summary[cell_id(name, step), group, metric.id] for step in steps]
         changes = [compared.get((cell_id(name, step), group, metric.id)) for step in steps]
-        responses[name] = _response(metric, name, group, steps, [base, *rows], changes, ceiling)._asdict()
+        responses[name] = _response(
+            metric, name, group, steps, [base, *rows], changes, ceiling
+        )._asdict()
     return {
         "metric": metric.id,
         "group": group,
@@ -137,10 +150,14 @@ def _response(
         low, high = (-_number(row["high"]), -_number(row["low"])) if row else (math.nan, math.nan)
         intervals.append((low, high))
     if metric.scope == "set":
-        certain = [low > means[0] or high < means[0] for low, high in zip(lows[1:], highs[1:], strict=True)]
+        certain = [
+            low > means[0] or high < means[0] for low, high in zip(lows[1:], highs[1:], strict=True)
+        ]
     else:
         certain = [low > 0 or high < 0 for low, high in intervals]
-    seen = [sure and abs(change) >= LEAST * ceiling for sure, change in zip(certain, moved, strict=True)]
+    seen = [
+        sure and abs(change) >= LEAST * ceiling for sure, change in zip(certain, moved, strict=True)
+    ]
     order = spearman([0.0, *steps], means)
     expected = _expected(metric, name, group)
     right = [expected is None or change * expected > 0 for change in moved]
@@ -185,11 +202,14 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def known_motion(store: Store, plan: Plan) -> list[dict[str, Any]]:
-    """Motion metrics against the exact flow, over all clips of known speed: true, slower and faster ones.
+    """Motion metrics against the exact flow, over all clips of known speed: true, slower and faster
+    ones.
 
     Returns:
-        For each metric whose family `eval.metrics.motion.motion` computes, and each group: Spearman correlation and
-        slope (through the origin) of measured against true values, and the largest value of a clip that stands still.
+        For each metric whose family `eval.metrics.motion.motion` computes, and each group:
+            Spearman correlation and
+        slope (through the origin) of measured against true values, and the largest value of a clip
+        that stands still.
     """
     graded = strengths()
     speeds = {UNDISTURBED: 1.0}
@@ -201,7 +221,9 @@ def known_motion(store: Store, plan: Plan) -> list[dict[str, Any]]:
         for cell, speed in speeds.items():
             for family, value in motion(film(sample, speed=speed).flow, fps).items():
                 true[cell, sample.id, family] = value
-    measured = {(r.cell, r.sample, r.metric): r.value for cell in speeds for r in store.records(cell)}
+    measured = {
+        (r.cell, r.sample, r.metric): r.value for cell in speeds for r in store.records(cell)
+    }
     found = []
     for metric in plan.clip_metrics:
         for group in (group for group in plan.groups if group != "all"):
@@ -214,14 +236,18 @@ def known_motion(store: Store, plan: Plan) -> list[dict[str, Any]]:
             if not pairs:
                 continue
             x, y = np.asarray(pairs).T
-            found.append({
-                "metric": metric.id,
-                "group": group,
-                "clips": len(pairs),
-                "spearman": spearman(x, y),
-                "slope": float(x @ y / (x @ x)),
-                "still_highest": float(y[x < STANDING].max()) if (x < STANDING).any() else math.nan,
-            })  # fmt: skip
+            found.append(
+                {
+                    "metric": metric.id,
+                    "group": group,
+                    "clips": len(pairs),
+                    "spearman": spearman(x, y),
+                    "slope": float(x @ y / (x @ x)),
+                    "still_highest": float(y[x < STANDING].max())
+                    if (x < STANDING).any()
+                    else math.nan,
+                }
+            )
     return found
 
 
@@ -229,7 +255,8 @@ def verdict_words() -> dict[str, str]:
     """Every verdict in a sentence, for pages and tables."""
     return {
         RESPONDS: "must see it, and answers in the order of strength",
-        UNEVEN: "must see it, and answers, but not in the order of strength or not to the strongest",
+        UNEVEN: "must see it, and answers, but not in the order of strength or not to the "
+        "strongest",
         FAILS: "must see it, and does not, or answers the wrong way",
         ALSO: "nothing is asked, and it answers all the same",
         BLIND: "nothing is asked, and it does not answer",

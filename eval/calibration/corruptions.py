@@ -79,14 +79,25 @@ def _compression(sample: Sample, crf: float, rng: np.random.Generator) -> Frames
     frames = _true(sample)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=8, options={"crf": str(int(crf)), "threads": "1"})
+        stream = container.add_stream(
+            "libx264", rate=8, options={"crf": str(int(crf)), "threads": "1"}
+        )
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+                )
+            )
         container.mux(stream.encode(None))
     buffer.seek(0)
     with av.open(buffer, "r") as decoded:
-        return np.stack([np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in decoded.decode(video=0)])
+        return np.stack(
+            [
+                np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                for frame in decoded.decode(video=0)
+            ]
+        )
 
 
 def _picked(count: int, share: float, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -95,7 +106,9 @@ def _picked(count: int, share: float, rng: np.random.Generator) -> NDArray[np.in
 
 
 def _shuffle(sample: Sample, share: float, rng: np.random.Generator) -> Frames:
-    """A share of the frames 1, 2, ... moved round a circle of random order, so that none of them stays."""
+    """A share of the frames 1, 2, ... moved round a circle of random order, so that none of them
+    stays.
+    """
     frames = _true(sample).copy()
     picked = _picked(len(frames), share, rng)
     frames[picked] = frames[np.roll(picked, 1)]
@@ -118,9 +131,15 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "compression": Corruption("CRF of H.264", (18.0, 28.0, 38.0, 48.0), _compression),
     "frame shuffle": Corruption("share of frames", (0.3, 0.6, 1.0), _shuffle),
     "dropped frames": Corruption("share of frames", (0.3, 0.6, 1.0), _drop),
-    "slower": Corruption("share of speed lost", (0.33, 0.67, 1.0), lambda s, x, _: film(s, speed=1 - x).frames),
-    "faster": Corruption("share of speed gained", (0.33, 0.67, 1.0), lambda s, x, _: film(s, speed=1 + x).frames),
-    UNRELATED: Corruption("another clip", (1.0,), lambda s, _, rng: unrelated(s, int(rng.integers(2**31)))),
+    "slower": Corruption(
+        "share of speed lost", (0.33, 0.67, 1.0), lambda s, x, _: film(s, speed=1 - x).frames
+    ),
+    "faster": Corruption(
+        "share of speed gained", (0.33, 0.67, 1.0), lambda s, x, _: film(s, speed=1 + x).frames
+    ),
+    UNRELATED: Corruption(
+        "another clip", (1.0,), lambda s, _, rng: unrelated(s, int(rng.integers(2**31)))
+    ),
 }
 """All that change the clip. A wrong prompt changes the sample: see `eval.calibration.plan`."""
 
@@ -128,7 +147,9 @@ _LOOKS = {"identity swap": 0, "colour shift": 0, "blur": 0}
 _SPEED = {"slower": -1, "faster": 1}
 _WORDS = {WRONG_PROMPT: 0, "colour shift": 0, "identity swap": 0}
 _FLICKERS = {"noise": 0, "frame shuffle": 0}
-_VIDEO = dict.fromkeys(("blur", "noise", "compression", "frame shuffle", "dropped frames", "slower", "faster"), 0)
+_VIDEO = dict.fromkeys(
+    ("blur", "noise", "compression", "frame shuffle", "dropped frames", "slower", "faster"), 0
+)
 
 EXPECTED: Mapping[str, Mapping[str, int]] = {
     "identity": _LOOKS,
@@ -156,8 +177,10 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "fvd": _VIDEO,
     "kvd": _VIDEO,
 }
-"""Metric family -> corruption -> the direction it must move: 1 up, -1 down, 0 to the worse side. What a family is for,
-not all it sees; families that are not here are measured and judged by nothing."""
+"""Metric family -> corruption -> the direction it must move: 1 up, -1 down, 0 to the worse side.
+What a family is for, not all it sees; families that are not here are measured and judged by
+nothing.
+"""
 
 
 class CorruptedSettings(BaseModel):
@@ -177,7 +200,10 @@ class Corrupted:
         self.settings = settings
         if settings.corruption not in CORRUPTIONS:
             hint = nearest(settings.corruption, CORRUPTIONS)
-            raise EvalError(f"unknown corruption '{settings.corruption}'. Allowed: {', '.join(CORRUPTIONS)}.{hint}")
+            raise EvalError(
+                f"unknown corruption '{settings.corruption}'. Allowed: "
+                f"{', '.join(CORRUPTIONS)}.{hint}"
+            )
 
     def fingerprint(self) -> str:
         return hashlib.sha256(PROTOCOL.encode()).hexdigest()
@@ -186,6 +212,9 @@ class Corrupted:
         """Raises EvalError, naming the sample, if one has no true clip."""
         apply, strength = CORRUPTIONS[self.settings.corruption].apply, self.settings.strength
         return [
-            Clip(apply(sample, strength, np.random.default_rng(seed)), sample.clip.fps if sample.clip else 1.0)
+            Clip(
+                apply(sample, strength, np.random.default_rng(seed)),
+                sample.clip.fps if sample.clip else 1.0,
+            )
             for sample, seed in zip(samples, seeds, strict=True)
         ]

@@ -1,6 +1,8 @@
-"""What is corrupted: true clips of the glyph world, and still pictures under a camera that pans or zooms.
+"""What is corrupted: true clips of the glyph world, and still pictures under a camera that pans or
+zooms.
 
-Both come with exact optical flow, and both can be filmed again with another subject or at another speed.
+Both come with exact optical flow, and both can be filmed again with another subject or at another
+speed.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class Filmed(NamedTuple):
 
 
 def samples(clips: int) -> list[Sample]:
-    """``clips`` glyph-world clips, half of them of glyphs that generators never see, and half as many camera clips."""
+    """``clips`` glyph-world clips, half of them of glyphs that generators never see, and half as
+    many camera clips.
+    """
     from eval.samples.glyph_world import GlyphWorldSettings, load
 
     settings = GlyphWorldSettings(seen=clips - clips // 2, unseen=clips // 2, seed=_SEED)
@@ -39,14 +43,21 @@ def samples(clips: int) -> list[Sample]:
 
 
 def film(sample: Sample, *, speed: float = 1.0, subject: int | None = None) -> Filmed:
-    """The sample's clip again, at ``speed`` times its speed and, if given, with another subject (drawn from a seed)."""
+    """The sample's clip again, at ``speed`` times its speed and, if given, with another subject
+    (drawn from a seed).
+    """
     from eval.world.glyphs import GLYPHS
     from eval.world.scenes import FRAMES, Scene, render
 
     truth = dict(sample.truth)
     if sample.group == CAMERA:
         still = int(truth["still"]) if subject is None else subject % 2**31 + 1000
-        return _pan(still, speed * float(truth["dx"]), speed * float(truth["dy"]), float(truth["zoom"]) ** speed)
+        return _pan(
+            still,
+            speed * float(truth["dx"]),
+            speed * float(truth["dy"]),
+            float(truth["zoom"]) ** speed,
+        )
     scene = Scene(**truth)  # type: ignore[arg-type]
     if subject is not None:
         others = [name for name in GLYPHS if name != scene.glyph]
@@ -72,10 +83,17 @@ def wrong_prompt(sample: Sample, words: int) -> Sample:
 
     scene = Scene(**dict(sample.truth))  # type: ignore[arg-type]
     rng = np.random.default_rng([_SEED, int(sample.fingerprint[:8], 16)])
-    choices = {"colour": list(COLOURS), "background": list(BACKGROUNDS), "glyph": list(GLYPHS), "motion": list(MOTIONS)}
+    choices = {
+        "colour": list(COLOURS),
+        "background": list(BACKGROUNDS),
+        "glyph": list(GLYPHS),
+        "motion": list(MOTIONS),
+    }
     changed: dict[str, Any] = {}
     for name in list(choices)[:words]:
-        changed[name] = str(rng.choice([word for word in choices[name] if word != getattr(scene, name)]))
+        changed[name] = str(
+            rng.choice([word for word in choices[name] if word != getattr(scene, name)])
+        )
     scene = dataclasses.replace(scene, **changed)
     return dataclasses.replace(sample, prompt=caption(scene))
 
@@ -102,7 +120,9 @@ def _camera_sample(index: int) -> Sample:
 
 @lru_cache(maxsize=256)
 def _still(index: int) -> NDArray[np.uint8]:
-    """A picture with structure at every scale: soft colours, a fine grain and a dozen glyphs, uint8 (S, S, 3)."""
+    """A picture with structure at every scale: soft colours, a fine grain and a dozen glyphs, uint8
+    (S, S, 3).
+    """
     import cv2
 
     from eval.world.glyphs import GLYPHS, mask
@@ -114,7 +134,9 @@ def _still(index: int) -> NDArray[np.uint8]:
         picture += strength * cv2.resize(coarse, (_CANVAS, _CANVAS), interpolation=cv2.INTER_CUBIC)
     for _ in range(12):
         side = int(rng.integers(26, 44))
-        shape = cv2.resize(mask(str(rng.choice(list(GLYPHS.values())))), (side, side), interpolation=cv2.INTER_AREA)
+        shape = cv2.resize(
+            mask(str(rng.choice(list(GLYPHS.values())))), (side, side), interpolation=cv2.INTER_AREA
+        )
         row, column = rng.integers(0, _CANVAS - side, 2)
         patch = picture[row : row + side, column : column + side]
         patch += shape[..., None] * (rng.uniform(20, 245, 3) - patch)
@@ -122,7 +144,9 @@ def _still(index: int) -> NDArray[np.uint8]:
 
 
 def _pan(still: int, dx: float, dy: float, zoom: float) -> Filmed:
-    """A 64 x 64 window on a still picture, whose content moves by (dx, dy) px and grows by ``zoom`` each frame."""
+    """A 64 x 64 window on a still picture, whose content moves by (dx, dy) px and grows by ``zoom``
+    each frame.
+    """
     import cv2
 
     from eval.world.scenes import FRAMES, SIZE
@@ -131,12 +155,20 @@ def _pan(still: int, dx: float, dy: float, zoom: float) -> Filmed:
     frames = []
     for index in range(FRAMES):
         step = zoom**-index
-        matrix = np.array([
-            [step, 0.0, centre - step * middle - index * dx],
-            [0.0, step, centre - step * middle - index * dy],
-        ])  # fmt: skip
+        matrix = np.array(
+            [
+                [step, 0.0, centre - step * middle - index * dx],
+                [0.0, step, centre - step * middle - index * dy],
+            ]
+        )
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        frames.append(cv2.warpAffine(_still(still), matrix, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT))
+        frames.append(
+            cv2.warpAffine(
+                _still(still), matrix, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT
+            )
+        )
     rows, columns = np.mgrid[0:SIZE, 0:SIZE]
-    field = np.stack([(zoom - 1) * (columns - middle) + dx, (zoom - 1) * (rows - middle) + dy], axis=-1)
+    field = np.stack(
+        [(zoom - 1) * (columns - middle) + dx, (zoom - 1) * (rows - middle) + dy], axis=-1
+    )
     return Filmed(np.stack(frames), np.repeat(field[None].astype(np.float32), FRAMES - 1, axis=0))

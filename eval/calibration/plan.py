@@ -18,8 +18,13 @@ FEWEST = 8
 
 
 def strengths() -> dict[str, tuple[float, ...]]:
-    """Every corruption with its strengths; that of an unrelated clip, which has only one, left out."""
-    graded = {name: corruption.strengths for name, corruption in CORRUPTIONS.items() if len(corruption.strengths) > 1}
+    """Every corruption with its strengths; that of an unrelated clip, which has only one, left
+    out."""
+    graded = {
+        name: corruption.strengths
+        for name, corruption in CORRUPTIONS.items()
+        if len(corruption.strengths) > 1
+    }
     return graded | {WRONG_PROMPT: WORDS}
 
 
@@ -52,7 +57,15 @@ def calibration_plan(metrics: list[Metric], clips: int) -> Plan:
         for strength in corruption.strengths:
             settings = CorruptedSettings(corruption=name, strength=strength)
             method = f"{Corrupted.__module__}:{Corrupted.__name__}"
-            cells.append(Cell(cell_id(name, strength), name, method, settings.model_dump(), Corrupted(settings)))
+            cells.append(
+                Cell(
+                    cell_id(name, strength),
+                    name,
+                    method,
+                    settings.model_dump(),
+                    Corrupted(settings),
+                )
+            )
     coverage = {cell.id: [(sample, 0) for sample in material] for cell in cells}
     for words in WORDS:
         cells.append(Cell(cell_id(WRONG_PROMPT, words), WRONG_PROMPT, "true-clip", {}, true))
@@ -62,7 +75,10 @@ def calibration_plan(metrics: list[Metric], clips: int) -> Plan:
         name="calibration",
         samples={"source": "calibration", "clips": clips},
         reference=UNDISTURBED,
-        methods=[MethodEntry(method=cell.method, label=cell.label, settings=cell.settings) for cell in cells],
+        methods=[
+            MethodEntry(method=cell.method, label=cell.label, settings=cell.settings)
+            for cell in cells
+        ],
         metrics=[metric.id for metric in metrics],
     )
     return Plan(suite, material, cells, metrics, coverage=coverage)

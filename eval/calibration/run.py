@@ -38,10 +38,12 @@ def calibrate(
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
 ) -> Path:
-    """Measures every metric of ``encoders`` on corrupted clips; killed and called again, it goes on.
+    """Measures every metric of ``encoders`` on corrupted clips; killed and called again, it goes
+    on.
 
     Args:
-        out: the run folder; besides a run's own files it gets ``calibration.json`` and ``calibration.csv``.
+        out: the run folder; besides a run's own files it gets ``calibration.json`` and
+            ``calibration.csv``.
         encoders: encoder ids.
         clips: glyph clips for each strength, 8 or more; camera clips are half as many.
         console: for progress; standard error if None.
@@ -53,31 +55,45 @@ def calibrate(
 
     Raises:
         EvalError: unknown encoders, missing weights, or too few clips.
-        ClipError: naming the first clip that could not be made or measured; all others are measured by then.
+        ClipError: naming the first clip that could not be made or measured; all others are
+            measured by then.
     """
     plan = calibration_plan(metrics_of(encoders), clips)
     outcome = carry_out(plan, out, console=console, judge=judge, options=options)
     if outcome.failures:
-        listed = f"{len(outcome.failures)} failed, listed in {out / 'failures.csv'}; the same command tries them again"
+        listed = (
+            f"{len(outcome.failures)} failed, listed in {out / 'failures.csv'}; the same "
+            "command tries them again"
+        )
         raise ClipError(f"{outcome.failures[0]}; {listed}")
     run = read_json(out / "run.json")
     metrics = analyse(out, plan)
     with Store(out) as store:
         motions = known_motion(store, plan)
-    groups = {group: sum(sample.group == group for sample in plan.samples) for group in (GLYPH, CAMERA)}
+    groups = {
+        group: sum(sample.group == group for sample in plan.samples) for group in (GLYPH, CAMERA)
+    }
     document = {
         "protocol": PROTOCOL,
         "clips": groups,
         "least_share": LEAST,
         "steady": STEADY,
         "verdicts": verdict_words(),
-        "corruptions": {name: {"unit": unit(name), "strengths": list(steps)} for name, steps in strengths().items()},
+        "corruptions": {
+            name: {"unit": unit(name), "strengths": list(steps)}
+            for name, steps in strengths().items()
+        },
         "metrics": metrics,
         "known_motion": motions,
-        **{key: run.get(key) for key in ("commit", "dirty", "encoders", "versions", "machine", "finished")},
+        **{
+            key: run.get(key)
+            for key in ("commit", "dirty", "encoders", "versions", "machine", "finished")
+        },
     }
     _write_csv(out / "calibration.csv", metrics)
-    write_text(out / "calibration.json", json.dumps(_plain(document), indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        out / "calibration.json", json.dumps(_plain(document), indent=1, ensure_ascii=False) + "\n"
+    )
     return out / "calibration.json"
 
 
@@ -85,14 +101,33 @@ def _write_csv(path: Path, metrics: Sequence[dict[str, Any]]) -> None:
     """One row for each metric, group, corruption and strength."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    columns = ("metric", "group", "corruption", "strength", "mean", "low", "high", "n", "spearman", "share", "verdict")
+    columns = (
+        "metric",
+        "group",
+        "corruption",
+        "strength",
+        "mean",
+        "low",
+        "high",
+        "n",
+        "spearman",
+        "share",
+        "verdict",
+    )
     writer.writerow(columns)
     for entry in metrics:
         for name, response in entry["responses"].items():
-            points = zip(*(response[key] for key in ("strengths", "means", "lows", "highs")), strict=True)
+            points = zip(
+                *(response[key] for key in ("strengths", "means", "lows", "highs")), strict=True
+            )
             for point in points:
                 numbers = ["" if math.isnan(number) else repr(number) for number in point]
-                rest = (entry["n"], repr(response["spearman"]), repr(response["share"]), response["verdict"])
+                rest = (
+                    entry["n"],
+                    repr(response["spearman"]),
+                    repr(response["share"]),
+                    response["verdict"],
+                )
                 writer.writerow([entry["metric"], entry["group"], name, *numbers, *rest])
     write_text(path, table.getvalue())
 

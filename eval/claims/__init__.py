@@ -1,4 +1,6 @@
-"""The paper's claims, each with a verdict. A suite with ``claims: true`` has them judged at the end of its run."""
+"""The paper's claims, each with a verdict. A suite with ``claims: true`` has them judged at the end
+of its run.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,21 @@ from eval.store.store import Store, write_text
 
 FILE = "claims.json"
 COLUMNS = (
-    "claim", "claim_verdict", "test", "kind", "metric", "unit", "effect", "low", "high", "n", "images", "margin",
-    "verdict", "reason",
-)  # fmt: skip
+    "claim",
+    "claim_verdict",
+    "test",
+    "kind",
+    "metric",
+    "unit",
+    "effect",
+    "low",
+    "high",
+    "n",
+    "images",
+    "margin",
+    "verdict",
+    "reason",
+)
 
 __all__ = ["FILE", "RULE", "Judged", "judge_claims", "write_claims"]
 
@@ -43,7 +57,8 @@ def judge_claims(values: Values, known: Mapping[str, list[Result]]) -> list[Judg
 
     Args:
         values: what the run measured.
-        known: kind of fact -> rows; a kind that a claim needs and that is not there is not measured.
+        known: kind of fact -> rows; a kind that a claim needs and that is not there is not
+            measured.
     """
     judged = []
     for claim in CLAIMS:
@@ -75,19 +90,29 @@ def write_claims(store: Store, plan: Plan) -> None:
             for row in agreements(values)
         ],
     }
-    write_text(store.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        store.folder / FILE,
+        json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+    )
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for item in judged:
         for result in item.results:
-            row = {"claim": item.claim.number, "claim_verdict": item.verdict, "test": result.title, **asdict(result)}
+            row = {
+                "claim": item.claim.number,
+                "claim_verdict": item.verdict,
+                "test": result.title,
+                **asdict(result),
+            }
             writer.writerow(["" if _plain(row[name]) is None else row[name] for name in COLUMNS])
     write_text(store.folder / "claims.csv", table.getvalue())
 
 
 def _facts(store: Store, plan: Plan) -> dict[str, list[Result]]:
-    """Facts about the glyph world's weights, if that is what the run's cell ``full`` uses and they are there."""
+    """Facts about the glyph world's weights, if that is what the run's cell ``full`` uses and they
+    are there.
+    """
     full = next((cell for cell in plan.cells if cell.id == "full"), None)
     if full is None or full.method != "i2v-adapter":
         return {}
@@ -102,7 +127,9 @@ def _facts(store: Store, plan: Plan) -> dict[str, list[Result]]:
 def _unknown(kind: str) -> Result:
     nan = float("nan")
     reason = "the run has no cell full of the method i2v-adapter, or its weights are missing"
-    return Result(f"weights: {kind}", "weights", "", "more", 0.0, nan, nan, nan, 0, 0, "not measured", reason)
+    return Result(
+        f"weights: {kind}", "weights", "", "more", 0.0, nan, nan, nan, 0, 0, "not measured", reason
+    )
 
 
 def _plain(value: Any) -> Any:

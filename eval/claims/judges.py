@@ -1,4 +1,6 @@
-"""Which metric to believe: rank correlation of each metric with the exact measures, over clips of all methods."""
+"""Which metric to believe: rank correlation of each metric with the exact measures, over clips of
+all methods.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class Agreement(NamedTuple):
     Attributes:
         metric, exact: metric ids.
         across: Spearman's rank correlation over all clips.
-        within: the same of ranks within each cell: does it tell good clips from bad ones of one method?
+        within: the same of ranks within each cell: does it tell good clips from bad ones of one
+            method?
     """
 
     metric: str
@@ -33,10 +36,12 @@ class Agreement(NamedTuple):
 
 
 def agreements(values: Values) -> Iterator[Agreement]:
-    """Every clip metric beside every exact measure of the run; one sign everywhere: positive is agreement about better.
+    """Every clip metric beside every exact measure of the run; one sign everywhere: positive is
+    agreement about better.
 
-    Metrics without a better side keep their own sign. For exact.direction only prompts with a direction count. Samples
-    whose control contradicts their prompt are left out: measures of the one cannot agree with those of the other.
+    Metrics without a better side keep their own sign. For exact.direction only prompts with a
+    direction count. Samples whose control contradicts their prompt are left out: measures of the
+    one cannot agree with those of the other.
     """
     clip_metrics = [metric for metric in values.plan.clip_metrics if metric.family != "style"]
     exact = [metric for metric in clip_metrics if metric.truth]
@@ -48,7 +53,11 @@ def agreements(values: Values) -> Iterator[Agreement]:
         if "control" not in sample.truth
     ]
     for truth in exact:
-        chosen = [row for row in rows if truth.family != "exact.direction" or row[1].truth.get("motion") in DIRECTIONS]
+        chosen = [
+            row
+            for row in rows
+            if truth.family != "exact.direction" or row[1].truth.get("motion") in DIRECTIONS
+        ]
         for metric in clip_metrics:
             if metric.truth:
                 continue
@@ -60,13 +69,18 @@ def agreements(values: Values) -> Iterator[Agreement]:
             if len({sample.id for _, sample, _ in known}) < 2:
                 continue
             x, y = (
-                np.asarray([values.records[cell][m.id, sample.id, seed] for cell, sample, seed in known])
+                np.asarray(
+                    [values.records[cell][m.id, sample.id, seed] for cell, sample, seed in known]
+                )
                 * (-1.0 if m.higher_is_better is False else 1.0)
                 for m in (metric, truth)
             )
             owners, groups = [sample.id for _, sample, _ in known], [cell for cell, _, _ in known]
             yield Agreement(
-                metric.id, truth.id, rank_correlation(x, y, owners), rank_correlation(x, y, owners, groups=groups)
+                metric.id,
+                truth.id,
+                rank_correlation(x, y, owners),
+                rank_correlation(x, y, owners, groups=groups),
             )
 
 
@@ -82,16 +96,19 @@ def rank_correlation(
 ) -> Interval:
     """Spearman's rank correlation with a percentile bootstrap interval that draws whole clusters.
 
-    Ranks are those of the whole sample (ties share their mean rank) and are not made anew in each draw.
+    Ranks are those of the whole sample (ties share their mean rank) and are not made anew in each
+    draw.
 
     Args:
         x, y: float (n,).
         clusters: n names, normally sample ids.
-        groups: n names; if given, ranks are taken within each group, centred, as shares of its size.
+        groups: n names; if given, ranks are taken within each group, centred, as shares of its
+            size.
         level, resamples, seed: of the interval.
 
     Returns:
-        The correlation, 0 where one side is constant: it tells nothing apart. Ends are nan below two clusters.
+        The correlation, 0 where one side is constant: it tells nothing apart. Ends are nan
+            below two clusters.
 
     Raises:
         EvalError: lengths that differ.
@@ -107,12 +124,18 @@ def rank_correlation(
     names, indices = np.unique(np.asarray(clusters), return_inverse=True)
     count = len(names)
     products = (np.ones(len(first)), first, second, first * first, second * second, first * second)
-    sums = np.stack([np.bincount(indices, weights=part, minlength=count) for part in products], axis=1)
+    sums = np.stack(
+        [np.bincount(indices, weights=part, minlength=count) for part in products], axis=1
+    )
     value = float(_correlation(sums.sum(axis=0)[None])[0])
     if count < 2:
         return Interval(value, float("nan"), float("nan"), len(first), count)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    low, high = np.quantile(_correlation(np.asarray(drawn @ sums)), [(1 - level) / 2, (1 + level) / 2])
+    drawn = np.random.default_rng(seed).multinomial(
+        count, np.full(count, 1 / count), size=resamples
+    )
+    low, high = np.quantile(
+        _correlation(np.asarray(drawn @ sums)), [(1 - level) / 2, (1 + level) / 2]
+    )
     return Interval(value, float(low), float(high), len(first), count)
 
 

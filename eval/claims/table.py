@@ -1,6 +1,8 @@
-"""The paper's seven claims as tests between cells, named as `suites/claims.yaml` labels them. Data only.
+"""The paper's seven claims as tests between cells, named as `suites/claims.yaml` labels them. Data
+only.
 
-Margins are the smallest differences taken to matter, in each metric's unit, chosen before the suite was first run.
+Margins are the smallest differences taken to matter, in each metric's unit, chosen before the suite
+was first run.
 """
 
 from __future__ import annotations
@@ -83,7 +85,10 @@ def _prior() -> tuple[Test, ...]:
         )
         for measure, axis in product(_MEASURES, _ENDS)
     ]
-    keeps = "Equation 7: a larger p keeps more of the image's detail; its prose says a smaller p keeps more of it."
+    keeps = (
+        "Equation 7: a larger p keeps more of the image's detail; its prose says a smaller p "
+        "keeps more of it."
+    )
     words, high, low = _ENDS["p"]
     return (
         *tests,
@@ -103,8 +108,24 @@ def _parts() -> tuple[Test, ...]:
         minus = f"full - {words}"
         found += [
             Test(f"identity, {minus}", "identity", "full", cell, "more", IDENTITY, NAMED),
-            Test(f"CLIPTemp, {minus}", "paper.clip_temp", "full", cell, "more", CLIP_TEMP, NAMED, paper=paper),
-            Test(f"warping error, {minus}", "paper.warping_error", "full", cell, "report", groups=NAMED),
+            Test(
+                f"CLIPTemp, {minus}",
+                "paper.clip_temp",
+                "full",
+                cell,
+                "more",
+                CLIP_TEMP,
+                NAMED,
+                paper=paper,
+            ),
+            Test(
+                f"warping error, {minus}",
+                "paper.warping_error",
+                "full",
+                cell,
+                "report",
+                groups=NAMED,
+            ),
         ]
     return tuple(found)
 
@@ -123,7 +144,9 @@ def _personalised() -> tuple[Test, ...]:
         tests.append(Test(title, metric, f"{cell}+style", cell, kind, margin, styled))
     for metric in asked:
         title = f"{metric} under the LoRA, full - concatenation"
-        tests.append(Test(title, metric, "full+style", "concatenation+style", "report", groups=styled))
+        tests.append(
+            Test(title, metric, "full+style", "concatenation+style", "report", groups=styled)
+        )
     return tuple(tests)
 
 
@@ -132,18 +155,41 @@ def _control() -> tuple[Test, ...]:
     along, against = "flow along a map that contradicts the prompt", ("controlled",)
     return (
         Test(f"{along}, under control", "exact.direction", with_, "", "more", AGREEMENT, against),
-        Test(f"{along}, with - without control", "exact.direction", with_, without, "more", DIRECTION, against),
-        Test("error of place, without - with control", "exact.position", without, with_, "more", PLACE, against),
-        Test("identity, with - without control", "identity", with_, without, "report", groups=against),
+        Test(
+            f"{along}, with - without control",
+            "exact.direction",
+            with_,
+            without,
+            "more",
+            DIRECTION,
+            against,
+        ),
+        Test(
+            "error of place, without - with control",
+            "exact.position",
+            without,
+            with_,
+            "more",
+            PLACE,
+            against,
+        ),
+        Test(
+            "identity, with - without control", "identity", with_, without, "report", groups=against
+        ),
     )
 
 
 def _base() -> tuple[Test, ...]:
-    words, cells = "as text-to-video, concatenation's base - base", ("concatenation-text", "text-to-video")
+    words, cells = (
+        "as text-to-video, concatenation's base - base",
+        ("concatenation-text", "text-to-video"),
+    )
     return (
         Test(f"FVD {words}", "fvd", *cells, "report", groups=NAMED),
         Test(f"text score {words}", "text", *cells, "report", groups=NAMED),
-        Test(f"glyph named rightly, seen, {words}", "exact.glyph", *cells, "report", groups=("seen",)),
+        Test(
+            f"glyph named rightly, seen, {words}", "exact.glyph", *cells, "report", groups=("seen",)
+        ),
     )
 
 
@@ -152,16 +198,35 @@ def _identity() -> tuple[Test, ...]:
     minus = {"content-adapter": "full - content adapter", "concatenation": "full - concatenation"}
     content, concat = minus
     return (
-        Test(f"identity, unseen, {minus[content]}", "identity", "full", content, "more", IDENTITY, unseen),
+        Test(
+            f"identity, unseen, {minus[content]}",
+            "identity",
+            "full",
+            content,
+            "more",
+            IDENTITY,
+            unseen,
+        ),
         Test(f"{named}, {minus[content]}", "exact.glyph", "full", content, "report", groups=unseen),
-        Test(f"identity, unseen, {minus[concat]}", "identity", "full", concat, "report", groups=unseen),
+        Test(
+            f"identity, unseen, {minus[concat]}",
+            "identity",
+            "full",
+            concat,
+            "report",
+            groups=unseen,
+        ),
         Test(f"{named}, {minus[concat]}", "exact.glyph", "full", concat, "report", groups=unseen),
     )
 
 
 CLAIMS = (
     Claim(1, "The base model is untouched.", _base(), ("untouched", "moved")),
-    Claim(2, "The image's identity is kept better than by image embeddings in cross-attention.", _identity()),
+    Claim(
+        2,
+        "The image's identity is kept better than by image embeddings in cross-attention.",
+        _identity(),
+    ),
     Claim(3, "Each part of the system matters (Table 3).", _parts()),
     Claim(4, "The frame similarity prior trades motion for stability (Table 2).", _prior()),
     Claim(5, "Few parameters are trained.", (), ("share", "cost")),

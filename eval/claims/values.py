@@ -40,7 +40,10 @@ class Values:
     @cached_property
     def records(self) -> dict[str, dict[tuple[str, str, int], float]]:
         """Cell id -> (metric id, sample id, seed) -> value."""
-        return {cell: {(r.metric, r.sample, r.seed): r.value for r in self.store.records(cell)} for cell in self.cells}
+        return {
+            cell: {(r.metric, r.sample, r.seed): r.value for r in self.store.records(cell)}
+            for cell in self.cells
+        }
 
     def test(self, test: Test) -> Result:
         """Puts a test to the run's values."""
@@ -51,16 +54,34 @@ class Values:
             if cell not in self.cells:
                 return _unmeasured(test, f"the run has no cell {cell}")
         planned = self._planned(test)
-        pairs = [pair for pair in planned if all(self._has(cell, metric, pair) for cell in (test.first, test.second))]
+        pairs = [
+            pair
+            for pair in planned
+            if all(self._has(cell, metric, pair) for cell in (test.first, test.second))
+        ]
         if len(pairs) < (1 - MOST_MISSING) * len(planned) or not pairs:
-            return _unmeasured(test, f"{len(pairs)} of {len(planned)} pairs have values of both cells")
+            return _unmeasured(
+                test, f"{len(pairs)} of {len(planned)} pairs have values of both cells"
+            )
         interval = self._interval(test, metric, pairs)
         verdict, reason = decide(test.kind, interval, test.margin)
-        lost = f"{len(planned) - len(pairs)} of {len(planned)} pairs are missing" if len(pairs) < len(planned) else ""
+        lost = (
+            f"{len(planned) - len(pairs)} of {len(planned)} pairs are missing"
+            if len(pairs) < len(planned)
+            else ""
+        )
         return Result(
-            test.title, metric.id, metric.unit, test.kind, test.margin, *interval, verdict,
-            "; ".join(filter(None, (reason, lost))), test.paper, test.prose,
-        )  # fmt: skip
+            test.title,
+            metric.id,
+            metric.unit,
+            test.kind,
+            test.margin,
+            *interval,
+            verdict,
+            "; ".join(filter(None, (reason, lost))),
+            test.paper,
+            test.prose,
+        )
 
     def _planned(self, test: Test) -> list[Pair]:
         first = self.plan.pairs(self.cells[test.first])
@@ -94,7 +115,9 @@ class Values:
         return mean_interval(first - second, owners)
 
     def _set_interval(self, test: Test, metric: Metric, pairs: Sequence[Pair]) -> Interval:
-        """Difference of two cells' distances from the same true clips; an image left out leaves all three sets."""
+        """Difference of two cells' distances from the same true clips; an image left out leaves all
+        three sets.
+        """
         from eval.metrics.frechet import FeatureStatistics, frechet_distance
         from eval.metrics.kernel import kernel_distance
 
@@ -125,6 +148,18 @@ def _unmeasured(test: Test, reason: str) -> Result:
     nan = float("nan")
     verdict: Outcome = "reported" if test.kind == "report" else "not measured"
     return Result(
-        test.title, test.metric, "", test.kind, test.margin, nan, nan, nan, 0, 0, verdict, f"not measured: {reason}",
-        test.paper, test.prose,
-    )  # fmt: skip
+        test.title,
+        test.metric,
+        "",
+        test.kind,
+        test.margin,
+        nan,
+        nan,
+        nan,
+        0,
+        0,
+        verdict,
+        f"not measured: {reason}",
+        test.paper,
+        test.prose,
+    )

@@ -1,4 +1,6 @@
-"""From paired values to a verdict. The rule is stated here, once, and margins are fixed before anything is measured."""
+"""From paired values to a verdict. The rule is stated here, once, and margins are fixed before
+anything is measured.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,18 @@ Kind = Literal["more", "no less", "report"]
 Outcome = Verdict | Literal["reported"]
 
 RULE = (
-    "A test compares two cells on the same (image, seed) pairs: mean difference, 95 % interval by bootstrap over input "
-    "images (set measures: jackknife). 'More' holds if the interval lies above 0 and reaches the margin, and fails if "
-    "it lies below the margin, so a difference too small to matter fails. 'No less' holds if the interval lies above "
-    f"minus the margin, and fails if it lies below it. Anything else is undecided, as is a test on fewer than "
-    f"{FEW_CLUSTERS} images. A test whose cells, measure or more than a tenth of its pairs are missing is not "
-    "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured the claim is not "
+    "A test compares two cells on the same (image, seed) pairs: mean difference, 95 % interval by "
+    "bootstrap over input "
+    "images (set measures: jackknife). 'More' holds if the interval lies above 0 and reaches the "
+    "margin, and fails if "
+    "it lies below the margin, so a difference too small to matter fails. 'No less' holds if the "
+    "interval lies above "
+    "minus the margin, and fails if it lies below it. Anything else is undecided, as is a test on "
+    "fewer than "
+    f"{FEW_CLUSTERS} images. A test whose cells, measure or more than a tenth of its pairs are "
+    "missing is not "
+    "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured "
+    "the claim is not "
     "measured, else if one is undecided it is undecided. Reported rows have no say."
 )
 MOST_MISSING = 0.1
@@ -28,7 +36,8 @@ MOST_MISSING = 0.1
 
 @dataclass(frozen=True)
 class Test:
-    """One comparison: ``first`` minus ``second``, which the claim says is above 0 (or not below it).
+    """One comparison: ``first`` minus ``second``, which the claim says is above 0 (or not below
+    it).
 
     Attributes:
         title: what is compared, in words.
@@ -83,7 +92,9 @@ def decide(kind: Kind, interval: Interval, margin: float) -> tuple[Outcome, str]
     >>> decide("no less", Interval(-0.01, -0.04, 0.02, 40, 20), 0.05)[0]
     'holds'
     """
-    if interval.clusters < FEW_CLUSTERS or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+    if interval.clusters < FEW_CLUSTERS or not (
+        math.isfinite(interval.low) and math.isfinite(interval.high)
+    ):
         few = f"{interval.clusters} images, {FEW_CLUSTERS} are needed"
         return ("reported" if kind == "report" else "undecided"), few
     if kind == "report":
@@ -91,10 +102,18 @@ def decide(kind: Kind, interval: Interval, margin: float) -> tuple[Outcome, str]
     if kind == "more":
         if interval.high < margin:
             return "fails", "the interval lies below the margin"
-        return ("holds", "") if interval.low > 0 else ("undecided", "the interval holds 0 and reaches the margin")
+        return (
+            ("holds", "")
+            if interval.low > 0
+            else ("undecided", "the interval holds 0 and reaches the margin")
+        )
     if interval.high < -margin:
         return "fails", "the interval lies below minus the margin"
-    return ("holds", "") if interval.low > -margin else ("undecided", "the interval holds minus the margin")
+    return (
+        ("holds", "")
+        if interval.low > -margin
+        else ("undecided", "the interval holds minus the margin")
+    )
 
 
 def combine(results: Sequence[Result]) -> tuple[Verdict, str]:
@@ -104,5 +123,8 @@ def combine(results: Sequence[Result]) -> tuple[Verdict, str]:
     for verdict in order:
         for result in asked:
             if result.verdict == verdict:
-                return verdict, f"{result.title}: {result.reason}" if result.reason else result.title
+                return (
+                    verdict,
+                    f"{result.title}: {result.reason}" if result.reason else result.title,
+                )
     return ("holds", "") if asked else ("not measured", "no test")

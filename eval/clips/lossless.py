@@ -36,9 +36,14 @@ class Clip:
     def __post_init__(self) -> None:
         frames = self.frames
         if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
-            raise EvalError(f"clip frames must be a uint8 array, not {getattr(frames, 'dtype', type(frames).__name__)}")
+            raise EvalError(
+                "clip frames must be a uint8 array, not "
+                f"{getattr(frames, 'dtype', type(frames).__name__)}"
+            )
         if frames.ndim != 4 or frames.shape[3] != 3 or min(frames.shape) < 1:
-            raise EvalError(f"clip frames must have shape (F, H, W, 3) with no empty axis, not {frames.shape}")
+            raise EvalError(
+                f"clip frames must have shape (F, H, W, 3) with no empty axis, not {frames.shape}"
+            )
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise EvalError(f"clip fps must be finite and above 0, not {self.fps}")
 
@@ -59,14 +64,18 @@ def rounded_clip(values: NDArray[np.floating], fps: float) -> Clip:
     values = np.asarray(values, dtype=np.float64)
     bad = int((~np.isfinite(values)).sum())
     if bad:
-        raise EvalError(f"{bad} of {values.size} generated values are not finite; are the weights sound?")
+        raise EvalError(
+            f"{bad} of {values.size} generated values are not finite; are the weights sound?"
+        )
     return Clip(np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8), fps)
 
 
 def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
-    """Writes ``clip`` bit-exactly. The file appears whole or not at all, and equal clips give equal bytes.
+    """Writes ``clip`` bit-exactly. The file appears whole or not at all, and equal clips give equal
+    bytes.
 
-    The exact rate is kept in the container's ``fps`` tag, since Matroska's own timestamps are in milliseconds.
+    The exact rate is kept in the container's ``fps`` tag, since Matroska's own timestamps are in
+    milliseconds.
 
     Args:
         path: or a ``upath.UPath``, for a file elsewhere.
@@ -77,9 +86,14 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     _, height, width, _ = clip.frames.shape
     rate = Fraction(clip.fps).limit_denominator(1_000_000)
     content = io.BytesIO()
-    with av.open(content, "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
+    with av.open(
+        content, "w", format="matroska", container_options={"fflags": "+bitexact"}
+    ) as container:
         container.metadata["fps"] = repr(float(clip.fps))
-        options = {"level": "1", "flags": "+bitexact"}  # later levels need slices, which small frames do not have
+        options = {
+            "level": "1",
+            "flags": "+bitexact",
+        }  # later levels need slices, which small frames do not have
         stream = container.add_stream("ffv1", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
         stream.thread_count = 1
@@ -95,7 +109,8 @@ def _path(path: str | os.PathLike[str]) -> Path:
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
-    """Reads a file of :func:`write_clip`, or any video PyAV decodes (as RGB, at the stream's own rate).
+    """Reads a file of :func:`write_clip`, or any video PyAV decodes (as RGB, at the stream's own
+    rate).
 
     Args:
         path: or a ``upath.UPath``, for a file elsewhere.
@@ -111,15 +126,21 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     if not is_file(path):
         raise EvalError(f"{path}: clip file not found")
     try:
-        with av.open(str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())) as container:
+        with av.open(
+            str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())
+        ) as container:
             if not container.streams.video:
                 raise EvalError(f"{path}: the file holds no video stream")
             stream = container.streams.video[0]
             tags = {key.lower(): value for key, value in container.metadata.items()}
             rate = tags.get("fps") or stream.average_rate
             stream.thread_count = 1
-            convert = VideoReformatter().reformat  # one for all frames: making it costs more than using it
-            frames = [convert(frame, format="rgb24").to_ndarray() for frame in container.decode(stream)]
+            convert = (
+                VideoReformatter().reformat
+            )  # one for all frames: making it costs more than using it
+            frames = [
+                convert(frame, format="rgb24").to_ndarray() for frame in container.decode(stream)
+            ]
     except FFmpegError as error:
         raise EvalError(f"{path}: not a readable video ({error.strerror or error})") from error
     if not frames or not rate:

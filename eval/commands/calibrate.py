@@ -10,15 +10,28 @@ import typer
 
 
 def calibrate(
-    out: Annotated[Path, typer.Option(help="Run folder; `report` makes the page from it.", file_okay=False)],
+    out: Annotated[
+        Path, typer.Option(help="Run folder; `report` makes the page from it.", file_okay=False)
+    ],
     encoders: Annotated[
-        str, typer.Option(help="Comma-separated; all their metrics. Default: the glyph world's judges and flow_dis.")
+        str,
+        typer.Option(
+            help="Comma-separated; all their metrics. Default: the glyph world's judges and "
+            "flow_dis."
+        ),
     ] = "",
-    clips: Annotated[int, typer.Option(help="Glyph clips for each strength; camera clips are half as many.")] = 24,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
-    debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
+    clips: Annotated[
+        int, typer.Option(help="Glyph clips for each strength; camera clips are half as many.")
+    ] = 24,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
+    ] = 0.0,
+    debug: Annotated[
+        bool, typer.Option(help="Stop at the first failure and show its traceback.")
+    ] = False,
 ) -> None:
-    """Calibrate metrics on corrupted clips of known truth: response curves, noise floors, blind spots.
+    """Calibrate metrics on corrupted clips of known truth: response curves, noise floors, blind
+    spots.
 
     The same command again goes on from where it was stopped, and tries again what failed.
     """
@@ -28,5 +41,7 @@ def calibrate(
 
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
-    path = run_calibration(out, encoders=chosen or ENCODERS, clips=clips, options=Options(wait=wait, debug=debug))
+    path = run_calibration(
+        out, encoders=chosen or ENCODERS, clips=clips, options=Options(wait=wait, debug=debug)
+    )
     typer.echo(f"calibrated in {time.perf_counter() - start:.1f} s: {path}")

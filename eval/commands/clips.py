@@ -12,19 +12,40 @@ from eval.errors import SOME_FAILED, one_line
 
 
 def clips(
-    folder: Annotated[Path, typer.Argument(help="Folder of the clips; paths in the manifest start there.")],
-    samples: Annotated[Path, typer.Option(help="Manifest, .csv or .jsonl: id, clip, prompt [image, method, seed].")],
-    out: Annotated[Path, typer.Option(help="Run folder; `report` makes the page from it.", file_okay=False)],
-    reference: Annotated[Path | None, typer.Option(help="Folder of real clips, for fvd and kvd.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the clips; paths in the manifest start there.")
+    ],
+    samples: Annotated[
+        Path, typer.Option(help="Manifest, .csv or .jsonl: id, clip, prompt [image, method, seed].")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Run folder; `report` makes the page from it.", file_okay=False)
+    ],
+    reference: Annotated[
+        Path | None, typer.Option(help="Folder of real clips, for fvd and kvd.")
+    ] = None,
     encoders: Annotated[
-        str, typer.Option(help="Comma-separated; measures all their metrics. Default: all but *_glyph with weights.")
+        str,
+        typer.Option(
+            help="Comma-separated; measures all their metrics. Default: all but *_glyph with "
+            "weights."
+        ),
     ] = "",
-    fps: Annotated[float | None, typer.Option(help="Frame rate of frame folders and .npy files.")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")] = 0.0,
-    debug: Annotated[bool, typer.Option(help="Stop at the first failure and show its traceback.")] = False,
+    fps: Annotated[
+        float | None, typer.Option(help="Frame rate of frame folders and .npy files.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
+    ] = 0.0,
+    debug: Annotated[
+        bool, typer.Option(help="Stop at the first failure and show its traceback.")
+    ] = False,
 ) -> None:
-    """Score finished clips: mp4, mov, webm, mkv, gif, avi, frame folders, .npy. Exit 3: some failed; 2: nothing usable.
+    """Score finished clips: mp4, mov, webm, mkv, gif, avi, frame folders, .npy. Exit 3: some
+    failed; 2: nothing usable.
 
     The same command again scores only what is new, changed or failed.
     """
@@ -34,7 +55,9 @@ def clips(
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     options = Options(timeout=timeout, wait=wait, debug=debug)
-    scored = score(folder, samples, out, encoders=chosen, reference=reference, fps=fps, options=options)
+    scored = score(
+        folder, samples, out, encoders=chosen, reference=reference, fps=fps, options=options
+    )
     for failure in scored.failures:
         typer.echo(f"failed: {one_line(str(failure))}", err=True)
     for warning in scored.warnings:
@@ -42,7 +65,8 @@ def clips(
     took = time.perf_counter() - start
     summary = scored.folder / "summary.csv"
     typer.echo(
-        f"{scored.clips} clips scored, {len(scored.failures)} failed, {scored.decoded} decoded to measure"
+        f"{scored.clips} clips scored, {len(scored.failures)} failed, {scored.decoded} decoded to "
+        "measure"
         f" in {took:.1f} s: {summary}"
     )
     if scored.failures:

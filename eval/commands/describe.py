@@ -19,7 +19,8 @@ _VIEWS = {
 
 
 def describe(metric: Metric) -> list[tuple[str, str]]:
-    """Name and text of everything that decides the metric's value, and where its encoder's weights come from.
+    """Name and text of everything that decides the metric's value, and where its encoder's weights
+    come from.
 
     Raises:
         EvalError: an ``open_clip:`` model or tag that open_clip does not know.
@@ -33,21 +34,30 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
         ("better", BETTER[metric.higher_is_better]),
         ("one value per", metric.scope),
         ("source", metric.source),
-        ("encoder", f"{metric.encoder}, kind {entry.kind}, computes in {' or '.join(entry.dtypes)}"),
+        (
+            "encoder",
+            f"{metric.encoder}, kind {entry.kind}, computes in {' or '.join(entry.dtypes)}",
+        ),
         ("published with", family.published or "no other protocol"),
         ("version", f"{metric.version}, frozen: a change of any of this is a new version"),
     ]
     try:
         preprocessing = encoder_protocol(metric.encoder)
         if metric.view == "uncropped" and entry.protocol:
-            preprocessing = preprocessing.replace(entry.protocol.describe(), entry.protocol.uncropped().describe())
+            preprocessing = preprocessing.replace(
+                entry.protocol.describe(), entry.protocol.uncropped().describe()
+            )
         preprocessing += _VIEWS[metric.view]
         fingerprint = encoder_fingerprint(metric.encoder)
     except WeightsMissingError as error:
         fingerprint = f"not known: {error}"
         if entry.source is None:  # the protocol is the loader's own, and there is no loader
             preprocessing = "the loader's own"
-    lines += [("preprocessing", preprocessing), ("weights", _weights(entry.source)), ("fingerprint", fingerprint)]
+    lines += [
+        ("preprocessing", preprocessing),
+        ("weights", _weights(entry.source)),
+        ("fingerprint", fingerprint),
+    ]
     return lines + ([("caution", family.caution)] if family.caution else [])
 
 

@@ -21,7 +21,9 @@ def dry_run(suite: str, out: Path | None) -> None:
     plan = make_plan(locate_suite(suite))
     folder = out or Path("runs") / plan.suite.name
     rows = forecast(plan, folder)
-    table = Table("cell", "clips", "to make", "to measure", "time to make", "disk", box=None, pad_edge=False)
+    table = Table(
+        "cell", "clips", "to make", "to measure", "time to make", "disk", box=None, pad_edge=False
+    )
     for row in rows:
         time = "unknown" if row.seconds is None else duration(row.seconds)
         disk = "unknown" if row.size is None else _size(row.size)
@@ -30,11 +32,16 @@ def dry_run(suite: str, out: Path | None) -> None:
     (console if console.is_terminal else Console(width=240)).print(table)
     seconds = sum(row.seconds or 0.0 for row in rows)
     untimed = sum(row.make for row in rows if row.seconds is None)
-    clips, make, measure = (sum(getattr(row, name) for row in rows) for name in ("clips", "make", "measure"))
+    clips, make, measure = (
+        sum(getattr(row, name) for row in rows) for name in ("clips", "make", "measure")
+    )
     time = duration(seconds) + (f" and {untimed} clips of unknown time" if untimed else "")
-    disk = _size(sum(row.size or 0 for row in rows)) + (" and more" if any(row.size is None for row in rows) else "")
+    disk = _size(sum(row.size or 0 for row in rows)) + (
+        " and more" if any(row.size is None for row in rows) else ""
+    )
     typer.echo(
-        f"{folder}: {len(plan.samples)} samples, {len(plan.suite.seeds)} seeds, {len(plan.metrics)} metrics; "
+        f"{folder}: {len(plan.samples)} samples, {len(plan.suite.seeds)} seeds, "
+        f"{len(plan.metrics)} metrics; "
         f"{make} of {clips} clips to make, {measure} to measure; {time}, at most about {disk}"
     )
 

@@ -12,7 +12,9 @@ Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 
 
 def status(folder: Folder, debug: Debug = False) -> None:
-    """Say how far a run has come, who works on it, and what failed. Nothing in the folder is touched."""
+    """Say how far a run has come, who works on it, and what failed. Nothing in the folder is
+    touched.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -37,7 +39,9 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File; DIR/export.FORMAT if not given.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Write all records of a run, finished or not, as one table; failed clips are rows with a reason."""
+    """Write all records of a run, finished or not, as one table; failed clips are rows with a
+    reason.
+    """
     from eval.summary.export import export as write
 
     path = out or folder / f"export.{format}"
@@ -50,7 +54,9 @@ def track(
     target: Annotated[str, typer.Option(help="Folder of event files; or MLflow's tracking URI.")],
     debug: Debug = False,
 ) -> None:
-    """Hand a run's summary to a tracker: one of its runs for each cell, with settings, means and intervals."""
+    """Hand a run's summary to a tracker: one of its runs for each cell, with settings, means and
+    intervals.
+    """
     from eval.summary.trackers import track as write
 
     typer.echo(f"{write(folder, to, target)} cells: {target}")

@@ -14,12 +14,18 @@ REGRESSION = 1
 def gate(
     folder: Annotated[Path, typer.Argument(help="Run folder.", metavar="DIR")],
     baseline: Annotated[Path, typer.Option(help="The committed file of values.")],
-    update: Annotated[str | None, typer.Option(metavar="REASON", help="Make this run the baseline, and why.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Where to; DIR/gate.md if not given.")] = None,
+    update: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Make this run the baseline, and why.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Where to; DIR/gate.md if not given.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Where to; DIR/gate.xml if not given.")] = None,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Hold a run against a baseline. Exit 0: it holds; 1: a value moved; 2: usage or no baseline; 4: no values."""
+    """Hold a run against a baseline. Exit 0: it holds; 1: a value moved; 2: usage or no baseline;
+    4: no values.
+    """
     from rich.console import Console
 
     from eval.errors import EvalError
@@ -29,12 +35,17 @@ def gate(
 
     if update is not None:
         written = write_baseline(baseline, folder, update)
-        typer.echo(f"{baseline}: {len(written.entries)} values of suite {written.suite}: {written.reason}")
+        typer.echo(
+            f"{baseline}: {len(written.entries)} values of suite {written.suite}: {written.reason}"
+        )
         return
     held = read_baseline(baseline)
     suite, entries = read_entries(folder)
     if suite != held.suite:
-        raise EvalError(f"{baseline} is of suite '{held.suite}', {folder} of '{suite}'; give the run of one suite")
+        raise EvalError(
+            f"{baseline} is of suite '{held.suite}', {folder} of '{suite}'; give the run of one "
+            "suite"
+        )
     verdicts = judge(held, entries)
     write_text(markdown or folder / "gate.md", output.markdown(verdicts, held.reason))
     write_text(junit or folder / "gate.xml", output.junit(verdicts))

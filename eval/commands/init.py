@@ -33,7 +33,8 @@ batch_size: 8
 #   Settings                   a pydantic model with extra="forbid"
 #   fingerprint()              sha256 of its weights and version: another one makes all clips again
 #   generate(samples, seeds)   one eval.clips.lossless.Clip for each sample
-# eval/methods/__init__.py states the contract. Every combination of the values under sweep is a cell, e.g.
+# eval/methods/__init__.py states the contract. Every combination of the values under sweep is a
+# cell, e.g.
 #   - {{method: {method}, settings: {{steps: 25}}, sweep: {{guidance_scale: [1.0, 7.5]}}}}
 methods:
   - {{method: {method}, label: mine}}
@@ -43,7 +44,8 @@ methods:
 # Every other cell is compared with this one, sample by sample.
 reference: mine
 
-# Measures; python -m eval metrics lists them all. The glyph encoders come with the package and know little of
+# Measures; python -m eval metrics lists them all. The glyph encoders come with the package and know
+# little of
 # photographs: take dino_vits16 and clip_vitb32_openai once their weights are there.
 metrics:
   - identity.dino_glyph.v1
@@ -55,7 +57,9 @@ metrics:
 def init(
     file: Annotated[Path, typer.Argument(help="Where to.")] = Path("my-suite.yaml"),
     method: Annotated[str, typer.Option(help="Your method, as module:Class.")] = "my_model:MyModel",
-    samples: Annotated[str, typer.Option(help="Your manifest, relative to the suite.")] = "samples.csv",
+    samples: Annotated[
+        str, typer.Option(help="Your manifest, relative to the suite.")
+    ] = "samples.csv",
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Write a commented suite for a model of one's own. A file that is there is left alone."""

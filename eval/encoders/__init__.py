@@ -1,8 +1,8 @@
 """Encoders: frames to features. They are the only part of a metric that needs a network.
 
-`load_encoder` builds one from its weights; `encoder_fingerprint` names the weights and the preprocessing without
-loading anything heavy, so that a finished run can be checked in moments. Weights are never downloaded here: see
-`eval.encoders.weights` for where they are looked for.
+`load_encoder` builds one from its weights; `encoder_fingerprint` names the weights and the
+preprocessing without loading anything heavy, so that a finished run can be checked in moments.
+Weights are never downloaded here: see `eval.encoders.weights` for where they are looked for.
 """
 
 import importlib
@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.encoders import weights
-from eval.encoders.preprocessing import CLIP_224, DINO_224, GLYPH_64, I3D_224, VIDEOMAE_224, Preprocessing
+from eval.encoders.preprocessing import (
+    CLIP_224,
+    DINO_224,
+    GLYPH_64,
+    I3D_224,
+    VIDEOMAE_224,
+    Preprocessing,
+)
 from eval.errors import EvalError, nearest
 from eval.metrics.families import EncoderKind
 
@@ -41,7 +48,9 @@ class ImageEncoder(Encoder, Protocol):
     """Frames to appearance features."""
 
     def encode_frames(self, frames: UInt8Array, *, view: str = "standard") -> Float32Array:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1; see `eval.metrics.families.View`."""
+        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1; see
+        `eval.metrics.families.View`.
+        """
         ...
 
 
@@ -65,7 +74,9 @@ class FlowEncoder(Encoder, Protocol):
     """Pairs of frames to optical flow."""
 
     def encode_pairs(self, first: UInt8Array, second: UInt8Array) -> Float32Array:
-        """uint8 (N, H, W, 3) twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of `first`."""
+        """uint8 (N, H, W, 3) twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of
+        `first`.
+        """
         ...
 
 
@@ -112,7 +123,8 @@ class EncoderEntry:
         module: module below this package with the `load` function.
         protocol: frozen preprocessing; its text is part of the fingerprint.
         source: where its weights are looked for; None for an encoder without weights.
-        dtypes: torch dtypes in which it can compute; the first is the default, and another one is another fingerprint.
+        dtypes: torch dtypes in which it can compute; the first is the default, and another one
+            is another fingerprint.
     """
 
     kind: EncoderKind
@@ -123,33 +135,44 @@ class EncoderEntry:
 
 
 DTYPES = ("float32", "bfloat16", "float16")
-"""What vision transformers compute in; preprocessing stays in float32, and features come out in it."""
+"""What vision transformers compute in; preprocessing stays in float32, and features come out in it.
+"""
 
 _SAFETENSORS = ("config.json", "model.safetensors")
 _TRANSFORMERS = ("config.json", "model.safetensors|pytorch_model.bin")
 
 
 def _hub(kind: EncoderKind, module: str, protocol: Preprocessing, repository: str) -> EncoderEntry:
-    return EncoderEntry(kind, module, protocol, weights.Source(_TRANSFORMERS, hub=repository), DTYPES)
+    return EncoderEntry(
+        kind, module, protocol, weights.Source(_TRANSFORMERS, hub=repository), DTYPES
+    )
 
 
 def _torchvision(kind: EncoderKind, module: str, file: str) -> EncoderEntry:
     unpinned = f"{file.split('-')[0]}.pth"
-    return EncoderEntry(kind, module, source=weights.Source((f"{file}|{unpinned}|model.safetensors",), torch_hub=True))
+    return EncoderEntry(
+        kind,
+        module,
+        source=weights.Source((f"{file}|{unpinned}|model.safetensors",), torch_hub=True),
+    )
 
 
 _CLIP_FILES = ("open_clip_config.json", "model.safetensors", "vocab.json")
 _CLIP_HUB_FILES = ("open_clip_config.json", "open_clip_model.safetensors|model.safetensors")
 
 ENCODERS: Mapping[str, EncoderEntry] = {
-    "dino_glyph": EncoderEntry("image", "dino", GLYPH_64, weights.Source(_SAFETENSORS, embedded="dino"), DTYPES),
+    "dino_glyph": EncoderEntry(
+        "image", "dino", GLYPH_64, weights.Source(_SAFETENSORS, embedded="dino"), DTYPES
+    ),
     "dino_vits16": _hub("image", "dino", DINO_224, "facebook/dino-vits16"),
     "dino_vitb16": _hub("image", "dino", DINO_224, "facebook/dino-vitb16"),
     "dinov2_vits14": _hub("image", "dino", DINO_224, "facebook/dinov2-small"),
     "dinov2_vitb14": _hub("image", "dino", DINO_224, "facebook/dinov2-base"),
     "dinov3_vits16": _hub("image", "dino", DINO_224, "facebook/dinov3-vits16-pretrain-lvd1689m"),
     "dinov3_vitb16": _hub("image", "dino", DINO_224, "facebook/dinov3-vitb16-pretrain-lvd1689m"),
-    "clip_glyph": EncoderEntry("image-text", "clip", GLYPH_64, weights.Source(_CLIP_FILES, embedded="clip"), DTYPES),
+    "clip_glyph": EncoderEntry(
+        "image-text", "clip", GLYPH_64, weights.Source(_CLIP_FILES, embedded="clip"), DTYPES
+    ),
     "clip_vitb32_openai": EncoderEntry(
         "image-text",
         "clip",
@@ -161,7 +184,9 @@ ENCODERS: Mapping[str, EncoderEntry] = {
     "raft_large": EncoderEntry(
         "flow",
         "raft",
-        source=weights.Source(("raft_large_C_T_SKHT_V2-ff5fadd5.pth|model.safetensors",), torch_hub=True),
+        source=weights.Source(
+            ("raft_large_C_T_SKHT_V2-ff5fadd5.pth|model.safetensors",), torch_hub=True
+        ),
     ),
     "raft_things": _torchvision("flow", "raft", "raft_large_C_T_V1-22a6c225.pth"),
     "raft_small": _torchvision("flow", "raft", "raft_small_C_T_V2-01064c6d.pth"),
@@ -174,7 +199,9 @@ ENCODERS: Mapping[str, EncoderEntry] = {
     "lpips_alex": _torchvision("perceptual", "perceptual", "alexnet-owt-7be5be79.pth"),
     "lpips_vgg": _torchvision("perceptual", "perceptual", "vgg16-397923af.pth"),
     "dover_technical": EncoderEntry("quality", "quality"),
-    "style_glyph": EncoderEntry("style", "style", GLYPH_64, weights.Source(_SAFETENSORS, embedded="style"), DTYPES),
+    "style_glyph": EncoderEntry(
+        "style", "style", GLYPH_64, weights.Source(_SAFETENSORS, embedded="style"), DTYPES
+    ),
 }
 """All named encoders. The modules they name are imported when one is asked for."""
 
@@ -184,7 +211,9 @@ def _folder(name: str) -> Path | None:
     return Path(name).expanduser() if name.startswith(("/", "./", "../", "~")) else None
 
 
-def _transformers(kind: EncoderKind, module: str, protocol: Preprocessing) -> Callable[[str], EncoderEntry]:
+def _transformers(
+    kind: EncoderKind, module: str, protocol: Preprocessing
+) -> Callable[[str], EncoderEntry]:
     def entry(name: str) -> EncoderEntry:
         folder = _folder(name)
         source = weights.Source(_TRANSFORMERS, hub=None if folder else name, folder=folder)
@@ -211,21 +240,25 @@ SCHEMES: Mapping[str, Callable[[str], EncoderEntry]] = {
     "videomae": _transformers("video", "video", VIDEOMAE_224),
     "i3d": _torchscript,
 }
-"""Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or folder, file. Unlike all
-others, an ``open_clip:`` id needs open_clip, hence torch, to be looked up."""
+"""Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or
+folder, file. Unlike all others, an ``open_clip:`` id needs open_clip, hence torch, to be looked up.
+"""
 
 
 def encoder_entry(id: str) -> EncoderEntry:
     """How the encoder of this name, or of this scheme and place, is found and built.
 
     Raises:
-        EvalError: neither a key of `ENCODERS` nor a scheme of `SCHEMES` with something behind its colon.
+        EvalError: neither a key of `ENCODERS` nor a scheme of `SCHEMES` with something behind
+            its colon.
     """
     scheme, _, name = id.partition(":")
     if scheme in SCHEMES and name:
         return SCHEMES[scheme](name)
     if id not in ENCODERS:
-        raise EvalError(f"unknown encoder {id!r}; allowed: {', '.join(ENCODERS)}.{nearest(id, list(ENCODERS))}")
+        raise EvalError(
+            f"unknown encoder {id!r}; allowed: {', '.join(ENCODERS)}.{nearest(id, list(ENCODERS))}"
+        )
     return ENCODERS[id]
 
 
@@ -247,11 +280,14 @@ def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Enc
     Args:
         id: key of `ENCODERS`, or scheme and place as in `SCHEMES`.
         device: torch device that networks run on.
-        dtype: what the network computes in, one of the entry's dtypes; features are float32 in any case.
+        dtype: what the network computes in, one of the entry's dtypes; features are float32 in
+            any case.
 
     Raises:
-        EvalError: unknown id, a dtype the encoder does not have, or weights that do not fit the model.
-        WeightsMissingError: no weights in the local folder or cache; the message names id, option and folders.
+        EvalError: unknown id, a dtype the encoder does not have, or weights that do not fit the
+            model.
+        WeightsMissingError: no weights in the local folder or cache; the message names id,
+            option and folders.
     """
     entry = encoder_entry(id)
     _check_dtype(id, entry, dtype)
@@ -265,8 +301,8 @@ def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Enc
 def encoder_fingerprint(id: str, *, dtype: str = "float32") -> str:
     """sha256 hex over the encoder's files and its preprocessing, without importing torch.
 
-    Any change of a weight, of the model's configuration, of the vocabulary or of the preprocessing changes it. Library
-    versions do not: they are recorded with the run.
+    Any change of a weight, of the model's configuration, of the vocabulary or of the preprocessing
+    changes it. Library versions do not: they are recorded with the run.
 
     Args:
         id: key of `ENCODERS`, or scheme and place as in `SCHEMES`.
@@ -279,5 +315,7 @@ def encoder_fingerprint(id: str, *, dtype: str = "float32") -> str:
     entry = encoder_entry(id)
     _check_dtype(id, entry, dtype)
     location = weights.find(id, entry.source) if entry.source else None
-    protocol = encoder_protocol(id) if dtype == entry.dtypes[0] else f"{encoder_protocol(id)}; {dtype}"
+    protocol = (
+        encoder_protocol(id) if dtype == entry.dtypes[0] else f"{encoder_protocol(id)}; {dtype}"
+    )
     return weights.fingerprint(protocol, location)

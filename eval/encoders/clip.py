@@ -17,13 +17,17 @@ BATCH = 32
 
 def protocol() -> str:
     """What the features are, apart from the preprocessing."""
-    return "clip 1: projected image and text features, length 1; prompts cut so that the end token survives"
+    return (
+        "clip 1: projected image and text features, length 1; prompts cut so that the end token "
+        "survives"
+    )
 
 
 class ClipEncoder:
     """open_clip `CLIP`; frames and prompts to float32 (N, D) of length 1.
 
-    Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision".
+    Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
+    Supervision".
     """
 
     kind = "image-text"
@@ -56,7 +60,9 @@ class ClipEncoder:
 
         features = []
         for start in range(0, max(1, len(frames)), BATCH):
-            pixels = self._preprocessing.apply(frames[start : start + BATCH], self._device).to(self._dtype)
+            pixels = self._preprocessing.apply(frames[start : start + BATCH], self._device).to(
+                self._dtype
+            )
             with torch.inference_mode():
                 features.append(unit_rows(self._model.encode_image(pixels)))
         return np.concatenate(features)
@@ -79,7 +85,9 @@ class ClipEncoder:
         return np.concatenate(features)
 
     def truncated(self, prompt: str) -> bool:
-        """Whether the prompt has more tokens than the model reads, so that its last words do not count."""
+        """Whether the prompt has more tokens than the model reads, so that its last words do not
+        count.
+        """
         return self._truncated(prompt)
 
 
@@ -98,15 +106,17 @@ def _tokenizer(
     return byte_pairs, lambda prompt: len(byte_pairs.encode(prompt)) + 2 > length
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> ClipEncoder:
+def load(
+    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+) -> ClipEncoder:
     """Builds `open_clip.CLIP` from ``open_clip_config.json`` and loads its weights strictly.
 
-    The tokenizer is the glyph world's word table where the folder is expected to hold ``vocab.json``, else open_clip's
-    byte pairs.
+    The tokenizer is the glyph world's word table where the folder is expected to hold
+    ``vocab.json``, else open_clip's byte pairs.
 
     Raises:
-        EvalError: an unreadable configuration, one whose mean or deviation is not this encoder's, or weights that do
-            not fit.
+        EvalError: an unreadable configuration, one whose mean or deviation is not this
+            encoder's, or weights that do not fit.
     """
     import open_clip
     from safetensors import SafetensorError
@@ -120,17 +130,29 @@ def load(id: str, location: Location, preprocessing: Preprocessing, device: str,
         model = open_clip.CLIP(**model_config)
         model.load_state_dict(load_file(weights_file), strict=True)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EvalError(f"encoder {id!r}: {config_file} does not describe an open_clip model: {error!r}") from error
+        raise EvalError(
+            f"encoder {id!r}: {config_file} does not describe an open_clip model: {error!r}"
+        ) from error
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise EvalError(f"encoder {id!r}: {weights_file} does not fit {config_file.name}: {reason}") from error
+        raise EvalError(
+            f"encoder {id!r}: {weights_file} does not fit {config_file.name}: {reason}"
+        ) from error
     for name, expected in (("mean", preprocessing.mean), ("std", preprocessing.std)):
         stated = config.get("preprocess_cfg", {}).get(name, expected)
         if not np.allclose(stated, expected, atol=1e-6):
             raise EvalError(
-                f"encoder {id!r}: {config_file} states {name} {stated}, but the encoder is defined with {expected}."
+                f"encoder {id!r}: {config_file} states {name} {stated}, but the encoder is defined "
+                f"with {expected}."
             )
     import torch
 
     tokenize, truncated = _tokenizer(location, model_config)
-    return ClipEncoder(id, model.to(device, getattr(torch, dtype)).eval(), tokenize, truncated, preprocessing, device)
+    return ClipEncoder(
+        id,
+        model.to(device, getattr(torch, dtype)).eval(),
+        tokenize,
+        truncated,
+        preprocessing,
+        device,
+    )

@@ -28,23 +28,27 @@ def protocol() -> str:
 
 
 class DinoEncoder:
-    """transformers `ViTModel`, `Dinov2Model` (with registers or without) or `DINOv3ViTModel`; features float32 (N, D)
-    of length 1.
+    """transformers `ViTModel`, `Dinov2Model` (with registers or without) or `DINOv3ViTModel`;
+    features float32 (N, D) of length 1.
 
-    Source: Caron et al. 2021, "Emerging Properties in Self-Supervised Vision Transformers"; Oquab et al. 2023 (DINOv2);
-    Siméoni et al. 2025 (DINOv3).
+    Source: Caron et al. 2021, "Emerging Properties in Self-Supervised Vision Transformers"; Oquab
+    et al. 2023 (DINOv2); Siméoni et al. 2025 (DINOv3).
     """
 
     kind = "image"
 
-    def __init__(self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu") -> None:
+    def __init__(
+        self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu"
+    ) -> None:
         self.id = id
         self.fingerprint = ""
         self._model = model
         self._preprocessing = preprocessing
         self._device = device
 
-    def encode_frames(self, frames: npt.NDArray[np.uint8], *, view: str = "standard") -> npt.NDArray[np.float32]:
+    def encode_frames(
+        self, frames: npt.NDArray[np.uint8], *, view: str = "standard"
+    ) -> npt.NDArray[np.float32]:
         """uint8 (N, H, W, 3) RGB -> float32 (N, D). Works through fixed batches of 32 frames.
 
         Args:
@@ -56,23 +60,34 @@ class DinoEncoder:
         """
         import torch
 
-        preprocessing = self._preprocessing.uncropped() if view == "uncropped" else self._preprocessing
+        preprocessing = (
+            self._preprocessing.uncropped() if view == "uncropped" else self._preprocessing
+        )
         features = []
         for start in range(0, max(1, len(frames)), BATCH):
             pixels = preprocessing.apply(frames[start : start + BATCH], self._device)
             with torch.inference_mode():
-                hidden = self._model(pixel_values=pixels.to(self._model.dtype), **self._size(pixels))
+                hidden = self._model(
+                    pixel_values=pixels.to(self._model.dtype), **self._size(pixels)
+                )
                 features.append(unit_rows(hidden.last_hidden_state[:, 0]))
         return np.concatenate(features)
 
     def _size(self, pixels: Any) -> dict[str, bool]:
-        """`ViTModel` takes frames of another size than its own only when told to; the other classes always do."""
+        """`ViTModel` takes frames of another size than its own only when told to; the other classes
+        always do.
+        """
         config = self._model.config
-        other = config.model_type == "vit" and tuple(pixels.shape[2:]) != (config.image_size, config.image_size)
+        other = config.model_type == "vit" and tuple(pixels.shape[2:]) != (
+            config.image_size,
+            config.image_size,
+        )
         return {"interpolate_pos_encoding": True} if other else {}
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> DinoEncoder:
+def load(
+    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+) -> DinoEncoder:
     """Reads ``config.json`` and the weights of a saved vision transformer.
 
     Raises:
@@ -88,7 +103,8 @@ def load(id: str, location: Location, preprocessing: Preprocessing, device: str,
     model_type = config.get("model_type") if isinstance(config, dict) else None
     if model_type not in CLASSES:
         raise EvalError(
-            f"encoder {id!r}: {config_file} states model_type {model_type!r}; allowed: {', '.join(CLASSES)}."
+            f"encoder {id!r}: {config_file} states model_type {model_type!r}; allowed: "
+            f"{', '.join(CLASSES)}."
         )
     name, arguments = CLASSES[model_type]
     model = from_pretrained(getattr(transformers, name), id, location, device, dtype, **arguments)

@@ -19,19 +19,19 @@ BLUR = 0.7
 
 ITERATIONS = 40
 SMOOTHNESS = 40.0
-"""DIS, variational refinement: fixed-point iterations and weight of the smoothness term (OpenCV's defaults: 5 and
-20)."""
+"""DIS, variational refinement: fixed-point iterations and weight of the smoothness term (OpenCV's
+defaults: 5 and 20)."""
 
 WINDOW = 3.0
 THRESHOLD = 16.0
-"""The test of motion against none: standard deviation, px, of its window, and the improvement it asks for, 8-bit grey
-levels."""
+"""The test of motion against none: standard deviation, px, of its window, and the improvement it
+asks for, 8-bit grey levels."""
 
 OWN_WINDOW = 1.0
 REACH = 14.0
 COLOUR_STEP = 24
-"""Who owns a flat region: window, px, of a pixel's own evidence; reach, px, of the vote of pixels of its colour; width
-of a colour bin, grey levels."""
+"""Who owns a flat region: window, px, of a pixel's own evidence; reach, px, of the vote of pixels
+of its colour; width of a colour bin, grey levels."""
 
 
 def protocol() -> str:
@@ -39,33 +39,40 @@ def protocol() -> str:
     import cv2
 
     return (
-        f"flow_dis 1: blur {BLUR}, principal colour, DIS medium finest scale 0, {ITERATIONS} iterations, "
-        f"alpha {SMOOTHNESS}, kept where {WINDOW} and {OWN_WINDOW} px windows improve by {THRESHOLD} "
+        f"flow_dis 1: blur {BLUR}, principal colour, DIS medium finest scale 0, {ITERATIONS} "
+        "iterations, "
+        f"alpha {SMOOTHNESS}, kept where {WINDOW} and {OWN_WINDOW} px windows improve by "
+        f"{THRESHOLD} "
         f"or most of the same colour ({COLOUR_STEP}) within {REACH} px moves, median 5 twice, "
         f"at least {SMALLEST} px, OpenCV {cv2.__version__}"
     )
 
 
 class DisFlowEncoder:
-    """Dense inverse search on the pair's principal colour, with a test of every pixel's motion against no motion.
+    """Dense inverse search on the pair's principal colour, with a test of every pixel's motion
+    against no motion.
 
-    Grey values hide a coloured shape on a background of its brightness, so both frames are projected on the direction
-    in which their colours vary most. Where the flow does not explain the second frame clearly better than no motion
-    does, it is set to zero: without that, flicker in flat regions reads as several pixels of motion.
+    Grey values hide a coloured shape on a background of its brightness, so both frames are
+    projected on the direction in which their colours vary most. Where the flow does not explain the
+    second frame clearly better than no motion does, it is set to zero: without that, flicker in
+    flat regions reads as several pixels of motion.
 
-    Measured on 120 glyph-world clips (64 px, 8 frames; numpy seed 2024): end-point error 0.20 px over all pixels
-    (calling everything still: 0.25) and 0.25 px inside translating shapes. The fastest 5 % of the pixels of a
-    translating shape score 0.98 (standard deviation 0.05) of its true speed; over translating and still clips their
-    rank correlation with that speed is 0.97, over all motions with the true value 0.92. The flow spreads a little into
-    the background, so the mean over all pixels is 1.4 times the true one (rank correlation 0.76). A flat shape without
-    corners moves slowly inside, and its turning is invisible. On 100 other clips the same error was 0.56 px for DIS
-    medium as it comes, 0.32 px for its finest scale, and 0.36 to 0.75 px for Farneback's method at eight settings.
+    Measured on 120 glyph-world clips (64 px, 8 frames; numpy seed 2024): end-point error 0.20 px
+    over all pixels (calling everything still: 0.25) and 0.25 px inside translating shapes. The
+    fastest 5 % of the pixels of a translating shape score 0.98 (standard deviation 0.05) of its
+    true speed; over translating and still clips their rank correlation with that speed is 0.97,
+    over all motions with the true value 0.92. The flow spreads a little into the background, so the
+    mean over all pixels is 1.4 times the true one (rank correlation 0.76). A flat shape without
+    corners moves slowly inside, and its turning is invisible. On 100 other clips the same error was
+    0.56 px for DIS medium as it comes, 0.32 px for its finest scale, and 0.36 to 0.75 px for
+    Farneback's method at eight settings.
 
-    Noise floor: equal frames 0 exactly; independent noise of 5 grey levels on both frames, per pixel or smooth (1.5
-    px), 0.01 px on average and at most 0.2 px in the fastest 5 % (25 pairs); smooth noise of 8 grey levels (2 px) 0.04
-    px in the mean and 0.8 px in the fastest 5 %.
+    Noise floor: equal frames 0 exactly; independent noise of 5 grey levels on both frames, per
+    pixel or smooth (1.5 px), 0.01 px on average and at most 0.2 px in the fastest 5 % (25 pairs);
+    smooth noise of 8 grey levels (2 px) 0.04 px in the mean and 0.8 px in the fastest 5 %.
 
-    Source: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search"; OpenCV's implementation.
+    Source: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search"; OpenCV's
+    implementation.
     """
 
     kind = "flow"
@@ -74,10 +81,14 @@ class DisFlowEncoder:
         self.id = id
         self.fingerprint = ""
 
-    def encode_pairs(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of `first`.
+    def encode_pairs(
+        self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
+    ) -> Float32Array:
+        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of
+        `first`.
 
-        Every pair is treated by itself, so neither the batch nor the number of threads changes a value.
+        Every pair is treated by itself, so neither the batch nor the number of threads changes a
+        value.
 
         Raises:
             EvalError: another shape or dtype, or frames of two shapes.
@@ -101,7 +112,10 @@ class DisFlowEncoder:
             flow = np.asarray(self._search().calc(*greys, None), dtype=np.float32)
             flow = flow * _moves(one, two, greys[0], flow)[..., None]
             for _ in range(2):
-                flow = np.stack([cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), 5) for axis in (0, 1)], axis=-1)
+                flow = np.stack(
+                    [cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), 5) for axis in (0, 1)],
+                    axis=-1,
+                )
             if factor > 1:
                 flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / factor
         finally:
@@ -132,13 +146,17 @@ def check_pairs(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> 
     check_frames(first)
     check_frames(second)
     if first.shape != second.shape:
-        raise EvalError(f"encoder: pairs of frames must have one shape, got {first.shape} and {second.shape}.")
+        raise EvalError(
+            f"encoder: pairs of frames must have one shape, got {first.shape} and {second.shape}."
+        )
 
 
 def _principal_colour(
     first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Both frames (H, W, 3) along the pair's axis of largest colour variance, as uint8 (H, W); never stretched."""
+    """Both frames (H, W, 3) along the pair's axis of largest colour variance, as uint8 (H, W);
+    never stretched.
+    """
     colours = np.stack([first, second]).astype(np.float64)
     flat = colours.reshape(-1, 3)
     _, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))
@@ -151,19 +169,27 @@ def _principal_colour(
 
 
 def _moves(
-    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8], flow: Float32Array
+    first: npt.NDArray[np.uint8],
+    second: npt.NDArray[np.uint8],
+    grey: npt.NDArray[np.uint8],
+    flow: Float32Array,
 ) -> npt.NDArray[np.bool_]:
-    """Pixels (H, W) that move: where the flow explains the second frame better than standing still does.
+    """Pixels (H, W) that move: where the flow explains the second frame better than standing still
+    does.
 
-    A flat pixel near a moving edge fits both. It moves if most pixels of its colour around do, which tells the inside
-    of a moving shape from the background it moves over.
+    A flat pixel near a moving edge fits both. It moves if most pixels of its colour around do,
+    which tells the inside of a moving shape from the background it moves over.
     """
     import cv2
 
     one, two = first.astype(np.float32), second.astype(np.float32)
     rows, columns = np.mgrid[0 : one.shape[0], 0 : one.shape[1]].astype(np.float32)
     followed = cv2.remap(
-        two, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        two,
+        columns + flow[..., 0],
+        rows + flow[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     gain = ((two - one) ** 2 - (followed - one) ** 2).sum(axis=-1)
     near = cv2.GaussianBlur(gain, (0, 0), WINDOW) > THRESHOLD**2
@@ -175,7 +201,8 @@ def _moves(
 def _share_of_colour(grey: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_]) -> Float32Array:
     """For each pixel (H, W) the share of marked ones among the pixels of its grey value around it.
 
-    A bilateral grid (Chen, Paris and Durand 2007): one Gaussian per grey-value bin, linear between the bins.
+    A bilateral grid (Chen, Paris and Durand 2007): one Gaussian per grey-value bin, linear between
+    the bins.
     """
     import cv2
 
@@ -188,6 +215,8 @@ def _share_of_colour(grey: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_])
     return np.asarray(counted / total, dtype=np.float32)
 
 
-def load(id: str, location: Location | None, preprocessing: None, device: str, dtype: str) -> DisFlowEncoder:
+def load(
+    id: str, location: Location | None, preprocessing: None, device: str, dtype: str
+) -> DisFlowEncoder:
     """The encoder; it has no weights and runs on the CPU."""
     return DisFlowEncoder(id)

@@ -24,16 +24,19 @@ def protocol() -> str:
 class I3DEncoder:
     """TorchScript I3D; clips to float32 (N, 400) logits.
 
-    The file is called as ``module(videos, rescale=False, resize=False, return_features=True)`` with float32
-    (N, 3, 16, 224, 224) in [-1, 1], which is how the published port is made to be called.
+    The file is called as ``module(videos, rescale=False, resize=False, return_features=True)`` with
+    float32 (N, 3, 16, 224, 224) in [-1, 1], which is how the published port is made to be called.
 
-    Source: Carreira and Zisserman 2017 (I3D); Unterthiner et al. 2018 (FVD); the TorchScript port of the StyleGAN-V
-    authors, which differs from the TensorFlow original by 0.1 % (151.256 against 151.392 for zeros against ones).
+    Source: Carreira and Zisserman 2017 (I3D); Unterthiner et al. 2018 (FVD); the TorchScript port
+    of the StyleGAN-V authors, which differs from the TensorFlow original by 0.1 % (151.256 against
+    151.392 for zeros against ones).
     """
 
     kind = "video"
 
-    def __init__(self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu") -> None:
+    def __init__(
+        self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu"
+    ) -> None:
         self.id = id
         self.fingerprint = ""
         self.frames = FRAMES
@@ -45,13 +48,17 @@ class I3DEncoder:
         """uint8 (N, F, H, W, 3) -> float32 (N, 400). Works through fixed batches of 4 clips.
 
         Raises:
-            EvalError: another shape or dtype, fewer than 16 frames, or a file that does not give 400 logits.
+            EvalError: another shape or dtype, fewer than 16 frames, or a file that does not
+                give 400 logits.
         """
         import torch
 
         check_frames(clips, axes=5)
         if clips.shape[1] < FRAMES:
-            raise EvalError(f"encoder {self.id!r}: the clip has {clips.shape[1]} frames; {FRAMES} or more are needed.")
+            raise EvalError(
+                f"encoder {self.id!r}: the clip has {clips.shape[1]} frames; {FRAMES} or more are "
+                "needed."
+            )
         features = []
         for start in range(0, len(clips), BATCH):
             batch = clips[start : start + BATCH, :FRAMES]
@@ -61,12 +68,17 @@ class I3DEncoder:
                 logits = self._model(videos, rescale=False, resize=False, return_features=True)
             if tuple(logits.shape) != (len(batch), LOGITS):
                 shape = tuple(logits.shape)
-                raise EvalError(f"encoder {self.id!r}: the file gives {shape}, not ({len(batch)}, {LOGITS}) logits.")
+                raise EvalError(
+                    f"encoder {self.id!r}: the file gives {shape}, not ({len(batch)}, {LOGITS}) "
+                    "logits."
+                )
             features.append(np.asarray(logits.float().cpu().numpy(), dtype=np.float32))
         return np.concatenate(features)
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> I3DEncoder:
+def load(
+    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+) -> I3DEncoder:
     """Reads the TorchScript file.
 
     Raises:

@@ -24,10 +24,15 @@ def _parts(name: str) -> tuple[str, str, dict[str, Any]]:
     model, _, tag = name.rpartition("/")
     models = open_clip.list_models()
     if model not in models:
-        raise EvalError(f"encoder 'open_clip:{name}': open_clip has no model {model!r}.{nearest(model, models)}")
+        raise EvalError(
+            f"encoder 'open_clip:{name}': open_clip has no model {model!r}.{nearest(model, models)}"
+        )
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags:
-        raise EvalError(f"encoder 'open_clip:{name}': {model} has the tags {', '.join(tags)}.{nearest(tag, tags)}")
+        raise EvalError(
+            f"encoder 'open_clip:{name}': {model} has the tags "
+            f"{', '.join(tags)}.{nearest(tag, tags)}"
+        )
     return model, tag, open_clip.get_pretrained_cfg(model, tag)
 
 
@@ -40,10 +45,14 @@ def describe(name: str) -> tuple[Preprocessing, Source]:
     import open_clip
 
     model, _, stated = _parts(name)
-    if stated["resize_mode"] not in ("shortest", "squash") or stated["interpolation"] not in ("bicubic", "bilinear"):
+    if stated["resize_mode"] not in ("shortest", "squash") or stated["interpolation"] not in (
+        "bicubic",
+        "bilinear",
+    ):
         way = f"{stated['resize_mode']}, {stated['interpolation']}"
         raise EvalError(
-            f"encoder 'open_clip:{name}': resizes by {way}; supported: shortest or squash, by a (bi)linear one."
+            f"encoder 'open_clip:{name}': resizes by {way}; supported: shortest or squash, by a "
+            "(bi)linear one."
         )
     size = stated.get("size") or open_clip.get_model_config(model)["vision_cfg"]["image_size"]
     side = int(size if isinstance(size, int) else size[-1])
@@ -61,7 +70,9 @@ def describe(name: str) -> tuple[Preprocessing, Source]:
     return preprocessing, Source((f"{file}|{FILES}" if file else FILES,), hub=repository)
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> ClipEncoder:
+def load(
+    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+) -> ClipEncoder:
     """Builds the model that open_clip describes and loads the file strictly.
 
     Raises:
@@ -75,16 +86,23 @@ def load(id: str, location: Location, preprocessing: Preprocessing, device: str,
     [path] = location.files.values()
     try:
         model = open_clip.create_model(
-            name, pretrained=str(path), force_quick_gelu=bool(stated.get("quick_gelu")), weights_only=True
+            name,
+            pretrained=str(path),
+            force_quick_gelu=bool(stated.get("quick_gelu")),
+            weights_only=True,
         )
     except (RuntimeError, SafetensorError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise EvalError(f"encoder {id!r}: {path} does not hold the weights of {name}: {reason}") from error
+        raise EvalError(
+            f"encoder {id!r}: {path} does not hold the weights of {name}: {reason}"
+        ) from error
     try:
         tokenize = open_clip.get_tokenizer(name)
     except OSError as error:
         reason = " ".join(str(error).split())[:200]
-        raise EvalError(f"encoder {id!r}: the tokenizer of {name} is not in the local cache: {reason}") from error
+        raise EvalError(
+            f"encoder {id!r}: the tokenizer of {name} is not in the local cache: {reason}"
+        ) from error
     model = model.to(device, getattr(torch, dtype)).eval()
     return ClipEncoder(id, model, tokenize, _truncation(tokenize), preprocessing, device)
 

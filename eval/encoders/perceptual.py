@@ -18,15 +18,20 @@ BATCH = 8
 
 def protocol() -> str:
     """What the distances are, apart from the backbone's weights."""
-    return "lpips 1: rgb/127.5-1 at the frames' own size, the image resized to it (bicubic antialias clamp), heads 0.1"
+    return (
+        "lpips 1: rgb/127.5-1 at the frames' own size, the image resized to it (bicubic "
+        "antialias clamp), heads 0.1"
+    )
 
 
 class LpipsEncoder:
     """torchmetrics' LPIPS network; distances float32 (N,).
 
-    The linear heads come with torchmetrics (version 0.1 of their authors); the backbone's weights are torchvision's.
+    The linear heads come with torchmetrics (version 0.1 of their authors); the backbone's weights
+    are torchvision's.
 
-    Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric".
+    Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual
+    Metric".
     """
 
     kind = "perceptual"
@@ -37,8 +42,11 @@ class LpipsEncoder:
         self._model = model
         self._device = device
 
-    def encode_distances(self, image: npt.NDArray[np.uint8], frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 (h, w, 3) and (N, H, W, 3) RGB -> float32 (N,), >= 0. Works through fixed batches of 8 frames.
+    def encode_distances(
+        self, image: npt.NDArray[np.uint8], frames: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.float32]:
+        """uint8 (h, w, 3) and (N, H, W, 3) RGB -> float32 (N,), >= 0. Works through fixed batches
+        of 8 frames.
 
         Raises:
             EvalError: another shape or dtype, or frames smaller than 64 px.
@@ -49,19 +57,28 @@ class LpipsEncoder:
         check_frames(frames)
         if min(frames.shape[1:3]) < SMALLEST:
             size = f"{frames.shape[1]} x {frames.shape[2]}"
-            raise EvalError(f"encoder {self.id!r}: frames of {size} px; {SMALLEST} px or more are needed.")
+            raise EvalError(
+                f"encoder {self.id!r}: frames of {size} px; {SMALLEST} px or more are needed."
+            )
         reference = self._resized(self._pixels(image[None]), frames.shape[1:3])
         distances = []
         for start in range(0, len(frames), BATCH):
             batch = self._pixels(frames[start : start + BATCH])
             with torch.inference_mode():
-                distances.append(self._model(reference.expand_as(batch), batch).flatten().cpu().numpy())
+                distances.append(
+                    self._model(reference.expand_as(batch), batch).flatten().cpu().numpy()
+                )
         return np.concatenate(distances).astype(np.float32)
 
     def _pixels(self, frames: npt.NDArray[np.uint8]) -> Any:
         import torch
 
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(self._device).permute(0, 3, 1, 2).float()
+        pixels = (
+            torch.from_numpy(np.ascontiguousarray(frames))
+            .to(self._device)
+            .permute(0, 3, 1, 2)
+            .float()
+        )
         return pixels / 127.5 - 1
 
     @staticmethod
@@ -70,11 +87,14 @@ class LpipsEncoder:
 
         if tuple(pixels.shape[2:]) == tuple(size):
             return pixels
-        return functional.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+        return functional.interpolate(
+            pixels, size, mode="bicubic", antialias=True, align_corners=False
+        ).clamp(-1, 1)
 
 
 def load(id: str, location: Location, preprocessing: None, device: str, dtype: str) -> LpipsEncoder:
-    """Builds the network without a download: the heads from torchmetrics, the backbone from torchvision's state dict.
+    """Builds the network without a download: the heads from torchmetrics, the backbone from
+    torchvision's state dict.
 
     Raises:
         EvalError: an unreadable file, or weights that do not fit.

@@ -18,6 +18,8 @@ class PixelEncoder:
         self.fingerprint = ""
 
 
-def load(id: str, location: Location | None, preprocessing: None, device: str, dtype: str) -> PixelEncoder:
+def load(
+    id: str, location: Location | None, preprocessing: None, device: str, dtype: str
+) -> PixelEncoder:
     """The encoder; there is nothing to read."""
     return PixelEncoder(id)

@@ -1,4 +1,6 @@
-"""The one way frames become network input. A change here is a new version of every metric that uses it."""
+"""The one way frames become network input. A change here is a new version of every metric that uses
+it.
+"""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -16,11 +18,12 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """RGB / 255 in float32, then the short side to `resize` (bicubic, antialiased, clamped to [0, 1]; left alone if it
-    has that length already), the central `crop` x `crop` pixels, and (x - mean) / std.
+    """RGB / 255 in float32, then the short side to `resize` (bicubic, antialiased, clamped to [0,
+    1]; left alone if it has that length already), the central `crop` x `crop` pixels, and (x -
+    mean) / std.
 
-    The resize is torch's, on floats: PIL's rounds to 8 bit and gives slightly other features. The same function treats
-    the input image and the frames.
+    The resize is torch's, on floats: PIL's rounds to 8 bit and gives slightly other features. The
+    same function treats the input image and the frames.
 
     Attributes:
         resize: length of the short side, px.
@@ -46,14 +49,17 @@ class Preprocessing:
         antialias = "antialias" if self.antialias else "no antialias"
         crop = "no crop" if self.crop is None else f"centre crop {self.crop}"
         return (
-            f"preprocessing {VERSION}: rgb/255 float32, {sides} {self.resize} {self.filter} {antialias} clamp, "
+            f"preprocessing {VERSION}: rgb/255 float32, {sides} {self.resize} {self.filter} "
+            f"{antialias} clamp, "
             f"{crop}, mean {self.mean}, std {self.std}"
         )
 
     def uncropped(self) -> "Preprocessing":
-        """VBench's way for subject consistency: short side to the network's size, bilinear, no antialiasing, no
-        crop."""
-        return replace(self, resize=self.crop or self.resize, crop=None, filter="bilinear", antialias=False)
+        """VBench's way for subject consistency: short side to the network's size, bilinear, no
+        antialiasing, no crop."""
+        return replace(
+            self, resize=self.crop or self.resize, crop=None, filter="bilinear", antialias=False
+        )
 
     def apply(self, frames: npt.NDArray[np.uint8], device: str = "cpu") -> "torch.Tensor":
         """Frames as network input.
@@ -72,7 +78,10 @@ class Preprocessing:
         from torch.nn import functional
 
         check_frames(frames)
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = (
+            torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float()
+            / 255
+        )
         size = self._size(*pixels.shape[2:])
         if size != tuple(pixels.shape[2:]):
             pixels = functional.interpolate(
@@ -81,7 +90,9 @@ class Preprocessing:
         if self.crop is not None:
             top, left = (pixels.shape[2] - self.crop) // 2, (pixels.shape[3] - self.crop) // 2
             pixels = pixels[:, :, top : top + self.crop, left : left + self.crop]
-        mean, std = (torch.tensor(value, device=device).view(1, 3, 1, 1) for value in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(value, device=device).view(1, 3, 1, 1) for value in (self.mean, self.std)
+        )
         return (pixels - mean) / std
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
@@ -99,11 +110,19 @@ class Preprocessing:
 
 
 def check_frames(frames: npt.NDArray[np.uint8], *, axes: int = 4) -> None:
-    """Raises EvalError unless frames are uint8 with `axes` axes, none empty, and three channels last."""
-    if frames.dtype != np.uint8 or frames.ndim != axes or frames.shape[-1] != 3 or min(frames.shape) < 1:
+    """Raises EvalError unless frames are uint8 with `axes` axes, none empty, and three channels
+    last.
+    """
+    if (
+        frames.dtype != np.uint8
+        or frames.ndim != axes
+        or frames.shape[-1] != 3
+        or min(frames.shape) < 1
+    ):
         wanted = "(N, H, W, 3)" if axes == 4 else "(N, F, H, W, 3)"
         raise EvalError(
-            f"encoder: frames must be uint8 {wanted} with no empty axis, got {frames.dtype} {frames.shape}."
+            f"encoder: frames must be uint8 {wanted} with no empty axis, got {frames.dtype} "
+            f"{frames.shape}."
         )
 
 
@@ -113,11 +132,17 @@ GLYPH_64 = Preprocessing(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 DINO_224 = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """DINO as DreamBooth and FreeInit use it: 256, crop 224, ImageNet mean and deviation."""
 
-CLIP_224 = Preprocessing(224, 224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+CLIP_224 = Preprocessing(
+    224, 224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+)
 """OpenAI CLIP: 224, its own mean and deviation."""
 
-VIDEOMAE_224 = Preprocessing(224, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), filter="bilinear")
+VIDEOMAE_224 = Preprocessing(
+    224, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), filter="bilinear"
+)
 """VideoMAE's own: 224, ImageNet mean and deviation."""
 
-I3D_224 = Preprocessing(224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), filter="bilinear", antialias=False)
+I3D_224 = Preprocessing(
+    224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), filter="bilinear", antialias=False
+)
 """The published FVD: short side 224 bilinear without antialiasing, crop 224, [-1, 1]."""

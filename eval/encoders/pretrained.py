@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import torch
 
 
-def from_pretrained(model_class: Any, id: str, location: Location, device: str, dtype: str, **arguments: Any) -> Any:
+def from_pretrained(
+    model_class: Any, id: str, location: Location, device: str, dtype: str, **arguments: Any
+) -> Any:
     """A transformers model from a local folder, in evaluation mode.
 
     transformers fills weights that a file lacks with random numbers; here that is an error.
@@ -45,7 +47,9 @@ def from_pretrained(model_class: Any, id: str, location: Location, device: str, 
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise EvalError(f"encoder {id!r}: the weights in {location.folder} cannot be loaded: {reason}") from error
+        raise EvalError(
+            f"encoder {id!r}: the weights in {location.folder} cannot be loaded: {reason}"
+        ) from error
     finally:
         if shown:
             logging.enable_progress_bar()
@@ -53,13 +57,15 @@ def from_pretrained(model_class: Any, id: str, location: Location, device: str, 
     if misfits:
         name, found, expected = misfits[0]
         raise EvalError(
-            f"encoder {id!r}: {len(misfits)} tensors in {location.folder} have another shape than config.json asks "
+            f"encoder {id!r}: {len(misfits)} tensors in {location.folder} have another shape than "
+            "config.json asks "
             f"for, for example {name} {tuple(found)}, not {tuple(expected)}."
         )
     missing = sorted(report["missing_keys"])
     if missing:
         raise EvalError(
-            f"encoder {id!r}: the weights in {location.folder} lack {len(missing)} tensors of the model, "
+            f"encoder {id!r}: the weights in {location.folder} lack {len(missing)} tensors of the "
+            "model, "
             f"for example {missing[0]}; the file does not belong to this configuration."
         )
     return model.to(device).eval()
@@ -69,4 +75,6 @@ def unit_rows(features: "torch.Tensor") -> npt.NDArray[np.float32]:
     """Features (N, D) divided by their lengths, as a float32 array on the host."""
     from torch.nn import functional
 
-    return np.asarray(functional.normalize(features.float(), dim=-1).cpu().numpy(), dtype=np.float32)
+    return np.asarray(
+        functional.normalize(features.float(), dim=-1).cpu().numpy(), dtype=np.float32
+    )

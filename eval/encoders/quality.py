@@ -1,4 +1,6 @@
-"""Perceived quality by a model that this package does not bring: DOVER's technical head, behind a loader."""
+"""Perceived quality by a model that this package does not bring: DOVER's technical head, behind a
+loader.
+"""
 
 import importlib
 import os
@@ -15,7 +17,8 @@ OPTION = "I2V_EVAL_DOVER"
 
 
 class QualityModel(Protocol):
-    """What the class that `OPTION` names must offer. It is made without arguments but the device."""
+    """What the class that `OPTION` names must offer. It is made without arguments but the
+    device."""
 
     def __init__(self, *, device: str) -> None: ...
 
@@ -57,8 +60,10 @@ def _model_class() -> type[QualityModel]:
     module, _, name = target.partition(":")
     if not (module and name):
         raise WeightsMissingError(
-            f"encoder 'dover_technical': DOVER does not come with this package; set {OPTION} to module:Class of a "
-            f"loader (now {repr(target) if target else 'not set'}); eval.encoders.quality.QualityModel says what it "
+            f"encoder 'dover_technical': DOVER does not come with this package; set {OPTION} to "
+            "module:Class of a "
+            f"loader (now {repr(target) if target else 'not set'}); "
+            "eval.encoders.quality.QualityModel says what it "
             "must offer."
         )
     try:
@@ -68,6 +73,8 @@ def _model_class() -> type[QualityModel]:
     return found
 
 
-def load(id: str, location: Location | None, preprocessing: None, device: str, dtype: str) -> QualityEncoder:
+def load(
+    id: str, location: Location | None, preprocessing: None, device: str, dtype: str
+) -> QualityEncoder:
     """Makes the loader's model."""
     return QualityEncoder(id, _model_class()(device=device))

@@ -23,7 +23,8 @@ BATCH = 4
 def protocol() -> str:
     """What the flow is, apart from the weights."""
     return (
-        f"raft_large 1: rgb/127.5-1, {UPDATES} updates, bicubic enlargement by a whole factor to {SMALLEST} px, "
+        f"raft_large 1: rgb/127.5-1, {UPDATES} updates, bicubic enlargement by a whole factor to "
+        f"{SMALLEST} px, "
         "edges repeated to a multiple of 8, flow averaged down"
     )
 
@@ -31,8 +32,8 @@ def protocol() -> str:
 class RaftEncoder:
     """torchvision `raft_large` or `raft_small`; float32 flow in px of the given frames.
 
-    Nearly static pairs carry network noise of some hundredths of a pixel; compare with a still clip before reading
-    small values.
+    Nearly static pairs carry network noise of some hundredths of a pixel; compare with a still clip
+    before reading small values.
 
     Source: Teed and Deng 2020, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow".
     """
@@ -45,8 +46,11 @@ class RaftEncoder:
         self._model = model
         self._device = device
 
-    def encode_pairs(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through fixed batches of 4 pairs.
+    def encode_pairs(
+        self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
+    ) -> Float32Array:
+        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through fixed
+        batches of 4 pairs.
 
         Raises:
             EvalError: another shape or dtype, or frames of two shapes.
@@ -54,7 +58,10 @@ class RaftEncoder:
         check_pairs(first, second)
         batches = range(0, len(first), BATCH)
         return np.concatenate(
-            [self._batch(first[start : start + BATCH], second[start : start + BATCH]) for start in batches]
+            [
+                self._batch(first[start : start + BATCH], second[start : start + BATCH])
+                for start in batches
+            ]
         )
 
     def _batch(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
@@ -67,10 +74,17 @@ class RaftEncoder:
         padding = (0, -size[1] % 8, 0, -size[0] % 8)
 
         def prepare(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
-            pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(self._device).permute(0, 3, 1, 2).float()
+            pixels = (
+                torch.from_numpy(np.ascontiguousarray(frames))
+                .to(self._device)
+                .permute(0, 3, 1, 2)
+                .float()
+            )
             pixels = pixels / 127.5 - 1
             if factor > 1:
-                pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False).clamp(-1, 1)
+                pixels = functional.interpolate(
+                    pixels, size, mode="bicubic", align_corners=False
+                ).clamp(-1, 1)
             return functional.pad(pixels, padding, mode="replicate")
 
         with torch.inference_mode():
@@ -80,7 +94,8 @@ class RaftEncoder:
 
 
 def load(id: str, location: Location, preprocessing: None, device: str, dtype: str) -> RaftEncoder:
-    """Builds `raft_small` for the id of that name, else `raft_large`, and loads a state dict strictly.
+    """Builds `raft_small` for the id of that name, else `raft_large`, and loads a state dict
+    strictly.
 
     Raises:
         EvalError: an unreadable file, or weights that do not fit.
@@ -95,7 +110,8 @@ def load(id: str, location: Location, preprocessing: None, device: str, dtype: s
 
 
 def load_state(model: Any, id: str, path: Path, name: str, *, prefix: str = "") -> None:
-    """Loads a state dict (``.pth`` or ``.safetensors``), or its entries below `prefix`, into a torch module, strictly.
+    """Loads a state dict (``.pth`` or ``.safetensors``), or its entries below `prefix`, into a
+    torch module, strictly.
 
     Raises:
         EvalError: an unreadable file, or weights that do not fit; `name` names the network.
@@ -105,9 +121,26 @@ def load_state(model: Any, id: str, path: Path, name: str, *, prefix: str = "") 
     from safetensors.torch import load_file
 
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, "cpu", weights_only=True)
+        )
+        state = {
+            key.removeprefix(prefix): value
+            for key, value in state.items()
+            if key.startswith(prefix)
+        }
         model.load_state_dict(state, strict=True)
-    except (RuntimeError, SafetensorError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
+    except (
+        RuntimeError,
+        SafetensorError,
+        pickle.UnpicklingError,
+        TypeError,
+        AttributeError,
+        EOFError,
+    ) as error:
         reason = " ".join(str(error).split())[:200]
-        raise EvalError(f"encoder {id!r}: {path} does not hold the weights of {name}: {reason}") from error
+        raise EvalError(
+            f"encoder {id!r}: {path} does not hold the weights of {name}: {reason}"
+        ) from error

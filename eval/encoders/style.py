@@ -26,7 +26,9 @@ class StyleEncoder:
 
     kind = "style"
 
-    def __init__(self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu") -> None:
+    def __init__(
+        self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu"
+    ) -> None:
         self.id = id
         self.fingerprint = ""
         self.styles = [model.config.id2label[index] for index in range(model.config.num_labels)]
@@ -35,7 +37,8 @@ class StyleEncoder:
         self._device = device
 
     def encode_styles(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 (N, H, W, 3) RGB -> logits float32 (N, styles). Works through fixed batches of 32 frames.
+        """uint8 (N, H, W, 3) RGB -> logits float32 (N, styles). Works through fixed batches of 32
+        frames.
 
         Raises:
             EvalError: another shape or dtype.
@@ -51,7 +54,9 @@ class StyleEncoder:
         return np.concatenate(found)
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> StyleEncoder:
+def load(
+    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+) -> StyleEncoder:
     """Reads ``config.json`` and the weights of a saved classifier.
 
     Raises:

@@ -16,19 +16,24 @@ BATCH = 8
 def protocol() -> str:
     """What the features are, apart from the preprocessing."""
     return (
-        "videomae 1: first num_frames consecutive frames; mean of the last hidden states, then fc_norm if there is one"
+        "videomae 1: first num_frames consecutive frames; mean of the last hidden states, then "
+        "fc_norm if there is one"
     )
 
 
 class VideoMAEEncoder:
-    """transformers `VideoMAEForVideoClassification`; clips to the input of its classifier, float32 (N, D), any length.
+    """transformers `VideoMAEForVideoClassification`; clips to the input of its classifier, float32
+    (N, D), any length.
 
-    Source: Tong et al. 2022 (VideoMAE); Ge et al. 2024, "On the Content Bias in Fréchet Video Distance" (why not I3D).
+    Source: Tong et al. 2022 (VideoMAE); Ge et al. 2024, "On the Content Bias in Fréchet Video
+    Distance" (why not I3D).
     """
 
     kind = "video"
 
-    def __init__(self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu") -> None:
+    def __init__(
+        self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu"
+    ) -> None:
         self.id = id
         self.fingerprint = ""
         self.frames = int(model.config.num_frames)
@@ -49,20 +54,27 @@ class VideoMAEEncoder:
         check_frames(clips, axes=5)
         if clips.shape[1] < self.frames:
             raise EvalError(
-                f"encoder {self.id!r}: the clip has {clips.shape[1]} frames; {self.frames} or more are needed."
+                f"encoder {self.id!r}: the clip has {clips.shape[1]} frames; {self.frames} or more "
+                "are needed."
             )
         features = []
         for start in range(0, len(clips), BATCH):
             batch = clips[start : start + BATCH, : self.frames]
-            pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device).to(self._model.dtype)
+            pixels = self._preprocessing.apply(
+                batch.reshape(-1, *batch.shape[2:]), self._device
+            ).to(self._model.dtype)
             with torch.inference_mode():
-                hidden = self._model.videomae(pixels.unflatten(0, batch.shape[:2])).last_hidden_state.mean(dim=1)
+                hidden = self._model.videomae(
+                    pixels.unflatten(0, batch.shape[:2])
+                ).last_hidden_state.mean(dim=1)
                 hidden = hidden if self._model.fc_norm is None else self._model.fc_norm(hidden)
             features.append(np.asarray(hidden.float().cpu().numpy(), dtype=np.float32))
         return np.concatenate(features)
 
 
-def load(id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str) -> VideoMAEEncoder:
+def load(
+    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+) -> VideoMAEEncoder:
     """Reads ``config.json`` and the weights of a saved `VideoMAEForVideoClassification`.
 
     Raises:
@@ -71,5 +83,8 @@ def load(id: str, location: Location, preprocessing: Preprocessing, device: str,
     from transformers import VideoMAEForVideoClassification
 
     return VideoMAEEncoder(
-        id, from_pretrained(VideoMAEForVideoClassification, id, location, device, dtype), preprocessing, device
+        id,
+        from_pretrained(VideoMAEForVideoClassification, id, location, device, dtype),
+        preprocessing,
+        device,
     )

@@ -1,11 +1,14 @@
-"""Where encoder weights are looked for, and what identifies them. Nothing here needs torch or the network.
+"""Where encoder weights are looked for, and what identifies them. Nothing here needs torch or the
+network.
 
-Order: a folder named by the encoder's id itself, the folder ``<I2V_EVAL_WEIGHTS>/<encoder id>/`` (for ``dino:a/b`` and
-the like: ``<I2V_EVAL_WEIGHTS>/a/b/``), then what ships with the package (glyph world), then the local caches of the
-Hugging Face hub or of torch.hub. Nothing is ever downloaded.
+Order: a folder named by the encoder's id itself, the folder ``<I2V_EVAL_WEIGHTS>/<encoder id>/``
+(for ``dino:a/b`` and the like: ``<I2V_EVAL_WEIGHTS>/a/b/``), then what ships with the package
+(glyph world), then the local caches of the Hugging Face hub or of torch.hub. Nothing is ever
+downloaded.
 
-Two things pin a file's bytes: a name that ends in eight hex digits before its suffix, as torch.hub's do (they are the
-start of its sha256), and a file ``SHA256SUMS`` beside it, in the format of ``sha256sum``.
+Two things pin a file's bytes: a name that ends in eight hex digits before its suffix, as
+torch.hub's do (they are the start of its sha256), and a file ``SHA256SUMS`` beside it, in the
+format of ``sha256sum``.
 """
 
 import hashlib
@@ -46,8 +49,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Location:
-    """The folder that has all files of an encoder, and which file plays which part (keys: entries of
-    `Source.files`)."""
+    """The folder that has all files of an encoder, and which file plays which part (keys: entries
+    of `Source.files`)."""
 
     folder: Path
     files: Mapping[str, Path]
@@ -67,7 +70,11 @@ def _folders(id: str, source: Source) -> Iterator[Path]:
 
         cached = (try_to_load_from_cache(source.hub, name) for name in source.files[0].split("|"))
         found = [Path(path).parent for path in cached if isinstance(path, str)]
-        yield found[0] if found else Path(constants.HF_HUB_CACHE) / f"models--{source.hub.replace('/', '--')}"
+        yield (
+            found[0]
+            if found
+            else Path(constants.HF_HUB_CACHE) / f"models--{source.hub.replace('/', '--')}"
+        )
     if source.torch_hub:
         cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
         home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
@@ -82,7 +89,8 @@ def find(id: str, source: Source) -> Location:
         source: its files and where they may be.
 
     Raises:
-        WeightsMissingError: no folder has them all; names the id, the option, each folder and what it lacks.
+        WeightsMissingError: no folder has them all; names the id, the option, each folder and
+            what it lacks.
         EvalError: a file whose bytes are not those that its name or ``SHA256SUMS`` states.
     """
     tried: list[str] = []
@@ -102,10 +110,13 @@ def find(id: str, source: Source) -> Location:
         tried.append(f"{folder} (no {', '.join(missing)})")
     option = os.environ.get(OPTION)
     if source.folder:
-        raise WeightsMissingError(f"encoder {id!r}: weights not found; looked in {'; '.join(tried)}.")
+        raise WeightsMissingError(
+            f"encoder {id!r}: weights not found; looked in {'; '.join(tried)}."
+        )
     raise WeightsMissingError(
         f"encoder {id!r}: weights not found; looked in {'; '.join(tried) or 'no folder'}. "
-        f"Put the files into a folder named {id.split(':', 1)[-1]!r} and set {OPTION} to the folder that holds it "
+        f"Put the files into a folder named {id.split(':', 1)[-1]!r} and set {OPTION} to the "
+        "folder that holds it "
         f"(now {repr(option) if option else 'not set'})."
     )
 
@@ -118,11 +129,15 @@ def _check_bytes(id: str, location: Location) -> None:
     stated = _stated_hashes(id, location.folder / _SUMS)
     for path in location.files.values():
         in_name = _HUB_HASH.search(path.name)
-        for expected, where in ((in_name and in_name.group(1), "its name"), (stated.get(path.name), _SUMS)):
+        for expected, where in (
+            (in_name and in_name.group(1), "its name"),
+            (stated.get(path.name), _SUMS),
+        ):
             found = sha256(path) if expected else ""
             if expected and not found.startswith(expected):
                 raise EvalError(
-                    f"encoder {id!r}: {path} has sha256 {found[: max(16, len(expected))]}, but {where} states "
+                    f"encoder {id!r}: {path} has sha256 {found[: max(16, len(expected))]}, but "
+                    f"{where} states "
                     f"{expected}; the file is damaged or another one."
                 )
 
@@ -135,7 +150,10 @@ def _stated_hashes(id: str, path: Path) -> dict[str, str]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         digest, _, name = line.strip().partition(" ")
         if not re.fullmatch("[0-9a-f]{64}", digest) or not name.strip():
-            raise EvalError(f"encoder {id!r}: {path}:{number}: expected a sha256 and a file name, as sha256sum writes.")
+            raise EvalError(
+                f"encoder {id!r}: {path}:{number}: expected a sha256 and a file name, as sha256sum "
+                "writes."
+            )
         stated[name.strip().removeprefix("*")] = digest
     return stated
 

@@ -34,7 +34,9 @@ class EventLog:
                 path.touch()
 
     def batch(self, event: str, batch: Batch, failures: Sequence[Failure]) -> None:
-        """How many clips of a batch went well, a line for each of its cells, after one for each that did not."""
+        """How many clips of a batch went well, a line for each of its cells, after one for each
+        that did not.
+        """
         for failure in failures:
             self.write("failed", **failure._asdict())
         wanted = Counter(item.cell.id for item in batch.items)
@@ -46,6 +48,8 @@ class EventLog:
         """One line: ``time`` (UTC), ``event`` and the fields."""
         if self._path is None:
             return
-        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields})
+        line = json.dumps(
+            {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
+        )
         with folder_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

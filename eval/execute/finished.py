@@ -1,4 +1,6 @@
-"""Scores finished clips: a run whose method is a folder of clips, in which a bad clip is named and the rest scored."""
+"""Scores finished clips: a run whose method is a folder of clips, in which a bad clip is named and
+the rest scored.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ from eval.summary.tables import write_failures, write_tables
 
 
 class Scored(NamedTuple):
-    """What came out: the run folder, how many clips are scored, those that are not, and warnings for the reader; how
-    many stored clips this call decoded to measure them."""
+    """What came out: the run folder, how many clips are scored, those that are not, and warnings
+    for the reader; how many stored clips this call decoded to measure them."""
 
     folder: Path
     clips: int
@@ -53,25 +55,31 @@ def score(
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
 ) -> Scored:
-    """Scores the clips of a manifest into a run folder, from which the report is made; called again, it goes on.
+    """Scores the clips of a manifest into a run folder, from which the report is made; called
+    again, it goes on.
 
-    Each method of the manifest is a cell; cells are compared with the first, paired on (image, seed). Rows without an
-    image are paired on (id, seed), each judged against its own first frame. ``failures.csv`` names what failed.
+    Each method of the manifest is a cell; cells are compared with the first, paired on (image,
+    seed). Rows without an image are paired on (id, seed), each judged against its own first frame.
+    ``failures.csv`` names what failed.
 
     Args:
         folder: what paths in the manifest start from and may not leave.
         manifest: see `eval.samples.clip_manifest`.
         out: the run folder.
-        encoders: measure every metric of these; none: every metric whose weights are there, the glyph world's left out.
-        reference: a folder of clips that set metrics (Fréchet and kernel video distance) compare every method with.
+        encoders: measure every metric of these; none: every metric whose weights are there, the
+            glyph world's left out.
+        reference: a folder of clips that set metrics (Fréchet and kernel video distance)
+            compare every method with.
         fps: rate of frame folders and arrays.
         console: for progress; standard error if None.
         judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
 
     Raises:
-        EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders or missing weights.
-        StoreError: the run folder is held by another process, or cannot be written; what was stored stays.
+        EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders
+            or missing weights.
+        StoreError: the run folder is held by another process, or cannot be written; what was
+            stored stays.
     """
     make_judge = judge or partial(default_judge, folder=out)
     entries, failures = read_entries(manifest, folder)
@@ -108,7 +116,9 @@ def score(
             raise EvalError(f"{manifest}: no clip can be scored; the first: {failures[0]}")
         warnings = [*_notes(store, scored), *_own_images(scored), *_sizes(store, scored), *warnings]
         counts, more = write_tables(store, plan, fingerprints, failed)
-        document.finished({**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more])
+        document.finished(
+            {**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more]
+        )
         return Scored(store.folder, clips, failures, [*warnings, *more], store.decoded)
 
 
@@ -119,16 +129,22 @@ def _metrics(
     sets = [metric.id for metric in metrics if metric.scope == "set"]
     if sets and reference is None:
         metrics = [metric for metric in metrics if metric.scope != "set"]
-        warnings.append(f"left out {', '.join(sets)}: they need clips to compare with; give --reference FOLDER")
+        warnings.append(
+            f"left out {', '.join(sets)}: they need clips to compare with; give --reference FOLDER"
+        )
     elif reference is not None and not sets:
-        warnings.append(f"--reference {reference} is not used: no metric of a set of clips is measured")
+        warnings.append(
+            f"--reference {reference} is not used: no metric of a set of clips is measured"
+        )
     if not metrics:
         raise EvalError(f"nothing to measure: {'; '.join(warnings)}")
     return metrics, warnings
 
 
 def _read(store: Store, batches: Sequence[Batch], console: Console, options: Options) -> None:
-    """Reads the clips of ``batches``, one each, into the store, with the notes of what reading changed."""
+    """Reads the clips of ``batches``, one each, into the store, with the notes of what reading
+    changed.
+    """
     with progress(console, "reading", len(batches)) as advance:
         for batch in batches:
             if make(store, [batch], Console(quiet=True), options):
@@ -157,7 +173,9 @@ def _reference(
             continue
         try:
             key = hashlib.sha256(f"reference|{digest(path, fps)}".encode()).hexdigest()
-            missing = [encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()]
+            missing = [
+                encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()
+            ]
             if missing:
                 clip = read_media(path, fps=fps).clip
                 store.set_meta(f"shape/{key}", json.dumps(clip.frames.shape[:3]))
@@ -170,7 +188,9 @@ def _reference(
             failures.append(RowFailure(0, path.name, path.name, str(error)))
     if len(keys) < 2:
         first = f"; the first: {failures[0]}" if failures else ""
-        raise EvalError(f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}")
+        raise EvalError(
+            f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}"
+        )
     return keys, failures
 
 
@@ -191,23 +211,29 @@ def _own_images(plan: Plan) -> Iterator[str]:
     differing = [sample for sample, found in images.items() if len(found) > 1]
     if differing:
         yield (
-            f"{len(differing)} samples (such as '{differing[0]}') name no input image, so each of their clips is "
+            f"{len(differing)} samples (such as '{differing[0]}') name no input image, so each of "
+            "their clips is "
             "judged against its own first frame; name the image in the manifest's column 'image'"
         )
 
 
 def _sizes(store: Store, plan: Plan) -> Iterator[str]:
-    """Says so where clips and reference clips differ in frame number or size, which moves set metrics."""
+    """Says so where clips and reference clips differ in frame number or size, which moves set
+    metrics.
+    """
     if not plan.reference_keys:
         return
     real = {tuple(json.loads(store.meta(f"shape/{key}") or "[]")) for key in plan.reference_keys}
     for cell in plan.cells:
         for sample, seed in plan.pairs(cell)[:1]:
             key = cell.clip_key(sample, seed)
-            shape = tuple(json.loads(store.meta(f"shape/{key}") or "null") or store.read(key).frames.shape[:3])
+            shape = tuple(
+                json.loads(store.meta(f"shape/{key}") or "null") or store.read(key).frames.shape[:3]
+            )
             if real != {shape}:
                 listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
                 yield (
-                    f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, width), reference "
+                    f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, "
+                    "width), reference "
                     f"clips are {listed}; set metrics compare like with like only for equal ones"
                 )

@@ -1,4 +1,6 @@
-"""What a run would do, and at what cost, told from what its folder already holds. Nothing is made or written."""
+"""What a run would do, and at what cost, told from what its folder already holds. Nothing is made
+or written.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,10 @@ class CellForecast(NamedTuple):
         clips: all of it.
         make: clips to make.
         measure: clips to measure.
-        seconds: to make them, at the pace of this cell's clips in the folder; None: there are none to tell from.
-        size: bytes of the clips to make, at the mean size of those in the folder; else without compression, where the
-            number of frames is known; else None.
+        seconds: to make them, at the pace of this cell's clips in the folder; None: there are
+            none to tell from.
+        size: bytes of the clips to make, at the mean size of those in the folder; else without
+            compression, where the number of frames is known; else None.
     """
 
     cell: str
@@ -35,7 +38,9 @@ class CellForecast(NamedTuple):
     size: int | None
 
 
-def forecast(plan: Plan, folder: Path, judge: Callable[[list[Metric]], JudgeLike] | None = None) -> list[CellForecast]:
+def forecast(
+    plan: Plan, folder: Path, judge: Callable[[list[Metric]], JudgeLike] | None = None
+) -> list[CellForecast]:
     """One row a cell, in the plan's order.
 
     Raises:
@@ -58,7 +63,11 @@ def forecast(plan: Plan, folder: Path, judge: Callable[[list[Metric]], JudgeLike
 
 def _row(plan: Plan, cell: Cell, make: int, measure: int, store: Store | None) -> CellForecast:
     known = list(store.seconds(cell.id).values()) if store else []
-    sizes = [store.files.clip(key).stat().st_size for key in store.clip_keys(cell.id).values()] if store else []
+    sizes = (
+        [store.files.clip(key).stat().st_size for key in store.clip_keys(cell.id).values()]
+        if store
+        else []
+    )
     seconds = make * sum(known) / len(known) if known else 0.0 if make == 0 else None
     size = round(make * sum(sizes) / len(sizes)) if sizes else _uncompressed(plan, cell, make)
     return CellForecast(cell.id, len(plan.pairs(cell)), make, measure, seconds, size)

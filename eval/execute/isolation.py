@@ -1,4 +1,6 @@
-"""One clip's failure stays its own: a batch that fails is tried again in parts, down to single clips."""
+"""One clip's failure stays its own: a batch that fails is tried again in parts, down to single
+clips.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,15 @@ def isolate(
 ) -> list[Result | Failed]:
     """One result for each item, or why there is none.
 
-    A call that fails is tried again in two halves if memory ran out, else item by item; an item that fails alone has
-    failed. StoreError is not caught: without a store nothing can go on.
+    A call that fails is tried again in two halves if memory ran out, else item by item; an item
+    that fails alone has failed. StoreError is not caught: without a store nothing can go on.
 
     Args:
         items: a batch, not empty.
         work: gives one result for each of the items it is called with.
-        timeout: seconds an item may take, a batch that many times its items; None: for ever. It interrupts Python code
-            in the main thread, on systems with SIGALRM; a call that hangs inside a C library goes on.
+        timeout: seconds an item may take, a batch that many times its items; None: for ever. It
+            interrupts Python code in the main thread, on systems with SIGALRM; a call that hangs
+            inside a C library goes on.
         debug: let the first exception through.
 
     Raises:
@@ -57,11 +60,16 @@ def isolate(
         return [outcome]
     step = (len(items) + 1) // 2 if outcome.out_of_memory else 1
     parts = [items[start : start + step] for start in range(0, len(items), step)]
-    return [result for part in parts for result in isolate(part, work, timeout=timeout, debug=debug)]
+    return [
+        result for part in parts for result in isolate(part, work, timeout=timeout, debug=debug)
+    ]
 
 
 def _attempt(
-    items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Result]], timeout: float | None, debug: bool
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], Sequence[Result]],
+    timeout: float | None,
+    debug: bool,
 ) -> list[Result | Failed] | Failed:
     try:
         with time_limit(None if timeout is None else timeout * len(items)):
@@ -103,10 +111,16 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     text = (str(error).strip().splitlines() or ["(no message)"])[0]
-    return text if isinstance(error, EvalError | ClipTimeoutError) else f"{type(error).__name__}: {text}"
+    return (
+        text
+        if isinstance(error, EvalError | ClipTimeoutError)
+        else f"{type(error).__name__}: {text}"
+    )
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """MemoryError, or what torch raises for a GPU (a class of its own) and for main memory (a plain RuntimeError)."""
+    """MemoryError, or what torch raises for a GPU (a class of its own) and for main memory (a plain
+    RuntimeError).
+    """
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

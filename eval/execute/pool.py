@@ -12,8 +12,10 @@ class Pool:
     Attributes:
         workers: how many; None: as many as fit on the cluster.
         cpus: cores of each, which also is the number of its torch threads on a CPU.
-        gpus: GPUs of each; 0.5 puts two workers on one, so that one judges while the other generates.
-        address: of a running cluster, as Ray takes it (``auto``, ``HOST:PORT``); None: this machine alone.
+        gpus: GPUs of each; 0.5 puts two workers on one, so that one judges while the other
+            generates.
+        address: of a running cluster, as Ray takes it (``auto``, ``HOST:PORT``); None: this
+            machine alone.
     """
 
     workers: int | None = None

@@ -41,7 +41,8 @@ WORLD_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
 class RunDocument:
     """The run folder's ``run.json``, written whole at the start and at the end.
 
-    Code, versions and machine are those of the last run that made something: a run that finds nothing to do keeps them.
+    Code, versions and machine are those of the last run that made something: a run that finds
+    nothing to do keeps them.
 
     Args:
         folder: the run folder.
@@ -52,13 +53,21 @@ class RunDocument:
     """
 
     def __init__(
-        self, folder: Path, plan: Plan, encoders: Mapping[str, str], *, stale: bool, storage: str | None = None
+        self,
+        folder: Path,
+        plan: Plan,
+        encoders: Mapping[str, str],
+        *,
+        stale: bool,
+        storage: str | None = None,
     ) -> None:
         self.path = folder / "run.json"
         previous = read_json(self.path)
         self._fresh = stale or not previous.get("finished")
         machine = _machine()
-        machine["torch_threads"] = machine["torch_threads"] or previous.get("machine", {}).get("torch_threads")
+        machine["torch_threads"] = machine["torch_threads"] or previous.get("machine", {}).get(
+            "torch_threads"
+        )
         commit, dirty = _commit()
         origin = {"commit": commit, "dirty": dirty, "versions": _versions(), "machine": machine}
         kept = {key: previous[key] for key in (*origin, "finished") if key in previous}
@@ -91,11 +100,18 @@ class RunDocument:
             self._write()
 
     def finished(
-        self, counts: Mapping[str, int], warnings: Sequence[str], seconds: Mapping[str, float] | None = None
+        self,
+        counts: Mapping[str, int],
+        warnings: Sequence[str],
+        seconds: Mapping[str, float] | None = None,
     ) -> None:
-        """Writes the document as final; `seconds` holds each cell's median wall time to make a clip."""
+        """Writes the document as final; `seconds` holds each cell's median wall time to make a
+        clip.
+        """
         if self._fresh:
-            self._content["machine"]["torch_threads"] = _torch_threads() or self._content["machine"]["torch_threads"]
+            self._content["machine"]["torch_threads"] = (
+                _torch_threads() or self._content["machine"]["torch_threads"]
+            )
             self._content["finished"] = _now()
         self._content |= {"counts": dict(counts), "warnings": list(warnings)}
         if seconds is not None:
@@ -135,12 +151,18 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> tuple[str, bool]:
-    """Commit of the working copy this package lies in and is tracked by, and whether that differs from it."""
+    """Commit of the working copy this package lies in and is tracked by, and whether that differs
+    from it.
+    """
     package = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
-            ["git", "-C", str(package), *arguments], capture_output=True, text=True, timeout=20, check=True
+            ["git", "-C", str(package), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
         )
         return done.stdout.strip()
 
@@ -152,7 +174,9 @@ def _commit() -> tuple[str, bool]:
 
 
 def _world(plan: Plan) -> dict[str, Any]:
-    """sha256 of the glyph world's weights, and the cards that state how good its judges are, if the plan uses any."""
+    """sha256 of the glyph world's weights, and the cards that state how good its judges are, if the
+    plan uses any.
+    """
     from eval.methods.glyph_world import GlyphWorldMethod
 
     judges = any(metric.encoder.endswith("_glyph") for metric in plan.metrics)

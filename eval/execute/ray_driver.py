@@ -47,11 +47,12 @@ def carry_out_on_ray(
     console: Console,
     log: EventLog,
 ) -> tuple[int, int]:
-    """Makes and measures on workers what :func:`eval.execute.run.carry_out` would here: same files, same records.
+    """Makes and measures on workers what :func:`eval.execute.run.carry_out` would here: same files,
+    same records.
 
-    A batch is measured as soon as it is made, while other workers still generate. A worker has one batch in hand and is
-    given the next when the rows of that one are stored, so a slow driver holds workers back instead of filling memory.
-    A batch whose worker is lost is tried on another.
+    A batch is measured as soon as it is made, while other workers still generate. A worker has one
+    batch in hand and is given the next when the rows of that one are stored, so a slow driver holds
+    workers back instead of filling memory. A batch whose worker is lost is tried on another.
 
     Args:
         store: of the driver.
@@ -76,7 +77,9 @@ def carry_out_on_ray(
 @contextmanager
 def _session(pool: Pool) -> Iterator[Any]:
     """Ray, connected; if it was not before, until the end of the block."""
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of its own future
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # else Ray warns of its own future
     try:
         import ray
     except ImportError as error:
@@ -84,10 +87,17 @@ def _session(pool: Pool) -> Iterator[Any]:
     mine = not ray.is_initialized()
     if mine:
         try:
-            ray.init(address=pool.address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+            ray.init(
+                address=pool.address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=None,
+            )
         except Exception as error:  # Ray raises that very class where a node does not start in time
             where = pool.address or "this machine"
-            raise EvalError(f"--executor ray: no Ray at {where} ({str(error).splitlines()[0]})") from error
+            raise EvalError(
+                f"--executor ray: no Ray at {where} ({str(error).splitlines()[0]})"
+            ) from error
     try:
         yield ray
     finally:
@@ -104,7 +114,9 @@ class _Driver:
         self._log = log
         self._pool = pool
         self._mark = f".workers-{uuid.uuid4().hex}"
-        environment = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)}
+        environment = {
+            name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)
+        }
         packed = ray.put(ray.cloudpickle.dumps(job))
         self._orders = (list(sys.path), environment, self._mark, packed)
         self._actor = ray.remote(Worker).options(num_cpus=pool.cpus, num_gpus=pool.gpus)
@@ -114,9 +126,13 @@ class _Driver:
         self._unstarted = 0
         self.lost = self.made = self.measured = 0
 
-    def carry_out(self, unmade: Sequence[Batch], unmeasured: Sequence[Batch], console: Console) -> tuple[int, int]:
+    def carry_out(
+        self, unmade: Sequence[Batch], unmeasured: Sequence[Batch], console: Console
+    ) -> tuple[int, int]:
         make = {id(batch) for batch in unmade}
-        self._todo.extend(_Task("make" if id(batch) in make else "measure", batch) for batch in unmeasured)
+        self._todo.extend(
+            _Task("make" if id(batch) in make else "measure", batch) for batch in unmeasured
+        )
         total = sum(len(batch.items) for batch in (*unmade, *unmeasured))
         mark = self._store.files.root / self._mark
         write_whole(mark, b"")
@@ -143,7 +159,8 @@ class _Driver:
         fits = [found.get(name, 0) // each for name, each in wanted.items() if each]
         if not fits or min(fits) < 1:
             raise EvalError(
-                f"--executor ray: a worker of {self._pool.cpus:g} cores and {self._pool.gpus:g} GPUs does not fit on a "
+                f"--executor ray: a worker of {self._pool.cpus:g} cores and {self._pool.gpus:g} "
+                "GPUs does not fit on a "
                 f"cluster of {found.get('CPU', 0):g} and {found.get('GPU', 0):g}"
             )
         return int(min(fits))
@@ -153,7 +170,9 @@ class _Driver:
         self._busy[actor.prepare.remote(*self._orders)] = (actor, None)
 
     def _step(self) -> int:
-        """Gives out what can be given out, waits for one answer and stores it. Returns how many clips are done."""
+        """Gives out what can be given out, waits for one answer and stores it. Returns how many
+        clips are done.
+        """
         while self._idle and self._todo:
             self._submit(self._idle.pop(), self._todo.popleft())
         (answer, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
@@ -202,13 +221,17 @@ class _Driver:
         """A worker is gone, by whatever hand: another takes its place, and its batch goes on."""
         self.lost += 1
         lines = str(error).splitlines()
-        reason = next((line for line in lines if "Worker exit type" in line), lines[0]).strip()[:300]
+        reason = next((line for line in lines if "Worker exit type" in line), lines[0]).strip()[
+            :300
+        ]
         cells = "; ".join(cell.id for cell in task.batch.cells) if task else None
         self._log.write("worker-lost", cell=cells, reason=reason)
         if task is None:
             self._unstarted += 1
             if self._unstarted >= ATTEMPTS:
-                raise EvalError(f"--executor ray: {ATTEMPTS} workers died before they could start ({reason})")
+                raise EvalError(
+                    f"--executor ray: {ATTEMPTS} workers died before they could start ({reason})"
+                )
         self._hire()
         if task is None:
             return 0
@@ -217,6 +240,9 @@ class _Driver:
         elif len(task.batch.items) > 1:
             self._todo.extendleft(task.parts())
         else:
-            failed = [Failure(*place, task.stage, f"its worker died {ATTEMPTS} times") for place in task.batch.places]
+            failed = [
+                Failure(*place, task.stage, f"its worker died {ATTEMPTS} times")
+                for place in task.batch.places
+            ]
             return self._keep(task, Result([], [], failed, 0))
         return 0

@@ -1,4 +1,6 @@
-"""What a Ray actor does: it loads models once, then makes and measures batches; clips and features it writes itself."""
+"""What a Ray actor does: it loads models once, then makes and measures batches; clips and features
+it writes itself.
+"""
 
 from __future__ import annotations
 
@@ -59,21 +61,24 @@ class Result(NamedTuple):
 class Worker:
     """Built empty; :meth:`prepare` comes first."""
 
-    def prepare(self, path: Sequence[str], environment: Mapping[str, str], mark: str, job: bytes) -> tuple[str, int]:
+    def prepare(
+        self, path: Sequence[str], environment: Mapping[str, str], mark: str, job: bytes
+    ) -> tuple[str, int]:
         """Takes a job, and makes sure that this machine would do it as the driver's would.
 
         Args:
             path: the driver's import path; what is missing here is appended.
             environment: variables to set.
             mark: name of a file that the driver wrote where clips go.
-            job: a pickled :class:`Job`, from the driver alone, whose code this worker runs anyway; bytes, so that it is
-                read once the import path is complete.
+            job: a pickled :class:`Job`, from the driver alone, whose code this worker runs
+                anyway; bytes, so that it is read once the import path is complete.
 
         Returns:
             Host and process id.
 
         Raises:
-            EvalError: this machine does not see the files, or has other weights or library versions.
+            EvalError: this machine does not see the files, or has other weights or library
+                versions.
         """
         sys.path.extend(entry for entry in path if entry not in sys.path)
         os.environ.update(environment)
@@ -82,7 +87,8 @@ class Worker:
         host = socket.gethostname()
         if not (files.root / mark).is_file():
             raise EvalError(
-                f"the worker on {host} does not see {files.root}; put clips and features where all workers see them, "
+                f"the worker on {host} does not see {files.root}; put clips and features where all "
+                "workers see them, "
                 "with --storage PATH or URL"
             )
         if judge is None:
@@ -91,11 +97,16 @@ class Worker:
             self._judge = default_judge(plan.metrics, files.root)
         else:
             self._judge = judge(plan.metrics)
-        other = [name for name, found in self._judge.fingerprints().items() if found != fingerprints[name]]
+        other = [
+            name
+            for name, found in self._judge.fingerprints().items()
+            if found != fingerprints[name]
+        ]
         other += [cell.id for cell in plan.cells if cell.instance.fingerprint() != cell.fingerprint]
         if other:
             raise EvalError(
-                f"the worker on {host} has other weights or library versions for {', '.join(other)}; "
+                f"the worker on {host} has other weights or library versions for "
+                f"{', '.join(other)}; "
                 "install there what is installed here"
             )
         self._cells = {cell.id: cell for cell in plan.cells}
@@ -123,11 +134,18 @@ class Worker:
         plan, files, _, fingerprints, timeout, debug = self._job
         shelf = _Shelf(files)
         batch = self._batch(places)
-        failures = measure_batch(shelf, plan, batch, self._judge, fingerprints, timeout=timeout, debug=debug)
+        failures = measure_batch(
+            shelf, plan, batch, self._judge, fingerprints, timeout=timeout, debug=debug
+        )
         return Result([], shelf.records, failures, shelf.decoded)
 
     def _batch(self, places: Sequence[Place]) -> Batch:
-        return Batch(tuple(Item(self._cells[cell], self._samples[sample], seed) for cell, sample, seed in places))
+        return Batch(
+            tuple(
+                Item(self._cells[cell], self._samples[sample], seed)
+                for cell, sample, seed in places
+            )
+        )
 
 
 class _Shelf:

@@ -1,4 +1,6 @@
-"""Carries a plan out: clips, then measures, then tables. Every stage goes on from what the run folder already holds."""
+"""Carries a plan out: clips, then measures, then tables. Every stage goes on from what the run
+folder already holds.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Options:
     """How to run, which changes no value.
 
     Attributes:
-        timeout: seconds to make or to measure one clip; None: for ever. See :func:`eval.execute.isolation.isolate`.
+        timeout: seconds to make or to measure one clip; None: for ever. See
+            :func:`eval.execute.isolation.isolate`.
         wait: seconds to wait for another process to let the run folder go.
         debug: stop at the first clip that fails, with its traceback.
         log: told what happens, batch by batch.
@@ -51,7 +54,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: the folder, clips made, measured and decoded this time, failures, and warnings for the reader."""
+    """What a run did: the folder, clips made, measured and decoded this time, failures, and
+    warnings for the reader.
+    """
 
     folder: Path
     made: int
@@ -71,24 +76,31 @@ def run(
 ) -> Outcome:
     """Runs a suite, or goes on with it.
 
-    Killed at any moment, the same call loses at most the batch in hand, makes that very batch again, and ends with the
-    same ``records.csv``. Called again when all is done, it makes no clip and loads no network.
+    Killed at any moment, the same call loses at most the batch in hand, makes that very batch
+    again, and ends with the same ``records.csv``. Called again when all is done, it makes no clip
+    and loads no network.
 
-    A clip that cannot be made or measured is a failure with its reason; the rest goes on. The next call tries it again.
+    A clip that cannot be made or measured is a failure with its reason; the rest goes on. The next
+    call tries it again.
 
     Args:
         suite: path of a suite file, or name of a shipped suite.
         out: the run folder; ``runs/<suite name>`` if None.
         console: for progress; standard error if None.
-        judge: makes the judge of the suite's metrics; :class:`eval.measure.evaluator.Judge` if None.
+        judge: makes the judge of the suite's metrics; :class:`eval.measure.evaluator.Judge` if
+            None.
         options: patience and debugging.
 
     Raises:
-        EvalError: for anything the user can put right; nothing is made before the whole suite is valid.
-        StoreError: the run folder is held by another process, or cannot be written; what was stored stays.
+        EvalError: for anything the user can put right; nothing is made before the whole suite
+            is valid.
+        StoreError: the run folder is held by another process, or cannot be written; what was
+            stored stays.
     """
     plan = make_plan(locate_suite(suite))
-    return carry_out(plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options)
+    return carry_out(
+        plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options
+    )
 
 
 def carry_out(
@@ -114,23 +126,34 @@ def carry_out(
 
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(
-            store.folder, plan, fingerprints, stale=bool(unmade or unmeasured), storage=store.storage
+            store.folder,
+            plan,
+            fingerprints,
+            stale=bool(unmade or unmeasured),
+            storage=store.storage,
         )
         document.started()
         sizes = {
-            name: sum(len(batch.items) for batch in some) for name, some in (("make", unmade), ("measure", unmeasured))
+            name: sum(len(batch.items) for batch in some)
+            for name, some in (("make", unmade), ("measure", unmeasured))
         }
         options.log.write("started", suite=plan.suite.name, folder=str(folder), **sizes)
 
         if options.pool is None:
             made = make(store, unmade, console, options)
-            measured = measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+            measured = measure_made(
+                store, plan, unmeasured, referee, fingerprints, console, options
+            )
         elif unmade or unmeasured:
             from eval.execute.ray_driver import carry_out_on_ray
             from eval.execute.ray_worker import Job
 
-            job = Job(plan, Files(store.files.root), judge, fingerprints, options.timeout, options.debug)
-            made, measured = carry_out_on_ray(store, job, unmade, unmeasured, options.pool, console, options.log)
+            job = Job(
+                plan, Files(store.files.root), judge, fingerprints, options.timeout, options.debug
+            )
+            made, measured = carry_out_on_ray(
+                store, job, unmade, unmeasured, options.pool, console, options.log
+            )
         else:
             made = measured = 0
         _measure_true(store, plan, referee, options)
@@ -160,13 +183,24 @@ def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
     return Judge(metrics, cache=FeatureCache(Files(folder).frames))
 
 
-def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[list[Batch], list[Batch]]:
-    """Batches with a clip to make, and batches with a clip to measure; the former are among the latter."""
+def stale(
+    store: Store, plan: Plan, fingerprints: Mapping[str, str]
+) -> tuple[list[Batch], list[Batch]]:
+    """Batches with a clip to make, and batches with a clip to measure; the former are among the
+    latter.
+    """
     unmade, unmeasured = [], []
     for cells in sweeps(plan.cells):
-        keys = {(cell.id, *pair): key for cell in cells for pair, key in store.clip_keys(cell.id).items()}
+        keys = {
+            (cell.id, *pair): key
+            for cell in cells
+            for pair, key in store.clip_keys(cell.id).items()
+        }
         records = itertools.chain.from_iterable(store.records(cell.id) for cell in cells)
-        known = {(r.cell, r.sample, r.seed, r.metric): (r.clip_key, r.encoder_fingerprint) for r in records}
+        known = {
+            (r.cell, r.sample, r.seed, r.metric): (r.clip_key, r.encoder_fingerprint)
+            for r in records
+        }
         for batch in plan.batches(cells):
             wanted = {item.place: item.key for item in batch.items}
             made = all(keys.get(place) == key for place, key in wanted.items())
@@ -184,11 +218,17 @@ def stale(store: Store, plan: Plan, fingerprints: Mapping[str, str]) -> tuple[li
 
 def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
     files = store.files
-    return all(files.present(files.feature(encoder, key)) for key in keys for encoder in plan.set_encoders)
+    return all(
+        files.present(files.feature(encoder, key)) for key in keys for encoder in plan.set_encoders
+    )
 
 
-def make(store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()) -> int:
-    """Makes and stores the clips of ``batches``, or why there is none. Returns how many clips were made."""
+def make(
+    store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()
+) -> int:
+    """Makes and stores the clips of ``batches``, or why there is none. Returns how many clips were
+    made.
+    """
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
@@ -246,6 +286,8 @@ def _measure_true(store: Store, plan: Plan, judge: JudgeLike, options: Options) 
 
 def planned_failures(store: Store, plan: Plan) -> list[Failure]:
     """Those of the plan; the store may hold others, of cells since removed."""
-    planned = {(cell.id, sample.id, seed) for cell in plan.cells for sample, seed in plan.pairs(cell)}
+    planned = {
+        (cell.id, sample.id, seed) for cell in plan.cells for sample, seed in plan.pairs(cell)
+    }
     planned |= {(TRUE_CLIPS, sample.id, 0) for sample in plan.samples}
     return [failure for failure in store.failures() if failure[:3] in planned]

@@ -1,4 +1,5 @@
-"""One batch made or measured, wherever that happens: it needs files and a judge, and no database."""
+"""One batch made or measured, wherever that happens: it needs files and a judge, and no
+database."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ class Made(NamedTuple):
 
 
 def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
-    """Makes the clips of a batch, or says why there is none; writes nothing. See `eval.execute.isolation`."""
+    """Makes the clips of a batch, or says why there is none; writes nothing. See
+    `eval.execute.isolation`.
+    """
     start = time.perf_counter()
     results = isolate(batch.items, _generate, timeout=timeout, debug=debug)
     seconds = (time.perf_counter() - start) / len(results)
@@ -52,7 +55,9 @@ def measure_batch(
     timeout: float | None,
     debug: bool,
 ) -> list[Failure]:
-    """Measures the clips of a batch, all of which are made, into ``shelf``. Returns those that could not be."""
+    """Measures the clips of a batch, all of which are made, into ``shelf``. Returns those that
+    could not be.
+    """
 
     def work(items: Sequence[Item]) -> list[None]:
         part = Batch(tuple(items))
@@ -73,11 +78,19 @@ def _generate(items: Sequence[Item]) -> list[Clip]:
     cells = Batch(tuple(items)).cells
     names = varying(cells[0].instance) if len(cells) > 1 else ()
     generate: Any = cells[0].instance.generate
-    clips = list(generate(samples, seeds, **{name: [item.cell.settings[name] for item in items] for name in names}))
+    clips = list(
+        generate(
+            samples, seeds, **{name: [item.cell.settings[name] for item in items] for name in names}
+        )
+    )
     if len(clips) != len(samples) or not all(isinstance(clip, Clip) for clip in clips):
-        raise ClipError(f"the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each")
+        raise ClipError(
+            f"the method gave {_kinds(clips)} for {len(samples)} samples, not a Clip each"
+        )
     return clips
 
 
 def _kinds(clips: Sequence[Any]) -> str:
-    return f"{len(clips)} of {', '.join(sorted({type(clip).__name__ for clip in clips})) or 'nothing'}"
+    return (
+        f"{len(clips)} of {', '.join(sorted({type(clip).__name__ for clip in clips})) or 'nothing'}"
+    )

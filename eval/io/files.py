@@ -37,7 +37,8 @@ class Files:
         return self.root / "features" / "frames"
 
     def present(self, path: Path) -> bool:
-        """Whether the file is there; elsewhere than on a disk, whether it was when this object first looked.
+        """Whether the file is there; elsewhere than on a disk, whether it was when this object
+        first looked.
 
         One listing then answers for all files: a request for each of a million would take hours.
         """
@@ -75,15 +76,18 @@ def place(text: str) -> Path:
         found = UPath(text)
         local = found.fs.protocol
     except (ImportError, ValueError) as error:
-        raise EvalError(f"{text}: {error}; give a path, or the URL of a filesystem that fsspec knows") from error
+        raise EvalError(
+            f"{text}: {error}; give a path, or the URL of a filesystem that fsspec knows"
+        ) from error
     return Path(found.path) if "file" in local else cast(Path, found)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file that appears whole or not at all.
 
-    A local file is written beside its place and renamed. Elsewhere it is a transaction of the filesystem: an object
-    store shows an object once it is complete; a filesystem without transactions of its own gets a plain write.
+    A local file is written beside its place and renamed. Elsewhere it is a transaction of the
+    filesystem: an object store shows an object once it is complete; a filesystem without
+    transactions of its own gets a plain write.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(path, Path):

@@ -54,8 +54,13 @@ def _plain(console: Console, title: str, total: int) -> Callable[[int], None]:
         now = time.monotonic()
         if done >= total or now - last >= PLAIN_INTERVAL:
             last = now
-            left = "" if done >= total else f", {duration((now - start) / done * (total - done))} left"
-            console.print(f"{title}: {done} of {total} clips in {duration(now - start)}{left}", highlight=False)
+            left = (
+                "" if done >= total else f", {duration((now - start) / done * (total - done))} left"
+            )
+            console.print(
+                f"{title}: {done} of {total} clips in {duration(now - start)}{left}",
+                highlight=False,
+            )
 
     return advance
 

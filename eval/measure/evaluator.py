@@ -1,7 +1,8 @@
-"""The judge: clips in, values out. It loads each encoder once and looks at each clip once per encoder and view.
+"""The judge: clips in, values out. It loads each encoder once and looks at each clip once per
+encoder and view.
 
-A clip is always encoded by itself, and the input image and the prompt once per sample, so a value depends on the clip
-and its sample alone: not on the batch, its order, or what was judged before.
+A clip is always encoded by itself, and the input image and the prompt once per sample, so a value
+depends on the clip and its sample alone: not on the batch, its order, or what was judged before.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,10 @@ class Judge:
     Args:
         metrics: what to measure; metrics of a set only add their encoder (see `video_features`).
         device: torch device that networks run on.
-        dtype: what networks that can do so compute in (`eval.encoders.DTYPES`); the others keep to float32.
-        cache: of what encoders see in clips; one in memory if None. Its `passes` count what was looked at.
+        dtype: what networks that can do so compute in (`eval.encoders.DTYPES`); the others keep
+            to float32.
+        cache: of what encoders see in clips; one in memory if None. Its `passes` count what was
+            looked at.
     """
 
     def __init__(
@@ -71,11 +74,14 @@ class Judge:
             One mapping from metric id to a finite value per clip, in the order of the clips.
 
         Raises:
-            EvalError: numbers that differ; or a clip that cannot be measured, with the sample and the encoder named.
+            EvalError: numbers that differ; or a clip that cannot be measured, with the sample
+                and the encoder named.
             WeightsMissingError: an encoder's weights are not there.
         """
         if len(samples) != len(clips):
-            raise EvalError(f"judge: {len(samples)} samples but {len(clips)} clips; give one sample per clip.")
+            raise EvalError(
+                f"judge: {len(samples)} samples but {len(clips)} clips; give one sample per clip."
+            )
         values: list[dict[str, float]] = [{} for _ in clips]
         per_clip = [metric for metric in self.metrics if metric.scope == "clip"]
         for encoder_id in dict.fromkeys(metric.encoder for metric in per_clip):
@@ -104,20 +110,28 @@ class Judge:
             raise EvalError(f"judge: no clips for encoder {encoder_id!r}.")
         encoder = self._encoder(encoder_id)
         if encoder.kind != "video":
-            raise EvalError(f"judge: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need 'video'.")
+            raise EvalError(
+                f"judge: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need "
+                "'video'."
+            )
         features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
         bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(bad):
             raise EvalError(
-                f"judge: encoder {encoder_id!r} gives features that are not finite for clip {bad[0]} of {len(clips)}."
+                f"judge: encoder {encoder_id!r} gives features that are not finite for clip "
+                f"{bad[0]} of {len(clips)}."
             )
         return np.asarray(features, dtype=np.float32)
 
     def flags(self, sample: Sample) -> list[str]:
-        """Warnings on the sample's values: ``prompt_truncated`` if an encoder drops words of its prompt."""
+        """Warnings on the sample's values: ``prompt_truncated`` if an encoder drops words of its
+        prompt.
+        """
         truncated = any(
             self._encoder(id).truncated(sample.prompt)
-            for id in {metric.encoder for metric in self.metrics if metric.family in ("text", "text_min")}
+            for id in {
+                metric.encoder for metric in self.metrics if metric.family in ("text", "text_min")
+            }
         )
         return ["prompt_truncated"] if truncated else []
 
@@ -131,10 +145,14 @@ class Judge:
 
     def _clip_feature(self, encoder: Any, clip: Clip) -> Float32Array:
         named = (encoder.id, encoder.fingerprint)
-        return self.cache.get(named, clip.fingerprint, "standard", lambda: encoder.encode_clips(clip.frames[None])[0])
+        return self.cache.get(
+            named, clip.fingerprint, "standard", lambda: encoder.encode_clips(clip.frames[None])[0]
+        )
 
     def _values(self, metrics: Sequence[Metric], sample: Sample, clip: Clip) -> dict[str, float]:
-        """Metric id -> value, for metrics of one encoder; a formula that several of them share is evaluated once."""
+        """Metric id -> value, for metrics of one encoder; a formula that several of them share is
+        evaluated once.
+        """
         encoder = self._encoder(metrics[0].encoder)
         results: dict[Any, Any] = {}
         for metric in metrics:
@@ -142,4 +160,7 @@ class Judge:
             if (formula, metric.view) not in results:
                 look = Look(encoder, metric.view, sample, clip, self._memory)
                 results[formula, metric.view] = formula(look)
-        return {metric.id: results[FORMULAS[metric.family], metric.view][metric.family] for metric in metrics}
+        return {
+            metric.id: results[FORMULAS[metric.family], metric.view][metric.family]
+            for metric in metrics
+        }

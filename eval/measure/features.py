@@ -1,4 +1,6 @@
-"""Features that are computed once: by clip content, encoder fingerprint and view, in memory and, if wanted, on disk."""
+"""Features that are computed once: by clip content, encoder fingerprint and view, in memory and, if
+wanted, on disk.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,13 @@ HELD = 256
 class FeatureCache:
     """float32 arrays by what decides them.
 
-    A key that is known costs no pass through a network, also in a later process if there is a folder. Files are written
-    whole or not at all, and named by a hash of the key, so two clips of equal content share one.
+    A key that is known costs no pass through a network, also in a later process if there is a
+    folder. Files are written whole or not at all, and named by a hash of the key, so two clips of
+    equal content share one.
 
     Args:
-        folder: where arrays are kept between processes, a path or a ``upath.UPath``; None for memory alone.
+        folder: where arrays are kept between processes, a path or a ``upath.UPath``; None for
+            memory alone.
 
     Attributes:
         passes: how often each encoder looked at a clip, as (encoder id, view) -> count.
@@ -37,12 +41,17 @@ class FeatureCache:
         self._held: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     def get(
-        self, encoder: tuple[str, str], content: str, view: str, make: Callable[[], NDArray[np.float32]]
+        self,
+        encoder: tuple[str, str],
+        content: str,
+        view: str,
+        make: Callable[[], NDArray[np.float32]],
     ) -> NDArray[np.float32]:
         """The array, made if it is not known yet.
 
         Args:
-            encoder: its id, for the count, and its fingerprint, which covers weights and preprocessing.
+            encoder: its id, for the count, and its fingerprint, which covers weights and
+                preprocessing.
             content: sha256 hex of the clip.
             view: how the encoder is shown the clip.
             make: one pass through the encoder.
@@ -76,7 +85,9 @@ def read_array(path: Path) -> NDArray[np.float32]:
     try:
         loaded: NDArray[np.float32] = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise EvalError(f"{path}: not a stored feature ({error}); delete it and run again") from error
+        raise EvalError(
+            f"{path}: not a stored feature ({error}); delete it and run again"
+        ) from error
     return loaded
 
 

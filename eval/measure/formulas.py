@@ -1,4 +1,6 @@
-"""Which pure function of `eval.metrics` gives each family its value, and which features it is given."""
+"""Which pure function of `eval.metrics` gives each family its value, and which features it is
+given.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from eval.metrics.motion import flow_score, motion
 from eval.metrics.perceptual import input_distance
 from eval.metrics.temporal import image_consistency, neighbour_consistency
 from eval.metrics.text import text_alignment
-from eval.metrics.vbench import dynamic_degree, i2v_subject, subject_consistency, temporal_flickering
+from eval.metrics.vbench import (
+    dynamic_degree,
+    i2v_subject,
+    subject_consistency,
+    temporal_flickering,
+)
 from eval.metrics.warping import warping_error
 from eval.world.truth import exact, followed, styled
 
@@ -65,4 +72,6 @@ FORMULAS: Mapping[str, Formula] = {
         )
     ),
 }
-"""Family of scope ``clip`` -> its value or values; families that share a formula are computed together."""
+"""Family of scope ``clip`` -> its value or values; families that share a formula are computed
+together.
+"""

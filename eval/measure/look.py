@@ -1,4 +1,6 @@
-"""What one encoder sees in one clip. Each feature is computed when a formula first asks for it, and only once."""
+"""What one encoder sees in one clip. Each feature is computed when a formula first asks for it, and
+only once.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class Memory:
     Attributes:
         images: (encoder id, view, sample fingerprint) -> feature of the input image.
         prompts: (encoder id, prompt) -> feature of the prompt.
-        flows: (encoder id, clip fingerprint, stride, size, direction) -> flow; large, so emptied after each clip.
+        flows: (encoder id, clip fingerprint, stride, size, direction) -> flow; large, so
+            emptied after each clip.
     """
 
     def __init__(self, cache: FeatureCache) -> None:
@@ -49,7 +52,9 @@ class Look:
         memory: shared with other looks.
     """
 
-    def __init__(self, encoder: Any, view: View, sample: Sample, clip: Clip, memory: Memory) -> None:
+    def __init__(
+        self, encoder: Any, view: View, sample: Sample, clip: Clip, memory: Memory
+    ) -> None:
         self.clip = clip
         self.sample = sample
         self._encoder = encoder
@@ -65,7 +70,9 @@ class Look:
         """Feature (D,) of the prompt; encoders of kind image-text."""
         prompt = self.sample.prompt
         return _remember(
-            self._memory.prompts, (self._encoder.id, prompt), lambda: self._encoder.encode_text([prompt])[0]
+            self._memory.prompts,
+            (self._encoder.id, prompt),
+            lambda: self._encoder.encode_text([prompt])[0],
         )
 
     def frames(self) -> Float32Array:
@@ -75,11 +82,17 @@ class Look:
     def distances(self) -> Float32Array:
         """Distances (F,) of the frames from the input image; encoders of kind perceptual."""
         view = f"to {self.sample.fingerprint}"
-        return self._cached(view, lambda: self._encoder.encode_distances(self.sample.image, self.clip.frames))
+        return self._cached(
+            view, lambda: self._encoder.encode_distances(self.sample.image, self.clip.frames)
+        )
 
     def quality(self) -> float:
         """Score of the clip; encoders of kind quality."""
-        return float(self._cached("standard", lambda: self._encoder.encode_quality(self.clip.frames, self.clip.fps))[0])
+        return float(
+            self._cached(
+                "standard", lambda: self._encoder.encode_quality(self.clip.frames, self.clip.fps)
+            )[0]
+        )
 
     @property
     def known_styles(self) -> Sequence[str]:
@@ -92,7 +105,8 @@ class Look:
         return [self._encoder.styles[index] for index in scores.argmax(axis=1)]
 
     def flow(self, direction: Literal["forward", "backward"] = "forward") -> Float32Array:
-        """Flow (P, H, W, 2) in px between neighbours among the frames of this view; encoders of kind flow.
+        """Flow (P, H, W, 2) in px between neighbours among the frames of this view; encoders of
+        kind flow.
 
         Raises:
             EvalError: fewer than two such frames.
@@ -128,15 +142,19 @@ class Look:
         return np.asarray(self._encoder.encode_frames(frames, view=self._view))
 
     def _frames(self) -> Float32Array:
-        """Equal frames are encoded once; encoders of kind image take frames equal to the input image from it, so that
-        the two have a cosine of exactly 1."""
+        """Equal frames are encoded once; encoders of kind image take frames equal to the input
+        image from it, so that the two have a cosine of exactly 1."""
         known: dict[bytes, Float32Array] = {}
         contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
         image = np.ascontiguousarray(self.sample.image).tobytes()
         same_shape = self.sample.image.shape == self.clip.frames.shape[1:]
         if self._encoder.kind == "image" and same_shape and image in contents:
             known[image] = self.image()
-        new = [i for i, content in enumerate(contents) if content not in known and content not in contents[:i]]
+        new = [
+            i
+            for i, content in enumerate(contents)
+            if content not in known and content not in contents[:i]
+        ]
         if new:
             for index, vector in zip(new, self._encode(self.clip.frames[new]), strict=True):
                 known[contents[index]] = vector
@@ -144,7 +162,8 @@ class Look:
 
 
 def halved(frames: UInt8Array) -> UInt8Array:
-    """uint8 (F, H, W, 3) to (F, H // 2, W // 2, 3): averages of 2 x 2 pixels, rounded; an odd last row or column goes.
+    """uint8 (F, H, W, 3) to (F, H // 2, W // 2, 3): averages of 2 x 2 pixels, rounded; an odd last
+    row or column goes.
 
     Raises:
         EvalError: a side of one pixel.
@@ -152,11 +171,15 @@ def halved(frames: UInt8Array) -> UInt8Array:
     count, height, width, _ = frames.shape
     if min(height, width) < 2:
         raise EvalError(f"frames of {height} x {width} px have no half size")
-    even = frames[:, : height // 2 * 2, : width // 2 * 2].reshape(count, height // 2, 2, width // 2, 2, 3)
+    even = frames[:, : height // 2 * 2, : width // 2 * 2].reshape(
+        count, height // 2, 2, width // 2, 2, 3
+    )
     return np.rint(even.mean(axis=(2, 4))).astype(np.uint8)
 
 
-def _remember(store: dict[Any, Float32Array], key: Any, make: Callable[[], Float32Array]) -> Float32Array:
+def _remember(
+    store: dict[Any, Float32Array], key: Any, make: Callable[[], Float32Array]
+) -> Float32Array:
     if key not in store:
         store[key] = make()
     return store[key]

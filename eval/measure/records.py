@@ -1,4 +1,6 @@
-"""Measures stored clips: features for set metrics, records for the others, one fixed batch at a time."""
+"""Measures stored clips: features for set metrics, records for the others, one fixed batch at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,17 @@ class JudgeLike(Protocol):
     """What a run needs of :class:`eval.measure.evaluator.Judge`."""
 
     def fingerprints(self) -> Mapping[str, str]: ...
-    def measure(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> Sequence[Mapping[str, float]]: ...
+    def measure(
+        self, samples: Sequence[Sample], clips: Sequence[Clip]
+    ) -> Sequence[Mapping[str, float]]: ...
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> NDArray[np.float32]: ...
     def flags(self, sample: Sample) -> Sequence[str]: ...
 
 
 class Shelf(Protocol):
-    """Where clips are read from, and features and records go: an `eval.store.store.Store`, or a worker's files."""
+    """Where clips are read from, and features and records go: an `eval.store.store.Store`, or a
+    worker's files.
+    """
 
     def read(self, key: str) -> Clip: ...
     def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None: ...
@@ -47,13 +53,15 @@ def measure(
     fingerprints: Mapping[str, str],
     console: Console,
 ) -> int:
-    """Measures the clips of ``batches`` as decoded from the store; features first, then all records in one transaction.
+    """Measures the clips of ``batches`` as decoded from the store; features first, then all records
+    in one transaction.
 
     Returns:
         How many clips were measured.
 
     Raises:
-        EvalError: naming cell, sample and seed, for a value that is not finite or a clip no metric can be had of.
+        EvalError: naming cell, sample and seed, for a value that is not finite or a clip no
+            metric can be had of.
     """
     total = sum(len(batch.items) for batch in batches)
     with progress(console, "measuring", total) as advance:
@@ -100,7 +108,10 @@ def _records(
         for metric in plan.clip_metrics:
             value = float(values[metric.id])
             if not math.isfinite(value):
-                raise ClipError(f"{metric.id} is {value} for sample/seed {sample.id}/{seed} (clip {key}), not finite")
+                raise ClipError(
+                    f"{metric.id} is {value} for sample/seed {sample.id}/{seed} (clip {key}), not "
+                    "finite"
+                )
             encoder = fingerprints[metric.encoder]
             records.append(Record(cell.id, sample.id, seed, metric.id, value, flags, key, encoder))
     return records
@@ -111,6 +122,8 @@ def _check_shapes(batch: Batch, clips: Sequence[Clip]) -> None:
         true = sample.clip
         if true is not None and clip.frames.shape != true.frames.shape:
             raise EvalError(
-                f"sample/seed {sample.id}/{seed}: clip {clip.frames.shape}, true clip {true.frames.shape}; "
-                "set metrics need equal (F, H, W, 3): change the method's settings, or leave fvd and kvd out"
+                f"sample/seed {sample.id}/{seed}: clip {clip.frames.shape}, true clip "
+                f"{true.frames.shape}; "
+                "set metrics need equal (F, H, W, 3): change the method's settings, or leave fvd "
+                "and kvd out"
             )

@@ -21,15 +21,20 @@ def metrics_of(encoders: Sequence[str]) -> list[Metric]:
     known = dict.fromkeys(metric.encoder for metric in catalogue() if not metric.truth)
     for encoder in encoders:
         if encoder not in known:
-            raise EvalError(f"unknown encoder '{encoder}'. Allowed: {', '.join(known)}.{nearest(encoder, known)}")
+            raise EvalError(
+                f"unknown encoder '{encoder}'. Allowed: "
+                f"{', '.join(known)}.{nearest(encoder, known)}"
+            )
     return [metric for metric in catalogue() if metric.encoder in encoders and not metric.truth]
 
 
 def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Metric], list[str]]:
-    """Every metric for any clips (not of the glyph world's judges) whose weights are on this machine.
+    """Every metric for any clips (not of the glyph world's judges) whose weights are on this
+    machine.
 
     Returns:
-        The metrics, and one line for each encoder left out: its metrics, and how to provide the weights.
+        The metrics, and one line for each encoder left out: its metrics, and how to provide the
+            weights.
     """
     found: list[Metric] = []
     left_out: dict[str, list[str]] = {}

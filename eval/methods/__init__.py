@@ -17,25 +17,30 @@ if TYPE_CHECKING:
 
 
 FirstFrame = Literal["input", "reconstruction", "free"]
-"""What frame 0 of a method's clips is: the input image (as its codec gives it back), what the method generated from the
-image, or generated without it."""
+"""What frame 0 of a method's clips is: the input image (as its codec gives it back), what the
+method generated from the image, or generated without it."""
 
 
 class Method(Protocol):
     """What a class must offer to be a method; it is built as ``Class(settings)``.
 
-    It may state ``first_frame``, a :data:`FirstFrame`; results of one that does not say "not stated". It may state
-    ``varying``, names of settings that may differ between the samples of one call: :func:`varying`. Building it and
-    asking for its fingerprint must be cheap: no model is loaded before :meth:`generate`.
+    It may state ``first_frame``, a :data:`FirstFrame`; results of one that does not say "not
+    stated". It may state ``varying``, names of settings that may differ between the samples of one
+    call: :func:`varying`. Building it and asking for its fingerprint must be cheap: no model is
+    loaded before :meth:`generate`.
     """
 
     Settings: ClassVar[type[BaseModel]]
-    """A pydantic model that forbids unknown keys and validates ranges. Its dump is part of a cell's identity."""
+    """A pydantic model that forbids unknown keys and validates ranges. Its dump is part of a cell's
+    identity.
+    """
 
     def __init__(self, settings: Any) -> None: ...
 
     def fingerprint(self) -> str:
-        """sha256 hex over what changes the clips besides settings, sample and seed: weights, method version."""
+        """sha256 hex over what changes the clips besides settings, sample and seed: weights, method
+        version.
+        """
         ...
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
@@ -43,10 +48,12 @@ class Method(Protocol):
 
         Args:
             samples: a batch; images of one size.
-            seeds: one generator seed for each sample, already from :func:`eval.samples.seeds.derive_seed`.
+            seeds: one generator seed for each sample, already from
+                :func:`eval.samples.seeds.derive_seed`.
 
         Returns:
-            Clips in the order of ``samples``. A clip must not depend on its neighbours in the batch beyond float noise.
+            Clips in the order of ``samples``. A clip must not depend on its neighbours in the batch
+            beyond float noise.
         """
         ...
 
@@ -72,11 +79,13 @@ def first_frame(method: Method) -> str:
 
 
 def varying(method: Method) -> tuple[str, ...]:
-    """Settings that may differ between the samples of one call, so that the cells of a sweep over them share calls.
+    """Settings that may differ between the samples of one call, so that the cells of a sweep over
+    them share calls.
 
-    They are those that the method states as ``varying`` and that its ``generate`` takes besides samples and seeds, by
-    these names: one value for each sample, as in the cells' settings. They are given only where a call is for several
-    cells. A class that replaces ``generate`` by one without them has none.
+    They are those that the method states as ``varying`` and that its ``generate`` takes besides
+    samples and seeds, by these names: one value for each sample, as in the cells' settings. They
+    are given only where a call is for several cells. A class that replaces ``generate`` by one
+    without them has none.
     """
     stated: Sequence[str] = getattr(method, "varying", ())
     return tuple(name for name in stated if name in inspect.signature(method.generate).parameters)
@@ -88,27 +97,38 @@ def method_names() -> list[str]:
 
 
 def register(name: str, target: str) -> None:
-    """Makes ``target`` (``"module:Class"``) known as ``name``; the module is imported when the method is used.
+    """Makes ``target`` (``"module:Class"``) known as ``name``; the module is imported when the
+    method is used.
 
     Raises:
-        EvalError: if the name stands for another class already, or the target is not ``module:Class``.
+        EvalError: if the name stands for another class already, or the target is not
+            ``module:Class``.
     """
     if ":" in name or not _is_path(target):
-        raise EvalError(f"method '{name}': register a plain name and a target 'module:Class', not '{target}'")
+        raise EvalError(
+            f"method '{name}': register a plain name and a target 'module:Class', not '{target}'"
+        )
     if _METHODS.get(name, target) != target:
-        raise EvalError(f"method '{name}' is registered as '{_METHODS[name]}' already; choose another")
+        raise EvalError(
+            f"method '{name}' is registered as '{_METHODS[name]}' already; choose another"
+        )
     _METHODS[name] = target
 
 
 def load_method(name: str) -> type[Method]:
-    """The class of a registered method, or of a ``module:Class`` path (how a suite names a method of one's own).
+    """The class of a registered method, or of a ``module:Class`` path (how a suite names a method
+    of one's own).
 
     Raises:
-        EvalError: for an unknown name (with the nearest valid one), or a path that cannot be imported or is no method.
+        EvalError: for an unknown name (with the nearest valid one), or a path that cannot be
+            imported or is no method.
     """
     if name not in _METHODS and ":" not in name:
         known = method_names()
-        raise EvalError(f"unknown method '{name}'. Allowed: {', '.join(known)}, or module:Class.{nearest(name, known)}")
+        raise EvalError(
+            f"unknown method '{name}'. Allowed: {', '.join(known)}, or "
+            f"module:Class.{nearest(name, known)}"
+        )
     target = _METHODS.get(name, name)
     if not _is_path(target):
         raise EvalError(f"method '{name}' is not of the form module:Class")
@@ -116,15 +136,25 @@ def load_method(name: str) -> type[Method]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise EvalError(f"method '{name}': no module '{error.name}'; is it installed and on the path?") from error
+        raise EvalError(
+            f"method '{name}': no module '{error.name}'; is it installed and on the path?"
+        ) from error
     except Exception as error:
-        raise EvalError(f"method '{name}': importing it fails with {type(error).__name__}: {error}") from error
+        raise EvalError(
+            f"method '{name}': importing it fails with {type(error).__name__}: {error}"
+        ) from error
     found = getattr(module, class_name, None)
     if found is None:
-        raise EvalError(f"method '{name}': '{module_name}' has no '{class_name}'.{nearest(class_name, dir(module))}")
+        raise EvalError(
+            f"method '{name}': '{module_name}' has no "
+            f"'{class_name}'.{nearest(class_name, dir(module))}"
+        )
     for attribute in ("Settings", "fingerprint", "generate"):
         if not hasattr(found, attribute):
-            raise EvalError(f"method '{name}': it has no '{attribute}'; eval.methods.Method lists what a method needs")
+            raise EvalError(
+                f"method '{name}': it has no '{attribute}'; eval.methods.Method lists what a "
+                "method needs"
+            )
     method: type[Method] = found
     return method
 

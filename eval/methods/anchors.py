@@ -1,4 +1,5 @@
-"""Methods that generate nothing and anchor the scale: the true clip, and the input image repeated."""
+"""Methods that generate nothing and anchor the scale: the true clip, and the input image
+repeated."""
 
 from __future__ import annotations
 
@@ -59,7 +60,9 @@ class StillImage:
         return _fingerprint("still-image.v1")
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
-        """Raises EvalError, naming the sample, if length or rate are left to a true clip that it does not have."""
+        """Raises EvalError, naming the sample, if length or rate are left to a true clip that it
+        does not have.
+        """
         return [self._still(sample) for sample in samples]
 
     def _still(self, sample: Sample) -> Clip:
@@ -68,7 +71,8 @@ class StillImage:
 
 
 def length_and_rate(sample: Sample, settings: StillImageSettings) -> tuple[int, float]:
-    """Frames and frames per second of an anchor's clip: the settings', else those of the sample's true clip.
+    """Frames and frames per second of an anchor's clip: the settings', else those of the sample's
+    true clip.
 
     Raises:
         EvalError: naming the sample, if it has no true clip to take them from.

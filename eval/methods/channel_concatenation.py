@@ -1,4 +1,6 @@
-"""The channel-concatenation family: the base, fine-tuned to read the image's latent beside every noisy frame."""
+"""The channel-concatenation family: the base, fine-tuned to read the image's latent beside every
+noisy frame.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ class ChannelConcatenationMethod(GlyphWorldMethod):
 
 
 class ConcatenationText(GlyphWorldMethod):
-    """The same UNet without the image, from the noise that `text-to-video` starts from: what the fine-tuning has left
-    of the base as a text-to-video model."""
+    """The same UNet without the image, from the noise that `text-to-video` starts from: what the
+    fine-tuning has left of the base as a text-to-video model."""
 
     version = "concatenation-text.v1"
     first_frame: ClassVar[FirstFrame] = "free"

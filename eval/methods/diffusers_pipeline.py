@@ -1,4 +1,6 @@
-"""Any image-to-video pipeline of diffusers as a method. Nothing is downloaded: models are folders or in the cache."""
+"""Any image-to-video pipeline of diffusers as a method. Nothing is downloaded: models are folders
+or in the cache.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ from eval.samples import Sample
 
 
 class Convention(NamedTuple):
-    """What frame 0 is, how diffusers' pipeline brings that about, and the entry (file, key, value) of the model's
-    configuration that makes it the input instead."""
+    """What frame 0 is, how diffusers' pipeline brings that about, and the entry (file, key, value)
+    of the model's configuration that makes it the input instead."""
 
     first_frame: FirstFrame
     reason: str
@@ -30,7 +32,8 @@ class Convention(NamedTuple):
 
 CONVENTIONS: Mapping[str, Convention] = {
     "I2VGenXLPipeline": Convention(
-        "reconstruction", "image latent beside every frame, embedding in cross-attention; all frames are denoised"
+        "reconstruction",
+        "image latent beside every frame, embedding in cross-attention; all frames are denoised",
     ),
     "StableVideoDiffusionPipeline": Convention(
         "reconstruction", "noise-augmented image latent beside every frame; all frames are denoised"
@@ -39,26 +42,32 @@ CONVENTIONS: Mapping[str, Convention] = {
         "reconstruction", "the image steers frame 0 through a ControlNet; all frames are denoised"
     ),
     "PIAPipeline": Convention(
-        "reconstruction", "image latent and affinity mask beside every frame; all frames are denoised"
+        "reconstruction",
+        "image latent and affinity mask beside every frame; all frames are denoised",
     ),
     "CogVideoXImageToVideoPipeline": Convention(
-        "reconstruction", "image latent beside the first latent frame; all latent frames are denoised"
+        "reconstruction",
+        "image latent beside the first latent frame; all latent frames are denoised",
     ),
     "LTXImageToVideoPipeline": Convention(
         "input", "the first latent frame is the image's, at timestep 0, and is not stepped"
     ),
     "WanImageToVideoPipeline": Convention(
         "reconstruction",
-        "image latent and mask beside the noise; with expand_timesteps (Wan 2.2 TI2V) the first latent frame is pinned",
+        "image latent and mask beside the noise; with expand_timesteps (Wan 2.2 TI2V) the first "
+        "latent frame is pinned",
         ("model_index.json", "expand_timesteps", True),
     ),
     "HunyuanVideoImageToVideoPipeline": Convention(
         "reconstruction",
-        "image latent beside every latent frame, the first 4 decoded frames cut off; with token_replace it is pinned",
+        "image latent beside every latent frame, the first 4 decoded frames cut off; with "
+        "token_replace it is pinned",
         ("transformer/config.json", "image_condition_type", "token_replace"),
     ),
 }
-"""Read from the pipelines' source (diffusers 0.42). Results of a pipeline that is not here say "not stated"."""
+"""Read from the pipelines' source (diffusers 0.42). Results of a pipeline that is not here say "not
+stated".
+"""
 
 _ARGUMENTS = {
     "image": ("image", "conditioning_frames"),
@@ -71,7 +80,9 @@ _ARGUMENTS = {
 }
 """Setting -> what pipelines call it, where they have it."""
 _OWN = ("self", "prompt", "generator", "output_type", "return_dict", "kwargs")
-_OTHER_STREAM = 0x2545F4914F6CDD1D  # keeps global draws apart from those of the generator with the same seed
+_OTHER_STREAM = (
+    0x2545F4914F6CDD1D  # keeps global draws apart from those of the generator with the same seed
+)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -81,8 +92,8 @@ class DiffusersSettings(BaseModel):
     Attributes:
         pipeline: class name in diffusers.
         model: folder in the hub's layout, or the id of a model in the hub's local cache.
-        components: further parts that the model's folder lacks, as name -> folder or id (`motion_adapter`,
-            `controlnet`).
+        components: further parts that the model's folder lacks, as name -> folder or id
+            (`motion_adapter`, `controlnet`).
         variant: of the weights files, e.g. `fp16`.
         dtype, device, offload: how it runs; `offload` moves parts to the device as they are needed.
         frames, steps, guidance_scale: under the pipeline's own names.
@@ -112,7 +123,9 @@ class DiffusersSettings(BaseModel):
     def _is_image_to_video(cls, name: str) -> str:
         parameters = _parameters(name)
         if "num_frames" not in parameters or _argument(parameters, "image") is None:
-            raise ValueError(f"{name} makes no video from an image; image-to-video are {', '.join(CONVENTIONS)}")
+            raise ValueError(
+                f"{name} makes no video from an image; image-to-video are {', '.join(CONVENTIONS)}"
+            )
         return name
 
     @model_validator(mode="after")
@@ -122,8 +135,14 @@ class DiffusersSettings(BaseModel):
         for setting, names in _ARGUMENTS.items():
             mapped = _argument(parameters, setting)
             if clash := [name for name in names if name in self.call and name == mapped]:
-                raise ValueError(f"call: {clash[0]} is set by the {'sample' if setting == 'image' else setting}")
-            if mapped is None and setting in ("steps", "guidance_scale") and getattr(self, setting) is not None:
+                raise ValueError(
+                    f"call: {clash[0]} is set by the {'sample' if setting == 'image' else setting}"
+                )
+            if (
+                mapped is None
+                and setting in ("steps", "guidance_scale")
+                and getattr(self, setting) is not None
+            ):
                 raise ValueError(f"{self.pipeline} has no {setting}; leave it out")
         for name in self.call:
             if name not in known:
@@ -131,7 +150,9 @@ class DiffusersSettings(BaseModel):
         parts = list(inspect.signature(_class(self.pipeline).__init__).parameters)[1:]
         for name in self.components:
             if name not in parts:
-                raise ValueError(f"components: {self.pipeline} has no '{name}'.{nearest(name, parts)}")
+                raise ValueError(
+                    f"components: {self.pipeline} has no '{name}'.{nearest(name, parts)}"
+                )
         if self.offload != "none" and self.device == "cpu":
             raise ValueError("offload moves parts from the CPU to another device: set device")
         return self
@@ -169,8 +190,12 @@ class DiffusersMethod:
         return found
 
     def fingerprint(self) -> str:
-        """sha256 over the pipeline's name, the libraries, and of every folder the hub's commit or its files' bytes."""
-        libraries = " ".join(f"{name} {version(name)}" for name in ("diffusers", "transformers", "torch"))
+        """sha256 over the pipeline's name, the libraries, and of every folder the hub's commit or
+        its files' bytes.
+        """
+        libraries = " ".join(
+            f"{name} {version(name)}" for name in ("diffusers", "transformers", "torch")
+        )
         digest = hashlib.sha256(f"diffusers.v1 {self.settings.pipeline} {libraries}".encode())
         for option, folder in self._folders.items():
             digest.update(f"\n{option} {_identity(folder)}".encode())
@@ -206,7 +231,11 @@ class DiffusersMethod:
             "height": settings.height or height,
             "width": settings.width or width,
         }
-        named = {_argument(parameters, setting): value for setting, value in values.items() if value is not None}
+        named = {
+            _argument(parameters, setting): value
+            for setting, value in values.items()
+            if value is not None
+        }
         arguments = {name: value for name, value in named.items() if name is not None}
         image = Image.fromarray(sample.image)
         arguments |= {"image": image} if "image" in parameters else {"conditioning_frames": [image]}
@@ -219,16 +248,28 @@ class DiffusersMethod:
         folders = tuple((option, str(folder)) for option, folder in self._folders.items())
         try:
             return _load(
-                settings.pipeline, folders, settings.variant, settings.dtype, settings.device, settings.offload
+                settings.pipeline,
+                folders,
+                settings.variant,
+                settings.dtype,
+                settings.device,
+                settings.offload,
             )
         except OSError as error:
             reason = str(error).splitlines()[0]
-            raise WeightsMissingError(f"method 'diffusers': {settings.pipeline} cannot be loaded: {reason}") from error
+            raise WeightsMissingError(
+                f"method 'diffusers': {settings.pipeline} cannot be loaded: {reason}"
+            ) from error
 
 
 @lru_cache(maxsize=1)
 def _load(
-    name: str, folders: tuple[tuple[str, str], ...], variant: str | None, dtype: str, device: str, offload: str
+    name: str,
+    folders: tuple[tuple[str, str], ...],
+    variant: str | None,
+    dtype: str,
+    device: str,
+    offload: str,
 ) -> Any:
     """The pipeline, kept until another one is asked for, so that a sweep loads it once."""
     import json
@@ -242,12 +283,16 @@ def _load(
     for part, folder in others:
         kind = json.loads((Path(folder) / "config.json").read_text()).get("_class_name")
         if not hasattr(diffusers, str(kind)):
-            raise EvalError(f"method 'diffusers', components.{part}: {folder} holds a '{kind}', no model of diffusers")
+            raise EvalError(
+                f"method 'diffusers', components.{part}: {folder} holds a '{kind}', no model of "
+                "diffusers"
+            )
         parts[part] = getattr(diffusers, kind).from_pretrained(folder, **options)
     pipeline = _class(name).from_pretrained(model, variant=variant, **parts, **options)
     encoder = getattr(pipeline, "text_encoder", None)
     if type(encoder).__name__ == "CLIPTextModel" and not hasattr(encoder, "text_model"):
-        # transformers 5 has no inner text_model any more; I2VGen-XL's pipeline asks for its last norm. Not a submodule.
+        # transformers 5 has no inner text_model any more; I2VGen-XL's pipeline asks for its last
+        # norm. Not a submodule.
         object.__setattr__(encoder, "text_model", encoder)
     pipeline.set_progress_bar_config(disable=True)
     if offload == "model":
@@ -265,7 +310,9 @@ def _class(name: str) -> Any:
     found = getattr(diffusers, name, None) if name.isidentifier() else None
     if not (inspect.isclass(found) and issubclass(found, diffusers.DiffusionPipeline)):
         choices = [choice for choice in dir(diffusers) if choice.endswith("Pipeline")]
-        raise ValueError(f"diffusers {diffusers.__version__} has no pipeline '{name}'.{nearest(name, choices)}")
+        raise ValueError(
+            f"diffusers {diffusers.__version__} has no pipeline '{name}'.{nearest(name, choices)}"
+        )
     return found
 
 
@@ -278,11 +325,15 @@ def _argument(parameters: Mapping[str, Any], setting: str) -> str | None:
 
 
 def _find(option: str, source: str, file: str) -> Path:
-    """The folder that `source` names, or that the hub's local cache has for it; `file` must lie in it."""
+    """The folder that `source` names, or that the hub's local cache has for it; `file` must lie in
+    it.
+    """
     folder = Path(source).expanduser()
     if not folder.is_dir():
         if not _HUB_ID.fullmatch(source):
-            raise WeightsMissingError(f"method 'diffusers', {option}: there is no folder '{source}'")
+            raise WeightsMissingError(
+                f"method 'diffusers', {option}: there is no folder '{source}'"
+            )
         from huggingface_hub import constants, snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -290,11 +341,15 @@ def _find(option: str, source: str, file: str) -> Path:
             folder = Path(snapshot_download(source, local_files_only=True))
         except LocalEntryNotFoundError as error:
             raise WeightsMissingError(
-                f"method 'diffusers', {option}: '{source}' is no folder and not in the hub's local cache"
-                f" ({constants.HF_HUB_CACHE}); nothing is downloaded here: run `hf download {source}` or name a folder"
+                f"method 'diffusers', {option}: '{source}' is no folder and not in the hub's local "
+                "cache"
+                f" ({constants.HF_HUB_CACHE}); nothing is downloaded here: run `hf download "
+                f"{source}` or name a folder"
             ) from error
     if not (folder / file).is_file():
-        raise WeightsMissingError(f"method 'diffusers', {option}: {folder} has no {file}, so it is no such model")
+        raise WeightsMissingError(
+            f"method 'diffusers', {option}: {folder} has no {file}, so it is no such model"
+        )
     return folder
 
 
@@ -304,6 +359,8 @@ def _identity(folder: Path) -> str:
 
     if folder.parent.name == "snapshots":
         return folder.name
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts
+    )
     lines = "".join(f"{path.relative_to(folder)} {sha256(path)}\n" for path in files)
     return hashlib.sha256(lines.encode()).hexdigest()

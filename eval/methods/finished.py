@@ -25,7 +25,8 @@ class FinishedClipsSettings(BaseModel):
 
 
 class FinishedClips:
-    """The clips of one method of a manifest. Not a registered name: a manifest says which clips there are.
+    """The clips of one method of a manifest. Not a registered name: a manifest says which clips
+    there are.
 
     Args:
         settings: see the class.
@@ -34,22 +35,29 @@ class FinishedClips:
 
     Settings: ClassVar[type[BaseModel]] = FinishedClipsSettings
 
-    def __init__(self, settings: FinishedClipsSettings, files: Mapping[tuple[str, int], Path]) -> None:
+    def __init__(
+        self, settings: FinishedClipsSettings, files: Mapping[tuple[str, int], Path]
+    ) -> None:
         self.settings = settings
         self.digests = {pair: digest(path, settings.fps) for pair, path in files.items()}
         self.notes: dict[tuple[str, int], list[str]] = {}
         self.shapes: dict[tuple[str, int], tuple[int, ...]] = {}
         self._files = files
-        self._pairs = {(sample, derive_seed(sample, seed)): (sample, seed) for sample, seed in files}
+        self._pairs = {
+            (sample, derive_seed(sample, seed)): (sample, seed) for sample, seed in files
+        }
 
     def fingerprint(self) -> str:
         """sha256 hex over the contents of all clips."""
-        lines = (f"{sample}|{seed}|{content}\n" for (sample, seed), content in sorted(self.digests.items()))
+        lines = (
+            f"{sample}|{seed}|{content}\n"
+            for (sample, seed), content in sorted(self.digests.items())
+        )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
-        """Raises EvalError, naming the file, for a clip that cannot be read whole; `notes` has what was changed,
-        `shapes` how many frames of which height and width there are."""
+        """Raises EvalError, naming the file, for a clip that cannot be read whole; `notes` has what
+        was changed, `shapes` how many frames of which height and width there are."""
         clips = []
         for sample, seed in zip(samples, seeds, strict=True):
             pair = self._pairs[sample.id, seed]

@@ -1,4 +1,6 @@
-"""What the glyph world's methods share: sampling settings, weights, generators. A family is a file of its own."""
+"""What the glyph world's methods share: sampling settings, weights, generators. A family is a file
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ Part = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=60)]
 
 
 class SamplingSettings(BaseModel):
-    """How a diffusion method samples: DDIM steps, classifier-free guidance (none at or below 1), length and rate; a
-    LoRA and a ControlNet on position maps, by their folders in the weights."""
+    """How a diffusion method samples: DDIM steps, classifier-free guidance (none at or below 1),
+    length and rate; a LoRA and a ControlNet on position maps, by their folders in the weights."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,8 +43,9 @@ class SamplingSettings(BaseModel):
 class ImageSettings(SamplingSettings):
     """The sampling of a method that is given the image.
 
-    Less guidance by default: in this world it trades the identity of unseen glyphs for the prompt's words (full method:
-    identity .77, .75, .70 of 24 unseen glyphs at guidance 1, 2, 3; motion followed .36, .56, .64 of 64).
+    Less guidance by default: in this world it trades the identity of unseen glyphs for the prompt's
+    words (full method: identity .77, .75, .70 of 24 unseen glyphs at guidance 1, 2, 3; motion
+    followed .36, .56, .64 of 64).
     """
 
     guidance_scale: float = Field(default=2.0, ge=0.0, le=50.0, allow_inf_nan=False)
@@ -67,7 +70,13 @@ class GlyphWorldMethod(ABC):
     Settings: ClassVar[type[BaseModel]] = SamplingSettings
     version: ClassVar[str]
     first_frame: ClassVar[FirstFrame]
-    base_parts: ClassVar[tuple[str, ...]] = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+    base_parts: ClassVar[tuple[str, ...]] = (
+        "vae",
+        "text_encoder",
+        "tokenizer",
+        "unet",
+        "scheduler",
+    )
     parts: ClassVar[tuple[str, ...]] = ()
     weights: ClassVar[Path] = WEIGHTS
 
@@ -82,25 +91,35 @@ class GlyphWorldMethod(ABC):
         return Extras(self.settings.lora, self.settings.controlnet)
 
     def fingerprint(self) -> str:
-        """sha256 over the method's version, the libraries that sample, and the files of every part it loads."""
+        """sha256 over the method's version, the libraries that sample, and the files of every part
+        it loads.
+        """
         from eval.world.cards import sha256
         from eval.world.pipelines import require
 
-        digest = hashlib.sha256(f"{self.version} {version('diffusers')} {version('torch')}".encode())
+        digest = hashlib.sha256(
+            f"{self.version} {version('diffusers')} {version('torch')}".encode()
+        )
         for path in require(self.base_parts + self.parts + self.extras.parts, self.weights):
             digest.update(f"\n{path.parent.name}/{path.name} {sha256(path)}".encode())
         return digest.hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
-        """One clip per sample, each from a generator of its own; one at a time where each has its own control."""
+        """One clip per sample, each from a generator of its own; one at a time where each has its
+        own control.
+        """
         return self._clips(samples, seeds, [None] * len(samples))
 
-    def _clips(self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[Any]) -> list[Clip]:
+    def _clips(
+        self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[Any]
+    ) -> list[Clip]:
         import torch
 
         if self.settings.controlnet is not None and len(samples) > 1:
             rows = zip(samples, seeds, p, strict=True)
-            return [clip for sample, seed, own in rows for clip in self._clips([sample], [seed], [own])]
+            return [
+                clip for sample, seed, own in rows for clip in self._clips([sample], [seed], [own])
+            ]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         options: dict[str, Any] = {
             "image": [sample.image for sample in samples],
@@ -115,7 +134,9 @@ class GlyphWorldMethod(ABC):
         if self.settings.controlnet is not None:
             from eval.world.control import position_maps
 
-            options["conditioning_frames"] = list(position_maps(samples[0].truth, self.settings.frames))
+            options["conditioning_frames"] = list(
+                position_maps(samples[0].truth, self.settings.frames)
+            )
         return [rounded_clip(video, self.settings.fps) for video in self._videos(options)]
 
     def _prior(self, p: Sequence[Any]) -> FrameSimilarityPrior | None:
@@ -123,7 +144,8 @@ class GlyphWorldMethod(ABC):
         return None
 
     def _run(self, make: Callable[..., Any], options: dict[str, Any], **which: Any) -> Any:
-        """The frames that the pipeline of `make`, from `eval.world.pipelines`, gives for `options`."""
+        """The frames that the pipeline of `make`, from `eval.world.pipelines`, gives for
+        `options`."""
         from eval.world.pipelines import LORA
 
         pipeline = make(self.weights, self.extras, **which)
@@ -144,7 +166,9 @@ class PriorMethod(GlyphWorldMethod):
     Settings: ClassVar[type[BaseModel]] = PriorSettings
     varying: ClassVar[tuple[str, ...]] = ("p",)
 
-    def generate(self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[float] | None = None) -> list[Clip]:
+    def generate(
+        self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[float] | None = None
+    ) -> list[Clip]:
         """As every family does; ``p``: one for each sample, in place of the settings'."""
         return self._clips(samples, seeds, [self.settings.p] * len(samples) if p is None else p)
 

@@ -13,7 +13,12 @@ class I2VAdapterMethod(PriorMethod):
 
     version = "i2v-adapter.v1"
     first_frame: ClassVar[FirstFrame] = "input"
-    parts: ClassVar[tuple[str, ...]] = ("i2v_adapter", "ip_adapter", "image_encoder", "feature_extractor")
+    parts: ClassVar[tuple[str, ...]] = (
+        "i2v_adapter",
+        "ip_adapter",
+        "image_encoder",
+        "feature_extractor",
+    )
     content: ClassVar[bool] = True
 
     def _videos(self, options: dict[str, Any]) -> Any:
@@ -23,8 +28,8 @@ class I2VAdapterMethod(PriorMethod):
 
 
 class I2VAdapterAlone(I2VAdapterMethod):
-    """I2V adapter and prior without the content adapter that the I2V adapter was trained beside: the row "without
-    content adapter" of the paper's Table 3."""
+    """I2V adapter and prior without the content adapter that the I2V adapter was trained beside:
+    the row "without content adapter" of the paper's Table 3."""
 
     version = "i2v-adapter-alone.v1"
     parts = ("i2v_adapter",)

@@ -1,4 +1,6 @@
-"""The prior alone: the text-to-video base, all frames started from the noised image; no adapter, no clean frame."""
+"""The prior alone: the text-to-video base, all frames started from the noised image; no adapter, no
+clean frame.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from eval.methods.glyph_world import PriorMethod
 
 
 class ImagePriorMethod(PriorMethod):
-    """Text-to-video from the frame similarity prior at t0, p: the row "neither" of the paper's Table 3."""
+    """Text-to-video from the frame similarity prior at t0, p: the row "neither" of the paper's
+    Table 3.
+    """
 
     version = "image-prior.v1"
     first_frame: ClassVar[FirstFrame] = "reconstruction"

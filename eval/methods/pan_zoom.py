@@ -1,4 +1,6 @@
-"""An anchor between the still image and a generated clip: the image itself, panned and zoomed by a known amount."""
+"""An anchor between the still image and a generated clip: the image itself, panned and zoomed by a
+known amount.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,21 @@ from eval.samples import Sample
 
 
 class PanZoomSettings(StillImageSettings):
-    """Length and rate as for the still image; `pan` in px and `zoom` as a factor, both from frame to frame."""
+    """Length and rate as for the still image; `pan` in px and `zoom` as a factor, both from frame
+    to frame.
+    """
 
     pan: float = Field(default=1.0, ge=0.0, le=64.0, allow_inf_nan=False)
     zoom: float = Field(default=1.01, ge=0.5, le=2.0, allow_inf_nan=False)
 
 
 class PanZoom:
-    """The input image moved at a constant speed, in a direction drawn from the seed, and scaled about its own centre.
+    """The input image moved at a constant speed, in a direction drawn from the seed, and scaled
+    about its own centre.
 
-    Frame 0 is the image. Every frame is drawn from the image, so blur does not add up; what comes into view is the
-    image mirrored at its border. Perfect content, motion that no prompt asked for, and an exactly known flow.
+    Frame 0 is the image. Every frame is drawn from the image, so blur does not add up; what comes
+    into view is the image mirrored at its border. Perfect content, motion that no prompt asked for,
+    and an exactly known flow.
     """
 
     Settings: ClassVar[type[PanZoomSettings]] = PanZoomSettings
@@ -40,7 +46,9 @@ class PanZoom:
         return hashlib.sha256(b"pan-zoom.v1").hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
-        """Raises EvalError, naming the sample, if length or rate are left to a true clip that it does not have."""
+        """Raises EvalError, naming the sample, if length or rate are left to a true clip that it
+        does not have.
+        """
         return [self._clip(sample, seed) for sample, seed in zip(samples, seeds, strict=True)]
 
     def flow(self, size: tuple[int, int], frames: int, seed: int) -> NDArray[np.float64]:
@@ -56,8 +64,12 @@ class PanZoom:
         """
         velocity, growth = self._velocity(seed), self.settings.zoom - 1.0
         centre = (np.asarray([size[1], size[0]]) - 1) / 2.0
-        here = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float64)
-        fields = [growth * (here - centre - index * velocity) + velocity for index in range(frames - 1)]
+        here = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(
+            np.float64
+        )
+        fields = [
+            growth * (here - centre - index * velocity) + velocity for index in range(frames - 1)
+        ]
         return np.stack(fields) if fields else np.zeros((0, *size, 2))
 
     def _velocity(self, seed: int) -> NDArray[np.float64]:
@@ -78,7 +90,11 @@ class PanZoom:
             shift = centre - scale * centre + index * velocity
             matrix = np.asarray([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
             moved = cv2.warpAffine(
-                sample.image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+                sample.image,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT_101,
             )
             drawn.append(moved.astype(np.uint8))
         return Clip(np.stack(drawn), fps)

@@ -1,10 +1,13 @@
-"""The catalogue of metrics: which numbers exist, what they mean, and which encoder each of them needs.
+"""The catalogue of metrics: which numbers exist, what they mean, and which encoder each of them
+needs.
 
 A metric id is ``<family>.<encoder>.<version>``, for example ``identity.dino_vits16.v1`` or
-``vbench.i2v_subject.dino_vitb16.v1``. The encoder's name is part of the id because two encoders of one family give
-different numbers, and the version is frozen: a change of preprocessing or arithmetic is a new version, never an edit.
-An encoder is a name of `ENCODERS`, or a scheme of `SCHEMES` with a hub id, a tag or a path behind a colon:
-``identity.dino:facebook/dinov2-large.v1``. This package only holds data and arithmetic; it needs no network.
+``vbench.i2v_subject.dino_vitb16.v1``. The encoder's name is part of the id because two encoders of
+one family give different numbers, and the version is frozen: a change of preprocessing or
+arithmetic is a new version, never an edit.
+An encoder is a name of `ENCODERS`, or a scheme of `SCHEMES` with a hub id, a tag or a path behind a
+colon: ``identity.dino:facebook/dinov2-large.v1``. This package only holds data and arithmetic; it
+needs no network.
 """
 
 from collections.abc import Mapping
@@ -13,7 +16,17 @@ from dataclasses import dataclass
 from eval.errors import EvalError, nearest
 from eval.metrics.families import FAMILIES, EncoderKind, Family, Scope, View
 
-__all__ = ["ENCODERS", "FAMILIES", "SCHEMES", "EncoderKind", "Family", "Metric", "Scope", "catalogue", "parse_metric"]
+__all__ = [
+    "ENCODERS",
+    "FAMILIES",
+    "SCHEMES",
+    "EncoderKind",
+    "Family",
+    "Metric",
+    "Scope",
+    "catalogue",
+    "parse_metric",
+]
 
 ENCODERS: Mapping[str, EncoderKind] = {
     "dino_glyph": "image",
@@ -41,11 +54,18 @@ ENCODERS: Mapping[str, EncoderKind] = {
 """The encoders that have a name, and what each one looks at."""
 
 EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph", "pixels")
-"""Encoders that come with the package; the catalogue lists a published protocol with its own encoder and with these."""
+"""Encoders that come with the package; the catalogue lists a published protocol with its own
+encoder and with these.
+"""
 
-SCHEMES: Mapping[str, EncoderKind] = {"dino": "image", "open_clip": "image-text", "videomae": "video", "i3d": "video"}
-"""Encoders named by hub id, tag or path: ``dino:<hub id or folder>``, ``open_clip:<model>/<pretrained tag>``,
-``videomae:<hub id or folder>``, ``i3d:<file>``."""
+SCHEMES: Mapping[str, EncoderKind] = {
+    "dino": "image",
+    "open_clip": "image-text",
+    "videomae": "video",
+    "i3d": "video",
+}
+"""Encoders named by hub id, tag or path: ``dino:<hub id or folder>``,
+``open_clip:<model>/<pretrained tag>``, ``videomae:<hub id or folder>``, ``i3d:<file>``."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +122,9 @@ def parse_metric(id: str) -> Metric:
         id: ``<family>.<encoder>.<version>``.
 
     Raises:
-        EvalError: the id does not have three parts, or names an unknown family, encoder or version, or an encoder of
-            another kind than the family reads. The message lists what is allowed and the nearest valid name.
+        EvalError: the id does not have three parts, or names an unknown family, encoder or
+            version, or an encoder of another kind than the family reads. The message lists what is
+            allowed and the nearest valid name.
 
     Example:
         >>> parse_metric("identity.dino_vits16.v1").unit
@@ -116,19 +137,24 @@ def parse_metric(id: str) -> Metric:
     if name is None:
         if named.count(".") < 1:
             raise EvalError(
-                f"metric {id!r}: expected <family>.<encoder>.<version>.{nearest(id, [m.id for m in catalogue()])}"
+                f"metric {id!r}: expected "
+                f"<family>.<encoder>.<version>.{nearest(id, [m.id for m in catalogue()])}"
             )
         publishers = {family.split(".")[0] for family in FAMILIES if "." in family}
         first, second = named.split(".")[:2]
         wrong = f"{first}.{second}" if first in publishers else first
         raise EvalError(
-            f"metric {id!r}: unknown family {wrong!r}; allowed: {', '.join(FAMILIES)}.{nearest(wrong, list(FAMILIES))}"
+            f"metric {id!r}: unknown family {wrong!r}; allowed: "
+            f"{', '.join(FAMILIES)}.{nearest(wrong, list(FAMILIES))}"
         )
     family, encoder = FAMILIES[name], named.removeprefix(f"{name}.")
     _check_encoder(id, family, encoder)
     if version not in family.versions:
         hint = nearest(version, list(family.versions))
-        raise EvalError(f"metric {id!r}: unknown version {version!r}; allowed: {', '.join(family.versions)}.{hint}")
+        raise EvalError(
+            f"metric {id!r}: unknown version {version!r}; allowed: "
+            f"{', '.join(family.versions)}.{hint}"
+        )
     return _metric(family, encoder, version)
 
 
@@ -147,8 +173,8 @@ def _check_encoder(id: str, family: Family, encoder: str) -> None:
 
 
 def catalogue() -> list[Metric]:
-    """Every family in each version with each named encoder of its kind; a published protocol with the encoder that it
-    was published with and with those that come with the package."""
+    """Every family in each version with each named encoder of its kind; a published protocol with
+    the encoder that it was published with and with those that come with the package."""
     return [
         _metric(family, encoder, version)
         for family in FAMILIES.values()

@@ -1,7 +1,9 @@
-"""Exact measures: arithmetic on frames whose ground truth is known. No network, so no judge to doubt.
+"""Exact measures: arithmetic on frames whose ground truth is known. No network, so no judge to
+doubt.
 
-Everything that differs from the known background is the foreground; where it is, its colour and its shape are compared
-with the truth. All values are over frames 1, 2, ...: frame 0 may be the input itself.
+Everything that differs from the known background is the foreground; where it is, its colour and its
+shape are compared with the truth. All values are over frames 1, 2, ...: frame 0 may be the input
+itself.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from eval.errors import EvalError
 Float64Array = npt.NDArray[np.float64]
 
 LOWEST, FULL = 0.3, 0.7
-"""Distance from the background, in shares of the true contrast, at which the foreground starts, and is certain."""
+"""Distance from the background, in shares of the true contrast, at which the foreground starts, and
+is certain.
+"""
 
 LEAST = 12.0
 """Summed weight, px, below which a frame has no foreground."""
@@ -41,11 +45,14 @@ class Truth(NamedTuple):
     angles: Float64Array
 
 
-def foreground(frames: npt.ArrayLike, background: npt.ArrayLike, colour: npt.ArrayLike) -> Float64Array:
+def foreground(
+    frames: npt.ArrayLike, background: npt.ArrayLike, colour: npt.ArrayLike
+) -> Float64Array:
     """How surely each pixel is no background, in [0, 1], float64 (F, H, W).
 
-    A pixel's distance from the background, as a share of the distance of `colour` from it, rises from `LOWEST` (0) to
-    `FULL` (1). The hue does not count, so a shape of a wrong colour is found too.
+    A pixel's distance from the background, as a share of the distance of `colour` from it, rises
+    from `LOWEST` (0) to `FULL` (1). The hue does not count, so a shape of a wrong colour is found
+    too.
 
     Args:
         frames: uint8 (F, H, W, 3).
@@ -57,19 +64,26 @@ def foreground(frames: npt.ArrayLike, background: npt.ArrayLike, colour: npt.Arr
     """
     shown, ground = np.asarray(frames, dtype=np.float64), np.asarray(background, dtype=np.float64)
     if shown.ndim != 4 or shown.shape[1:] != ground.shape:
-        raise EvalError(f"exact measures: frames {shown.shape} do not fit a background of {ground.shape}")
+        raise EvalError(
+            f"exact measures: frames {shown.shape} do not fit a background of {ground.shape}"
+        )
     contrast = np.linalg.norm(np.asarray(colour, dtype=np.float64) - ground, axis=-1)
     share = np.linalg.norm(shown - ground, axis=-1) / np.maximum(contrast, 1.0)
     return np.asarray(np.clip((share - LOWEST) / (FULL - LOWEST), 0.0, 1.0))
 
 
 def centroids(weights: npt.ArrayLike) -> Float64Array:
-    """Centre (x, y) of each frame's weights in px, float64 (F, 2); nan where a frame has less than `LEAST` of them."""
+    """Centre (x, y) of each frame's weights in px, float64 (F, 2); nan where a frame has less than
+    `LEAST` of them.
+    """
     mass = np.asarray(weights, dtype=np.float64)
     rows, columns = np.mgrid[0 : mass.shape[1], 0 : mass.shape[2]] + 0.5
     total = mass.sum(axis=(1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.stack([(mass * columns).sum(axis=(1, 2)), (mass * rows).sum(axis=(1, 2))], axis=1) / total[:, None]
+        found = (
+            np.stack([(mass * columns).sum(axis=(1, 2)), (mass * rows).sum(axis=(1, 2))], axis=1)
+            / total[:, None]
+        )
     found[total < LEAST] = np.nan
     return found
 
@@ -77,12 +91,13 @@ def centroids(weights: npt.ArrayLike) -> Float64Array:
 def position_error(frames: npt.ArrayLike, truth: Truth) -> float:
     """Mean distance in px of the foreground's centroid from where it should be.
 
-    A frame without a foreground counts half the frame's diagonal: more than any place can be wrong by on average, less
-    than no number at all.
+    A frame without a foreground counts half the frame's diagonal: more than any place can be wrong
+    by on average, less than no number at all.
 
     Example:
         >>> frames = np.zeros((2, 32, 32, 3)); frames[:, 10:20, 10:20] = 255
-        >>> truth = Truth(np.zeros((32, 32, 3)), np.full(3, 255.0), np.full((2, 2), [15.0, 12.0]), np.zeros(2))
+        >>> centres = np.full((2, 2), [15.0, 12.0])
+        >>> truth = Truth(np.zeros((32, 32, 3)), np.full(3, 255.0), centres, np.zeros(2))
         >>> position_error(frames, truth)
         3.0
     """
@@ -94,7 +109,9 @@ def position_error(frames: npt.ArrayLike, truth: Truth) -> float:
 
 
 def colour_share(frames: npt.ArrayLike, truth: Truth, palette: npt.ArrayLike, right: int) -> float:
-    """Share of frames whose foreground's mean colour is nearest to entry `right` of `palette` (K, 3), 8-bit RGB."""
+    """Share of frames whose foreground's mean colour is nearest to entry `right` of `palette` (K,
+    3), 8-bit RGB.
+    """
     shown, colours = _later(frames), np.asarray(palette, dtype=np.float64)
     weights = foreground(shown, truth.background, truth.colour) ** 2
     total = weights.sum(axis=(1, 2))
@@ -106,7 +123,8 @@ def colour_share(frames: npt.ArrayLike, truth: Truth, palette: npt.ArrayLike, ri
 def shape_share(frames: npt.ArrayLike, truth: Truth, templates: npt.ArrayLike, right: int) -> float:
     """Share of frames whose foreground is, of all `templates`, most like number `right`.
 
-    Likeness is the cosine of canonical shapes, the larger of that upright and that turned by the true angle.
+    Likeness is the cosine of canonical shapes, the larger of that upright and that turned by the
+    true angle.
 
     Args:
         frames: uint8 (F, H, W, 3); F >= 2.
@@ -124,8 +142,8 @@ def shape_share(frames: npt.ArrayLike, truth: Truth, templates: npt.ArrayLike, r
 
 
 def canonical(mass: npt.ArrayLike, angle: float = 0.0) -> Float64Array:
-    """A shape's coverage (H, W) moved to its centroid, scaled to its size and turned back by `angle`: unit length,
-    float64 (GRID * GRID,); zeros for an empty one."""
+    """A shape's coverage (H, W) moved to its centroid, scaled to its size and turned back by
+    `angle`: unit length, float64 (GRID * GRID,); zeros for an empty one."""
     cover = np.asarray(mass, dtype=np.float64)
     flat = np.zeros(GRID * GRID)
     if cover.sum() <= 0:
@@ -136,7 +154,9 @@ def canonical(mass: npt.ArrayLike, angle: float = 0.0) -> Float64Array:
     steps = (np.arange(GRID) + 0.5) / GRID * 2 - 1
     v, u = np.meshgrid(steps * REACH * radius, steps * REACH * radius, indexing="ij")
     cosine, sine = np.cos(angle), np.sin(angle)
-    flat = _bilinear(cover, x + cosine * u - sine * v - 0.5, y + sine * u + cosine * v - 0.5).reshape(-1)
+    flat = _bilinear(
+        cover, x + cosine * u - sine * v - 0.5, y + sine * u + cosine * v - 0.5
+    ).reshape(-1)
     length = np.linalg.norm(flat)
     return flat / length if length > 0 else flat
 
@@ -144,7 +164,8 @@ def canonical(mass: npt.ArrayLike, angle: float = 0.0) -> Float64Array:
 def direction_agreement(flow: npt.ArrayLike, direction: npt.ArrayLike, *, floor: float) -> float:
     """Cosine between the summed flow of a clip and a direction: 1 along it, -1 against it.
 
-    0 where there is nothing to agree with: a direction of length 0, or flow whose pixels above `floor` are none.
+    0 where there is nothing to agree with: a direction of length 0, or flow whose pixels above
+    `floor` are none.
 
     Args:
         flow: float (P, H, W, 2) in px.
@@ -157,7 +178,9 @@ def direction_agreement(flow: npt.ArrayLike, direction: npt.ArrayLike, *, floor:
     """
     field, wanted = np.asarray(flow, dtype=np.float64), np.asarray(direction, dtype=np.float64)
     if field.ndim != 4 or field.shape[3] != 2:
-        raise EvalError(f"direction agreement: flow must have shape (P, H, W, 2), got {field.shape}")
+        raise EvalError(
+            f"direction agreement: flow must have shape (P, H, W, 2), got {field.shape}"
+        )
     moved = (field * (np.linalg.norm(field, axis=-1) > floor)[..., None]).sum(axis=(0, 1, 2))
     length = float(np.linalg.norm(moved) * np.linalg.norm(wanted))
     return float(moved @ wanted) / length if length > 0 else 0.0
@@ -166,7 +189,9 @@ def direction_agreement(flow: npt.ArrayLike, direction: npt.ArrayLike, *, floor:
 def _later(frames: npt.ArrayLike) -> Float64Array:
     shown = np.asarray(frames, dtype=np.float64)
     if shown.ndim != 4 or len(shown) < 2:
-        raise EvalError(f"exact measures: frames must be (F, H, W, 3) with F of 2 or more, got {shown.shape}")
+        raise EvalError(
+            f"exact measures: frames must be (F, H, W, 3) with F of 2 or more, got {shown.shape}"
+        )
     return shown[1:]
 
 

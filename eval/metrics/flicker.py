@@ -11,7 +11,8 @@ from eval.metrics.vbench import video_frames
 def flicker(frames: npt.NDArray[np.uint8]) -> float:
     """Mean |x_(t-1) - 2 x_t + x_(t+1)| over pixels, channels and time, divided by 510.
 
-    A first difference would count every fade and every motion; the second one is 0 for a steady fade.
+    A first difference would count every fade and every motion; the second one is 0 for a steady
+    fade.
 
     Args:
         frames: uint8 (F, H, W, 3), F >= 3.
@@ -26,7 +27,9 @@ def flicker(frames: npt.NDArray[np.uint8]) -> float:
         >>> flicker(np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 255, 0)]))
         1.0
     """
-    return float(np.abs(np.diff(video_frames(frames, "flicker", least=3), n=2, axis=0)).mean() / 510)
+    return float(
+        np.abs(np.diff(video_frames(frames, "flicker", least=3), n=2, axis=0)).mean() / 510
+    )
 
 
 def smoothness(flow: npt.ArrayLike, fps: float) -> float:
@@ -40,7 +43,8 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
         Frame sizes per second squared, >= 0; 0 for a steady pan, whatever its speed.
 
     Raises:
-        EvalError: fewer than two pairs, another shape, flow that is not finite, or an impossible rate.
+        EvalError: fewer than two pairs, another shape, flow that is not finite, or an
+            impossible rate.
 
     Example:
         >>> smoothness([np.full((8, 8, 2), (v, 0.0)) for v in (1.0, -1.0, 1.0)], fps=8)

@@ -1,4 +1,6 @@
-"""Fréchet distance between Gaussians fitted to two sets of features, its small-sample bias, and what to warn about."""
+"""Fréchet distance between Gaussians fitted to two sets of features, its small-sample bias, and
+what to warn about.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +17,33 @@ ENOUGH = 256
 """Sets smaller than this are warned about, whatever the feature dimension."""
 
 ACCURACY = 1e-9
-"""Relative error up to which the distance may come from the eigenvalues of the product of the covariances."""
+"""Relative error up to which the distance may come from the eigenvalues of the product of the
+covariances.
+"""
 
 SMALLEST_PIVOT = 1e-9
-"""Cholesky pivots below this share of the largest variance may be rounding; then the eigendecomposition is used."""
+"""Cholesky pivots below this share of the largest variance may be rounding; then the
+eigendecomposition is used.
+"""
 
 
 def feature_matrix(features: npt.ArrayLike, name: str) -> FloatArray:
     """Features as float64 (N, D).
 
     Raises:
-        EvalError: another number of axes, an empty axis, or a value that is not finite; `name` names the set.
+        EvalError: another number of axes, an empty axis, or a value that is not finite; `name`
+            names the set.
     """
     array = np.asarray(features, dtype=np.float64)
     if array.ndim != 2 or min(array.shape) < 1:
-        raise EvalError(f"{name}: features must have shape (N, D) with no empty axis, got {array.shape}.")
+        raise EvalError(
+            f"{name}: features must have shape (N, D) with no empty axis, got {array.shape}."
+        )
     bad = ~np.isfinite(array).all(axis=1)
     if bad.any():
-        raise EvalError(f"{name}: {int(bad.sum())} of {len(array)} features hold values that are not finite.")
+        raise EvalError(
+            f"{name}: {int(bad.sum())} of {len(array)} features hold values that are not finite."
+        )
     return array
 
 
@@ -52,7 +63,9 @@ class FeatureStatistics:
 
     @classmethod
     def from_features(cls, features: npt.ArrayLike, name: str = "features") -> "FeatureStatistics":
-        """Statistics of features (N, D). Raises EvalError for a wrong shape or values that are not finite."""
+        """Statistics of features (N, D). Raises EvalError for a wrong shape or values that are not
+        finite.
+        """
         array = feature_matrix(features, name)
         mean = array.mean(axis=0)
         centred = array - mean
@@ -79,19 +92,25 @@ class FeatureStatistics:
 
 def _same_dimension(a: FeatureStatistics, b: FeatureStatistics) -> None:
     if a.mean.shape != b.mean.shape:
-        raise EvalError(f"features of {a.mean.shape[0]} and of {b.mean.shape[0]} dimensions: use one encoder for both.")
+        raise EvalError(
+            f"features of {a.mean.shape[0]} and of {b.mean.shape[0]} dimensions: use one encoder "
+            "for both."
+        )
 
 
 def _square_root(covariance: FloatArray) -> FloatArray:
-    """A factor R (D, r), r the numerical rank, with R R^T = covariance: Cholesky's, several times cheaper, where the
-    matrix is safely positive definite, else from the symmetric eigendecomposition."""
+    """A factor R (D, r), r the numerical rank, with R R^T = covariance: Cholesky's, several times
+    cheaper, where the matrix is safely positive definite, else from the symmetric
+    eigendecomposition.
+    """
     symmetric = (covariance + covariance.T) / 2
     try:
         factor = np.linalg.cholesky(symmetric)
     except np.linalg.LinAlgError:
         pass
     else:
-        # Rounding can carry Cholesky through a singular matrix: pivots that should be zero come out as its size.
+        # Rounding can carry Cholesky through a singular matrix: pivots that should be zero come out
+        # as its size.
         if factor.diagonal().min() ** 2 > SMALLEST_PIVOT * symmetric.diagonal().max():
             return np.asarray(factor, dtype=np.float64)
     eigenvalues, vectors = np.linalg.eigh(symmetric)
@@ -101,12 +120,13 @@ def _square_root(covariance: FloatArray) -> FloatArray:
 
 
 def _product_roots(a: FloatArray, b: FloatArray) -> tuple[float, float]:
-    """The sum of the square roots of the eigenvalues of C_a C_b, and a bound of its rounding error; the bound is inf
-    where a covariance is not positive definite to rounding."""
+    """The sum of the square roots of the eigenvalues of C_a C_b, and a bound of its rounding error;
+    the bound is inf where a covariance is not positive definite to rounding."""
     from scipy import linalg
 
     try:
-        # Type 2 has the eigenvalues of the product: one Cholesky factor and one tridiagonal form, no singular values.
+        # Type 2 has the eigenvalues of the product: one Cholesky factor and one tridiagonal form,
+        # no singular values.
         values = linalg.eigvalsh(a, b, type=2, driver="gv", check_finite=False)
     except np.linalg.LinAlgError:
         return 0.0, np.inf
@@ -120,21 +140,24 @@ def _product_roots(a: FloatArray, b: FloatArray) -> tuple[float, float]:
 def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a^(1/2) C_b C_a^(1/2))^(1/2)), in float64.
 
-    The trace of the root is the sum of the roots of the eigenvalues of C_a C_b. Rounding leaves an error in small
-    eigenvalues that the root enlarges; where it may exceed `ACCURACY` of the distance, it is computed another way, two
-    to three times as slow: with C_a = R_a R_a^T and C_b = R_b R_b^T (Cholesky, or `eigh` where singular) it is the sum
-    of the singular values of R_a^T R_b. No root of a rounding error is taken there, so singular covariances (few
-    features, many dimensions) do no harm and the distance of a set to itself is 0 to rounding.
+    The trace of the root is the sum of the roots of the eigenvalues of C_a C_b. Rounding leaves an
+    error in small eigenvalues that the root enlarges; where it may exceed `ACCURACY` of the
+    distance, it is computed another way, two to three times as slow: with C_a = R_a R_a^T and C_b =
+    R_b R_b^T (Cholesky, or `eigh` where singular) it is the sum of the singular values of R_a^T
+    R_b. No root of a rounding error is taken there, so singular covariances (few features, many
+    dimensions) do no harm and the distance of a set to itself is 0 to rounding.
 
     Args:
         a: statistics of one set, n >= 2.
         b: statistics of the other, n >= 2; the numbers may differ.
 
     Returns:
-        The squared Fréchet (2-Wasserstein) distance of the two Gaussians, >= 0, symmetric in a and b.
+        The squared Fréchet (2-Wasserstein) distance of the two Gaussians, >= 0, symmetric in a and
+        b.
 
     Raises:
-        EvalError: fewer than two features in a set, feature sizes that differ, or a result that is not finite.
+        EvalError: fewer than two features in a set, feature sizes that differ, or a result that
+            is not finite.
 
     Source: Dowson and Landau 1982; Heusel et al. 2017 (FID); Unterthiner et al. 2018 (FVD).
 
@@ -159,8 +182,8 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
 def frechet_distance_of_features(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """`frechet_distance` between the statistics of two sets of features.
 
-    Of no more features than dimensions, the trace of the root is the sum of the singular values of the N x M matrix
-    X Y^T / sqrt((N - 1) (M - 1)) of centred features, and no covariance is needed.
+    Of no more features than dimensions, the trace of the root is the sum of the singular values of
+    the N x M matrix X Y^T / sqrt((N - 1) (M - 1)) of centred features, and no covariance is needed.
 
     Args:
         x: float (N, D), N >= 2.
@@ -171,28 +194,37 @@ def frechet_distance_of_features(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """
     left, right = feature_matrix(x, "x"), feature_matrix(y, "y")
     if left.shape[1] != right.shape[1] or max(len(left), len(right)) > left.shape[1]:
-        return frechet_distance(FeatureStatistics.from_features(left), FeatureStatistics.from_features(right))
+        return frechet_distance(
+            FeatureStatistics.from_features(left), FeatureStatistics.from_features(right)
+        )
     _enough(len(left), len(right))
     shift = left.mean(axis=0) - right.mean(axis=0)
-    a, b = ((features - features.mean(axis=0)) / np.sqrt(len(features) - 1) for features in (left, right))
+    a, b = (
+        (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
+        for features in (left, right)
+    )
     apart = _finite(float(shift @ shift + (a**2).sum() + (b**2).sum()))
     return max(0.0, apart - 2 * float(np.linalg.svd(a @ b.T, compute_uv=False).sum()))
 
 
 def _enough(n: int, m: int) -> None:
     if min(n, m) < 2:
-        raise EvalError(f"Fréchet distance: sets of {n} and {m} features; 2 or more are needed in each.")
+        raise EvalError(
+            f"Fréchet distance: sets of {n} and {m} features; 2 or more are needed in each."
+        )
 
 
 def _finite(value: float) -> float:
     if not np.isfinite(value):
-        raise EvalError(f"Fréchet distance: the result is {value}; the features are too large for float64.")
+        raise EvalError(
+            f"Fréchet distance: the result is {value}; the features are too large for float64."
+        )
     return value
 
 
 class CorrectedFrechet(NamedTuple):
-    """The extrapolated distance (may be slightly negative), the distance on all features, and the slope in
-    1/fraction."""
+    """The extrapolated distance (may be slightly negative), the distance on all features, and the
+    slope in 1/fraction."""
 
     value: float
     uncorrected: float
@@ -209,25 +241,32 @@ def bias_corrected_frechet(
 ) -> CorrectedFrechet:
     """Fréchet distance extrapolated to infinitely many features, from a straight line in 1/N.
 
-    The distance of two finite samples is too large by about c/N. It is computed on random subsets of growing size, both
-    sets shrunk by the same fraction, a line is fitted to it over 1/fraction, and its value at 1/fraction = 0 returned.
-    The line fits once N exceeds the feature dimension; below that only part of the bias goes, so keep the small-sample
-    warning.
+    The distance of two finite samples is too large by about c/N. It is computed on random subsets
+    of growing size, both sets shrunk by the same fraction, a line is fitted to it over 1/fraction,
+    and its value at 1/fraction = 0 returned. The line fits once N exceeds the feature dimension;
+    below that only part of the bias goes, so keep the small-sample warning.
 
     Args:
-        real: float (N, D); if both sets have the same number, row i of both is kept or dropped together.
+        real: float (N, D); if both sets have the same number, row i of both is kept or dropped
+            together.
         fake: float (M, D).
         fractions: shares of the features to use, in (0, 1], at least two different ones.
         repeats: number of random subsets averaged at each fraction below 1.
         seed: seed of the subsets.
 
     Raises:
-        EvalError: sets too small for the smallest fraction (2 features), or fractions or repeats out of range.
+        EvalError: sets too small for the smallest fraction (2 features), or fractions or
+            repeats out of range.
 
-    Source: Chong and Forsyth 2020, "Effectively unbiased FID"; plain random subsets instead of quasi-random ones.
+    Source: Chong and Forsyth 2020, "Effectively unbiased FID"; plain random subsets instead of
+    quasi-random ones.
     """
     left, right = feature_matrix(real, "real"), feature_matrix(fake, "fake")
-    if len(set(fractions)) < 2 or not all(0 < fraction <= 1 for fraction in fractions) or repeats < 1:
+    if (
+        len(set(fractions)) < 2
+        or not all(0 < fraction <= 1 for fraction in fractions)
+        or repeats < 1
+    ):
         raise EvalError(
             f"bias correction: fractions {tuple(fractions)}, repeats {repeats}; "
             "allowed: two or more different fractions in (0, 1], 1 or more repeats."
@@ -255,7 +294,8 @@ def small_sample_note(n: int, dimension: int) -> str | None:
     """
     if n <= dimension:
         return (
-            f"n = {n} is not above the {dimension} feature dimensions: the value is mostly bias; compare equal n only"
+            f"n = {n} is not above the {dimension} feature dimensions: the value is mostly "
+            "bias; compare equal n only"
         )
     if n < ENOUGH:
         return f"n = {n} is below {ENOUGH}: the value is biased upwards; compare equal n only"

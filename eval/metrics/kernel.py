@@ -1,4 +1,5 @@
-"""Kernel video distance: an unbiased distance between two sets of features that needs no Gaussian."""
+"""Kernel video distance: an unbiased distance between two sets of features that needs no
+Gaussian."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,26 +8,33 @@ from eval.errors import EvalError
 from eval.metrics.frechet import FloatArray, feature_matrix
 
 
-def polynomial_kernel(a: FloatArray, b: FloatArray, *, degree: int = 3, coefficient: float = 1.0) -> FloatArray:
-    """(a_i . b_j / D + coefficient) ** degree for rows of float64 (N, D) and (M, D): float64 (N, M)."""
+def polynomial_kernel(
+    a: FloatArray, b: FloatArray, *, degree: int = 3, coefficient: float = 1.0
+) -> FloatArray:
+    """(a_i . b_j / D + coefficient) ** degree for rows of float64 (N, D) and (M, D): float64 (N,
+    M).
+    """
     return np.asarray((a @ b.T / a.shape[1] + coefficient) ** degree)
 
 
 def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
-    """Unbiased estimate of the squared maximum mean discrepancy under the cubic kernel (x . y / D + 1)^3.
+    """Unbiased estimate of the squared maximum mean discrepancy under the cubic kernel (x . y / D +
+    1)^3.
 
-    Unbiased means that its expectation does not depend on the number of clips: it is 0 for two samples of one
-    distribution, and single values may be negative. All pairs are used, not random subsets, so there is nothing to
-    seed.
+    Unbiased means that its expectation does not depend on the number of clips: it is 0 for two
+    samples of one distribution, and single values may be negative. All pairs are used, not random
+    subsets, so there is nothing to seed.
 
     Args:
         real: float (N, D), N >= 2.
         fake: float (M, D), M >= 2; M may differ from N.
 
     Raises:
-        EvalError: fewer than two features in a set, feature sizes that differ, values that are not finite.
+        EvalError: fewer than two features in a set, feature sizes that differ, values that are
+            not finite.
 
-    Source: Gretton et al. 2012, equation 3; Binkowski et al. 2018 (kernel and its constants); Unterthiner et al. 2018.
+    Source: Gretton et al. 2012, equation 3; Binkowski et al. 2018 (kernel and its constants);
+    Unterthiner et al. 2018.
 
     Example:
         >>> kernel_distance([[0.0], [0.0]], [[2.0], [2.0]])
@@ -35,9 +43,14 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     left, right = feature_matrix(real, "real"), feature_matrix(fake, "fake")
     n, m = len(left), len(right)
     if left.shape[1] != right.shape[1]:
-        raise EvalError(f"features of {left.shape[1]} and of {right.shape[1]} dimensions: use one encoder for both.")
+        raise EvalError(
+            f"features of {left.shape[1]} and of {right.shape[1]} dimensions: use one encoder for "
+            "both."
+        )
     if min(n, m) < 2:
-        raise EvalError(f"kernel distance: sets of {n} and {m} features; 2 or more are needed in each.")
+        raise EvalError(
+            f"kernel distance: sets of {n} and {m} features; 2 or more are needed in each."
+        )
     within_real, within_fake = polynomial_kernel(left, left), polynomial_kernel(right, right)
     value = (
         (within_real.sum() - np.trace(within_real)) / (n * (n - 1))
@@ -45,5 +58,7 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
         - 2 * polynomial_kernel(left, right).mean()
     )
     if not np.isfinite(value):
-        raise EvalError(f"kernel distance: the result is {value}; the features are too large for float64.")
+        raise EvalError(
+            f"kernel distance: the result is {value}; the features are too large for float64."
+        )
     return float(value)

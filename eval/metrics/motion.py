@@ -12,19 +12,22 @@ TOP_SHARE = 0.05
 def motion(flow: npt.ArrayLike, fps: float) -> dict[str, float]:
     """Mean flow magnitude / min(H, W) * fps, over all pixels and over the fastest 5 %.
 
-    The fastest pixels are chosen within each pair of frames (floor(0.05 H W) of them, at least one) and their means
-    averaged over pairs, so a small object that moves through a still scene scores its own speed.
+    The fastest pixels are chosen within each pair of frames (floor(0.05 H W) of them, at least one)
+    and their means averaged over pairs, so a small object that moves through a still scene scores
+    its own speed.
 
     Args:
-        flow: float (P, H, W, 2), displacement in pixels from each frame to the next, (dx, dy); P >= 1.
+        flow: float (P, H, W, 2), displacement in pixels from each frame to the next, (dx, dy);
+            P >= 1.
         fps: frames per second of the clip, finite and above 0.
 
     Returns:
-        ``motion`` and ``motion_top5`` in frame sizes per second, >= 0; 1 means the shorter side of the frame in a
-        second.
+        ``motion`` and ``motion_top5`` in frame sizes per second, >= 0; 1 means the shorter side of
+        the frame in a second.
 
     Raises:
-        EvalError: no frame pair, another shape, flow that is not finite, or an impossible frame rate.
+        EvalError: no frame pair, another shape, flow that is not finite, or an impossible frame
+            rate.
 
     Source: the suite's metrics.md, "Motion amplitude"; top 5 % as in VBench's dynamic degree.
 
@@ -62,18 +65,26 @@ def flow_field(flow: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     """Flow as float64 (P, H, W, 2).
 
     Raises:
-        EvalError: no frame pair, another shape, or flow that is not finite; `name` names the metric.
+        EvalError: no frame pair, another shape, or flow that is not finite; `name` names the
+            metric.
     """
     field = np.asarray(flow, dtype=np.float64)
     if field.ndim != 4 or field.shape[3] != 2 or min(field.shape) < 1:
-        raise EvalError(f"{name}: flow must have shape (P, H, W, 2) and a frame pair or more, got {field.shape}.")
+        raise EvalError(
+            f"{name}: flow must have shape (P, H, W, 2) and a frame pair or more, got "
+            f"{field.shape}."
+        )
     if not np.isfinite(field).all():
-        raise EvalError(f"{name}: the flow holds {int((~np.isfinite(field)).sum())} values that are not finite.")
+        raise EvalError(
+            f"{name}: the flow holds {int((~np.isfinite(field)).sum())} values that are not finite."
+        )
     return field
 
 
 def fastest_magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Magnitudes (P, n) of the fastest n = max(1, floor(0.05 H W)) pixels of each pair of (P, H, W, 2), in no order."""
+    """Magnitudes (P, n) of the fastest n = max(1, floor(0.05 H W)) pixels of each pair of (P, H, W,
+    2), in no order.
+    """
     magnitude = _magnitudes(field)
     top = max(1, int(TOP_SHARE * magnitude.shape[1]))
     return np.asarray(np.partition(magnitude, -top, axis=1)[:, -top:])

@@ -7,7 +7,8 @@ from eval.errors import EvalError
 
 
 def input_distance(distances: npt.ArrayLike) -> float:
-    """Mean over frames i >= 1 of the distance between input image and frame i; frame 0 is the input in such clips.
+    """Mean over frames i >= 1 of the distance between input image and frame i; frame 0 is the input
+    in such clips.
 
     Args:
         distances: float (F,), F >= 2.
@@ -23,5 +24,7 @@ def input_distance(distances: npt.ArrayLike) -> float:
     if array.ndim != 1 or len(array) < 2:
         raise EvalError(f"lpips: distances must have shape (F,), F 2 or more, got {array.shape}.")
     if not np.isfinite(array).all():
-        raise EvalError(f"lpips: {int((~np.isfinite(array)).sum())} of {len(array)} distances are not finite.")
+        raise EvalError(
+            f"lpips: {int((~np.isfinite(array)).sum())} of {len(array)} distances are not finite."
+        )
     return float(array[1:].mean())

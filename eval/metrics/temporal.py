@@ -1,4 +1,5 @@
-"""Consistency over time in CLIP's space: two published numbers of one name that are not the same."""
+"""Consistency over time in CLIP's space: two published numbers of one name that are not the
+same."""
 
 import numpy.typing as npt
 

@@ -20,7 +20,8 @@ def text_alignment(text_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -
     Raises:
         EvalError: shapes that do not fit, values that are not finite.
 
-    Source: Hessel et al. 2021, "CLIPScore", equation 1 without its weight; the suite's metrics.md, "Text alignment".
+    Source: Hessel et al. 2021, "CLIPScore", equation 1 without its weight; the suite's metrics.md,
+    "Text alignment".
 
     Example:
         >>> text_alignment([0.0, 2.0], [[3.0, 4.0], [0.0, 1.0]])

@@ -1,4 +1,6 @@
-"""VBench's formulas, so that published tables can be compared with. Report them; gate on none of them."""
+"""VBench's formulas, so that published tables can be compared with. Report them; gate on none of
+them.
+"""
 
 import itertools
 
@@ -14,8 +16,8 @@ SAMPLED_FPS = 8
 
 
 def i2v_subject(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> float:
-    """0.4 max c + 0.3 mean d + 0.3 min d, where c_i = cos(input image, frame i), d_i = cos(frame i-1, frame i), and
-    negative cosines count as 0.
+    """0.4 max c + 0.3 mean d + 0.3 min d, where c_i = cos(input image, frame i), d_i = cos(frame
+    i-1, frame i), and negative cosines count as 0.
 
     Args:
         image_feature: float (D,), feature of the input image.
@@ -40,7 +42,8 @@ def i2v_subject(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> 
 
 
 def subject_consistency(frame_features: npt.ArrayLike) -> float:
-    """Mean over frames i >= 1 of (cos(frame i-1, frame i) + cos(frame 0, frame i)) / 2, negative cosines as 0.
+    """Mean over frames i >= 1 of (cos(frame i-1, frame i) + cos(frame 0, frame i)) / 2, negative
+    cosines as 0.
 
     Args:
         frame_features: float (F, D), F >= 2.
@@ -67,17 +70,22 @@ def neighbour_cosines(frame_features: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """cos(frame i-1, frame i) for i >= 1: features (F, D) to float64 (F - 1,).
 
     Raises:
-        EvalError: fewer than two frames, another number of axes, a feature that is not finite or of length zero.
+        EvalError: fewer than two frames, another number of axes, a feature that is not finite
+            or of length zero.
     """
     frames = np.asarray(frame_features, dtype=np.float64)
     if frames.ndim != 2 or len(frames) < 2:
-        raise EvalError(f"neighbouring frames: features must have shape (F, D), F 2 or more, got {frames.shape}.")
+        raise EvalError(
+            "neighbouring frames: features must have shape (F, D), F 2 or more, got "
+            f"{frames.shape}."
+        )
     pairs = itertools.pairwise(frames)
     return np.array([cosines(one, two[None])[0] for one, two in pairs])
 
 
 def sampling_stride(fps: float) -> int:
-    """max(1, round(fps / 8)): VBench looks at every so manieth frame. Half-way cases go to the even number.
+    """max(1, round(fps / 8)): VBench looks at every so manieth frame. Half-way cases go to the even
+    number.
 
     Raises:
         EvalError: a rate that is not finite or not above 0.
@@ -88,11 +96,13 @@ def sampling_stride(fps: float) -> int:
 
 
 def dynamic_degree(flow: npt.ArrayLike) -> float:
-    """1 if the clip moves, else 0, from the flow between neighbouring *sampled* frames (see `sampling_stride`).
+    """1 if the clip moves, else 0, from the flow between neighbouring *sampled* frames (see
+    `sampling_stride`).
 
-    A pair moves if its fastest 5 % of pixels average over 6 min(H, W) / 256 px; the clip moves if at least
-    round(4 N / 16) of the pairs among its N = P + 1 sampled frames do. At N = 2 that is none, so every such clip moves;
-    and the fps tag decides which frames are sampled, hence the verdict.
+    A pair moves if its fastest 5 % of pixels average over 6 min(H, W) / 256 px; the clip moves if
+    at least round(4 N / 16) of the pairs among its N = P + 1 sampled frames do. At N = 2 that is
+    none, so every such clip moves; and the fps tag decides which frames are sampled, hence the
+    verdict.
 
     Args:
         flow: float (P, H, W, 2) in px; P >= 1.
@@ -103,8 +113,8 @@ def dynamic_degree(flow: npt.ArrayLike) -> float:
     Source: Huang et al. 2024 (VBench), dynamic degree.
 
     Example:
-        >>> dynamic_degree(np.full((7, 256, 256, 2), (6.1, 0.0))), dynamic_degree(np.full((7, 256, 256, 2), (5.9, 0.0)))
-        (1.0, 0.0)
+        >>> [dynamic_degree(np.full((7, 256, 256, 2), (speed, 0.0))) for speed in (6.1, 5.9)]
+        [1.0, 0.0]
     """
     field = flow_field(flow, "dynamic degree")
     pairs, height, width, _ = field.shape
@@ -131,16 +141,20 @@ def temporal_flickering(frames: npt.NDArray[np.uint8]) -> float:
     return float((255 - np.abs(np.diff(pixels, axis=0)).mean()) / 255)
 
 
-def video_frames(frames: npt.NDArray[np.uint8], name: str, *, least: int) -> npt.NDArray[np.float64]:
+def video_frames(
+    frames: npt.NDArray[np.uint8], name: str, *, least: int
+) -> npt.NDArray[np.float64]:
     """Frames as float64 (F, H, W, 3), values 0 to 255.
 
     Raises:
-        EvalError: another dtype than uint8, another shape, or fewer than `least` frames; `name` names the metric.
+        EvalError: another dtype than uint8, another shape, or fewer than `least` frames; `name`
+            names the metric.
     """
     array = np.asarray(frames)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or min(array.shape) < 1:
         raise EvalError(
-            f"{name}: frames must be uint8 (F, H, W, 3) with no empty axis, got {array.dtype} {array.shape}."
+            f"{name}: frames must be uint8 (F, H, W, 3) with no empty axis, got {array.dtype} "
+            f"{array.shape}."
         )
     if len(array) < least:
         raise EvalError(f"{name}: the clip has {len(array)} frames; {least} or more are needed.")

@@ -1,4 +1,6 @@
-"""Warping error: how much a frame differs from the next one moved back onto it, where both see the same thing."""
+"""Warping error: how much a frame differs from the next one moved back onto it, where both see the
+same thing.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,15 +10,17 @@ from eval.metrics.frechet import FloatArray
 from eval.metrics.motion import flow_field
 
 TOLERANCE = (0.01, 0.5)
-"""A pixel is occluded where |forward + backward|^2 exceeds TOLERANCE[0] (|forward|^2 + |backward|^2) + TOLERANCE[1]."""
+"""A pixel is occluded where |forward + backward|^2 exceeds TOLERANCE[0] (|forward|^2 +
+|backward|^2) + TOLERANCE[1].
+"""
 
 
 def warping_error(frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.ArrayLike) -> float:
     """Mean over pairs of sum(|frame i - warped frame i+1|^2 x visible) / sum(visible).
 
-    Frame i+1 is read at x + forward(x), between pixels linearly. A pixel is visible if that place lies in the frame and
-    the backward flow there leads back (`TOLERANCE`). The square is summed over the three channels. Pairs without any
-    visible pixel have no value and are left out.
+    Frame i+1 is read at x + forward(x), between pixels linearly. A pixel is visible if that place
+    lies in the frame and the backward flow there leads back (`TOLERANCE`). The square is summed
+    over the three channels. Pairs without any visible pixel have no value and are left out.
 
     Args:
         frames: float (F, H, W, 3) in [0, 1], F >= 2.
@@ -27,11 +31,11 @@ def warping_error(frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.A
         The error, >= 0, in squared units of the frames' range.
 
     Raises:
-        EvalError: shapes that do not fit, frames outside [0, 1], flow that is not finite, or no pair with a visible
-            pixel.
+        EvalError: shapes that do not fit, frames outside [0, 1], flow that is not finite, or no
+            pair with a visible pixel.
 
-    Source: Lai et al. 2018, "Learning Blind Video Temporal Consistency", section 4; Sundaram, Brox and Keutzer 2010
-    (occlusion).
+    Source: Lai et al. 2018, "Learning Blind Video Temporal Consistency", section 4; Sundaram, Brox
+    and Keutzer 2010 (occlusion).
 
     Example:
         >>> frames = np.zeros((2, 4, 4, 3)); frames[1] = 0.5
@@ -40,25 +44,36 @@ def warping_error(frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.A
     """
     pixels = np.asarray(frames, dtype=np.float64)
     if pixels.ndim != 4 or pixels.shape[3] != 3 or len(pixels) < 2:
-        raise EvalError(f"warping: frames must have shape (F, H, W, 3), F 2 or more, got {pixels.shape}.")
+        raise EvalError(
+            f"warping: frames must have shape (F, H, W, 3), F 2 or more, got {pixels.shape}."
+        )
     if not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise EvalError(f"warping: frames must lie in [0, 1], these reach from {pixels.min()} to {pixels.max()}.")
+        raise EvalError(
+            f"warping: frames must lie in [0, 1], these reach from {pixels.min()} to "
+            f"{pixels.max()}."
+        )
     there, back = flow_field(forward, "warping"), flow_field(backward, "warping")
     expected = (len(pixels) - 1, *pixels.shape[1:3], 2)
     if there.shape != expected or back.shape != expected:
-        raise EvalError(f"warping: flow must have shape {expected}, got {there.shape} and {back.shape}.")
+        raise EvalError(
+            f"warping: flow must have shape {expected}, got {there.shape} and {back.shape}."
+        )
     errors = []
     for one, two, go, come in zip(pixels[:-1], pixels[1:], there, back, strict=True):
         visible = visible_pixels(go, come)
         if visible.any():
             errors.append(((one - read_at(two, go)) ** 2).sum(axis=-1)[visible].mean())
     if not errors:
-        raise EvalError(f"warping: no pixel of any of the {len(there)} pairs is visible in both frames.")
+        raise EvalError(
+            f"warping: no pixel of any of the {len(there)} pairs is visible in both frames."
+        )
     return float(np.mean(errors))
 
 
 def visible_pixels(forward: npt.ArrayLike, backward: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Pixels (H, W) of the first frame that the second one shows too, from flow (H, W, 2) both ways."""
+    """Pixels (H, W) of the first frame that the second one shows too, from flow (H, W, 2) both
+    ways.
+    """
     there = np.asarray(forward, dtype=np.float64)
     back = read_at(np.asarray(backward, dtype=np.float64), there)
     height, width, _ = there.shape
@@ -70,12 +85,14 @@ def visible_pixels(forward: npt.ArrayLike, backward: npt.ArrayLike) -> npt.NDArr
 
 
 def read_at(image: FloatArray, flow: FloatArray) -> FloatArray:
-    """``image`` (H, W, C) at x + flow(x), linear between pixels, edges repeated: float64 (H, W, C)."""
+    """``image`` (H, W, C) at x + flow(x), linear between pixels, edges repeated: float64 (H, W,
+    C)."""
     height, width = image.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width] + np.moveaxis(flow[..., ::-1], -1, 0)
     rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
     top, left = (
-        np.minimum(np.floor(place).astype(int), size - 1) for place, size in ((rows, height), (columns, width))
+        np.minimum(np.floor(place).astype(int), size - 1)
+        for place, size in ((rows, height), (columns, width))
     )
     bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
     down, across = (rows - top)[..., None], (columns - left)[..., None]

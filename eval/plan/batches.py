@@ -37,7 +37,9 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The clips of one call: images of one size, of one cell or of several that may share a call (:func:`sweeps`)."""
+    """The clips of one call: images of one size, of one cell or of several that may share a call
+    (:func:`sweeps`).
+    """
 
     items: tuple[Item, ...]
 
@@ -49,7 +51,10 @@ class Batch:
     @property
     def name(self) -> str:
         """For messages: every cell, with its samples and seeds."""
-        listed = {cell: ", ".join(f"{s.id}/{seed}" for c, s, seed in self.items if c is cell) for cell in self.cells}
+        listed = {
+            cell: ", ".join(f"{s.id}/{seed}" for c, s, seed in self.items if c is cell)
+            for cell in self.cells
+        }
         return "; ".join(f"cell {cell.id}, sample/seed {pairs}" for cell, pairs in listed.items())
 
     @property
@@ -68,7 +73,8 @@ class Batch:
 def sweeps(cells: Sequence[Cell]) -> list[list[Cell]]:
     """The cells by what may share a call, in order; most stand alone.
 
-    Cells of one entry of a suite may, where they differ only in settings that their method lets vary in a call.
+    Cells of one entry of a suite may, where they differ only in settings that their method lets
+    vary in a call.
     """
     found: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -88,8 +94,9 @@ def _call(cell: Cell) -> str:
 def batches(sweep: Sequence[Sequence[Item]], size: int) -> Iterator[Batch]:
     """Every item once, at most ``size`` in a batch.
 
-    A cell's items stay in order, are grouped by image size and fill what batches they can; what is left of all cells is
-    put together and cut likewise. So a further cell in a sweep changes no full batch of another.
+    A cell's items stay in order, are grouped by image size and fill what batches they can; what is
+    left of all cells is put together and cut likewise. So a further cell in a sweep changes no full
+    batch of another.
 
     Args:
         sweep: for each cell of a sweep its items.

@@ -1,4 +1,6 @@
-"""Suite to plan: cells x samples x seeds, in batches that never change between two runs of one suite."""
+"""Suite to plan: cells x samples x seeds, in batches that never change between two runs of one
+suite.
+"""
 
 from __future__ import annotations
 
@@ -56,12 +58,21 @@ class Cell:
         except EvalError:
             raise
         except Exception as error:
-            raise EvalError(f"cell {self.id}: its fingerprint fails with {type(error).__name__}: {error}") from error
+            raise EvalError(
+                f"cell {self.id}: its fingerprint fails with {type(error).__name__}: {error}"
+            ) from error
 
     def clip_key(self, sample: Sample, seed: int) -> str:
         """sha256 hex over everything that decides the clip's pixels."""
         drawn = derive_seed(sample.id, seed)
-        parts = [CLIP_PROTOCOL, self.method, self.settings, self.fingerprint, sample.fingerprint, drawn]
+        parts = [
+            CLIP_PROTOCOL,
+            self.method,
+            self.settings,
+            self.fingerprint,
+            sample.fingerprint,
+            drawn,
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -74,9 +85,10 @@ class Plan:
         samples: every sample, each id once.
         cells: every cell.
         metrics: what is measured.
-        coverage: cell id -> its (sample, seed) pairs, for cells that do not all have every pair; None: they have.
-        reference_keys: feature keys of a reference set that set metrics compare every cell with; none: the true clips
-            of the cell's own samples.
+        coverage: cell id -> its (sample, seed) pairs, for cells that do not all have every
+            pair; None: they have.
+        reference_keys: feature keys of a reference set that set metrics compare every cell
+            with; none: the true clips of the cell's own samples.
     """
 
     suite: Suite
@@ -97,18 +109,23 @@ class Plan:
     def without(self, clips: Container[Place]) -> Plan:
         """The plan of all other clips."""
         coverage = {
-            cell.id: [(s, seed) for s, seed in self.pairs(cell) if (cell.id, s.id, seed) not in clips]
+            cell.id: [
+                (s, seed) for s, seed in self.pairs(cell) if (cell.id, s.id, seed) not in clips
+            ]
             for cell in self.cells
         }
         return replace(self, coverage=coverage)
 
     def batches(self, cells: Sequence[Cell] | None = None) -> Iterator[Batch]:
-        """Every clip of ``cells`` (all, if None) once, sweep by sweep: see :func:`eval.plan.batches.batches`.
+        """Every clip of ``cells`` (all, if None) once, sweep by sweep: see
+        :func:`eval.plan.batches.batches`.
 
         This depends on the suite alone, so a batch made again after a kill is the same batch.
         """
         for sweep in sweeps(self.cells if cells is None else cells):
-            items = [[Item(cell, sample, seed) for sample, seed in self.pairs(cell)] for cell in sweep]
+            items = [
+                [Item(cell, sample, seed) for sample, seed in self.pairs(cell)] for cell in sweep
+            ]
             yield from batches(items, self.suite.batch_size)
 
     @property
@@ -139,12 +156,17 @@ def make_plan(path: Path) -> Plan:
         EvalError: one line naming file, key, value and what is allowed.
     """
     suite = load_suite(path)
-    metrics = [_metric(identifier, f"{path}: metrics[{index}]") for index, identifier in enumerate(suite.metrics)]
+    metrics = [
+        _metric(identifier, f"{path}: metrics[{index}]")
+        for index, identifier in enumerate(suite.metrics)
+    ]
     cells = list(_cells(suite, path))
     if suite.reference is not None and suite.reference not in {cell.id for cell in cells}:
         ids = [cell.id for cell in cells]
         hint = nearest(suite.reference, ids)
-        raise EvalError(f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}")
+        raise EvalError(
+            f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}"
+        )
     _check_fingerprints(cells, path)
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
@@ -165,7 +187,10 @@ def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
         for cell in _entry_cells(entry, index, f"{path}: methods[{index}]"):
             if cell.id in seen:
                 first = f"methods[{seen[cell.id]}]"
-                raise EvalError(f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give it a label")
+                raise EvalError(
+                    f"{path}: methods[{index}]: cell '{cell.id}' is in {first} already; give it a "
+                    "label"
+                )
             seen[cell.id] = index
             yield cell
 
@@ -184,8 +209,15 @@ def _coverage(
         for group in entry.groups or ():
             if group not in members:
                 where = f"{path}: methods[{index}].groups"
-                raise EvalError(f"{where}: no group '{group}'. Allowed: {', '.join(members)}.{nearest(group, members)}")
-        chosen = {sample.id for group in entry.groups or members for sample in members[group][: entry.limit]}
+                raise EvalError(
+                    f"{where}: no group '{group}'. Allowed: "
+                    f"{', '.join(members)}.{nearest(group, members)}"
+                )
+        chosen = {
+            sample.id
+            for group in entry.groups or members
+            for sample in members[group][: entry.limit]
+        }
         pairs = [(s, seed) for s, seed in itertools.product(samples, suite.seeds) if s.id in chosen]
         coverage |= {cell.id: pairs for cell in cells if cell.entry == index}
     return coverage
@@ -202,7 +234,14 @@ def _entry_cells(entry: MethodEntry, index: int, where: str) -> Iterator[Cell]:
         settings = validated(method.Settings, entry.settings | swept, where=f"{where} ({label})")
         dump = settings.model_dump(mode="json")
         name = ",".join(f"{key}={dump[key]}" for key in swept)
-        yield Cell(f"{label}[{name}]" if swept else label, label, entry.method, dump, method(settings), index)
+        yield Cell(
+            f"{label}[{name}]" if swept else label,
+            label,
+            entry.method,
+            dump,
+            method(settings),
+            index,
+        )
 
 
 def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
@@ -214,16 +253,22 @@ def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
             raise type(error)(f"{path}: {error}") from error
 
 
-def _check_true_clips(samples: Sequence[Sample], metrics: Sequence[Metric], cells: Sequence[Cell], path: Path) -> None:
+def _check_true_clips(
+    samples: Sequence[Sample], metrics: Sequence[Metric], cells: Sequence[Cell], path: Path
+) -> None:
     missing = next((sample.id for sample in samples if sample.clip is None), None)
     if missing is None:
         return
     for metric in metrics:
         if metric.scope == "set":
-            raise EvalError(f"{path}: metrics: '{metric.id}' needs true clips, and sample '{missing}' has none")
+            raise EvalError(
+                f"{path}: metrics: '{metric.id}' needs true clips, and sample '{missing}' has none"
+            )
     for cell in cells:
         if cell.method == "true-clip":
-            raise EvalError(f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none")
+            raise EvalError(
+                f"{path}: methods: 'true-clip' needs true clips, and sample '{missing}' has none"
+            )
 
 
 def _check_truth(samples: Sequence[Sample], metrics: Sequence[Metric], path: Path) -> None:

@@ -1,4 +1,6 @@
-"""From the rows of a manifest of finished clips to a plan: methods are cells, input images are samples."""
+"""From the rows of a manifest of finished clips to a plan: methods are cells, input images are
+samples.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from eval.samples.manifest import read_image
 
 
 class Planned(NamedTuple):
-    """The plan, the row of each of its clips, and the rows that are in nobody's way but cannot be used."""
+    """The plan, the row of each of its clips, and the rows that are in nobody's way but cannot be
+    used.
+    """
 
     plan: Plan
     rows: dict[Place, Entry]
@@ -32,7 +36,9 @@ class Planned(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FinishedCell(Cell):
-    """A cell of finished clips; the key of a clip is that of its own content, so one new file makes no other stale."""
+    """A cell of finished clips; the key of a clip is that of its own content, so one new file makes
+    no other stale.
+    """
 
     def clip_key(self, sample: Sample, seed: int) -> str:
         assert isinstance(self.instance, FinishedClips)
@@ -45,7 +51,8 @@ def plan_entries(
 ) -> Planned:
     """The plan of all rows whose image can be read and whose place (method, image, seed) is free.
 
-    A sample is an input image and its prompt, and bears the first id given to it; for rows without an image, an id.
+    A sample is an input image and its prompt, and bears the first id given to it; for rows without
+    an image, an id.
 
     Raises:
         EvalError: no row can be used.
@@ -60,11 +67,16 @@ def plan_entries(
             key = (entry.image.resolve() if entry.image else entry.id, entry.prompt)
             identifier = named.get(key, entry.id)
             if key not in named and identifier in samples:
-                raise EvalError("an earlier row gives this id to another image or prompt; each needs its own id")
+                raise EvalError(
+                    "an earlier row gives this id to another image or prompt; each needs its own id"
+                )
             place = (entry.method, identifier, entry.seed)
             if place in rows:
                 first = rows[place].line
-                raise EvalError(f"line {first} has the same image, prompt, method and seed; give each its own seed")
+                raise EvalError(
+                    f"line {first} has the same image, prompt, method and seed; give each its own "
+                    "seed"
+                )
             sample = _sample(identifier, entry, samples)
         except EvalError as error:
             failures.append(row_failure(entry, folder, str(error)))
@@ -91,7 +103,9 @@ def plan_entries(
         methods=[MethodEntry(method=NAME, label=cell.id) for cell in cells],
         metrics=[metric.id for metric in metrics],
     )
-    return Planned(Plan(suite, list(samples.values()), cells, metrics, coverage=coverage), rows, failures)
+    return Planned(
+        Plan(suite, list(samples.values()), cells, metrics, coverage=coverage), rows, failures
+    )
 
 
 def _sample(identifier: str, entry: Entry, samples: dict[str, Sample]) -> Sample:

@@ -1,4 +1,6 @@
-"""The suite file: what to compare, validated, with errors that name file, key, value and what is allowed."""
+"""The suite file: what to compare, validated, with errors that name file, key, value and what is
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class MethodEntry(BaseModel):
-    """One entry of ``methods``: a method, its settings, the settings to sweep (every combination is a cell), and the
-    samples it is given: those of ``groups`` (all), and of each group at most ``limit``, the first ones."""
+    """One entry of ``methods``: a method, its settings, the settings to sweep (every combination is
+    a cell), and the samples it is given: those of ``groups`` (all), and of each group at most
+    ``limit``, the first ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     method: str = Field(min_length=1)
@@ -56,7 +60,8 @@ class Suite(BaseModel):
         reference: id of the cell compared with every other; None for no comparisons.
         methods: at least one.
         metrics: metric ids, at least one, none twice.
-        claims: whether `eval.claims` judges the paper's claims on the run; it finds cells by their labels.
+        claims: whether `eval.claims` judges the paper's claims on the run; it finds cells by
+            their labels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,7 +84,8 @@ class Suite(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key written twice, which YAML would let the last one win, and aliases that explode."""
+    """Refuses a key written twice, which YAML would let the last one win, and aliases that
+    explode."""
 
     def construct_document(self, node: yaml.Node) -> Any:
         _count(node, {})
@@ -96,14 +102,20 @@ class _Loader(yaml.SafeLoader):
 
 
 def _count(node: yaml.Node, known: dict[int, int | None]) -> int:
-    """Values in a node, aliases written out, in time linear in the file. ``known`` holds None of a node in progress."""
+    """Values in a node, aliases written out, in time linear in the file. ``known`` holds None of a
+    node in progress.
+    """
     size = known.get(id(node), 0)
     if size is None:
-        raise yaml.constructor.ConstructorError(None, None, "an alias that holds itself", node.start_mark)
+        raise yaml.constructor.ConstructorError(
+            None, None, "an alias that holds itself", node.start_mark
+        )
     if size == 0:
         known[id(node)] = None
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        inner = [part for pair in pairs for part in pair] + (node.value if isinstance(node, yaml.SequenceNode) else [])
+        inner = [part for pair in pairs for part in pair] + (
+            node.value if isinstance(node, yaml.SequenceNode) else []
+        )
         size = known[id(node)] = 1 + sum(_count(part, known) for part in inner)
     if size > LARGEST:
         problem = f"aliases make more than {LARGEST} values of it"
@@ -124,11 +136,15 @@ def locate_suite(reference: str) -> Path:
     if reference in shipped:
         return shipped[reference]
     hint = nearest(reference, shipped)
-    raise EvalError(f"suite '{reference}': no such file, nor a shipped suite. Shipped: {', '.join(shipped)}.{hint}")
+    raise EvalError(
+        f"suite '{reference}': no such file, nor a shipped suite. Shipped: "
+        f"{', '.join(shipped)}.{hint}"
+    )
 
 
 def load_suite(path: Path) -> Suite:
-    """Reads and validates a suite file. Names of methods, metrics and sample sources are resolved by the plan.
+    """Reads and validates a suite file. Names of methods, metrics and sample sources are resolved
+    by the plan.
 
     Raises:
         EvalError: one line that names the file, the key, the value and what is allowed.
@@ -148,12 +164,19 @@ def load_suite(path: Path) -> Suite:
         raise EvalError(f"{path}{line}: not valid YAML ({problem})") from error
     if not isinstance(document, dict):
         allowed = ", ".join(Suite.model_fields)
-        raise EvalError(f"{path}: a suite is a mapping with the keys {allowed}; this file holds {_kind(document)}")
+        raise EvalError(
+            f"{path}: a suite is a mapping with the keys {allowed}; this file holds "
+            f"{_kind(document)}"
+        )
     return validated(Suite, document, where=str(path))
 
 
 def validated(
-    model: type[Model], values: Mapping[Any, Any], *, where: str, context: Mapping[str, Any] | None = None
+    model: type[Model],
+    values: Mapping[Any, Any],
+    *,
+    where: str,
+    context: Mapping[str, Any] | None = None,
 ) -> Model:
     """Validates ``values``, and turns the first failure into one line.
 
@@ -191,7 +214,9 @@ def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in location)
+    text = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in location
+    )
     return text.removeprefix(".")
 
 
@@ -199,7 +224,9 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
-            inner = [found for found in (annotation, *get_args(annotation)) if inspect.isclass(found)]
+            inner = [
+                found for found in (annotation, *get_args(annotation)) if inspect.isclass(found)
+            ]
             model = next((found for found in inner if issubclass(found, BaseModel)), model)
     return list(model.model_fields)
 

@@ -34,10 +34,12 @@ class Sample:
     """An input image, its prompt and, where known, the true clip and its ground truth.
 
     Attributes:
-        id: unique in its set; letters, digits, ``.``, ``_``, ``-`` (it names a folder and seeds the generators).
+        id: unique in its set; letters, digits, ``.``, ``_``, ``-`` (it names a folder and seeds
+            the generators).
         image: uint8 (H, W, 3), RGB.
         prompt: what the clip should show; never blank.
-        group: the sub-population it is summarised with besides ``all``, e.g. ``seen`` or ``unseen``.
+        group: the sub-population it is summarised with besides ``all``, e.g. ``seen`` or
+            ``unseen``.
         clip: the true clip, if known.
         truth: ground-truth labels, e.g. ``{"glyph": "star", "speed": 2.0}``.
 
@@ -55,15 +57,26 @@ class Sample:
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise EvalError(
-                f"sample id '{self.id}' is not allowed: 1 to 100 letters, digits, '.', '_', '-', no sign first"
+                f"sample id '{self.id}' is not allowed: 1 to 100 letters, digits, '.', '_', '-', "
+                "no sign first"
             )
         if not self.prompt.strip():
-            raise EvalError(f"sample '{self.id}': the prompt is empty; write what the clip should show")
+            raise EvalError(
+                f"sample '{self.id}': the prompt is empty; write what the clip should show"
+            )
         if not self.group.strip():
             raise EvalError(f"sample '{self.id}': the group is empty; leave it out for 'all'")
         image = self.image
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape) < 1:
-            raise EvalError(f"sample '{self.id}': the image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
+        if (
+            image.dtype != np.uint8
+            or image.ndim != 3
+            or image.shape[2] != 3
+            or min(image.shape) < 1
+        ):
+            raise EvalError(
+                f"sample '{self.id}': the image must be uint8 (H, W, 3), not {image.dtype} "
+                f"{image.shape}"
+            )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -74,12 +87,16 @@ class Sample:
         return digest.hexdigest()
 
 
-def load_samples(settings: Mapping[str, Any], *, folder: Path | None = None, where: str = "samples") -> list[Sample]:
+def load_samples(
+    settings: Mapping[str, Any], *, folder: Path | None = None, where: str = "samples"
+) -> list[Sample]:
     """Loads the samples of a suite's ``samples`` entry.
 
     Args:
-        settings: ``source`` names an entry of :data:`SOURCES`; the other keys are that source's settings.
-        folder: what relative paths in the settings start from (the suite file's folder); the working directory if None.
+        settings: ``source`` names an entry of :data:`SOURCES`; the other keys are that source's
+            settings.
+        folder: what relative paths in the settings start from (the suite file's folder); the
+            working directory if None.
         where: prefix of error messages.
 
     Returns:
@@ -93,11 +110,15 @@ def load_samples(settings: Mapping[str, Any], *, folder: Path | None = None, whe
     name = str(settings.get("source", ""))
     if name not in SOURCES:
         hint = nearest(name, SOURCES)
-        raise EvalError(f"{where}.source: unknown sample source '{name}'. Allowed: {', '.join(SOURCES)}.{hint}")
+        raise EvalError(
+            f"{where}.source: unknown sample source '{name}'. Allowed: {', '.join(SOURCES)}.{hint}"
+        )
     module_name, class_name, loader_name = SOURCES[name]
     module = importlib.import_module(module_name)
     own = {key: value for key, value in settings.items() if key != "source"}
-    options = validated(getattr(module, class_name), own, where=where, context={"folder": folder or Path()})
+    options = validated(
+        getattr(module, class_name), own, where=where, context={"folder": folder or Path()}
+    )
     load: Callable[[BaseModel], Sequence[Sample]] = getattr(module, loader_name)
     try:
         samples = list(load(options))

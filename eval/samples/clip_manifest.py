@@ -62,7 +62,9 @@ def read_entries(manifest: Path, folder: Path) -> tuple[list[Entry], list[RowFai
     if not folder.is_dir():
         raise EvalError(f"{folder}: no such folder; give the one that holds the clips")
     if not manifest.is_file():
-        raise EvalError(f"{manifest}: no such manifest; give a .csv or .jsonl with {', '.join(REQUIRED)}")
+        raise EvalError(
+            f"{manifest}: no such manifest; give a .csv or .jsonl with {', '.join(REQUIRED)}"
+        )
     entries: list[Entry] = []
     failures: list[RowFailure] = []
     seen: dict[tuple[str, int, str], int] = {}
@@ -74,11 +76,15 @@ def read_entries(manifest: Path, folder: Path) -> tuple[list[Entry], list[RowFai
             entry = _entry(line, row, folder)
             key = (entry.method, entry.seed, entry.id)
             if key in seen:
-                raise EvalError(f"the id is in line {seen[key]} already, for the same method and seed")
+                raise EvalError(
+                    f"the id is in line {seen[key]} already, for the same method and seed"
+                )
             seen[key] = line
             entries.append(entry)
         except EvalError as error:
-            failures.append(RowFailure(line, given.get("id", ""), given.get("clip", ""), str(error)))
+            failures.append(
+                RowFailure(line, given.get("id", ""), given.get("clip", ""), str(error))
+            )
     return entries, failures
 
 
@@ -86,7 +92,9 @@ def _entry(line: int, row: dict[str, str], folder: Path) -> Entry:
     allowed = REQUIRED + OPTIONAL
     for key in row:
         if key not in allowed:
-            raise EvalError(f"unknown key '{key}'. Allowed: {', '.join(allowed)}.{nearest(key, allowed)}")
+            raise EvalError(
+                f"unknown key '{key}'. Allowed: {', '.join(allowed)}.{nearest(key, allowed)}"
+            )
     for key in REQUIRED:
         if not row.get(key, "").strip():
             raise EvalError(f"{key} is missing; every row needs {', '.join(REQUIRED)}")
@@ -98,8 +106,15 @@ def _entry(line: int, row: dict[str, str], folder: Path) -> Entry:
         raise EvalError(f"method '{method}' is not allowed: at most 100 characters, none of []=,")
     image = row.get("image", "").strip()
     clip = _inside(folder, row["clip"].strip(), "clip")
-    return Entry(line, row["id"].strip(), clip, row["prompt"], _inside(folder, image, "image") if image else None,
-                 method, int(seed))  # fmt: skip
+    return Entry(
+        line,
+        row["id"].strip(),
+        clip,
+        row["prompt"],
+        _inside(folder, image, "image") if image else None,
+        method,
+        int(seed),
+    )
 
 
 def _inside(folder: Path, relative: str, key: str) -> Path:

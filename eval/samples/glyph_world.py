@@ -1,4 +1,6 @@
-"""The glyph world as a source of samples: true clips with ground truth, on data seeds that no training ever used."""
+"""The glyph world as a source of samples: true clips with ground truth, on data seeds that no
+training ever used.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ _DATA_SEED = 7_000_000  # trainings draw from seeds below 10,000
 
 
 class GlyphWorldSettings(BaseModel):
-    """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`), and of the latter
-    drawn in another style (`styled`) and with position maps that move against the prompt (`controlled`; the truth's
-    `control`); whether the maps of all others move as the prompt says or against it too."""
+    """How many samples of glyphs that generators were trained on (`seen`) and never saw (`unseen`),
+    and of the latter drawn in another style (`styled`) and with position maps that move against the
+    prompt (`controlled`; the truth's `control`); whether the maps of all others move as the prompt
+    says or against it too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +39,9 @@ class GlyphWorldSettings(BaseModel):
 
 
 def load(settings: GlyphWorldSettings) -> list[Sample]:
-    """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger group starts alike."""
+    """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger group
+    starts alike.
+    """
     groups = (
         ("unseen", UNSEEN, settings.unseen, "plain"),
         ("seen", SEEN, settings.seen, "plain"),
@@ -50,7 +56,10 @@ def load(settings: GlyphWorldSettings) -> list[Sample]:
             rng = np.random.default_rng([_DATA_SEED, settings.seed, number, index])
             scene = sample_scene(rng, glyphs=[str(glyph)], motions=[motion])
             frames = render(scene, settings.frames, STYLES[style]).frames
-            id, truth = f"{group}-{index:03d}-{scene.colour}-{scene.glyph}-{scene.motion}", scene.truth()
+            id, truth = (
+                f"{group}-{index:03d}-{scene.colour}-{scene.glyph}-{scene.motion}",
+                scene.truth(),
+            )
             if style != "plain":
                 truth["style"] = style
             if group == "controlled" or settings.control == "against-prompt":

@@ -15,7 +15,8 @@ def derive_seed(sample_id: str, seed: int) -> int:
         seed: the suite's seed number.
 
     Returns:
-        An integer in [0, 2**63), from the first eight bytes of sha256 over ``"<sample_id>\\x1f<seed>"``.
+        An integer in [0, 2**63), from the first eight bytes of sha256 over
+        ``"<sample_id>\\x1f<seed>"``.
     """
     digest = hashlib.sha256(f"{sample_id}\x1f{int(seed)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -35,13 +35,18 @@ class FolderLock:
             self._lock.acquire(timeout=wait)
             self.left_behind = self._mark.exists()
             since = datetime.now(UTC).isoformat(timespec="seconds")
-            self._mark.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+            self._mark.write_text(
+                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+            )
         except Timeout as error:
             raise StoreError(
-                f"{folder}: in use by {holder(folder)}; wait for it with --wait SECONDS, or give another --out"
+                f"{folder}: in use by {holder(folder)}; wait for it with --wait SECONDS, or give "
+                "another --out"
             ) from error
         except OSError as error:
-            raise StoreError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+            raise StoreError(
+                f"{folder}: cannot be written ({error.strerror}); give another --out"
+            ) from error
 
     def release(self) -> None:
         self._mark.unlink(missing_ok=True)
@@ -49,7 +54,8 @@ class FolderLock:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether the process that took the folder still runs; of one on another host this is believed."""
+    """Whether the process that took the folder still runs; of one on another host this is
+    believed."""
     try:
         mark = json.loads((folder / "run.lock.json").read_text())
         if mark["host"] == socket.gethostname():

@@ -1,4 +1,6 @@
-"""Saves what can be read of a damaged store. What cannot is missing, and the next run makes it again."""
+"""Saves what can be read of a damaged store. What cannot is missing, and the next run makes it
+again.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class Salvaged(NamedTuple):
 
 
 def salvage(folder: Path) -> Salvaged:
-    """Writes a sound store with every readable row, in place of the one there, which is kept beside it.
+    """Writes a sound store with every readable row, in place of the one there, which is kept beside
+    it.
 
     Raises:
         StoreError: there is no store, another process holds the folder, or it cannot be written.
@@ -51,11 +54,15 @@ def salvage(folder: Path) -> Salvaged:
 
 
 def _copy(path: Path, table: str, database: sqlite3.Connection) -> int:
-    columns = [(name, key) for _, name, _, _, _, key in database.execute(f"PRAGMA table_info({table})")]
+    columns = [
+        (name, key) for _, name, _, _, _, key in database.execute(f"PRAGMA table_info({table})")
+    ]
     keys = [name for name, key in columns if key]
     holes = ", ".join("?" for _ in columns)
     for order in ("ASC", "DESC"):  # from both ends, up to the first page that cannot be read
-        rows = _readable(path, f"SELECT * FROM {table} ORDER BY {', '.join(f'{key} {order}' for key in keys)}")
+        rows = _readable(
+            path, f"SELECT * FROM {table} ORDER BY {', '.join(f'{key} {order}' for key in keys)}"
+        )
         database.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({holes})", rows)
     (kept,) = database.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(kept)
@@ -67,7 +74,9 @@ def _readable(path: Path, query: str) -> list[tuple[object, ...]]:
         try:
             for row in source.execute(query):
                 rows.append(row)
-        except sqlite3.DatabaseError:  # what this command is for: the rows before the damage are kept
+        except (
+            sqlite3.DatabaseError
+        ):  # what this command is for: the rows before the damage are kept
             pass
     return rows
 

@@ -13,13 +13,20 @@ from eval.store.store import Store, write_text
 
 
 def write_samples(store: Store, samples: Sequence[Sample]) -> None:
-    """Writes ``samples/<id>/image.png``, ``samples/<id>/true.mkv`` where known, and ``samples.csv``."""
+    """Writes ``samples/<id>/image.png``, ``samples/<id>/true.mkv`` where known, and
+    ``samples.csv``.
+    """
     truths = sorted({key for sample in samples for key in sample.truth})
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["id", "group", "prompt", "image", "clip", *(f"{TRUTH}{key}" for key in truths)])
+    writer.writerow(
+        ["id", "group", "prompt", "image", "clip", *(f"{TRUTH}{key}" for key in truths)]
+    )
     for sample in samples:
-        image, clip = f"samples/{sample.id}/image.png", f"samples/{sample.id}/true.mkv" if sample.clip else ""
+        image, clip = (
+            f"samples/{sample.id}/image.png",
+            f"samples/{sample.id}/true.mkv" if sample.clip else "",
+        )
         _write_files(store, sample, image, clip)
         values = (sample.truth.get(key, "") for key in truths)
         writer.writerow([sample.id, sample.group, sample.prompt, image, clip, *values])

@@ -11,20 +11,22 @@ _STEPS = (
     # Version 1. Stores from before there were versions have these tables already.
     """
     CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS clips (cell TEXT, sample TEXT, seed INTEGER, key TEXT NOT NULL, seconds REAL NOT NULL,
-        PRIMARY KEY (cell, sample, seed)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS records (cell TEXT, sample TEXT, seed INTEGER, metric TEXT, value REAL NOT NULL,
-        flags TEXT NOT NULL, clip_key TEXT NOT NULL, encoder_fingerprint TEXT NOT NULL,
-        PRIMARY KEY (cell, sample, seed, metric)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS clips (cell TEXT, sample TEXT, seed INTEGER, key TEXT NOT NULL,
+        seconds REAL NOT NULL, PRIMARY KEY (cell, sample, seed)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS records (cell TEXT, sample TEXT, seed INTEGER, metric TEXT,
+        value REAL NOT NULL, flags TEXT NOT NULL, clip_key TEXT NOT NULL,
+        encoder_fingerprint TEXT NOT NULL, PRIMARY KEY (cell, sample, seed, metric)) WITHOUT ROWID;
     """,
     # Version 2: clips that failed.
     """
-    CREATE TABLE failures (cell TEXT, sample TEXT, seed INTEGER, stage TEXT NOT NULL, reason TEXT NOT NULL,
-        PRIMARY KEY (cell, sample, seed)) WITHOUT ROWID;
+    CREATE TABLE failures (cell TEXT, sample TEXT, seed INTEGER, stage TEXT NOT NULL,
+        reason TEXT NOT NULL, PRIMARY KEY (cell, sample, seed)) WITHOUT ROWID;
     """,
 )
 VERSION = len(_STEPS)
-"""Written to SQLite's ``user_version``. A change of tables is a new step, never an edit of an old one."""
+"""Written to SQLite's ``user_version``. A change of tables is a new step, never an edit of an old
+one.
+"""
 FILE = "store.sqlite"
 TABLES = ("meta", "clips", "records", "failures")
 
@@ -37,7 +39,10 @@ def version(database: sqlite3.Connection) -> int:
     """
     (found,) = database.execute("PRAGMA user_version").fetchone()
     if found > VERSION:
-        raise StoreError(f"the store has schema {found}, this version knows {VERSION}; update, or give another --out")
+        raise StoreError(
+            f"the store has schema {found}, this version knows {VERSION}; update, or give another "
+            "--out"
+        )
     return int(found)
 
 
@@ -48,11 +53,14 @@ def migrate(database: sqlite3.Connection) -> None:
         StoreError: if a newer version of this package wrote it.
     """
     for step in range(version(database), VERSION):
-        database.executescript(f"BEGIN IMMEDIATE; {_STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
+        database.executescript(
+            f"BEGIN IMMEDIATE; {_STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
+        )
 
 
 def open_database(folder: Path) -> sqlite3.Connection:
-    """The store of a folder that this process holds, made if missing, its pages checked, at :data:`VERSION`.
+    """The store of a folder that this process holds, made if missing, its pages checked, at
+    :data:`VERSION`.
 
     Raises:
         sqlite3.Error: it cannot be opened, or is damaged.
@@ -75,8 +83,12 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
     """
     path = folder / FILE
     if not path.is_file():
-        raise StoreError(f"{folder}: not a run folder (no {FILE}); python -m eval run SUITE --out {folder} makes one")
-    # Without a journal nobody writes; an immutable database then leaves no files of SQLite's own in the folder.
+        raise StoreError(
+            f"{folder}: not a run folder (no {FILE}); python -m eval run SUITE --out {folder} "
+            "makes one"
+        )
+    # Without a journal nobody writes; an immutable database then leaves no files of SQLite's own in
+    # the folder.
     journal = path.with_name(f"{FILE}-wal")
     database = _connect(path, "mode=ro" if journal.exists() else "immutable=1")
     version(database)
@@ -84,7 +96,9 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
-    database = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True, isolation_level=None)
+    database = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{options}", uri=True, isolation_level=None
+    )
     _check_pages(database)
     return database
 

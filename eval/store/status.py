@@ -12,7 +12,9 @@ from eval.store.store import Failure, Store, read_json
 
 
 class CellStatus(NamedTuple):
-    """A cell's clips: wanted by the last run's suite, made, measured with at least one metric, failed."""
+    """A cell's clips: wanted by the last run's suite, made, measured with at least one metric,
+    failed.
+    """
 
     cell: str
     wanted: int
@@ -51,8 +53,15 @@ def status(folder: Path) -> Status:
         document: dict[str, Any] = read_json(folder / "run.json")
         every = _samples(folder) * len(document.get("seeds", []))
         failures = store.failures()
-        cells = [_cell(store, cell["id"], cell.get("clips", every), failures) for cell in document.get("cells", [])]
-        schema = f"{store.version}" if store.version == VERSION else f"{store.version}, the next run makes it {VERSION}"
+        cells = [
+            _cell(store, cell["id"], cell.get("clips", every), failures)
+            for cell in document.get("cells", [])
+        ]
+        schema = (
+            f"{store.version}"
+            if store.version == VERSION
+            else f"{store.version}, the next run makes it {VERSION}"
+        )
     name = str(document.get("suite", {}).get("name", "unknown"))
     held = holder(folder) if is_held(folder) else None
     return Status(name, schema, held, document.get("finished"), cells, failures)

@@ -1,4 +1,6 @@
-"""The run folder: SQLite for what is known, files for clips and features. It stores, and decides nothing."""
+"""The run folder: SQLite for what is known, files for clips and features. It stores, and decides
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Record(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A row of ``failures``: a clip that could not be made (stage ``make``) or measured (``measure``), and why."""
+    """A row of ``failures``: a clip that could not be made (stage ``make``) or measured
+    (``measure``), and why.
+    """
 
     cell: str
     sample: str
@@ -59,7 +63,9 @@ class Failure(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"cell {self.cell}, sample/seed {self.sample}/{self.seed} ({self.stage}): {self.reason}"
+        return (
+            f"cell {self.cell}, sample/seed {self.sample}/{self.seed} ({self.stage}): {self.reason}"
+        )
 
 
 def _named(
@@ -78,16 +84,19 @@ def _named(
 class Store:
     """One run folder, held by one process at a time. Use it as a context manager.
 
-    The database and the tables always lie in the folder, on a disk; clips and features may lie elsewhere (``storage``).
+    The database and the tables always lie in the folder, on a disk; clips and features may lie
+    elsewhere (``storage``).
 
-    A row is written only after the files it speaks of, and files are replaced only after their rows are gone, so that a
-    kill at any moment leaves nothing that looks complete and is not.
+    A row is written only after the files it speaks of, and files are replaced only after their rows
+    are gone, so that a kill at any moment leaves nothing that looks complete and is not.
 
     Args:
         folder: made if missing.
         wait: seconds to wait for another process to let the folder go.
-        read_only: look at a folder, also while another process works on it; nothing in it is touched.
-        storage: path or fsspec URL of clips and features; None: where they were put before, at first the folder itself.
+        read_only: look at a folder, also while another process works on it; nothing in it is
+            touched.
+        storage: path or fsspec URL of clips and features; None: where they were put before, at
+            first the folder itself.
 
     Attributes:
         decoded: how many clips were read from their files.
@@ -95,11 +104,19 @@ class Store:
         storage: as given, now or before; None for the folder itself.
 
     Raises:
-        StoreError: if another process holds the folder (naming it), or the store cannot be opened or is damaged.
+        StoreError: if another process holds the folder (naming it), or the store cannot be
+            opened or is damaged.
         EvalError: no such storage, or another than before.
     """
 
-    def __init__(self, folder: Path, *, wait: float = 0.0, read_only: bool = False, storage: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        wait: float = 0.0,
+        read_only: bool = False,
+        storage: str | None = None,
+    ) -> None:
         self.folder = folder
         self.decoded = 0
         self._lock = None if read_only else FolderLock(folder, wait=wait)
@@ -127,7 +144,8 @@ class Store:
         (clips,) = self._database.execute("SELECT count(*) FROM clips").fetchone()
         if wanted != known and (known or clips):
             raise EvalError(
-                f"--storage {storage}: the clips of {self.folder} lie in {known or 'it'}; give another --out"
+                f"--storage {storage}: the clips of {self.folder} lie in {known or 'it'}; give "
+                "another --out"
             )
         place(wanted)
         if wanted != known:
@@ -145,7 +163,10 @@ class Store:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._database.close()
         self._release()
@@ -156,7 +177,8 @@ class Store:
 
     @property
     def version(self) -> int:
-        """Of the tables; below :data:`eval.store.schema.VERSION` only where nothing may be written."""
+        """Of the tables; below :data:`eval.store.schema.VERSION` only where nothing may be
+        written."""
         return version(self._database)
 
     # clips
@@ -165,12 +187,18 @@ class Store:
     def clip_keys(self, cell: str) -> dict[tuple[str, int], str]:
         """(sample, seed) -> key of the clips of ``cell`` whose files are there."""
         rows = self._database.execute("SELECT sample, seed, key FROM clips WHERE cell = ?", (cell,))
-        return {(sample, seed): key for sample, seed, key in rows if self.files.present(self.files.clip(key))}
+        return {
+            (sample, seed): key
+            for sample, seed, key in rows
+            if self.files.present(self.files.clip(key))
+        }
 
     @_named
     def seconds(self, cell: str) -> dict[tuple[str, int], float]:
         """(sample, seed) -> wall time it took to make the clip."""
-        rows = self._database.execute("SELECT sample, seed, seconds FROM clips WHERE cell = ?", (cell,))
+        rows = self._database.execute(
+            "SELECT sample, seed, seconds FROM clips WHERE cell = ?", (cell,)
+        )
         return {(sample, seed): seconds for sample, seed, seconds in rows}
 
     def read(self, key: str) -> Clip:
@@ -178,8 +206,12 @@ class Store:
         return read_clip(self.files.clip(key))
 
     @_named
-    def add_clips(self, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()) -> None:
-        """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one transaction."""
+    def add_clips(
+        self, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()
+    ) -> None:
+        """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one
+        transaction.
+        """
         self.forget_clips([row[:3] for row in (*rows, *failures)], [row.key for row in rows])
         for row, clip in zip(rows, clips, strict=True):
             write_clip(self.files.clip(row.key), clip)
@@ -187,11 +219,15 @@ class Store:
 
     @_named
     def forget_clips(self, items: Sequence[tuple[str, str, int]], keys: Iterable[str]) -> None:
-        """Makes way for the clips of these (cell, sample, seed): their rows go, then the features of these keys."""
+        """Makes way for the clips of these (cell, sample, seed): their rows go, then the features
+        of these keys.
+        """
         with self._transaction():
             for table in ("records", "clips", "failures"):
                 self._forget(table, items)
-        encoders = self._database.execute("SELECT substr(key, 10) FROM meta WHERE key LIKE 'features/%'").fetchall()
+        encoders = self._database.execute(
+            "SELECT substr(key, 10) FROM meta WHERE key LIKE 'features/%'"
+        ).fetchall()
         for (encoder,), key in itertools.product(encoders, keys):
             stale = self.files.feature(encoder, key)
             if self.files.present(stale):
@@ -225,23 +261,31 @@ class Store:
         """Adds or replaces failures, whose records go."""
         with self._transaction():
             self._forget("records", [failure[:3] for failure in failures])
-            self._database.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", failures)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", failures
+            )
 
     def _forget(self, table: str, items: Iterable[tuple[str, str, int]]) -> None:
-        self._database.executemany(f"DELETE FROM {table} WHERE cell = ? AND sample = ? AND seed = ?", items)
+        self._database.executemany(
+            f"DELETE FROM {table} WHERE cell = ? AND sample = ? AND seed = ?", items
+        )
 
     # records
 
     @_named
     def records(self, cell: str) -> list[Record]:
-        rows = self._database.execute("SELECT * FROM records WHERE cell = ? ORDER BY sample, seed, metric", (cell,))
+        rows = self._database.execute(
+            "SELECT * FROM records WHERE cell = ? ORDER BY sample, seed, metric", (cell,)
+        )
         return [Record(*row) for row in rows]
 
     @_named
     def add_records(self, records: Iterable[Record]) -> None:
         """Adds or replaces records, in one transaction."""
         with self._transaction():
-            self._database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", records)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", records
+            )
 
     # features
 
@@ -266,7 +310,9 @@ class Store:
 
     @_named
     def meta(self, key: str) -> str | None:
-        row: tuple[str] | None = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row: tuple[str] | None = self._database.execute(
+            "SELECT value FROM meta WHERE key = ?", (key,)
+        ).fetchone()
         return row[0] if row else None
 
     @_named
@@ -284,12 +330,17 @@ class _Transaction:
         self._database = database
 
     def __enter__(self) -> None:
-        if self._database.in_transaction:  # a timeout's exception can fall between BEGIN and the block
+        if (
+            self._database.in_transaction
+        ):  # a timeout's exception can fall between BEGIN and the block
             self._database.execute("ROLLBACK")
         self._database.execute("BEGIN IMMEDIATE")
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._database.in_transaction:  # SQLite itself rolls back when the disk is full
             self._database.execute("ROLLBACK" if kind else "COMMIT")

@@ -1,1 +1,3 @@
-"""From records to tables: intervals, paired differences, set metrics, gate, export, ballots, trackers."""
+"""From records to tables: intervals, paired differences, set metrics, gate, export, ballots,
+trackers.
+"""

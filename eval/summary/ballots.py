@@ -1,4 +1,5 @@
-"""Rankings that people gave to blinded clips: mean ranks and Bradley-Terry scores with intervals."""
+"""Rankings that people gave to blinded clips: mean ranks and Bradley-Terry scores with
+intervals."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class Ranking(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value with its interval, nan where there are fewer than two raters and fewer than two cases."""
+    """A value with its interval, nan where there are fewer than two raters and fewer than two
+    cases.
+    """
 
     value: float
     low: float
@@ -38,8 +41,8 @@ class Estimate(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What the ballots say of a cell: mean rank (1 is best; the paper's AUR), Bradley-Terry score (log odds against
-    the average cell), and how many rankings, raters and cases that rests on."""
+    """What the ballots say of a cell: mean rank (1 is best; the paper's AUR), Bradley-Terry score
+    (log odds against the average cell), and how many rankings, raters and cases that rests on."""
 
     cell: str
     rank: Estimate
@@ -50,7 +53,8 @@ class Standing(NamedTuple):
 
 
 def read_ballots(folder: Path, page: str, key: Key) -> list[Ranking]:
-    """Every ranking in the ``.json`` and ``.csv`` ballots of a folder. The file's name stands for an unnamed rater.
+    """Every ranking in the ``.json`` and ``.csv`` ballots of a folder. The file's name stands for
+    an unnamed rater.
 
     Args:
         folder: of ballots as the page exports them.
@@ -58,24 +62,44 @@ def read_ballots(folder: Path, page: str, key: Key) -> list[Ranking]:
         key: of that page.
 
     Raises:
-        EvalError: no ballots, or one that is unreadable, of another page, incomplete, or a rater's second word on a
-            case; the message names file, case and what is wrong.
+        EvalError: no ballots, or one that is unreadable, of another page, incomplete, or a
+            rater's second word on a case; the message names file, case and what is wrong.
     """
-    paths = sorted(path for path in folder.glob("*") if path.suffix in (".json", ".csv")) if folder.is_dir() else []
+    paths = (
+        sorted(path for path in folder.glob("*") if path.suffix in (".json", ".csv"))
+        if folder.is_dir()
+        else []
+    )
     if not paths:
-        raise EvalError(f"{folder}: no ballots; put there the .json or .csv files that the ranking page exports")
+        raise EvalError(
+            f"{folder}: no ballots; put there the .json or .csv files that the ranking page exports"
+        )
     rankings: dict[tuple[str, str], Ranking] = {}
     for path in paths:
         found_page, rater, orders = _read(path)
         if found_page != page:
-            raise EvalError(f"{path}: of page {found_page!r}, not of {page!r}; ballots of one page go together")
+            raise EvalError(
+                f"{path}: of page {found_page!r}, not of {page!r}; ballots of one page go together"
+            )
         for case, letters in orders.items():
             if case not in key or sorted(letters) != sorted(key[case]):
-                known = ", ".join(key[case]) if case in key else f"no such case; there are {', '.join(key)}"
-                raise EvalError(f"{path}: case {case!r} is ranked {', '.join(letters)}; allowed: each once of {known}")
+                known = (
+                    ", ".join(key[case])
+                    if case in key
+                    else f"no such case; there are {', '.join(key)}"
+                )
+                raise EvalError(
+                    f"{path}: case {case!r} is ranked {', '.join(letters)}; allowed: each once of "
+                    f"{known}"
+                )
             if (rater, case) in rankings:
-                raise EvalError(f"{path}: rater {rater!r} ranked case {case!r} in another ballot already; remove one")
-            rankings[rater, case] = Ranking(rater, case, tuple(key[case][letter] for letter in letters))
+                raise EvalError(
+                    f"{path}: rater {rater!r} ranked case {case!r} in another ballot already; "
+                    "remove one"
+                )
+            rankings[rater, case] = Ranking(
+                rater, case, tuple(key[case][letter] for letter in letters)
+            )
     if not rankings:
         raise EvalError(f"{folder}: the ballots rank no case")
     return list(rankings.values())
@@ -89,7 +113,10 @@ def _read(path: Path) -> tuple[str, str, dict[str, list[str]]]:
             content: Any = json.loads(text)
             if content["format"] != FORMAT:
                 raise EvalError(f"{path}: format {content['format']!r}, not {FORMAT!r}")
-            orders = {str(case): [str(letter) for letter in order] for case, order in content["rankings"].items()}
+            orders = {
+                str(case): [str(letter) for letter in order]
+                for case, order in content["rankings"].items()
+            }
             return str(content["page"]), str(content["rater"]).strip() or path.stem, orders
         rows = list(csv.DictReader(text.splitlines()))
         ranked: dict[str, list[tuple[int, str]]] = {}
@@ -97,7 +124,9 @@ def _read(path: Path) -> tuple[str, str, dict[str, list[str]]]:
             ranked.setdefault(row["case"], []).append((int(row["rank"]), row["clip"]))
         orders = {case: [letter for _, letter in sorted(pairs)] for case, pairs in ranked.items()}
         repeated = [
-            case for case, pairs in ranked.items() if sorted(r for r, _ in pairs) != list(range(1, len(pairs) + 1))
+            case
+            for case, pairs in ranked.items()
+            if sorted(r for r, _ in pairs) != list(range(1, len(pairs) + 1))
         ]
         if repeated:
             raise EvalError(f"{path}: case {repeated[0]!r}: ranks must be 1, 2, ... without ties")
@@ -115,13 +144,16 @@ def standings(
 ) -> list[Standing]:
     """Every cell's standing, the best mean rank first.
 
-    Intervals are percentiles of a bootstrap that draws whole raters and whole cases, each with replacement, and weighs
-    a ranking by the product of how often its rater and its case were drawn; neither people nor images are independent.
+    Intervals are percentiles of a bootstrap that draws whole raters and whole cases, each with
+    replacement, and weighs a ranking by the product of how often its rater and its case were drawn;
+    neither people nor images are independent.
 
     Source: Bradley and Terry 1952; Owen 2007, "The pigeonhole bootstrap".
     """
     cells = sorted({cell for ranking in rankings for cell in ranking.order})
-    raters = {name: i for i, name in enumerate(dict.fromkeys(ranking.rater for ranking in rankings))}
+    raters = {
+        name: i for i, name in enumerate(dict.fromkeys(ranking.rater for ranking in rankings))
+    }
     cases = {name: i for i, name in enumerate(dict.fromkeys(ranking.case for ranking in rankings))}
     of = np.asarray([[raters[ranking.rater], cases[ranking.case]] for ranking in rankings])
     ranks = np.full((len(rankings), len(cells)), np.nan)
@@ -155,12 +187,16 @@ def standings(
     return sorted(found, key=lambda standing: standing.rank.value)
 
 
-def bradley_terry(wins: npt.ArrayLike, *, pseudo_wins: float = PSEUDO_WINS) -> npt.NDArray[np.float64]:
-    """Maximum-likelihood log strengths of items that were compared in pairs, float64 (K,), their mean 0.
+def bradley_terry(
+    wins: npt.ArrayLike, *, pseudo_wins: float = PSEUDO_WINS
+) -> npt.NDArray[np.float64]:
+    """Maximum-likelihood log strengths of items that were compared in pairs, float64 (K,), their
+    mean 0.
 
     Args:
         wins: (K, K); entry i, j is how often i was preferred to j.
-        pseudo_wins: added to each side of every pair that was compared. 0 asks for data in which no item always wins.
+        pseudo_wins: added to each side of every pair that was compared. 0 asks for data in
+            which no item always wins.
 
     Raises:
         EvalError: wins that are not square or below 0.
@@ -189,11 +225,15 @@ def bradley_terry(wins: npt.ArrayLike, *, pseudo_wins: float = PSEUDO_WINS) -> n
             lost.sum(axis=0) - lost.sum(axis=1) + 2 * centre / len(strengths),
         )
 
-    solved = minimize(loss, np.zeros(len(won)), jac=True, method="L-BFGS-B", options={"gtol": 1e-8, "ftol": 1e-14})
+    solved = minimize(
+        loss, np.zeros(len(won)), jac=True, method="L-BFGS-B", options={"gtol": 1e-8, "ftol": 1e-14}
+    )
     return np.asarray(solved.x - solved.x.mean())
 
 
-def _means(ranks: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _means(
+    ranks: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     known = np.isfinite(ranks) * weights[:, None]
     with np.errstate(invalid="ignore"):
         return np.asarray((np.nan_to_num(ranks) * known).sum(axis=0) / known.sum(axis=0))

@@ -1,4 +1,6 @@
-"""All records of a run folder as one table, failed clips with their reason among them, finished or not."""
+"""All records of a run folder as one table, failed clips with their reason among them, finished or
+not.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from eval.summary.tables import RECORDS
 Format = Literal["parquet", "csv", "json"]
 FORMATS: tuple[str, ...] = get_args(Format)
 COLUMNS = (*RECORDS, "seconds", "status", "reason")
-"""``seconds``: wall time to make the clip. ``status``: ``ok``, or ``failed`` with a reason and without a value."""
+"""``seconds``: wall time to make the clip. ``status``: ``ok``, or ``failed`` with a reason and
+without a value.
+"""
 
 Row = tuple[str | int | float | None, ...]
 
@@ -47,7 +51,10 @@ def export(folder: Path, path: Path, format: str) -> int:
 
 
 def _rows(store: Store) -> Iterator[Row]:
-    cells = [(cell["id"], cell["method"]) for cell in read_json(store.folder / "run.json").get("cells", [])]
+    cells = [
+        (cell["id"], cell["method"])
+        for cell in read_json(store.folder / "run.json").get("cells", [])
+    ]
     methods = dict(cells)
     groups = _groups(store.folder)
     for cell, method in cells:
@@ -55,7 +62,17 @@ def _rows(store: Store) -> Iterator[Row]:
         for r in store.records(cell):
             made = seconds.get((r.sample, r.seed))
             clip = (cell, method, r.sample, groups.get(r.sample, ""), r.seed)
-            yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint, made, "ok", "")
+            yield (
+                *clip,
+                r.metric,
+                r.value,
+                r.flags,
+                r.clip_key,
+                r.encoder_fingerprint,
+                made,
+                "ok",
+                "",
+            )
     for f in store.failures():
         clip = (f.cell, methods.get(f.cell, ""), f.sample, groups.get(f.sample, ""), f.seed)
         yield (*clip, "", None, "", "", "", None, "failed", f"{f.stage}: {f.reason}")
@@ -74,7 +91,9 @@ def _write_parquet(path: Path, rows: list[Row]) -> None:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise EvalError("--format parquet needs pyarrow; pip install 'i2v-adapter[parquet]', or take csv") from error
+        raise EvalError(
+            "--format parquet needs pyarrow; pip install 'i2v-adapter[parquet]', or take csv"
+        ) from error
     types = {"seed": pyarrow.int64(), "value": pyarrow.float64(), "seconds": pyarrow.float64()}
     columns = [
         pyarrow.array([row[index] for row in rows], types.get(name, pyarrow.string()))

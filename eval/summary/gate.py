@@ -1,4 +1,6 @@
-"""A run held against a committed baseline: two-sided, measure by measure, on the same samples and seeds."""
+"""A run held against a committed baseline: two-sided, measure by measure, on the same samples and
+seeds.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Tolerance(BaseModel):
 
 
 class Entry(BaseModel):
-    """A summary row of group ``all``, and for a metric of clips the values behind it, by ``sample/seed``."""
+    """A summary row of group ``all``, and for a metric of clips the values behind it, by
+    ``sample/seed``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     cell: str
@@ -54,7 +58,9 @@ class Entry(BaseModel):
 
 
 class Baseline(BaseModel):
-    """The committed file: what a suite's run gave, why that is the measure, and how far the next may be from it."""
+    """The committed file: what a suite's run gave, why that is the measure, and how far the next
+    may be from it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: Literal[1] = 1
@@ -76,9 +82,11 @@ class Verdict(NamedTuple):
 
     Attributes:
         cell, metric: what is compared.
-        status: ``pass``, ``worse``, ``better`` or ``changed`` (beyond the tolerance; the last where neither direction
-            is better), ``missing`` (the run lacks it) or ``new`` (the baseline does).
-        difference: of the means, run - baseline; over the same samples and seeds for a metric of clips.
+        status: ``pass``, ``worse``, ``better`` or ``changed`` (beyond the tolerance; the last
+            where neither direction is better), ``missing`` (the run lacks it) or ``new`` (the
+            baseline does).
+        difference: of the means, run - baseline; over the same samples and seeds for a metric
+            of clips.
         low, high: interval of a paired difference.
         tolerance: the largest difference that passes, either way.
         note: for a reader.
@@ -106,10 +114,17 @@ def judge(baseline: Baseline, entries: Sequence[Entry]) -> list[Verdict]:
         NothingMeasuredError: if no row of the baseline can be compared.
     """
     measured = {(entry.cell, entry.metric): entry for entry in entries}
-    verdicts = [_verdict(baseline, entry, measured.pop((entry.cell, entry.metric), None)) for entry in baseline.entries]
+    verdicts = [
+        _verdict(baseline, entry, measured.pop((entry.cell, entry.metric), None))
+        for entry in baseline.entries
+    ]
     if all(verdict.status == "missing" for verdict in verdicts):
-        raise NothingMeasuredError("nothing to compare: the run holds none of the baseline's values; run its suite")
-    return verdicts + [Verdict(cell, metric, "new", note="not in the baseline") for cell, metric in measured]
+        raise NothingMeasuredError(
+            "nothing to compare: the run holds none of the baseline's values; run its suite"
+        )
+    return verdicts + [
+        Verdict(cell, metric, "new", note="not in the baseline") for cell, metric in measured
+    ]
 
 
 def _verdict(baseline: Baseline, before: Entry, now: Entry | None) -> Verdict:
@@ -124,7 +139,9 @@ def _verdict(baseline: Baseline, before: Entry, now: Entry | None) -> Verdict:
             return Verdict(before.cell, before.metric, "missing", tolerance=tolerance, note=note)
         names = sorted(before.clips)
         new, old = [now.clips[name] for name in names], [before.clips[name] for name in names]
-        difference, low, high, _, _ = paired_difference(new, old, [name.rpartition("/")[0] for name in names])
+        difference, low, high, _, _ = paired_difference(
+            new, old, [name.rpartition("/")[0] for name in names]
+        )
     elif now.n != before.n:
         note = f"measured on {now.n} clips, the baseline on {before.n}"
         return Verdict(before.cell, before.metric, "missing", tolerance=tolerance, note=note)
@@ -133,8 +150,19 @@ def _verdict(baseline: Baseline, before: Entry, now: Entry | None) -> Verdict:
     status = "pass"
     if abs(difference) > tolerance:
         better = before.higher_is_better
-        status = "changed" if better is None else "better" if (difference > 0) == better else "worse"
-    return Verdict(before.cell, before.metric, status, difference, low, high, tolerance, f"was {before.mean:.6g}")
+        status = (
+            "changed" if better is None else "better" if (difference > 0) == better else "worse"
+        )
+    return Verdict(
+        before.cell,
+        before.metric,
+        status,
+        difference,
+        low,
+        high,
+        tolerance,
+        f"was {before.mean:.6g}",
+    )
 
 
 def read_entries(folder: Path) -> tuple[str, list[Entry]]:
@@ -146,10 +174,15 @@ def read_entries(folder: Path) -> tuple[str, list[Entry]]:
     """
     document = read_json(folder / "run.json")
     if not document:
-        raise EvalError(f"{folder}: not a run folder (no run.json); python -m eval run SUITE --out {folder} makes one")
+        raise EvalError(
+            f"{folder}: not a run folder (no run.json); python -m eval run SUITE --out {folder} "
+            "makes one"
+        )
     clips: dict[tuple[str, str], dict[str, float]] = {}
     for row in _rows(folder / "records.csv"):
-        clips.setdefault((row["cell"], row["metric"]), {})[f"{row['sample']}/{row['seed']}"] = float(row["value"])
+        clips.setdefault((row["cell"], row["metric"]), {})[f"{row['sample']}/{row['seed']}"] = (
+            float(row["value"])
+        )
     entries = [
         Entry(
             cell=row["cell"],
@@ -193,11 +226,21 @@ def write_baseline(path: Path, folder: Path, reason: str) -> Baseline:
     failed = sum(1 for _ in _rows(folder / "failures.csv"))
     if failed:
         raise EvalError(f"{folder}: {failed} clips failed; a baseline is made of a whole run")
-    kept: Mapping[str, object] = {"tolerances": read_baseline(path).tolerances} if path.is_file() else {}
+    kept: Mapping[str, object] = (
+        {"tolerances": read_baseline(path).tolerances} if path.is_file() else {}
+    )
     commit = str(read_json(folder / "run.json").get("commit", "unknown"))
-    values = {"suite": suite, "reason": reason.strip(), "commit": commit, "entries": entries, **kept}
+    values = {
+        "suite": suite,
+        "reason": reason.strip(),
+        "commit": commit,
+        "entries": entries,
+        **kept,
+    }
     baseline = validated(Baseline, values, where=str(path))
-    write_text(path, json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        path, json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    )
     return baseline
 
 

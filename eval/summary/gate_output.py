@@ -1,4 +1,6 @@
-"""The gate's verdicts for a terminal, as Markdown for a summary of continuous integration, and as JUnit XML."""
+"""The gate's verdicts for a terminal, as Markdown for a summary of continuous integration, and as
+JUnit XML.
+"""
 
 from __future__ import annotations
 
@@ -31,26 +33,47 @@ def table(verdicts: Sequence[Verdict]) -> Table:
 def headline(verdicts: Sequence[Verdict], reason: str) -> str:
     """One line: how many failed, and since when the baseline stands."""
     failed = sum(verdict.failed for verdict in verdicts)
-    state = f"{failed} of {len(verdicts)} values differ" if failed else f"all {len(verdicts)} values hold"
+    state = (
+        f"{failed} of {len(verdicts)} values differ"
+        if failed
+        else f"all {len(verdicts)} values hold"
+    )
     return f"gate: {state} (baseline: {reason})"
 
 
 def markdown(verdicts: Sequence[Verdict], reason: str) -> str:
     """A heading and a table; what failed first."""
-    lines = [f"### {_escaped(headline(verdicts, reason))}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+    lines = [
+        f"### {_escaped(headline(verdicts, reason))}",
+        "",
+        _row(_COLUMNS),
+        _row(["---"] * len(_COLUMNS)),
+    ]
     ordered = sorted(verdicts, key=lambda verdict: not verdict.failed)
-    return "\n".join([*lines, *(_row([_escaped(text) for text in _texts(verdict)]) for verdict in ordered)]) + "\n"
+    return (
+        "\n".join(
+            [*lines, *(_row([_escaped(text) for text in _texts(verdict)]) for verdict in ordered)]
+        )
+        + "\n"
+    )
 
 
 def junit(verdicts: Sequence[Verdict]) -> str:
     """One test case a value; what failed is a failure."""
     failed = [verdict for verdict in verdicts if verdict.failed]
-    suite = ElementTree.Element("testsuite", name="gate", tests=str(len(verdicts)), failures=str(len(failed)))
+    suite = ElementTree.Element(
+        "testsuite", name="gate", tests=str(len(verdicts)), failures=str(len(failed))
+    )
     for verdict in verdicts:
-        case = ElementTree.SubElement(suite, "testcase", classname=_xml(verdict.cell), name=_xml(verdict.metric))
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=_xml(verdict.cell), name=_xml(verdict.metric)
+        )
         if verdict.failed:
             status, _, _, difference, _, tolerance, note = _texts(verdict)
-            message = f"{status}: {difference or 'no difference'}, tolerance {tolerance or 'none'}; {note}"
+            message = (
+                f"{status}: {difference or 'no difference'}, tolerance "
+                f"{tolerance or 'none'}; {note}"
+            )
             ElementTree.SubElement(case, "failure", type=status, message=_xml(message))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

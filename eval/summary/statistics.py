@@ -1,8 +1,8 @@
 """Intervals and paired differences for values whose clips share input images.
 
-The seeds of one input image are not independent, so everything here works on clusters: all values of one image move
-together. Fewer than about ten clusters make any such interval too narrow; the number of clusters is therefore part of
-every result.
+The seeds of one input image are not independent, so everything here works on clusters: all values
+of one image move together. Fewer than about ten clusters make any such interval too narrow; the
+number of clusters is therefore part of every result.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -24,8 +24,8 @@ class Interval(NamedTuple):
 
     Attributes:
         mean: the statistic on all values.
-        low: lower end; nan when there are fewer than two clusters, because one image says nothing about the spread
-            between images.
+        low: lower end; nan when there are fewer than two clusters, because one image says
+            nothing about the spread between images.
         high: upper end; nan likewise.
         n: number of values.
         clusters: number of distinct clusters.
@@ -39,12 +39,18 @@ class Interval(NamedTuple):
 
 
 def _cluster_indices(clusters: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.intp], int]:
-    """Index of each value's cluster, in sorted order of the cluster names, and the number of clusters."""
+    """Index of each value's cluster, in sorted order of the cluster names, and the number of
+    clusters.
+    """
     if len(clusters) != n:
-        raise EvalError(f"statistics: {n} values but {len(clusters)} cluster names; give one name per value.")
+        raise EvalError(
+            f"statistics: {n} values but {len(clusters)} cluster names; give one name per value."
+        )
     if n == 0:
         raise EvalError("statistics: no values to summarise.")
-    names, indices = np.unique(np.array([str(cluster) for cluster in clusters]), return_inverse=True)
+    names, indices = np.unique(
+        np.array([str(cluster) for cluster in clusters]), return_inverse=True
+    )
     return indices.reshape(-1), len(names)
 
 
@@ -55,7 +61,8 @@ def _finite(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     if not np.isfinite(array).all():
         first = int(np.flatnonzero(~np.isfinite(array))[0])
         raise EvalError(
-            f"statistics: {name}[{first}] is {array[first]}; a value that is not finite cannot be averaged."
+            f"statistics: {name}[{first}] is {array[first]}; a value that is not finite cannot be "
+            "averaged."
         )
     return array
 
@@ -75,8 +82,8 @@ def mean_interval(
 ) -> Interval:
     """Mean with a percentile bootstrap interval that draws whole clusters.
 
-    Deterministic for given arguments. Two calls with the same clusters and seed use the same draws, so cells that share
-    their images also share the resampling noise.
+    Deterministic for given arguments. Two calls with the same clusters and seed use the same draws,
+    so cells that share their images also share the resampling noise.
 
     Args:
         values: float (n,), finite.
@@ -86,9 +93,11 @@ def mean_interval(
         seed: seed of the draws.
 
     Raises:
-        EvalError: no values, a value that is not finite, lengths that differ, level out of range, or no resamples.
+        EvalError: no values, a value that is not finite, lengths that differ, level out of
+            range, or no resamples.
 
-    Source: Davison and Hinkley 1997, section 3.8 (resampling of whole groups); Efron 1979 (percentile interval).
+    Source: Davison and Hinkley 1997, section 3.8 (resampling of whole groups); Efron 1979
+    (percentile interval).
 
     Example:
         >>> mean_interval([1.0, 1.0, 3.0, 3.0], ["a", "a", "b", "b"])
@@ -108,9 +117,15 @@ def mean_interval(
 
 
 def _resampled_means(
-    columns: npt.NDArray[np.float64], indices: npt.NDArray[np.intp], count: int, resamples: int, seed: int
+    columns: npt.NDArray[np.float64],
+    indices: npt.NDArray[np.intp],
+    count: int,
+    resamples: int,
+    seed: int,
 ) -> npt.NDArray[np.float64]:
-    """Means (resamples, k) of `columns` (n, k) over draws of whole clusters, the same draws for every column."""
+    """Means (resamples, k) of `columns` (n, k) over draws of whole clusters, the same draws for
+    every column.
+    """
     sums = np.zeros((count, columns.shape[1]))
     np.add.at(sums, indices, columns)
     sizes = np.bincount(indices, minlength=count).astype(np.float64)
@@ -133,9 +148,11 @@ def paired_difference(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Mean of ``a - b`` with its interval, where ``a[i]`` and ``b[i]`` belong to the same sample and seed.
+    """Mean of ``a - b`` with its interval, where ``a[i]`` and ``b[i]`` belong to the same sample
+    and seed.
 
-    What the two share (an easy image, a lucky seed) cancels, so the interval is narrower than that of either mean.
+    What the two share (an easy image, a lucky seed) cancels, so the interval is narrower than that
+    of either mean.
 
     Args:
         a: float (n,), finite.
@@ -153,7 +170,8 @@ def paired_difference(
     first, second = _finite(a, "a"), _finite(b, "b")
     if len(first) != len(second):
         raise EvalError(
-            f"statistics: paired values differ in number, {len(first)} and {len(second)}; pair them by sample and seed."
+            f"statistics: paired values differ in number, {len(first)} and {len(second)}; pair "
+            "them by sample and seed."
         )
     return mean_interval(first - second, clusters, level=level, resamples=resamples, seed=seed)
 
@@ -166,7 +184,8 @@ def pairwise_differences(
     resamples: int = 2000,
     seed: int = 0,
 ) -> npt.NDArray[np.float64]:
-    """Paired differences of every two of many cells, each with its intervals, from one set of draws.
+    """Paired differences of every two of many cells, each with its intervals, from one set of
+    draws.
 
     Args:
         values: float (n, k), finite: n clips of each of k cells, a row being one sample and seed.
@@ -175,9 +194,9 @@ def pairwise_differences(
         resamples, seed: see `mean_interval`.
 
     Returns:
-        float (k (k - 1) / 2, 1 + 2 * len(levels)): mean of column i minus column j, then low and high of each level,
-        nan with fewer than two clusters; for i < j in the order (0, 1), (0, 2), ..., (k - 2, k - 1). Each row equals
-        `paired_difference` of its two columns up to rounding.
+        float (k (k - 1) / 2, 1 + 2 * len(levels)): mean of column i minus column j, then low and
+        high of each level, nan with fewer than two clusters; for i < j in the order (0, 1), (0, 2),
+        ..., (k - 2, k - 1). Each row equals `paired_difference` of its two columns up to rounding.
 
     Raises:
         EvalError: as `mean_interval`, or values that are not two-dimensional.
@@ -206,7 +225,8 @@ def pairwise_differences(
 
 
 def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
-    """The level at which each of several intervals has to be taken so that all of them together hold at `level`.
+    """The level at which each of several intervals has to be taken so that all of them together
+    hold at `level`.
 
     Args:
         comparisons: how many are read together; 1 or more.
@@ -215,7 +235,8 @@ def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
     Raises:
         EvalError: no comparison, or a level out of range.
 
-    Source: Bonferroni's inequality; it asks for nothing about how the comparisons depend on each other.
+    Source: Bonferroni's inequality; it asks for nothing about how the comparisons depend on each
+    other.
 
     Example:
         >>> family_wise_level(10)
@@ -227,8 +248,11 @@ def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
     return 1 - (1 - level) / comparisons
 
 
-def comparison_note(difference: Interval, corrected: Interval, comparisons: int, *, level: float = 0.95) -> str:
-    """What a reader of one row among many must know: few images, and whether the row survives being one of many.
+def comparison_note(
+    difference: Interval, corrected: Interval, comparisons: int, *, level: float = 0.95
+) -> str:
+    """What a reader of one row among many must know: few images, and whether the row survives being
+    one of many.
 
     Args:
         difference: at `level`.
@@ -238,14 +262,18 @@ def comparison_note(difference: Interval, corrected: Interval, comparisons: int,
     """
     notes = [few_clusters_note(difference.clusters)]
     if comparisons > 1 and _excludes_zero(difference):
-        chance = f"{comparisons} comparisons, of which {(1 - level) * comparisons:.2g} would exclude 0 by chance"
+        chance = (
+            f"{comparisons} comparisons, of which {(1 - level) * comparisons:.2g} would "
+            "exclude 0 by chance"
+        )
         verdict = "still excludes 0" if _excludes_zero(corrected) else "includes 0"
         notes.append(f"{chance}; corrected for that (Bonferroni) the interval {verdict}")
     return "; ".join(filter(None, notes))
 
 
 def few_clusters_note(clusters: int) -> str:
-    """The warning that an interval over so many input images must carry; empty if they are enough."""
+    """The warning that an interval over so many input images must carry; empty if they are
+    enough."""
     if clusters >= FEW_CLUSTERS:
         return ""
     images = f"{clusters} input image{'s' if clusters > 1 else ''}"
@@ -266,16 +294,18 @@ def jackknife_interval(
 ) -> Interval:
     """Delete-a-group jackknife interval for a statistic of a whole set, such as a Fréchet distance.
 
-    The bootstrap is of no use there: a set with repeated items has a smaller spread than the set it stands for. Groups
-    are whole clusters; more clusters than ``max_groups`` are dealt at random to that many groups. The interval is
-    symmetric about the statistic (standard error times the t quantile with groups - 1 degrees of freedom) and does not
-    remove the statistic's bias.
+    The bootstrap is of no use there: a set with repeated items has a smaller spread than the set it
+    stands for. Groups are whole clusters; more clusters than ``max_groups`` are dealt at random to
+    that many groups. The interval is symmetric about the statistic (standard error times the t
+    quantile with groups - 1 degrees of freedom) and does not remove the statistic's bias.
 
     Args:
-        statistic: called with the indices of the items that are kept, int (m,), ascending; returns a finite number.
+        statistic: called with the indices of the items that are kept, int (m,), ascending;
+            returns a finite number.
         clusters: n names, one per item.
         level: coverage, in (0, 1).
-        max_groups: largest number of groups, hence of evaluations beside the one on all items; 2 or more.
+        max_groups: largest number of groups, hence of evaluations beside the one on all items;
+            2 or more.
         seed: seed of the dealing.
 
     Raises:
@@ -291,13 +321,18 @@ def jackknife_interval(
         raise EvalError(f"statistics: max_groups is {max_groups}; allowed: 2 or more.")
     value = float(statistic(np.arange(len(indices))))
     if not np.isfinite(value):
-        raise EvalError(f"statistics: the statistic of all {len(indices)} items is {value}, not a finite number.")
+        raise EvalError(
+            f"statistics: the statistic of all {len(indices)} items is {value}, not a finite "
+            "number."
+        )
     if count < 2:
         return Interval(value, float("nan"), float("nan"), len(indices), count)
     groups = min(count, max_groups)
     group_of_cluster = np.random.default_rng(seed).permutation(count) % groups
     group = group_of_cluster[indices]
-    replicates = _finite([statistic(np.flatnonzero(group != g)) for g in range(groups)], "jackknife replicates")
+    replicates = _finite(
+        [statistic(np.flatnonzero(group != g)) for g in range(groups)], "jackknife replicates"
+    )
     error = np.sqrt((groups - 1) / groups * np.sum((replicates - replicates.mean()) ** 2))
     half = float(stats.t.ppf((1 + level) / 2, groups - 1) * error)
     return Interval(value, value - half, value + half, len(indices), count)

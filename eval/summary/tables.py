@@ -1,4 +1,6 @@
-"""records.csv, summary.csv, comparisons.csv and failures.csv from the store. Equal values give equal bytes."""
+"""records.csv, summary.csv, comparisons.csv and failures.csv from the store. Equal values give
+equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,18 @@ from eval.summary.statistics import (
     paired_difference,
 )
 
-RECORDS = ("cell", "method", "sample", "group", "seed", "metric", "value", "flags", "clip_key", "encoder_fingerprint")
+RECORDS = (
+    "cell",
+    "method",
+    "sample",
+    "group",
+    "seed",
+    "metric",
+    "value",
+    "flags",
+    "clip_key",
+    "encoder_fingerprint",
+)
 SUMMARY = (
     "cell",
     "method",
@@ -70,7 +83,8 @@ def write_tables(
         failures: clips left out of the other tables, whose notes count them.
 
     Returns:
-        Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry each flag.
+        Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry
+            each flag.
     """
     clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
     plan, asked = plan.without({failure[:3] for failure in failures}), plan
@@ -80,11 +94,18 @@ def write_tables(
     _write(store.folder / "records.csv", RECORDS, sorted(records))
     _write(store.folder / "summary.csv", SUMMARY, summary)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
-    counts = {"samples": len(plan.samples), "cells": len(plan.cells), "clips": clips, "records": len(records)}
+    counts = {
+        "samples": len(plan.samples),
+        "cells": len(plan.cells),
+        "clips": clips,
+        "records": len(records),
+    }
     return counts | {"failed": len(failures)}, _warnings(summary, values)
 
 
-def write_failures(store: Store, failures: Iterable[Sequence[object]], header: Sequence[str] = FAILURES) -> None:
+def write_failures(
+    store: Store, failures: Iterable[Sequence[object]], header: Sequence[str] = FAILURES
+) -> None:
     """Writes failures.csv, of a header alone if nothing failed."""
     _write(store.folder / "failures.csv", header, failures)
 
@@ -99,7 +120,8 @@ def _values(store: Store, plan: Plan, cell: Cell) -> Values:
     for name, known in values.items():
         if len(known) != len(pairs):
             raise EvalError(
-                f"cell {cell.id}: {name} is known for {len(known)} of {len(pairs)} clips; run the suite again"
+                f"cell {cell.id}: {name} is known for {len(known)} of {len(pairs)} clips; run the "
+                "suite again"
             )
     return values
 
@@ -113,14 +135,20 @@ def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[obj
                 yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
 
 
-def _summary_rows(store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+def _summary_rows(
+    store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]
+) -> Iterable[tuple[object, ...]]:
     for cell in plan.cells:
         for group in plan.groups:
             pairs, wanted = plan.pairs(cell, group), len(asked.pairs(cell, group))
             for metric in plan.metrics if pairs else ():
                 if metric.scope == "clip":
-                    found = [values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs]
-                    mean, low, high, n, clusters = mean_interval(found, [sample.id for sample, _ in pairs])
+                    found = [
+                        values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs
+                    ]
+                    mean, low, high, n, clusters = mean_interval(
+                        found, [sample.id for sample, _ in pairs]
+                    )
                     note = few_clusters_note(clusters)
                 else:
                     usable = [pair for pair in pairs if _comparable(store, plan, pair[0], metric)]
@@ -128,28 +156,49 @@ def _summary_rows(store: Store, plan: Plan, asked: Plan, values: Mapping[str, Va
                         continue
                     fake, real, owners = _features(store, plan, cell, usable, metric)
                     paired = not plan.reference_keys
-                    (mean, low, high, n, _), note = set_value(metric, real, fake, owners, paired=paired)
+                    (mean, low, high, n, _), note = set_value(
+                        metric, real, fake, owners, paired=paired
+                    )
                 lost = f"{wanted - n} of {wanted} clips failed" if n < wanted else ""
                 better = "" if metric.higher_is_better is None else metric.higher_is_better
                 swept = (cell.settings.get("t0"), cell.settings.get("p"))
                 note = "; ".join(filter(None, (lost, note)))
-                yield (cell.id, cell.method, *swept, group, metric.id, mean, low, high, n, metric.unit, better, note)
+                yield (
+                    cell.id,
+                    cell.method,
+                    *swept,
+                    group,
+                    metric.id,
+                    mean,
+                    low,
+                    high,
+                    n,
+                    metric.unit,
+                    better,
+                    note,
+                )
 
 
 def _comparable(store: Store, plan: Plan, sample: Sample, metric: Metric) -> bool:
-    """Whether there are features to compare clips of ``sample`` with: a reference set, or those of its true clip."""
-    return bool(plan.reference_keys) or store.files.feature(metric.encoder, true_key(sample)).is_file()
+    """Whether there are features to compare clips of ``sample`` with: a reference set, or those of
+    its true clip.
+    """
+    return (
+        bool(plan.reference_keys) or store.files.feature(metric.encoder, true_key(sample)).is_file()
+    )
 
 
 def _features(
     store: Store, plan: Plan, cell: Cell, pairs: Sequence[tuple[Sample, int]], metric: Metric
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-    """Features of the clips (N, D) and of what they are compared with (R, D), and for each clip its sample's number,
-    which is the row of its true clip if the plan has no reference set."""
+    """Features of the clips (N, D) and of what they are compared with (R, D), and for each clip its
+    sample's number, which is the row of its true clip if the plan has no reference set."""
     samples = list({sample.id: sample for sample, _ in pairs}.values())
     numbers = {sample.id: number for number, sample in enumerate(samples)}
     fake = store.features(metric.encoder, [cell.clip_key(sample, seed) for sample, seed in pairs])
-    real = store.features(metric.encoder, plan.reference_keys or [true_key(sample) for sample in samples])
+    real = store.features(
+        metric.encoder, plan.reference_keys or [true_key(sample) for sample in samples]
+    )
     return fake, real, [numbers[sample.id] for sample, _ in pairs]
 
 
@@ -158,7 +207,9 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
     home = next((cell for cell in plan.cells if cell.id == reference), None)
     if reference is None or home is None:
         return
-    others = sum(bool(plan.pairs(cell)) for cell in plan.cells) - 1  # of one metric and group, as a reader scans them
+    others = (
+        sum(bool(plan.pairs(cell)) for cell in plan.cells) - 1
+    )  # of one metric and group, as a reader scans them
     for cell in plan.cells:
         if cell.id == reference:
             continue
@@ -177,14 +228,19 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
 
 def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values]) -> list[str]:
     metric, note = SUMMARY.index("metric"), SUMMARY.index("note")
-    notes = dict.fromkeys(f"{row[metric]}: {str(row[note]).split('; bias')[0]}" for row in summary if row[note])
+    notes = dict.fromkeys(
+        f"{row[metric]}: {str(row[note]).split('; bias')[0]}" for row in summary if row[note]
+    )
     flagged: dict[str, set[str]] = {}
     for cell in values.values():
         for known in cell.values():
             for record in known.values():
                 for flag in filter(None, record.flags.split(";")):
                     flagged.setdefault(flag, set()).add(record.sample)
-    return [*notes, *(f"{flag}: {len(samples)} samples" for flag, samples in sorted(flagged.items()))]
+    return [
+        *notes,
+        *(f"{flag}: {len(samples)} samples" for flag, samples in sorted(flagged.items())),
+    ]
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

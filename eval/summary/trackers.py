@@ -1,4 +1,6 @@
-"""Hands a run's summary to a tracker that a team already looks at: one run of the tracker for each cell."""
+"""Hands a run's summary to a tracker that a team already looks at: one run of the tracker for each
+cell.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _NOT_ALLOWED = re.compile(r"[^\w\-. /]")
 
 
 class Tracked(NamedTuple):
-    """A cell for a tracker: its id, settings, and metric id with ``mean``, ``low``, ``high`` or ``n`` -> value."""
+    """A cell for a tracker: its id, settings, and metric id with ``mean``, ``low``, ``high`` or
+    ``n`` -> value.
+    """
 
     cell: str
     settings: dict[str, Any]
@@ -30,7 +34,8 @@ def track(folder: Path, tracker: str, target: str) -> int:
     Args:
         folder: of a run that is finished.
         tracker: ``tensorboard`` or ``mlflow``.
-        target: a folder for event files; or MLflow's tracking URI, where the experiment bears the suite's name.
+        target: a folder for event files; or MLflow's tracking URI, where the experiment bears
+            the suite's name.
 
     Returns:
         How many cells were written.
@@ -39,7 +44,10 @@ def track(folder: Path, tracker: str, target: str) -> int:
         EvalError: another tracker, one that is not installed, or nothing to write.
     """
     if tracker not in _TRACKERS:
-        raise EvalError(f"--to {tracker}: unknown. Allowed: {', '.join(_TRACKERS)}.{nearest(tracker, _TRACKERS)}")
+        raise EvalError(
+            f"--to {tracker}: unknown. Allowed: "
+            f"{', '.join(_TRACKERS)}.{nearest(tracker, _TRACKERS)}"
+        )
     suite, entries = read_entries(folder)
     cells = list(_cells(read_json(folder / "run.json"), entries))
     try:
@@ -55,7 +63,12 @@ def _cells(document: dict[str, Any], entries: Sequence[Entry]) -> Iterator[Track
             f"{entry.metric}/{name}": float(value)
             for entry in entries
             if entry.cell == cell["id"]
-            for name, value in (("mean", entry.mean), ("low", entry.low), ("high", entry.high), ("n", entry.n))
+            for name, value in (
+                ("mean", entry.mean),
+                ("low", entry.low),
+                ("high", entry.high),
+                ("n", entry.n),
+            )
             if value is not None
         }
         if values:
@@ -67,7 +80,9 @@ def _tensorboard(suite: str, cells: Sequence[Tracked], target: str) -> None:
 
     for cell in cells:
         with SummaryWriter(str(Path(target) / suite / quote(cell.cell, safe="[]=,"))) as writer:
-            writer.add_text("settings", "\n".join(f"- {name}: {value}" for name, value in cell.settings.items()))
+            writer.add_text(
+                "settings", "\n".join(f"- {name}: {value}" for name, value in cell.settings.items())
+            )
             for name, value in cell.values.items():
                 writer.add_scalar(name, value, global_step=0)
 
@@ -80,7 +95,12 @@ def _mlflow(suite: str, cells: Sequence[Tracked], target: str) -> None:
     for cell in cells:
         with mlflow.start_run(run_name=cell.cell):
             mlflow.log_params(cell.settings)
-            mlflow.log_metrics({_NOT_ALLOWED.sub("_", name): value for name, value in cell.values.items()})
+            mlflow.log_metrics(
+                {_NOT_ALLOWED.sub("_", name): value for name, value in cell.values.items()}
+            )
 
 
-_TRACKERS: dict[str, Callable[[str, Sequence[Tracked], str], None]] = {"tensorboard": _tensorboard, "mlflow": _mlflow}
+_TRACKERS: dict[str, Callable[[str, Sequence[Tracked], str], None]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+}

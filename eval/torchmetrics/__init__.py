@@ -1,7 +1,9 @@
-"""The metrics as `torchmetrics.Metric` classes: over the same pure functions, usable without the rest of the suite.
+"""The metrics as `torchmetrics.Metric` classes: over the same pure functions, usable without the
+rest of the suite.
 
-They take features, as tensors, from whatever encoder the caller has; state is reduced over processes by torchmetrics.
-Nothing else in `eval` imports this package, so torch stays out of the harness until it is needed.
+They take features, as tensors, from whatever encoder the caller has; state is reduced over
+processes by torchmetrics. Nothing else in `eval` imports this package, so torch stays out of the
+harness until it is needed.
 
 Example:
     >>> import torch

@@ -21,7 +21,9 @@ class MeanOverClips(Metric, ABC):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.add_state("total", default=torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state(
+            "total", default=torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum"
+        )
         self.add_state("clips", default=torch.tensor(0), dist_reduce_fx="sum")
 
     @abstractmethod
@@ -79,7 +81,8 @@ class SubjectConsistency(MeanOverClips):
 
 
 class TextAlignment(MeanOverClips):
-    """`eval.metrics.text.text_alignment`: mean over frames of 100 times the cosine to the prompt."""
+    """`eval.metrics.text.text_alignment`: mean over frames of 100 times the cosine to the
+    prompt."""
 
     higher_is_better = True
 

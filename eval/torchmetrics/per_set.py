@@ -23,8 +23,8 @@ class SetDistance(Metric):
     """Keeps the features of both sets; subclasses say what their distance is.
 
     Args:
-        encoder: called on what `update` is given, clips for example, and returns features (N, D); None if `update` is
-            given features.
+        encoder: called on what `update` is given, clips for example, and returns features (N,
+            D); None if `update` is given features.
         kwargs: see `torchmetrics.Metric`.
     """
 
@@ -54,7 +54,10 @@ class SetDistance(Metric):
     def _set(self, name: str) -> Any:
         held = getattr(self, name)
         if len(held) == 0:
-            raise EvalError(f"{type(self).__name__}: no {name} clips; call update(..., real={name == 'real'}) first.")
+            raise EvalError(
+                f"{type(self).__name__}: no {name} clips; call update(..., real={name == 'real'}) "
+                "first."
+            )
         return dim_zero_cat(held).cpu().double().numpy()
 
 
@@ -73,7 +76,9 @@ class FrechetVideoDistance(SetDistance):
     """
 
     def compute(self) -> Tensor:
-        real, fake = (FeatureStatistics.from_features(self._set(name), name) for name in ("real", "fake"))
+        real, fake = (
+            FeatureStatistics.from_features(self._set(name), name) for name in ("real", "fake")
+        )
         return torch.tensor(frechet_distance(real, fake), dtype=torch.float64)
 
     def bias_corrected(self, **arguments: Any) -> CorrectedFrechet:
@@ -82,11 +87,14 @@ class FrechetVideoDistance(SetDistance):
 
 
 class KernelVideoDistance(SetDistance):
-    """`eval.metrics.kernel.kernel_distance` between all features of both sets; unbiased, so it may be negative.
+    """`eval.metrics.kernel.kernel_distance` between all features of both sets; unbiased, so it may
+    be negative.
 
     Raises:
         EvalError: at `compute`, fewer than two features in a set, or feature sizes that differ.
     """
 
     def compute(self) -> Tensor:
-        return torch.tensor(kernel_distance(self._set("real"), self._set("fake")), dtype=torch.float64)
+        return torch.tensor(
+            kernel_distance(self._set("real"), self._set("fake")), dtype=torch.float64
+        )

@@ -1,4 +1,6 @@
-"""One sampler for every family without the I2V adapter, so that families differ in what they condition on alone."""
+"""One sampler for every family without the I2V adapter, so that families differ in what they
+condition on alone.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +20,25 @@ from i2v_adapter.prior import standard_normal
 
 
 class BaselinePipeline(AnimateDiffPipeline):
-    """AnimateDiff that uses the image in whatever way it is built for; all frames are noised and generated.
+    """AnimateDiff that uses the image in whatever way it is built for; all frames are noised and
+    generated.
 
     - A content adapter, if one is loaded, is shown the image (an embedding in cross-attention).
     - A UNet of `eval.world.concatenation.widen` reads its latent beside every frame.
     - With a prior, all frames start from its noised latent.
-    - With none of these the image is not used: text-to-video, as :class:`~diffusers.AnimateDiffPipeline`.
+    - With none of these the image is not used: text-to-video, as
+      :class:`~diffusers.AnimateDiffPipeline`.
 
     Args:
         controlnet: optional; sees the noisy latents of each frame, without any image channels.
-        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor, image_encoder: as in
-            :class:`~diffusers.AnimateDiffPipeline`.
+        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor,
+            image_encoder: as in :class:`~diffusers.AnimateDiffPipeline`.
     """
 
-    _optional_components: ClassVar[list[str]] = [*AnimateDiffPipeline._optional_components, "controlnet"]
+    _optional_components: ClassVar[list[str]] = [
+        *AnimateDiffPipeline._optional_components,
+        "controlnet",
+    ]
 
     def __init__(
         self,
@@ -46,10 +53,19 @@ class BaselinePipeline(AnimateDiffPipeline):
         controlnet: Any = None,
     ) -> None:
         super().__init__(
-            vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor, image_encoder
+            vae,
+            text_encoder,
+            tokenizer,
+            unet,
+            motion_adapter,
+            scheduler,
+            feature_extractor,
+            image_encoder,
         )
         self.register_modules(controlnet=controlnet)
-        self.pixels = VaeImageProcessor(self.vae_scale_factor, vae_latent_channels=vae.config.latent_channels)
+        self.pixels = VaeImageProcessor(
+            self.vae_scale_factor, vae_latent_channels=vae.config.latent_channels
+        )
 
     @torch.no_grad()
     def __call__(  # type: ignore[override]
@@ -71,31 +87,42 @@ class BaselinePipeline(AnimateDiffPipeline):
             image: B arrays uint8 (H, W, 3) of one size.
             prompt: B prompts.
             num_frames: F, at most what the motion modules know.
-            num_inference_steps: steps of the whole schedule; a prior with t0 < 1 runs the last t0 share of them.
-            guidance_scale: above 1 classifier-free guidance, away from an empty prompt without the image (zero pixels
-                for the content adapter, zero channels for a widened UNet); none at or below 1.
-            generator: one for each video: first the draw from the image's posterior, where its latent is used, then
-                the prior's mask, then the noise.
-            prior: start of all frames, its p for all videos or one for each; None starts from noise alone.
-            conditioning_frames: F arrays uint8 (H, W, 3) for the ControlNet; the same for every video.
-            without_image: leave a widened UNet's image channels at zero: what it still is as a text-to-video model.
+            num_inference_steps: steps of the whole schedule; a prior with t0 < 1 runs the last
+                t0 share of them.
+            guidance_scale: above 1 classifier-free guidance, away from an empty prompt without
+                the image (zero pixels for the content adapter, zero channels for a widened UNet);
+                none at or below 1.
+            generator: one for each video: first the draw from the image's posterior, where its
+                latent is used, then the prior's mask, then the noise.
+            prior: start of all frames, its p for all videos or one for each; None starts from
+                noise alone.
+            conditioning_frames: F arrays uint8 (H, W, 3) for the ControlNet; the same for every
+                video.
+            without_image: leave a widened UNet's image channels at zero: what it still is as a
+                text-to-video model.
             output_type: "np", "pil", "pt" or "latent", the last (B, C, F, h, w).
 
         Raises:
-            ValueError: images, prompts and generators do not agree in number, or a ControlNet comes without frames.
+            ValueError: images, prompts and generators do not agree in number, or a ControlNet
+                comes without frames.
         """
         if not len(image) == len(prompt) == len(generator):
             raise ValueError(
-                f"{len(image)} images, {len(prompt)} prompts and {len(generator)} generators: give as many of each"
+                f"{len(image)} images, {len(prompt)} prompts and {len(generator)} generators: give "
+                "as many of each"
             )
         if (self.controlnet is None) != (conditioning_frames is None):
-            raise ValueError("a ControlNet and conditioning_frames go together: one of them is missing")
+            raise ValueError(
+                "a ControlNet and conditioning_frames go together: one of them is missing"
+            )
         device = self._execution_device
         self._guidance_scale = guidance_scale
         guided = self.do_classifier_free_guidance
         text, no_text = self.encode_prompt(prompt, device, 1, guided)
         text = (torch.cat([no_text, text]) if guided else text).repeat_interleave(num_frames, dim=0)
-        embeds = content_embeds(self, [rgb / np.float32(255) for rgb in image], None, None, len(image), device)
+        embeds = content_embeds(
+            self, [rgb / np.float32(255) for rgb in image], None, None, len(image), device
+        )
         added = None if embeds is None else {"image_embeds": embeds}
 
         channels = self.vae.config.latent_channels
@@ -111,14 +138,19 @@ class BaselinePipeline(AnimateDiffPipeline):
             beside = torch.cat([torch.zeros_like(beside), beside])
         self.scheduler.set_timesteps(num_inference_steps, device=device)
         if prior is None:
-            latents = standard_normal(shape, generator, device).to(text.dtype) * self.scheduler.init_noise_sigma
+            latents = (
+                standard_normal(shape, generator, device).to(text.dtype)
+                * self.scheduler.init_noise_sigma
+            )
             timesteps = self.scheduler.timesteps
         else:
             started = prior.sample(clean, num_frames + 1, self.scheduler, generator)
             latents, timesteps = started.latents[:, :, 1:], started.timesteps
 
         for t in self.progress_bar(timesteps):
-            noisy = self.scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
+            noisy = self.scheduler.scale_model_input(
+                torch.cat([latents] * 2) if guided else latents, t
+            )
             predicted = self.unet(
                 concatenate(noisy, beside) if reads_image else noisy,
                 t,
@@ -132,16 +164,24 @@ class BaselinePipeline(AnimateDiffPipeline):
             latents = self.scheduler.step(predicted, t, latents).prev_sample
         if output_type == "latent":
             return AnimateDiffPipelineOutput(frames=latents)
-        video = self.video_processor.postprocess_video(self.decode_latents(latents), output_type=output_type)
+        video = self.video_processor.postprocess_video(
+            self.decode_latents(latents), output_type=output_type
+        )
         return AnimateDiffPipelineOutput(frames=video)
 
-    def _encode(self, image: list[np.ndarray], generator: list[torch.Generator], device: torch.device) -> Tensor:
-        """(B, C, h, w): a sample of the posterior times the scaling factor, as `I2VAdapterPipeline` draws it."""
+    def _encode(
+        self, image: list[np.ndarray], generator: list[torch.Generator], device: torch.device
+    ) -> Tensor:
+        """(B, C, h, w): a sample of the posterior times the scaling factor, as `I2VAdapterPipeline`
+        draws it.
+        """
         pixels = self.pixels.preprocess(np.stack(image).astype(np.float32) / 255)
         posterior = self.vae.encode(pixels.to(device, self.vae.dtype)).latent_dist
         return posterior.sample(generator) * self.vae.config.scaling_factor
 
-    def _residuals(self, noisy: Tensor, t: Any, text: Tensor, frames: list[np.ndarray] | None) -> dict[str, Any]:
+    def _residuals(
+        self, noisy: Tensor, t: Any, text: Tensor, frames: list[np.ndarray] | None
+    ) -> dict[str, Any]:
         if frames is None:
             return {}
         maps = torch.from_numpy(np.stack(frames).astype(np.float32) / 255).permute(0, 3, 1, 2)
@@ -152,4 +192,7 @@ class BaselinePipeline(AnimateDiffPipeline):
             controlnet_cond=maps.to(noisy.device, noisy.dtype).repeat(len(noisy), 1, 1, 1),
             return_dict=False,
         )
-        return {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
+        return {
+            "down_block_additional_residuals": tuple(down),
+            "mid_block_additional_residual": middle,
+        }

@@ -35,13 +35,19 @@ def sha256(path: Path) -> str:
 
 
 def write_card(folder: Path, **facts: Any) -> None:
-    """Writes `card.json` with the facts and the sha256 of every weights file in the folder; figures get their bars."""
+    """Writes `card.json` with the facts and the sha256 of every weights file in the folder; figures
+    get their bars.
+    """
     figures = {
-        name: {"value": value, "bar": BARS[name]} if name in BARS and not isinstance(value, dict) else value
+        name: {"value": value, "bar": BARS[name]}
+        if name in BARS and not isinstance(value, dict)
+        else value
         for name, value in facts.pop("figures", {}).items()
     }
     digests = {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
-    (folder / "card.json").write_text(json.dumps({**facts, "figures": figures, "sha256": digests}, indent=1) + "\n")
+    (folder / "card.json").write_text(
+        json.dumps({**facts, "figures": figures, "sha256": digests}, indent=1) + "\n"
+    )
 
 
 def add_figures(folder: Path, *, figures: dict[str, float], **facts: Any) -> None:
@@ -59,22 +65,39 @@ def training_history(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     card = json.loads(path.read_text())
-    kept = ("command", "seed", "learning_rate", "steps", "seconds", "final_loss", "device", "history", "note")
+    kept = (
+        "command",
+        "seed",
+        "learning_rate",
+        "steps",
+        "seconds",
+        "final_loss",
+        "device",
+        "history",
+        "note",
+    )
     return [*card.get("before", []), {name: card[name] for name in kept if name in card}]
 
 
 def read_cards(weights: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     """Every card below `weights`, by folder name."""
-    return {path.parent.name: json.loads(path.read_text()) for path in sorted(weights.glob("*/card.json"))}
+    return {
+        path.parent.name: json.loads(path.read_text())
+        for path in sorted(weights.glob("*/card.json"))
+    }
 
 
 def publish(model, folder: Path) -> None:
-    """Saves a diffusers or transformers model in half precision: the weights that the repository carries."""
+    """Saves a diffusers or transformers model in half precision: the weights that the repository
+    carries.
+    """
     import copy
 
     from torch import float16, nn
 
-    half = nn.Module.to(copy.deepcopy(model), float16)  # diffusers' own `to` logs a warning about nothing
+    half = nn.Module.to(
+        copy.deepcopy(model), float16
+    )  # diffusers' own `to` logs a warning about nothing
     half.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config.pop("_name_or_path", None)  # where it was loaded from, on this machine

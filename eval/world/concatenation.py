@@ -1,9 +1,9 @@
 """The channel-concatenation family: the image's latent enters the UNet beside every noisy frame.
 
-Convention, as in Stable Video Diffusion and DynamiCrafter: the clean latent of the image, in the noisy latents' scale,
-is repeated for all frames and follows the noisy channels; there is no mask channel. All frames are noised and
-generated, so frame 0 is a reconstruction of the image, not the image. Without the image (guidance's unconditional half,
-training dropout) its channels are zero.
+Convention, as in Stable Video Diffusion and DynamiCrafter: the clean latent of the image, in the
+noisy latents' scale, is repeated for all frames and follows the noisy channels; there is no mask
+channel. All frames are noised and generated, so frame 0 is a reconstruction of the image, not the
+image. Without the image (guidance's unconditional half, training dropout) its channels are zero.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor
 def widen(unet: UNetMotionModel) -> UNetMotionModel:
     """A copy of `unet` that takes the image's latent besides: `conv_in` reads twice the channels.
 
-    Every weight is copied, in float32, and the new columns of `conv_in` are zero: at first the copy does what `unet`
-    does, whatever the image.
+    Every weight is copied, in float32, and the new columns of `conv_in` are zero: at first the copy
+    does what `unet` does, whatever the image.
     """
     channels = unet.config.in_channels
     widened = UNetMotionModel.from_config(unet.config, in_channels=2 * channels)

@@ -11,15 +11,24 @@ from eval.errors import EvalError
 from eval.world.scenes import SIZE, Scene, pose
 
 AGAINST: Mapping[str, str] = {
-    "left": "right", "right": "left", "up": "down", "down": "up", "still": "right", "grow": "left", "rotate": "up",
-}  # fmt: skip
-"""A prompt's motion -> a direction that it does not ask for: a map of it shows whether map or word is obeyed."""
+    "left": "right",
+    "right": "left",
+    "up": "down",
+    "down": "up",
+    "still": "right",
+    "grow": "left",
+    "rotate": "up",
+}
+"""A prompt's motion -> a direction that it does not ask for: a map of it shows whether map or word
+is obeyed.
+"""
 _WORDS = ("glyph", "character", "colour", "background", "motion")
 _SPEED = 2.0  # px per frame, of a control that moves against its prompt
 
 
 def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
-    """The scene that a map shows: the ground truth's, moving as its `control` says where it has one.
+    """The scene that a map shows: the ground truth's, moving as its `control` says where it has
+    one.
 
     Raises:
         EvalError: naming the fields of a scene that the ground truth lacks.
@@ -28,14 +37,20 @@ def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
         return truth
     names = [field.name for field in fields(Scene)]
     if missing := [name for name in names if name not in truth]:
-        raise EvalError(f"not a scene of the glyph world: the ground truth lacks {', '.join(missing)}")
+        raise EvalError(
+            f"not a scene of the glyph world: the ground truth lacks {', '.join(missing)}"
+        )
     values = {name: str(truth[name]) if name in _WORDS else float(truth[name]) for name in names}
     scene = Scene(**values)  # type: ignore[arg-type]
-    return replace(scene, motion=str(truth["control"]), speed=_SPEED) if "control" in truth else scene
+    return (
+        replace(scene, motion=str(truth["control"]), speed=_SPEED) if "control" in truth else scene
+    )
 
 
 def discs(places: np.ndarray) -> np.ndarray:
-    """Centre x, y and diameter in px, float (..., 3) -> coverage of the discs, float32 (..., SIZE, SIZE) in [0, 1]."""
+    """Centre x, y and diameter in px, float (..., 3) -> coverage of the discs, float32 (..., SIZE,
+    SIZE) in [0, 1].
+    """
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
     x, y, size = (places[..., index, None, None].astype(np.float32) for index in range(3))
     return np.clip(size / 2.0 + 0.5 - np.hypot(columns - x, rows - y), 0.0, 1.0)

@@ -1,12 +1,14 @@
 """The glyphs of the glyph world: which characters, and their masks.
 
-All shapes come from the DejaVu Sans that matplotlib ships, so a fresh machine has them. Three disjoint sets:
+All shapes come from the DejaVu Sans that matplotlib ships, so a fresh machine has them. Three
+disjoint sets:
 
 - `SEEN`: named shapes that every generator is trained on;
 - `UNSEEN`: named shapes that no generator ever sees (the judges do);
-- wild shapes: everything else in the font that is solid enough, and thousands of drawn ones (`eval.world.shapes`). They
-  widen the generators' idea of "a shape" and are captioned with the names of `UNSEEN` at random, so those words are
-  familiar to the text encoder and say nothing about what to draw.
+- wild shapes: everything else in the font that is solid enough, and thousands of drawn ones
+  (`eval.world.shapes`). They widen the generators' idea of "a shape" and are captioned with the
+  names of `UNSEEN` at random, so those words are familiar to the text encoder and say nothing about
+  what to draw.
 """
 
 from __future__ import annotations
@@ -19,18 +21,49 @@ import numpy as np
 from eval.world.shapes import shape
 
 SEEN: dict[str, str] = {
-    "square": "■", "moon": "☾", "triangle": "▲", "diamond": "♦", "heart": "♥", "spade": "♠", "club": "♣",
-    "star": "★", "telephone": "☎", "cloud": "☁", "umbrella": "☂", "king": "♚", "rook": "♜", "knight": "♞",
-    "pawn": "♟", "flag": "⚑", "airplane": "✈", "cross": "✚", "flower": "✿", "sun": "☀", "burst": "✸",
-    "shield": "☗", "scissors": "✂", "cone": "◭",
-}  # fmt: skip
+    "square": "■",
+    "moon": "☾",
+    "triangle": "▲",
+    "diamond": "♦",
+    "heart": "♥",
+    "spade": "♠",
+    "club": "♣",
+    "star": "★",
+    "telephone": "☎",
+    "cloud": "☁",
+    "umbrella": "☂",
+    "king": "♚",
+    "rook": "♜",
+    "knight": "♞",
+    "pawn": "♟",
+    "flag": "⚑",
+    "airplane": "✈",
+    "cross": "✚",
+    "flower": "✿",
+    "sun": "☀",
+    "burst": "✸",
+    "shield": "☗",
+    "scissors": "✂",
+    "cone": "◭",
+}
 UNSEEN: dict[str, str] = {
-    "queen": "♛", "bishop": "♝", "clover": "☘", "anchor": "⚓", "skull": "☠", "note": "♬", "check": "✔",
-    "pentagon": "⬟", "face": "☻", "hand": "☛", "medal": "✪", "gear": "⚙",
-}  # fmt: skip
+    "queen": "♛",
+    "bishop": "♝",
+    "clover": "☘",
+    "anchor": "⚓",
+    "skull": "☠",
+    "note": "♬",
+    "check": "✔",
+    "pentagon": "⬟",
+    "face": "☻",
+    "hand": "☛",
+    "medal": "✪",
+    "gear": "⚙",
+}
 GLYPHS: dict[str, str] = SEEN | UNSEEN
 
-# Close relatives of the unseen shapes (outlined twins, mirror images, other weights): kept out of the wild set too.
+# Close relatives of the unseen shapes (outlined twins, mirror images, other weights): kept out of
+# the wild set too.
 _RELATIVES = "♕♗☚☜☞☺✓☑♩♪♫⚇⚆⬠⭓⭔☸✩✫✬✭✮✯⍟❂"
 _WILD_BLOCKS = ((0x23, 0x7F), (0x391, 0x3CA), (0x410, 0x450), (0x2190, 0x2800), (0x2B00, 0x2B60))
 MASK_SIZE = 192  # px; the glyph's larger side fills MASK_SIZE - 2 * MASK_MARGIN
@@ -47,8 +80,8 @@ def _font_path() -> Path:
 
 
 def mask(character: str) -> np.ndarray:
-    """Coverage of one character or drawn shape (`shape-12`), float32 (MASK_SIZE, MASK_SIZE) in [0, 1], its larger side
-    fitted and centred."""
+    """Coverage of one character or drawn shape (`shape-12`), float32 (MASK_SIZE, MASK_SIZE) in [0,
+    1], its larger side fitted and centred."""
     return _mask_bytes(character).astype(np.float32) / 255.0
 
 
@@ -59,14 +92,17 @@ def _mask_bytes(character: str) -> np.ndarray:
     canvas = _drawn(character)
     box = canvas.getbbox()
     if box is None:
-        raise ValueError(f"glyph {character!r} (U+{ord(character):04X}) is blank in {_font_path().name}")
+        raise ValueError(
+            f"glyph {character!r} (U+{ord(character):04X}) is blank in {_font_path().name}"
+        )
     glyph = canvas.crop(box)
     inner = MASK_SIZE - 2 * MASK_MARGIN
     ratio = inner / max(glyph.size)
     width, height = (max(1, round(side * ratio)) for side in glyph.size)
     fitted = Image.new("L", (MASK_SIZE, MASK_SIZE))
     fitted.paste(
-        glyph.resize((width, height), Image.Resampling.LANCZOS), ((MASK_SIZE - width) // 2, (MASK_SIZE - height) // 2)
+        glyph.resize((width, height), Image.Resampling.LANCZOS),
+        ((MASK_SIZE - width) // 2, (MASK_SIZE - height) // 2),
     )
     return np.asarray(fitted)
 
@@ -79,13 +115,17 @@ def _drawn(character: str):
         return Image.fromarray(shape(int(character.removeprefix(_SHAPE))))
     font = ImageFont.truetype(str(_font_path()), 256)
     canvas = Image.new("L", (640, 640))
-    ImageDraw.Draw(canvas).text((320, 320), character, font=font, fill=255, anchor="mm", stroke_width=_STROKE)
+    ImageDraw.Draw(canvas).text(
+        (320, 320), character, font=font, fill=255, anchor="mm", stroke_width=_STROKE
+    )
     return canvas
 
 
 @lru_cache(maxsize=1)
 def wild_characters() -> tuple[str, ...]:
-    """Characters outside `GLYPHS` that are solid enough to survive a 64 px frame (about 400), and the drawn shapes."""
+    """Characters outside `GLYPHS` that are solid enough to survive a 64 px frame (about 400), and
+    the drawn shapes.
+    """
     from fontTools.ttLib import TTFont
 
     present = set(TTFont(_font_path()).getBestCmap())
@@ -94,7 +134,12 @@ def wild_characters() -> tuple[str, ...]:
     for first, last in _WILD_BLOCKS:
         for code in range(first, last):
             character = chr(code)
-            if code not in present or character in excluded or 0x2500 <= code < 0x25A0 or 0x2630 <= code < 0x2638:
+            if (
+                code not in present
+                or character in excluded
+                or 0x2500 <= code < 0x25A0
+                or 0x2630 <= code < 0x2638
+            ):
                 continue
             try:
                 coverage = mask(character)

@@ -8,7 +8,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def vae(blocks: int = 4, latent_channels: int = 8):
-    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8): a side of 64 / 2**(blocks - 1)."""
+    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8): a side of 64 /
+    2**(blocks - 1).
+    """
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -48,8 +50,12 @@ def text_encoder(vocabulary: int):
     )
 
 
-def spatial_unet(channels: tuple[int, int] = UNET_CHANNELS, *, side: int = 8, latent_channels: int = 8):
-    """UNet2DConditionModel: the text-to-image base that the motion modules are added to, as AnimateDiff does."""
+def spatial_unet(
+    channels: tuple[int, int] = UNET_CHANNELS, *, side: int = 8, latent_channels: int = 8
+):
+    """UNet2DConditionModel: the text-to-image base that the motion modules are added to, as
+    AnimateDiff does.
+    """
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -88,7 +94,9 @@ def motion_unet(spatial, motion):
 
 
 def image_base(unet):
-    """The UNet2DConditionModel inside a UNetMotionModel: the same parameters, without the motion modules."""
+    """The UNet2DConditionModel inside a UNetMotionModel: the same parameters, without the motion
+    modules.
+    """
     spatial = spatial_unet(tuple(unet.config.block_out_channels))
     shared = dict(unet.named_parameters())
     for name, module in spatial.named_modules():
@@ -98,7 +106,9 @@ def image_base(unet):
 
 
 def controlnet(spatial):
-    """ControlNetModel with a copy of the image base's encoder: latents (N, 8, 8, 8), maps (N, 3, 64, 64) in [0, 1]."""
+    """ControlNetModel with a copy of the image base's encoder: latents (N, 8, 8, 8), maps (N, 3,
+    64, 64) in [0, 1].
+    """
     from diffusers import ControlNetModel
 
     return ControlNetModel.from_unet(spatial, conditioning_embedding_out_channels=(16, 32, 64, 96))
@@ -119,7 +129,9 @@ def scheduler():
 
 
 def image_encoder():
-    """CLIPVisionModelWithProjection, RGB (N, 3, 64, 64) in [-1, 1] -> penultimate states (N, 65, 96)."""
+    """CLIPVisionModelWithProjection, RGB (N, 3, 64, 64) in [-1, 1] -> penultimate states (N, 65,
+    96).
+    """
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     return CLIPVisionModelWithProjection(
@@ -149,7 +161,8 @@ IMAGE_TOKENS = 16
 
 
 def new_ip_adapter(unet) -> dict[str, dict]:
-    """A fresh IP-Adapter Plus state dict in the released layout (`image_proj`, `ip_adapter`) that fits `unet`.
+    """A fresh IP-Adapter Plus state dict in the released layout (`image_proj`, `ip_adapter`) that
+    fits `unet`.
 
     Image keys and values start as copies of the layer's text ones, as the original's training does.
     """
@@ -159,20 +172,31 @@ def new_ip_adapter(unet) -> dict[str, dict]:
         embed_dims=96, output_dims=TEXT_WIDTH, hidden_dims=64, heads=1, num_queries=IMAGE_TOKENS
     )
     projections = {}
-    crossings = [name for name in unet.attn_processors if "attn2" in name and "motion_modules" not in name]
+    crossings = [
+        name for name in unet.attn_processors if "attn2" in name and "motion_modules" not in name
+    ]
     for index, name in enumerate(crossings):
         layer = unet.get_submodule(name.removesuffix(".processor"))
         projections[f"{2 * index + 1}.to_k_ip.weight"] = layer.to_k.weight.detach().clone()
         projections[f"{2 * index + 1}.to_v_ip.weight"] = layer.to_v.weight.detach().clone()
-    return {"image_proj": _released_resampler_keys(resampler.state_dict()), "ip_adapter": projections}
+    return {
+        "image_proj": _released_resampler_keys(resampler.state_dict()),
+        "ip_adapter": projections,
+    }
 
 
 def ip_adapter_layout(resampler, processors) -> dict[str, dict]:
-    """diffusers' modules -> the released layout: the inverse of diffusers' loader. `processors` in the UNet's order."""
+    """diffusers' modules -> the released layout: the inverse of diffusers' loader. `processors` in
+    the UNet's order.
+    """
     projections = {}
     for index, processor in enumerate(processors):
-        projections[f"{2 * index + 1}.to_k_ip.weight"] = processor.to_k_ip[0].weight.detach().clone()
-        projections[f"{2 * index + 1}.to_v_ip.weight"] = processor.to_v_ip[0].weight.detach().clone()
+        projections[f"{2 * index + 1}.to_k_ip.weight"] = (
+            processor.to_k_ip[0].weight.detach().clone()
+        )
+        projections[f"{2 * index + 1}.to_v_ip.weight"] = (
+            processor.to_v_ip[0].weight.detach().clone()
+        )
     state = resampler.image_projection_layers[0].state_dict()
     return {"image_proj": _released_resampler_keys(state), "ip_adapter": projections}
 
@@ -192,13 +216,20 @@ def published_ip_adapter(weights: Path = WEIGHTS) -> dict[str, dict]:
 
 
 _RELEASED_NAMES = {
-    "ln0.": "0.norm1.", "ln1.": "0.norm2.", "attn.to_q.": "0.to_q.", "attn.to_out.0.": "0.to_out.",
-    "ff.0.": "1.0.", "ff.1.net.0.proj.": "1.1.", "ff.1.net.2.": "1.3.",
-}  # fmt: skip
+    "ln0.": "0.norm1.",
+    "ln1.": "0.norm2.",
+    "attn.to_q.": "0.to_q.",
+    "attn.to_out.0.": "0.to_out.",
+    "ff.0.": "1.0.",
+    "ff.1.net.0.proj.": "1.1.",
+    "ff.1.net.2.": "1.3.",
+}
 
 
 def _released_resampler_keys(state: dict) -> dict:
-    """diffusers' names of the Plus resampler -> the released checkpoint's (key and value in one `to_kv`)."""
+    """diffusers' names of the Plus resampler -> the released checkpoint's (key and value in one
+    `to_kv`).
+    """
     import torch
 
     released = {}
@@ -236,20 +267,37 @@ def clip_config() -> dict:
     """open_clip's `model_cfg` of the CLIP judge."""
     from eval.world.tokenizer import CONTEXT_LENGTH, WordTokenizer
 
-    vision = {"image_size": 64, "patch_size": 8, "width": 128, "layers": 4, "head_width": 32, "mlp_ratio": 2.0}
-    text = {"context_length": CONTEXT_LENGTH, "vocab_size": len(WordTokenizer()), "width": 96, "heads": 4, "layers": 2}
+    vision = {
+        "image_size": 64,
+        "patch_size": 8,
+        "width": 128,
+        "layers": 4,
+        "head_width": 32,
+        "mlp_ratio": 2.0,
+    }
+    text = {
+        "context_length": CONTEXT_LENGTH,
+        "vocab_size": len(WordTokenizer()),
+        "width": 96,
+        "heads": 4,
+        "layers": 2,
+    }
     return {"embed_dim": 64, "vision_cfg": vision, "text_cfg": {**text, "mlp_ratio": 2.0}}
 
 
 def clip():
-    """open_clip's CLIP on `clip_config()`: RGB (N, 3, 64, 64) in [-1, 1] and token ids (N, 16) -> (N, 64)."""
+    """open_clip's CLIP on `clip_config()`: RGB (N, 3, 64, 64) in [-1, 1] and token ids (N, 16) ->
+    (N, 64).
+    """
     from open_clip import CLIP
 
     return CLIP(**clip_config())
 
 
 def videomae():
-    """VideoMAEForVideoClassification, (N, 8, 3, 64, 64) in [-1, 1] -> logits (N, motions + glyphs), in that order."""
+    """VideoMAEForVideoClassification, (N, 8, 3, 64, 64) in [-1, 1] -> logits (N, motions + glyphs),
+    in that order.
+    """
     from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
     from eval.world.glyphs import GLYPHS
@@ -271,7 +319,9 @@ def videomae():
 
 
 def style_judge():
-    """ResNetForImageClassification, RGB (N, 3, 64, 64) in [-1, 1] -> logits (N, styles), in the order of `STYLES`."""
+    """ResNetForImageClassification, RGB (N, 3, 64, 64) in [-1, 1] -> logits (N, styles), in the
+    order of `STYLES`.
+    """
     from transformers import ResNetConfig, ResNetForImageClassification
 
     from eval.world.styles import STYLES

@@ -1,4 +1,6 @@
-"""The trained glyph world as diffusers pipelines: with the I2V adapter, the families without it, text-to-video."""
+"""The trained glyph world as diffusers pipelines: with the I2V adapter, the families without it,
+text-to-video.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ LORA = "lora"
 
 
 class Extras(NamedTuple):
-    """What personalises or controls the base: names of folders in the weights. `lora` holds diffusers' LoRA file,
-    `controlnet` a ControlNetModel."""
+    """What personalises or controls the base: names of folders in the weights. `lora` holds
+    diffusers' LoRA file, `controlnet` a ControlNetModel."""
 
     lora: str | None = None
     controlnet: str | None = None
@@ -34,13 +36,20 @@ _NONE = Extras()
 
 
 def require(parts: tuple[str, ...], weights: Path = WEIGHTS) -> list[Path]:
-    """Every file of the parts, sorted; cards left out. Raises WeightsMissingError naming the first missing part."""
+    """Every file of the parts, sorted; cards left out. Raises WeightsMissingError naming the first
+    missing part.
+    """
     files: list[Path] = []
     for part in parts:
-        found = sorted(path for path in (weights / part).glob("*") if path.is_file() and path.name != "card.json")
+        found = sorted(
+            path
+            for path in (weights / part).glob("*")
+            if path.is_file() and path.name != "card.json"
+        )
         if not found:
             raise WeightsMissingError(
-                f"glyph world part '{part}' is missing: no file in {weights / part}; train it with `nox -s world`"
+                f"glyph world part '{part}' is missing: no file in {weights / part}; train it with "
+                "`nox -s world`"
             )
         files += found
     return files
@@ -75,7 +84,11 @@ def _controlnet(extras: Extras, weights: Path) -> dict[str, Any]:
     from diffusers import ControlNetModel
 
     require(extras.parts, weights)
-    return {} if extras.controlnet is None else {"controlnet": load(ControlNetModel, weights / extras.controlnet)}
+    return (
+        {}
+        if extras.controlnet is None
+        else {"controlnet": load(ControlNetModel, weights / extras.controlnet)}
+    )
 
 
 def _finished(pipeline: Any, extras: Extras, weights: Path, *, content: bool) -> Any:
@@ -83,7 +96,10 @@ def _finished(pipeline: Any, extras: Extras, weights: Path, *, content: bool) ->
 
     if content:
         pipeline.load_ip_adapter(
-            str(weights), subfolder="ip_adapter", weight_name=IP_ADAPTER_FILE, image_encoder_folder=None
+            str(weights),
+            subfolder="ip_adapter",
+            weight_name=IP_ADAPTER_FILE,
+            image_encoder_folder=None,
         )
     if extras.lora is not None:
         pipeline.load_lora_weights(weights / extras.lora, adapter_name=LORA)
@@ -93,8 +109,10 @@ def _finished(pipeline: Any, extras: Extras, weights: Path, *, content: bool) ->
 
 
 def image_to_video(weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = True) -> Any:
-    """`I2VAdapterPipeline` with the content adapter loaded: the paper's system. Without `content`, the I2V adapter
-    alone; with a ControlNet among the extras, `I2VAdapterControlNetPipeline`. Loaded once a process."""
+    """`I2VAdapterPipeline` with the content adapter loaded: the paper's system. Without `content`,
+    the I2V adapter alone; with a ControlNet among the extras, `I2VAdapterControlNetPipeline`.
+    Loaded once a process.
+    """
     return _image_to_video(weights, extras, content)
 
 
@@ -106,13 +124,20 @@ def _image_to_video(weights: Path, extras: Extras, content: bool) -> Any:
     control = _controlnet(extras, weights)
     pipeline_class = I2VAdapterControlNetPipeline if control else I2VAdapterPipeline
     adapter = load(I2VAdapter, weights / "i2v_adapter")
-    parts = {**_base(weights), **(_content(weights) if content else {}), **control, "i2v_adapter": adapter}
+    parts = {
+        **_base(weights),
+        **(_content(weights) if content else {}),
+        **control,
+        "i2v_adapter": adapter,
+    }
     return _finished(pipeline_class(**parts), extras, weights, content=content)
 
 
-def baseline(weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = False, concat: bool = False) -> Any:
-    """`BaselinePipeline` on the base; `content`: with the content adapter; `concat`: on the fine-tuned base that reads
-    the image's latent beside the noise. Loaded once a process."""
+def baseline(
+    weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = False, concat: bool = False
+) -> Any:
+    """`BaselinePipeline` on the base; `content`: with the content adapter; `concat`: on the
+    fine-tuned base that reads the image's latent beside the noise. Loaded once a process."""
     return _baseline(weights, extras, content, concat)
 
 
@@ -122,7 +147,11 @@ def _baseline(weights: Path, extras: Extras, content: bool, concat: bool) -> Any
 
     from eval.world.baseline import BaselinePipeline
 
-    parts = {**_base(weights), **(_content(weights) if content else {}), **_controlnet(extras, weights)}
+    parts = {
+        **_base(weights),
+        **(_content(weights) if content else {}),
+        **_controlnet(extras, weights),
+    }
     if concat:
         require(CONCAT_PARTS, weights)
         parts["unet"] = load(UNetMotionModel, weights / "concat")

@@ -1,7 +1,9 @@
-"""Scenes of the glyph world: one coloured glyph over a shaded background, doing one thing, with exact ground truth.
+"""Scenes of the glyph world: one coloured glyph over a shaded background, doing one thing, with
+exact ground truth.
 
-A scene is a handful of numbers; `sample_scene` draws one from a `numpy` generator, `render` turns it into frames, masks
-and the exact flow field, `caption` into words. Nothing here is learned and everything is deterministic.
+A scene is a handful of numbers; `sample_scene` draws one from a `numpy` generator, `render` turns
+it into frames, masks and the exact flow field, `caption` into words. Nothing here is learned and
+everything is deterministic.
 """
 
 from __future__ import annotations
@@ -18,27 +20,46 @@ SIZE = 64
 FRAMES = 8
 FPS = 8.0
 COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (230, 45, 45), "orange": (245, 145, 30), "yellow": (250, 225, 60), "green": (60, 200, 70),
-    "cyan": (70, 215, 225), "blue": (70, 120, 250), "pink": (250, 120, 200), "white": (245, 245, 245),
-}  # fmt: skip
+    "red": (230, 45, 45),
+    "orange": (245, 145, 30),
+    "yellow": (250, 225, 60),
+    "green": (60, 200, 70),
+    "cyan": (70, 215, 225),
+    "blue": (70, 120, 250),
+    "pink": (250, 120, 200),
+    "white": (245, 245, 245),
+}
 BACKGROUNDS: dict[str, tuple[int, int, int]] = {
-    "black": (24, 24, 28), "navy": (26, 34, 92), "forest": (22, 70, 38), "maroon": (92, 20, 34),
-    "brown": (96, 64, 34), "gray": (104, 104, 110),
-}  # fmt: skip
+    "black": (24, 24, 28),
+    "navy": (26, 34, 92),
+    "forest": (22, 70, 38),
+    "maroon": (92, 20, 34),
+    "brown": (96, 64, 34),
+    "gray": (104, 104, 110),
+}
 MOTIONS: dict[str, str] = {
-    "still": "standing still", "left": "moving left", "right": "moving right", "up": "moving up", "down": "moving down",
-    "grow": "growing", "rotate": "rotating",
-}  # fmt: skip
+    "still": "standing still",
+    "left": "moving left",
+    "right": "moving right",
+    "up": "moving up",
+    "down": "moving down",
+    "grow": "growing",
+    "rotate": "rotating",
+}
 _DIRECTIONS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 _SUPERSAMPLE = 4
 
 Draw = Callable[[str], np.ndarray]
-"""A character -> its coverage, float32 (MASK_SIZE, MASK_SIZE): `mask`, or a style of `eval.world.styles`."""
+"""A character -> its coverage, float32 (MASK_SIZE, MASK_SIZE): `mask`, or a style of
+`eval.world.styles`.
+"""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What one clip shows. `speed` is px per frame: of the glyph, of its growing diameter, or of its turning rim."""
+    """What one clip shows. `speed` is px per frame: of the glyph, of its growing diameter, or of
+    its turning rim.
+    """
 
     glyph: str
     character: str
@@ -58,7 +79,9 @@ class Scene:
 
 
 class Rendered(NamedTuple):
-    """`frames` uint8 (F, H, W, 3); `masks` float32 (F, H, W) in [0, 1]; `flow` float32 (F-1, H, W, 2), px, (dx, dy)."""
+    """`frames` uint8 (F, H, W, 3); `masks` float32 (F, H, W) in [0, 1]; `flow` float32 (F-1, H, W,
+    2), px, (dx, dy).
+    """
 
     frames: np.ndarray
     masks: np.ndarray
@@ -72,7 +95,9 @@ def sample_scene(
     motions: Sequence[str] = tuple(MOTIONS),
     wild: float = 0.0,
 ) -> Scene:
-    """Draws a scene. With probability `wild` the shape is a wild one, captioned with the name of an unseen glyph."""
+    """Draws a scene. With probability `wild` the shape is a wild one, captioned with the name of an
+    unseen glyph.
+    """
     is_wild = rng.random() < wild
     glyph = str(rng.choice(list(UNSEEN) if is_wild else list(glyphs)))
     motion = str(rng.choice(list(motions)))
@@ -103,7 +128,9 @@ def caption(scene: Scene) -> str:
 
 
 def pose(scene: Scene, frame: int) -> tuple[float, float, float, float]:
-    """Centre x and y (px), size (px) and angle (radians, positive turns clockwise on screen) at a frame."""
+    """Centre x and y (px), size (px) and angle (radians, positive turns clockwise on screen) at a
+    frame.
+    """
     dx, dy = _DIRECTIONS.get(scene.motion, (0.0, 0.0))
     travel = scene.speed * frame
     size = scene.size + (travel if scene.motion == "grow" else 0.0)
@@ -133,11 +160,15 @@ def _glyph_mask(scene: Scene, frame: int, draw: Draw) -> np.ndarray:
 def _background(scene: Scene) -> np.ndarray:
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) / (SIZE - 1) - 0.5
     ramp = columns * np.cos(scene.shade_angle) + rows * np.sin(scene.shade_angle)
-    return np.asarray(BACKGROUNDS[scene.background], dtype=np.float32) * (1.0 + scene.shade * ramp[..., None])
+    return np.asarray(BACKGROUNDS[scene.background], dtype=np.float32) * (
+        1.0 + scene.shade * ramp[..., None]
+    )
 
 
 def _flow(scene: Scene, frame: int, inside: np.ndarray) -> np.ndarray:
-    """Exact displacement of every glyph pixel from `frame` to the next; the background does not move."""
+    """Exact displacement of every glyph pixel from `frame` to the next; the background does not
+    move.
+    """
     x, y, size, angle = pose(scene, frame)
     next_x, next_y, next_size, next_angle = pose(scene, frame + 1)
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
@@ -150,9 +181,14 @@ def _flow(scene: Scene, frame: int, inside: np.ndarray) -> np.ndarray:
 
 
 def render_frame(scene: Scene, frame: int, draw: Draw = mask) -> tuple[np.ndarray, np.ndarray]:
-    """One frame, uint8 (H, W, 3), and its mask, float32 (H, W): the bytes of `render`, at an eighth of the cost."""
+    """One frame, uint8 (H, W, 3), and its mask, float32 (H, W): the bytes of `render`, at an eighth
+    of the cost.
+    """
     drawn = _glyph_mask(scene, frame, draw)[..., None]
-    painted = _background(scene) * (1.0 - drawn) + np.asarray(COLOURS[scene.colour], dtype=np.float32) * drawn
+    painted = (
+        _background(scene) * (1.0 - drawn)
+        + np.asarray(COLOURS[scene.colour], dtype=np.float32) * drawn
+    )
     return np.clip(np.rint(painted), 0, 255).astype(np.uint8), drawn[..., 0]
 
 

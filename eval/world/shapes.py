@@ -1,7 +1,8 @@
 """Drawn shapes: solid figures that no font has, as many as wanted.
 
-They teach the generators that a shape can be anything, so that what an unseen glyph looks like must come from the
-image. (With the font's own letters in that role, generated unseen glyphs turned into letters.)
+They teach the generators that a shape can be anything, so that what an unseen glyph looks like must
+come from the image. (With the font's own letters in that role, generated unseen glyphs turned into
+letters.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _THINNEST = 21  # px of 256: a narrower part would vanish in a 64 px frame
 
 
 def shape(number: int) -> np.ndarray:
-    """Shape `number`, uint8 (256, 256), 0 or 255, somewhere on its canvas. The same number gives the same shape."""
+    """Shape `number`, uint8 (256, 256), 0 or 255, somewhere on its canvas. The same number gives
+    the same shape.
+    """
     import cv2
 
     for attempt in range(64):
@@ -49,7 +52,10 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
     angles: np.ndarray[Any, Any]
     radii: np.ndarray[Any, Any]
     if kind == "polygon":
-        angles, radii = turn + np.arange(corners) * 2.0 * np.pi / corners, rng.uniform(0.6, 1.0, corners)
+        angles, radii = (
+            turn + np.arange(corners) * 2.0 * np.pi / corners,
+            rng.uniform(0.6, 1.0, corners),
+        )
     elif kind == "star":
         angles = turn + np.arange(2 * corners) * np.pi / corners
         radii = np.tile([1.0, rng.uniform(0.4, 0.8)], corners)
@@ -57,10 +63,16 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
         angles = np.arange(180) * np.pi / 90.0
         radii = np.ones(180)
         for order in rng.choice(np.arange(2, 8), size=2, replace=False):
-            radii += rng.uniform(0.0, 0.35) / order**0.5 * np.cos(order * angles + rng.uniform(0.0, 2.0 * np.pi))
+            radii += (
+                rng.uniform(0.0, 0.35)
+                / order**0.5
+                * np.cos(order * angles + rng.uniform(0.0, 2.0 * np.pi))
+            )
     radii = 110.0 * radii / radii.max()
     stretch = rng.uniform(0.7, 1.0, 2)
-    return _filled(np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) * stretch + _SIDE / 2)
+    return _filled(
+        np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) * stretch + _SIDE / 2
+    )
 
 
 def _assembly(rng: np.random.Generator) -> np.ndarray:
@@ -69,8 +81,12 @@ def _assembly(rng: np.random.Generator) -> np.ndarray:
     return np.maximum.reduce(parts)
 
 
-def _primitive(rng: np.random.Generator, smallest: float, largest: float, *, reach: float) -> np.ndarray:
-    """A disc, triangle or bar whose sides are shares of the canvas, its centre at most `reach` from the middle."""
+def _primitive(
+    rng: np.random.Generator, smallest: float, largest: float, *, reach: float
+) -> np.ndarray:
+    """A disc, triangle or bar whose sides are shares of the canvas, its centre at most `reach` from
+    the middle.
+    """
     import cv2
 
     centre = _SIDE * (0.5 + rng.uniform(-reach, reach, 2))
@@ -82,7 +98,9 @@ def _primitive(rng: np.random.Generator, smallest: float, largest: float, *, rea
         cv2.ellipse(canvas, (tuple(centre), (width, height), float(turn)), 255, -1)
         return canvas
     sine, cosine = np.sin(np.radians(turn)), np.cos(np.radians(turn))
-    turned = (np.asarray(_CORNERS[kind]) * (width, height)) @ np.asarray([[cosine, sine], [-sine, cosine]])
+    turned = (np.asarray(_CORNERS[kind]) * (width, height)) @ np.asarray(
+        [[cosine, sine], [-sine, cosine]]
+    )
     return _filled(turned + centre)
 
 

@@ -1,4 +1,6 @@
-"""Words of the glyph world as tokens: CLIP's tokenizer format for the generator, a word table for the CLIP judge."""
+"""Words of the glyph world as tokens: CLIP's tokenizer format for the generator, a word table for
+the CLIP judge.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def words() -> list[str]:
 
 
 def build_clip_tokenizer():
-    """A transformers CLIPTokenizer in which every word of the world is one token; other words fall into letters."""
+    """A transformers CLIPTokenizer in which every word of the world is one token; other words fall
+    into letters.
+    """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
 
@@ -48,11 +52,14 @@ def build_clip_tokenizer():
 class WordTokenizer:
     """Caption -> token ids, one per word: the tokenizer of the CLIP judge.
 
-    Ids: 0 padding, 1 start, 2 unknown word, then the words in order, and last the end token, the highest id, as
-    open_clip's text pooling expects. Longer prompts are cut so that the end token survives.
+    Ids: 0 padding, 1 start, 2 unknown word, then the words in order, and last the end token, the
+    highest id, as open_clip's text pooling expects. Longer prompts are cut so that the end token
+    survives.
     """
 
-    def __init__(self, vocabulary: Sequence[str] | None = None, context_length: int = CONTEXT_LENGTH) -> None:
+    def __init__(
+        self, vocabulary: Sequence[str] | None = None, context_length: int = CONTEXT_LENGTH
+    ) -> None:
         self.words = list(vocabulary) if vocabulary is not None else words()
         self.context_length = context_length
         self._ids = {word: index + 3 for index, word in enumerate(self.words)}
@@ -70,7 +77,9 @@ class WordTokenizer:
         import torch
 
         rows = [list(self._row(prompt)) for prompt in prompts]
-        return torch.tensor([row + [0] * (self.context_length - len(row)) for row in rows], dtype=torch.long)
+        return torch.tensor(
+            [row + [0] * (self.context_length - len(row)) for row in rows], dtype=torch.long
+        )
 
     def _row(self, prompt: str) -> Iterator[int]:
         yield 1
@@ -79,7 +88,10 @@ class WordTokenizer:
         yield self.end
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps({"words": self.words, "context_length": self.context_length}, indent=1) + "\n")
+        path.write_text(
+            json.dumps({"words": self.words, "context_length": self.context_length}, indent=1)
+            + "\n"
+        )
 
     @classmethod
     def load(cls, path: Path) -> WordTokenizer:

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from eval.world.scenes import Scene
 
 DIRECTIONS: Mapping[str, tuple[float, float]] = {
-    "left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0),
-}  # fmt: skip
+    "left": (-1.0, 0.0),
+    "right": (1.0, 0.0),
+    "up": (0.0, -1.0),
+    "down": (0.0, 1.0),
+}
 """Prompted motion -> (dx, dy); the other motions have no direction."""
 
 NOISE = 0.5
@@ -47,7 +50,9 @@ def scene_of(sample: Sample) -> Scene:
         return described(sample.truth)
     except EvalError as error:
         reason = f"sample '{sample.id}' has no glyph-world ground truth ({error})"
-        raise EvalError(f"{reason}; leave exact.* out, or take samples with source: glyph-world") from error
+        raise EvalError(
+            f"{reason}; leave exact.* out, or take samples with source: glyph-world"
+        ) from error
 
 
 def exact(look: Look) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""`python -m eval.world_training [STAGE ...]`: trains the glyph world, stage by stage, each resumable."""
+"""`python -m eval.world_training [STAGE ...]`: trains the glyph world, stage by stage, each
+resumable.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,29 @@ _FIRST_WEIGHTS = 0  # seed of what a stage starts from; its own seed draws batch
 
 
 def main(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, in this order; all when empty.")] = None,
-    work: Annotated[Path, typer.Option(help="Checkpoints, logs and encoded clips.")] = Path("runs/world"),
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="Stages to run, in this order; all when empty.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Checkpoints, logs and encoded clips.")] = Path(
+        "runs/world"
+    ),
     weights: Annotated[Path, typer.Option(help="Where trained parts are published.")] = WEIGHTS,
     budget: Annotated[
-        float | None, typer.Option(min=0.01, help="Minutes of training for each stage but i2v, which counts steps.")
+        float | None,
+        typer.Option(
+            min=0.01, help="Minutes of training for each stage but i2v, which counts steps."
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps in all for each stage, instead of its recipe's.")
+        int | None,
+        typer.Option(min=1, help="Steps in all for each stage, instead of its recipe's."),
     ] = None,
-    go_on: Annotated[bool, typer.Option("--go-on", help="Start from the published weights, not from scratch.")] = False,
-    device: Annotated[str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")] = "cpu",
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="Start from the published weights, not from scratch.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")
+    ] = "cpu",
 ) -> None:
     """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
     import torch
@@ -45,8 +59,8 @@ def main(
 
 
 def _fastest_attention(device: str):
-    """On a CPU, plain matrix products: at these lengths (8 to 64 tokens) the fused kernel's backward pass takes a third
-    of a training step."""
+    """On a CPU, plain matrix products: at these lengths (8 to 64 tokens) the fused kernel's
+    backward pass takes a third of a training step."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()

@@ -1,4 +1,6 @@
-"""What every stage of the recipe is given, reads of what is published, and leaves behind beside its weights."""
+"""What every stage of the recipe is given, reads of what is published, and leaves behind beside its
+weights.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from eval.world_training.steplog import keep_log
 
 
 class Context(NamedTuple):
-    """`work` keeps checkpoints, logs and encoded clips; `weights` is what the repository carries; `minutes` and `steps`
-    stand in for the recipe's where they are given. With `go_on` a stage starts from the weights that are published,
-    not from scratch, and its card says so."""
+    """`work` keeps checkpoints, logs and encoded clips; `weights` is what the repository carries;
+    `minutes` and `steps` stand in for the recipe's where they are given. With `go_on` a stage
+    starts from the weights that are published, not from scratch, and its card says so."""
 
     work: Path
     weights: Path
@@ -41,7 +43,9 @@ def record(context: Context, stage: str, part: str, recipe, outcome, figures: di
         steps=outcome.steps,
         seconds=round(outcome.seconds),
         final_loss=outcome.loss,
-        device=recipe.device if recipe.device == "cpu" else torch.cuda.get_device_name(recipe.device),
+        device=recipe.device
+        if recipe.device == "cpu"
+        else torch.cuda.get_device_name(recipe.device),
         machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
         torch=torch.__version__,
         figures=figures,
@@ -49,7 +53,9 @@ def record(context: Context, stage: str, part: str, recipe, outcome, figures: di
 
 
 def asked(context: Context, recipe, part: str):
-    """`recipe` with what the command line asks for; trained on, each training of `part` draws a stream of its own."""
+    """`recipe` with what the command line asks for; trained on, each training of `part` draws a
+    stream of its own.
+    """
     before = len(training_history(context.weights / part)) if context.go_on else 0
     return replace(
         recipe,
@@ -66,12 +72,18 @@ def published_vae(context: Context):
     return load(AutoencoderKL, context.weights / "vae")
 
 
-def encoded_clips(context: Context, tokenizer, *, wild: float, seed: int, clips: int = 12_000, **options):
-    """The `LatentSet` of a seed; drawn and encoded on the first call, then read from the work folder."""
+def encoded_clips(
+    context: Context, tokenizer, *, wild: float, seed: int, clips: int = 12_000, **options
+):
+    """The `LatentSet` of a seed; drawn and encoded on the first call, then read from the work
+    folder.
+    """
     from eval.world_training.latents import latent_set
 
     path = context.work / "latents" / f"{seed}.safetensors"
-    return latent_set(path, published_vae(context), tokenizer, clips=clips, seed=seed, wild=wild, **options)
+    return latent_set(
+        path, published_vae(context), tokenizer, clips=clips, seed=seed, wild=wild, **options
+    )
 
 
 def published_base(context: Context):

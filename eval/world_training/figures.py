@@ -1,7 +1,8 @@
 """What must hold in the glyph world, measured on data seeds that no training used.
 
 `eval.world.cards.BARS` says what has to be reached.
-The judges' own accuracy and the VAE's round trip are measured by their stages; here is what needs several parts.
+The judges' own accuracy and the VAE's round trip are measured by their stages; here is what needs
+several parts.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 
 
 def flow(clips: int = 140) -> dict[str, float]:
-    """Top-5 % amplitude against the true speed of shifting and still glyphs; mean amplitude against the exact one, all
-    motions; end-point error; the highest score of a clip that stands still."""
+    """Top-5 % amplitude against the true speed of shifting and still glyphs; mean amplitude against
+    the exact one, all motions; end-point error; the highest score of a clip that stands still."""
     from scipy.stats import spearmanr
 
     from eval.encoders import load_encoder
@@ -27,7 +28,9 @@ def flow(clips: int = 140) -> dict[str, float]:
     measured, true, errors, still = [], [], [], []
     shifts: list[tuple[float, float]] = []
     for index in range(clips):
-        scene = sample_scene(np.random.default_rng([900_008, index]), motions=[names[index % len(names)]])
+        scene = sample_scene(
+            np.random.default_rng([900_008, index]), motions=[names[index % len(names)]]
+        )
         frames, _, exact = render(scene)
         found = encoder.encode_pairs(frames[:-1], frames[1:])
         value, reference = motion(found, FPS), motion(exact, FPS)
@@ -49,18 +52,25 @@ def flow(clips: int = 140) -> dict[str, float]:
 def glyphs_and_colours(frames: np.ndarray) -> tuple[list[str], list[str]]:
     """What the CLIP judge reads in clips, uint8 (N, F, 64, 64, 3).
 
-    The glyph whose best caption over all colours and backgrounds wins, the colour likewise. A caption's feature is its
-    mean over the motions, which frames do not show.
+    The glyph whose best caption over all colours and backgrounds wins, the colour likewise. A
+    caption's feature is its mean over the motions, which frames do not show.
     """
     from eval.encoders import load_encoder
     from eval.world.glyphs import GLYPHS
     from eval.world.scenes import BACKGROUNDS, COLOURS, MOTIONS, describe
 
     clip: Any = load_encoder("clip_glyph")
-    images = clip.encode_frames(frames.reshape(-1, *frames.shape[2:])).reshape(*frames.shape[:2], -1).mean(axis=1)
+    images = (
+        clip.encode_frames(frames.reshape(-1, *frames.shape[2:]))
+        .reshape(*frames.shape[:2], -1)
+        .mean(axis=1)
+    )
     grid = [list(names) for names in (COLOURS, GLYPHS, BACKGROUNDS, MOTIONS)]
     texts = clip.encode_text(
-        [describe(colour, glyph, motion, ground) for colour, glyph, ground, motion in product(*grid)]
+        [
+            describe(colour, glyph, motion, ground)
+            for colour, glyph, ground, motion in product(*grid)
+        ]
     )
     captions = texts.reshape(*(len(names) for names in grid), -1).mean(axis=3)
     scores = np.einsum("nd,cgbd->ncgb", images, captions).max(axis=3)
@@ -102,8 +112,8 @@ def generate(method: str, samples: Sequence) -> np.ndarray:
 
 
 def text_to_video(clips: int = 56) -> dict[str, float]:
-    """Shares of prompted seen-glyph clips that the judges read as prompted, and of the true clips of the same prompts:
-    what the judges themselves can reach."""
+    """Shares of prompted seen-glyph clips that the judges read as prompted, and of the true clips
+    of the same prompts: what the judges themselves can reach."""
     from eval.samples.glyph_world import GlyphWorldSettings, load
 
     samples = load(GlyphWorldSettings(seen=clips, unseen=0, seed=9001))
@@ -118,8 +128,10 @@ def text_to_video(clips: int = 56) -> dict[str, float]:
 
 
 def image_to_video(clips: int = 64) -> dict[str, float]:
-    """On unseen glyphs at t0 = 1: the share of clips whose last frame is nearest (DINO) to its own input among all
-    inputs, and of moving prompts (left, right, up, down) whose mean flow points the prompted way."""
+    """On unseen glyphs at t0 = 1: the share of clips whose last frame is nearest (DINO) to its own
+    input among all inputs, and of moving prompts (left, right, up, down) whose mean flow points the
+    prompted way.
+    """
     from eval.encoders import load_encoder
     from eval.samples.glyph_world import GlyphWorldSettings, load
 
@@ -128,7 +140,11 @@ def image_to_video(clips: int = 64) -> dict[str, float]:
     flow_encoder: Any = load_encoder("flow_dis")
     inputs = dino.encode_frames(np.stack([sample.image for sample in samples]))
     figures = {}
-    for method, key in (("i2v-adapter", "full"), ("content-adapter", "content_alone"), ("true-clip", "true_clip")):
+    for method, key in (
+        ("i2v-adapter", "full"),
+        ("content-adapter", "content_alone"),
+        ("true-clip", "true_clip"),
+    ):
         frames = generate(method, samples)
         nearest = (dino.encode_frames(frames[:, -1]) @ inputs.T).argmax(axis=1)
         figures[f"own_input_of_{clips}_{key}"] = float(np.mean(nearest == np.arange(clips)))
@@ -145,6 +161,10 @@ def _direction_followed(encoder, samples: Sequence, frames: np.ndarray) -> float
         if sample.truth["motion"] in _AXES:
             mean = encoder.encode_pairs(clip[:-1], clip[1:]).mean(axis=(0, 1, 2))
             axes = np.asarray(list(_AXES.values()))
-            strong = np.abs(mean).max() * 64 * 64 / 400 > 0.3  # px per frame on a glyph of 400 px: not standing still
-            followed.append(strong and list(_AXES)[int(np.argmax(axes @ mean))] == sample.truth["motion"])
+            strong = (
+                np.abs(mean).max() * 64 * 64 / 400 > 0.3
+            )  # px per frame on a glyph of 400 px: not standing still
+            followed.append(
+                strong and list(_AXES)[int(np.argmax(axes @ mean))] == sample.truth["motion"]
+            )
     return float(np.mean(followed))

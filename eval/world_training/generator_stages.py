@@ -20,11 +20,20 @@ def vae(context: Context) -> None:
     from eval.world_training.stages import vae as stage
 
     recipe = asked(context, stage.RECIPE, "vae")
-    outcome = stage.run(recipe, context.work / "vae", published_vae(context) if context.go_on else None)
+    outcome = stage.run(
+        recipe, context.work / "vae", published_vae(context) if context.go_on else None
+    )
     model = outcome.module.eval()
     model.register_to_config(scaling_factor=stage.latent_scale(model))
     publish(model, context.weights / "vae")
-    record(context, "vae", "vae", recipe, outcome, stage.figures(load(type(model), context.weights / "vae")))
+    record(
+        context,
+        "vae",
+        "vae",
+        recipe,
+        outcome,
+        stage.figures(load(type(model), context.weights / "vae")),
+    )
 
 
 def spatial(context: Context) -> None:
@@ -53,7 +62,9 @@ def motion(context: Context) -> None:
         spatial = context.work / "spatial"
         tokenizer = CLIPTokenizer.from_pretrained(context.weights / "tokenizer")
         text_encoder = load(CLIPTextModel, spatial / "text_encoder")
-        unet = models.motion_unet(load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter())
+        unet = models.motion_unet(
+            load(UNet2DConditionModel, spatial / "unet"), models.motion_adapter()
+        )
     recipe = asked(context, stage.RECIPE, "unet")
     sets = [
         (encoded_clips(context, tokenizer, wild=0.15, seed=2001), 0.7),
@@ -77,13 +88,25 @@ def content(context: Context) -> None:
     start = None
     if context.go_on:
         start = published_image_encoder(context), models.published_ip_adapter(context.weights)
-    outcome = stage.run(recipe, context.work / "content", data, tokenizer, text_encoder, models.image_base(unet), start)
+    outcome = stage.run(
+        recipe,
+        context.work / "content",
+        data,
+        tokenizer,
+        text_encoder,
+        models.image_base(unet),
+        start,
+    )
     publish(outcome.module.image_encoder, context.weights / "image_encoder")
     models.image_processor().save_pretrained(context.weights / "feature_extractor")
     state = stage.released_state(outcome.module)
     folder = context.weights / "ip_adapter"
     folder.mkdir(parents=True, exist_ok=True)
-    flat = {f"{group}.{name}": value.half() for group, part in state.items() for name, value in part.items()}
+    flat = {
+        f"{group}.{name}": value.half()
+        for group, part in state.items()
+        for name, value in part.items()
+    }
     save_file(flat, folder / models.IP_ADAPTER_FILE)
     record(context, "content", "ip_adapter", recipe, outcome, {})
 
@@ -93,12 +116,25 @@ def i2v(context: Context) -> None:
     from i2v_adapter import I2VAdapter
 
     tokenizer, text_encoder, unet = published_base(context)
-    unet._load_ip_adapter_weights([models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False)
+    unet._load_ip_adapter_weights(
+        [models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False
+    )
     recipe = asked(context, stage.RECIPE, "i2v_adapter")
     data = encoded_clips(context, tokenizer, wild=0.6, seed=2002)
-    adapter = load(I2VAdapter, context.weights / "i2v_adapter") if context.go_on else I2VAdapter.from_unet(unet)
+    adapter = (
+        load(I2VAdapter, context.weights / "i2v_adapter")
+        if context.go_on
+        else I2VAdapter.from_unet(unet)
+    )
     outcome = stage.run(
-        recipe, context.work / "i2v", data, tokenizer, text_encoder, published_image_encoder(context), unet, adapter
+        recipe,
+        context.work / "i2v",
+        data,
+        tokenizer,
+        text_encoder,
+        published_image_encoder(context),
+        unet,
+        adapter,
     )
     publish(outcome.module, context.weights / "i2v_adapter")
     record(context, "i2v", "i2v_adapter", recipe, outcome, trainable(outcome.module))
@@ -128,8 +164,12 @@ def lora(context: Context) -> None:
 
     tokenizer, text_encoder, unet = published_base(context)
     recipe = asked(context, stage.RECIPE, "style_lora")
-    data = encoded_clips(context, tokenizer, wild=0.4, seed=2003, clips=3000, draw=STYLES[stage.STYLE])
-    outcome = stage.run(recipe, context.work / "lora", data, tokenizer, text_encoder, models.image_base(unet))
+    data = encoded_clips(
+        context, tokenizer, wild=0.4, seed=2003, clips=3000, draw=STYLES[stage.STYLE]
+    )
+    outcome = stage.run(
+        recipe, context.work / "lora", data, tokenizer, text_encoder, models.image_base(unet)
+    )
     StableDiffusionPipeline.save_lora_weights(
         context.weights / "style_lora", unet_lora_layers=outcome.module.released_state()
     )
@@ -150,10 +190,14 @@ def controlnet(context: Context) -> None:
     data = encoded_clips(context, tokenizer, wild=0.6, seed=2002)
     scenes = [clip_scene(2002, index, wild=0.6) for index in range(len(data.latents))]
     drawn = np.random.default_rng(recipe.seed).choice(list(MOTIONS), size=len(scenes))
-    words = [describe(scene.colour, scene.glyph, motion, scene.background)
-             for scene, motion in zip(scenes, drawn, strict=True)]  # fmt: skip
+    words = [
+        describe(scene.colour, scene.glyph, motion, scene.background)
+        for scene, motion in zip(scenes, drawn, strict=True)
+    ]
     other = tokenizer(words, padding="max_length", truncation=True, return_tensors="pt").input_ids
     where = np.stack([places(scene, FRAMES) for scene in scenes])
-    outcome = stage.run(recipe, context.work / "controlnet", data, where, other, tokenizer, text_encoder, unet)
+    outcome = stage.run(
+        recipe, context.work / "controlnet", data, where, other, tokenizer, text_encoder, unet
+    )
     publish(outcome.module, context.weights / "controlnet")
     record(context, "controlnet", "controlnet", recipe, outcome, {})

@@ -1,4 +1,6 @@
-"""Stages of the recipe that train what judges clips; they share no weights, seeds or draws with the generators."""
+"""Stages of the recipe that train what judges clips; they share no weights, seeds or draws with the
+generators.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ def dino(context: Context) -> None:
     from eval.world_training.stages import dino as stage
 
     recipe = asked(context, stage.RECIPE, "dino")
-    start = load(ViTModel, context.weights / "dino", add_pooling_layer=False) if context.go_on else None
+    start = (
+        load(ViTModel, context.weights / "dino", add_pooling_layer=False) if context.go_on else None
+    )
     outcome = stage.run(recipe, context.work / "dino", start)
     model = outcome.module["student"].backbone
     publish(model, context.weights / "dino")
@@ -57,7 +61,11 @@ def video(context: Context) -> None:
     from eval.world_training.stages import video as stage
 
     recipe = asked(context, stage.RECIPE, "videomae")
-    start = load(VideoMAEForVideoClassification, context.weights / "videomae") if context.go_on else None
+    start = (
+        load(VideoMAEForVideoClassification, context.weights / "videomae")
+        if context.go_on
+        else None
+    )
     outcome = stage.run(recipe, context.work / "video", start)
     publish(outcome.module, context.weights / "videomae")
     published = load(type(outcome.module), context.weights / "videomae")

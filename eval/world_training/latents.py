@@ -1,4 +1,6 @@
-"""Clips encoded once by the trained VAE and kept, so that the diffusion stages spend their time on diffusion."""
+"""Clips encoded once by the trained VAE and kept, so that the diffusion stages spend their time on
+diffusion.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ from eval.world_training.data import to_tensor
 
 
 class LatentSet(NamedTuple):
-    """`latents` float16 (N, F, C, h, w), posterior samples times the scaling factor; `tokens` int64 (N, L);
-    `images` uint8 (N, H, W, 3), the first frames."""
+    """`latents` float16 (N, F, C, h, w), posterior samples times the scaling factor; `tokens` int64
+    (N, L); `images` uint8 (N, H, W, 3), the first frames."""
 
     latents: torch.Tensor
     tokens: torch.Tensor
@@ -50,7 +52,8 @@ def latent_set(
         parts: dict[str, list[torch.Tensor]] = {"latents": [], "tokens": [], "images": []}
         for start in range(0, clips, chunk):
             scenes = [
-                clip_scene(seed, index, wild=wild, glyphs=glyphs) for index in range(start, min(start + chunk, clips))
+                clip_scene(seed, index, wild=wild, glyphs=glyphs)
+                for index in range(start, min(start + chunk, clips))
             ]
             frames = np.stack([render(scene, draw=draw).frames for scene in scenes])
             with torch.autocast("cpu", torch.bfloat16):
@@ -58,7 +61,9 @@ def latent_set(
             noise = torch.Generator().manual_seed(seed * 1_000_003 + start)
             latents = posterior.sample(noise).float() * vae.config.scaling_factor
             captions = [caption(scene) for scene in scenes]
-            encoded = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+            encoded = tokenizer(
+                captions, padding="max_length", truncation=True, return_tensors="pt"
+            )
             parts["latents"].append(latents.unflatten(0, frames.shape[:2]).half())
             parts["tokens"].append(encoded.input_ids)
             parts["images"].append(torch.from_numpy(frames[:, 0].copy()))

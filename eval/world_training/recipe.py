@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eval.world_training.context import Context
-from eval.world_training.generator_stages import concat, content, controlnet, i2v, lora, motion, spatial, vae
+from eval.world_training.generator_stages import (
+    concat,
+    content,
+    controlnet,
+    i2v,
+    lora,
+    motion,
+    spatial,
+    vae,
+)
 from eval.world_training.judge_stages import clip, dino, style, video
 
 
 def figures(context: Context) -> None:
-    """Measures what needs several parts and writes it into the cards (`flow`, `unet`, `i2v_adapter`)."""
+    """Measures what needs several parts and writes it into the cards (`flow`, `unet`,
+    `i2v_adapter`).
+    """
     from eval.world.cards import add_figures, read_cards
     from eval.world_training import figures as measure
 
@@ -21,8 +32,12 @@ def figures(context: Context) -> None:
         add_figures(context.weights / name, figures={})
     for name, card in read_cards(context.weights).items():
         for figure, stated in card["figures"].items():
-            value, bar = (stated["value"], stated["bar"]) if isinstance(stated, dict) else (stated, None)
-            verdict = "" if bar is None else f"  bar {bar:g}: {'reached' if value >= bar else 'MISSED'}"
+            value, bar = (
+                (stated["value"], stated["bar"]) if isinstance(stated, dict) else (stated, None)
+            )
+            verdict = (
+                "" if bar is None else f"  bar {bar:g}: {'reached' if value >= bar else 'MISSED'}"
+            )
             print(f"{name:14s} {figure:32s} {value:8.3f}{verdict}")
 
 

@@ -20,7 +20,8 @@ _SIDE, _LINE, _GAP = 64, 16, 6
 
 
 def draw_sheet(rows: Sequence[tuple[str, np.ndarray]], path: Path, *, columns: int = 2) -> None:
-    """A PNG of labelled clips: rows of (label, uint8 (F, H, W, 3)), read left to right, then down."""
+    """A PNG of labelled clips: rows of (label, uint8 (F, H, W, 3)), read left to right, then
+    down."""
     from PIL import Image, ImageDraw, ImageFont
 
     strips = [(label, film_strip(frames, side=_SIDE, gap=1)) for label, frames in rows]
@@ -57,7 +58,9 @@ def figure_table(context: Context) -> str:
         for name, stated in card["figures"].items():
             if name in BARS:
                 verdict = "reached" if stated["value"] >= stated["bar"] else "**missed**"
-                lines.append(f"| {name} | {part} | {stated['value']:.3g} | {stated['bar']:g} | {verdict} |")
+                lines.append(
+                    f"| {name} | {part} | {stated['value']:.3g} | {stated['bar']:g} | {verdict} |"
+                )
     return "\n".join(lines)
 
 
@@ -70,7 +73,9 @@ def samples(context: Context) -> None:
     seen = load(GlyphWorldSettings(seen=8, unseen=0, seed=9003))
     unseen = load(GlyphWorldSettings(seen=0, unseen=12, seed=9003))
 
-    def labelled(chosen: Sequence[Sample], clips: Iterable[np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    def labelled(
+        chosen: Sequence[Sample], clips: Iterable[np.ndarray]
+    ) -> list[tuple[str, np.ndarray]]:
         return [(sample.prompt, clip) for sample, clip in zip(chosen, clips, strict=True)]
 
     truth = generate("true-clip", seen)
@@ -78,14 +83,17 @@ def samples(context: Context) -> None:
     draw_sheet(labelled(seen, [round_trip(clip) for clip in truth]), folder / "round-trips.png")
     draw_sheet(labelled(seen, generate("text-to-video", seen)), folder / "text-to-video.png")
     draw_sheet(labelled(seen, generate("i2v-adapter", seen)), folder / "image-to-video-seen.png")
-    draw_sheet(labelled(unseen, generate("i2v-adapter", unseen)), folder / "image-to-video-unseen.png")
+    draw_sheet(
+        labelled(unseen, generate("i2v-adapter", unseen)), folder / "image-to-video-unseen.png"
+    )
     plot_logs(sorted((context.weights / "logs").glob("*.jsonl")), folder / "training.png")
     Path("docs/world.md").write_text(_PAGE.format(table=figure_table(context)))
 
 
 _PAGE = """# The glyph world: samples
 
-Written by `nox -s world -- samples`; the first samples of a seed that no training used, none picked by hand. Frame 0 is
+Written by `nox -s world -- samples`; the first samples of a seed that no training used, none
+picked by hand. Frame 0 is
 at the left. How it was made: [`eval/world/README.md`](../eval/world/README.md).
 
 ## Measured
@@ -94,7 +102,8 @@ at the left. How it was made: [`eval/world/README.md`](../eval/world/README.md).
 
 ## Image-to-video, unseen glyphs: the full method, t0 = 1
 
-No generator has ever seen these twelve shapes; only the image can say what to draw. Frame 0 is the input.
+No generator has ever seen these twelve shapes; only the image can say what to draw. Frame 0 is
+the input.
 
 ![Twelve unseen glyphs animated by the full method](world/image-to-video-unseen.png)
 

@@ -13,7 +13,9 @@ _LOG_EVERY = 50  # steps
 
 
 class StepLog:
-    """Means of the loss over every `_LOG_EVERY` steps, and figures when they are measured; resumes its clock."""
+    """Means of the loss over every `_LOG_EVERY` steps, and figures when they are measured; resumes
+    its clock.
+    """
 
     def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,8 +50,8 @@ class StepLog:
 
 
 def keep_log(folder: Path, kept: Path, training: int) -> None:
-    """Writes the folder's log into `kept` as its stage's training number `training`, after those before it; what stood
-    there as this one or a later one belongs to weights that are no more."""
+    """Writes the folder's log into `kept` as its stage's training number `training`, after those
+    before it; what stood there as this one or a later one belongs to weights that are no more."""
     lines = [line for line in _read(kept) if line["training"] < training] if kept.exists() else []
     lines += [{"training": training, **line} for line in _read(folder / "log.jsonl")]
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,8 @@ def keep_log(folder: Path, kept: Path, training: int) -> None:
 
 
 def plot_logs(logs: Iterable[Path], path: Path) -> None:
-    """Draws the loss over training minutes, and the figures where there are any, of every log that exists.
+    """Draws the loss over training minutes, and the figures where there are any, of every log that
+    exists.
 
     A stage's later trainings follow its first one on the axis, in a colour of their own.
     """
@@ -76,13 +79,25 @@ def plot_logs(logs: Iterable[Path], path: Path) -> None:
         for training in sorted({line.get("training", 0) for line in lines}):
             part = [line for line in lines if line.get("training", 0) == training]
             minutes = [start + line["seconds"] / 60 for line in part]
-            losses = [(x, line["loss"]) for x, line in zip(minutes, part, strict=True) if "loss" in line]
+            losses = [
+                (x, line["loss"]) for x, line in zip(minutes, part, strict=True) if "loss" in line
+            ]
             axis.plot(*zip(*losses, strict=True), color=f"C{training}", linewidth=1.2)
-            for colour, key in enumerate(sorted({key for line in part for key in line} - _NO_FIGURES)):
+            for colour, key in enumerate(
+                sorted({key for line in part for key in line} - _NO_FIGURES)
+            ):
                 other = other or axis.twinx()
-                measured = [(x, line[key]) for x, line in zip(minutes, part, strict=True) if key in line]
+                measured = [
+                    (x, line[key]) for x, line in zip(minutes, part, strict=True) if key in line
+                ]
                 label = key if key not in other.get_legend_handles_labels()[1] else None
-                other.plot(*zip(*measured, strict=True), color=f"C{colour + 3}", marker="o", markersize=3, label=label)
+                other.plot(
+                    *zip(*measured, strict=True),
+                    color=f"C{colour + 3}",
+                    marker="o",
+                    markersize=3,
+                    label=label,
+                )
             start = minutes[-1]
         if other:
             other.legend(fontsize=6, loc="center right")

@@ -1,7 +1,8 @@
-"""The training loop that every stage of the glyph world shares: resumable, with an EMA, a budget and a log.
+"""The training loop that every stage of the glyph world shares: resumable, with an EMA, a budget
+and a log.
 
-Step k draws its data and its noise from (seed, k) alone, so a run that was killed and resumed sees what an undisturbed
-one sees.
+Step k draws its data and its noise from (seed, k) alone, so a run that was killed and resumed sees
+what an undisturbed one sees.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _SAVE_EVERY = 60.0  # seconds
 
 
 class Enough(NamedTuple):
-    """A stage's stopping rule: the figure it is trained for, measured every so many steps, has reached this value."""
+    """A stage's stopping rule: the figure it is trained for, measured every so many steps, has
+    reached this value.
+    """
 
     figure: str
     at_least: float
@@ -36,8 +39,8 @@ class Enough(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a stage asks for. The learning rate warms up, then falls along a cosine over `steps`, or over `minutes` of
-    training time where that is the tighter limit; `enough` may end it earlier."""
+    """What a stage asks for. The learning rate warms up, then falls along a cosine over `steps`, or
+    over `minutes` of training time where that is the tighter limit; `enough` may end it earlier."""
 
     steps: int
     learning_rate: float
@@ -54,7 +57,9 @@ class Recipe:
 
     def progress(self, step: int, seconds: float) -> float:
         done = step / self.steps
-        return min(1.0, done if self.minutes is None else max(done, seconds / (60.0 * self.minutes)))
+        return min(
+            1.0, done if self.minutes is None else max(done, seconds / (60.0 * self.minutes))
+        )
 
     def rate(self, step: int, progress: float) -> float:
         cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
@@ -78,16 +83,20 @@ def train(
     figures: Callable[[nn.Module], dict[str, float]] | None = None,
     report: Callable[[str], None] = print,
 ) -> Outcome:
-    """Trains `module` in place on the recipe's device and returns its exponential moving average, on the CPU.
+    """Trains `module` in place on the recipe's device and returns its exponential moving average,
+    on the CPU.
 
-    `loss_of(rng)` computes the loss of one fresh batch; torch's global generator is seeded for each step beside it.
-    `figures(averaged module)` is what `recipe.enough` looks at. `folder` keeps `checkpoint.pt` (resumed when present),
-    `log.jsonl` and its curve, `log.png`. Raises FloatingPointError on a loss that is not finite.
+    `loss_of(rng)` computes the loss of one fresh batch; torch's global generator is seeded for each
+    step beside it. `figures(averaged module)` is what `recipe.enough` looks at. `folder` keeps
+    `checkpoint.pt` (resumed when present), `log.jsonl` and its curve, `log.png`. Raises
+    FloatingPointError on a loss that is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module.to(recipe.device)
     trained = list(module.parameters() if parameters is None else parameters)
-    optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(
+        trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     average = AveragedModel(module, multi_avg_fn=_warming_average(recipe.ema_decay))
     log = StepLog(folder, report)
     step, log.seconds = _resume(folder, module, average, optimizer)
@@ -99,7 +108,9 @@ def train(
         torch.manual_seed(int(rng.integers(2**62)))
         value = loss_of(rng)
         if not torch.isfinite(value):
-            raise FloatingPointError(f"loss is {value.item()} at step {step} of {folder.name}; last checkpoint kept")
+            raise FloatingPointError(
+                f"loss is {value.item()} at step {step} of {folder.name}; last checkpoint kept"
+            )
         value.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -118,7 +129,11 @@ def train(
 
 
 def _is_enough(
-    recipe: Recipe, step: int, module: nn.Module, figures: Callable[[nn.Module], dict[str, float]] | None, log: StepLog
+    recipe: Recipe,
+    step: int,
+    module: nn.Module,
+    figures: Callable[[nn.Module], dict[str, float]] | None,
+    log: StepLog,
 ) -> bool:
     if recipe.enough is None or figures is None or step % recipe.enough.every:
         return False
@@ -131,7 +146,9 @@ def _warming_average(decay: float) -> Callable[..., None]:
     """An EMA that forgets its start: its decay grows to `decay` with the number of steps taken."""
 
     @torch.no_grad()
-    def average(averaged: list[torch.Tensor], current: list[torch.Tensor], taken: torch.Tensor) -> None:
+    def average(
+        averaged: list[torch.Tensor], current: list[torch.Tensor], taken: torch.Tensor
+    ) -> None:
         now = min(decay, (1.0 + float(taken)) / (10.0 + float(taken)))
         for slow, fast in zip(averaged, current, strict=True):
             slow.lerp_(fast.to(slow.dtype), 1.0 - now)
@@ -139,8 +156,14 @@ def _warming_average(decay: float) -> Callable[..., None]:
     return average
 
 
-def _save(folder: Path, module: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer, step: int,
-          seconds: float) -> None:  # fmt: skip
+def _save(
+    folder: Path,
+    module: nn.Module,
+    average: AveragedModel,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+) -> None:
     state = {
         "module": module.state_dict(),
         "average": average.state_dict(),
@@ -152,8 +175,9 @@ def _save(folder: Path, module: nn.Module, average: AveragedModel, optimizer: to
     os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
 
 
-def _resume(folder: Path, module: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
-            ) -> tuple[int, float]:  # fmt: skip
+def _resume(
+    folder: Path, module: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
     path = folder / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0

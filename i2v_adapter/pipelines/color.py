@@ -1,4 +1,6 @@
-"""Colour matching after decoding, as the official code does always and this project only on request."""
+"""Colour matching after decoding, as the official code does always and this project only on
+request.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def match_chroma(videos: Tensor) -> Tensor:
 
 
 def _match(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """`values` mapped so that their distribution becomes that of `reference`; equal values stay equal."""
+    """`values` mapped so that their distribution becomes that of `reference`; equal values stay
+    equal.
+    """
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     wanted, wanted_counts = np.unique(reference, return_counts=True)
     share = np.cumsum(counts) / values.size

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import ControlNetModel, MotionAdapter, MultiControlNetModel, UNet2DConditionModel, UNetMotionModel
+from diffusers import (
+    ControlNetModel,
+    MotionAdapter,
+    MultiControlNetModel,
+    UNet2DConditionModel,
+    UNetMotionModel,
+)
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.animatediff.pipeline_output import AnimateDiffPipelineOutput
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from torch import Tensor
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
 
 from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines.i2v_adapter import I2VAdapterPipeline
@@ -21,7 +32,9 @@ from i2v_adapter.pipelines.inputs import PipelineImage, image_list
 
 @dataclass
 class _Control:
-    """What one call asks of the ControlNets: conditioning of all frames for each net, and when it acts."""
+    """What one call asks of the ControlNets: conditioning of all frames for each net, and when it
+    acts.
+    """
 
     frames: list[list[PipelineImage]]
     scales: list[float]
@@ -32,12 +45,13 @@ class _Control:
 
 
 class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
-    """:class:`I2VAdapterPipeline` with ControlNets, one or several (:class:`~diffusers.AnimateDiffControlNetPipeline`).
+    """:class:`I2VAdapterPipeline` with ControlNets, one or several
+    (:class:`~diffusers.AnimateDiffControlNetPipeline`).
 
     Args:
         controlnet: a ControlNet, or a list of them.
-        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, i2v_adapter, feature_extractor, image_encoder: as
-            in :class:`I2VAdapterPipeline`.
+        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, i2v_adapter,
+            feature_extractor, image_encoder: as in :class:`I2VAdapterPipeline`.
     """
 
     def __init__(
@@ -47,7 +61,10 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
         tokenizer: CLIPTokenizer,
         unet: UNet2DConditionModel | UNetMotionModel,
         motion_adapter: MotionAdapter,
-        controlnet: ControlNetModel | list[ControlNetModel] | tuple[ControlNetModel] | MultiControlNetModel,
+        controlnet: ControlNetModel
+        | list[ControlNetModel]
+        | tuple[ControlNetModel]
+        | MultiControlNetModel,
         scheduler: KarrasDiffusionSchedulers,
         i2v_adapter: I2VAdapter | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
@@ -65,7 +82,9 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
             image_encoder,
         )
         several = isinstance(controlnet, (list, tuple))
-        self.register_modules(controlnet=MultiControlNetModel(controlnet) if several else controlnet)
+        self.register_modules(
+            controlnet=MultiControlNetModel(controlnet) if several else controlnet
+        )
         self.control_image_processor = VaeImageProcessor(
             vae_scale_factor=self.vae_scale_factor, do_convert_rgb=True, do_normalize=False
         )
@@ -86,15 +105,18 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
         guess_mode: bool = False,
         **options: Any,
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
-        """Make videos that start with `image`, follow `prompt`, and have the structure of `conditioning_frames`.
+        """Make videos that start with `image`, follow `prompt`, and have the structure of
+        `conditioning_frames`.
 
         Args:
-            image, prompt, num_frames, height, width: as in :class:`I2VAdapterPipeline`; the ControlNets see the clean
-                frame 0 as the UNet does.
-            conditioning_frames: F images, that of frame 0 included, resized to the video; with several ControlNets a
-                list of F images for each. The same for every video of a batch.
+            image, prompt, num_frames, height, width: as in :class:`I2VAdapterPipeline`; the
+                ControlNets see the clean frame 0 as the UNet does.
+            conditioning_frames: F images, that of frame 0 included, resized to the video; with
+                several ControlNets a list of F images for each. The same for every video of a
+                batch.
             controlnet_conditioning_scale: for all ControlNets, or one each.
-            control_guidance_start, control_guidance_end: share of the steps at which the ControlNets begin and cease.
+            control_guidance_start, control_guidance_end: share of the steps at which the
+                ControlNets begin and cease.
             guess_mode: as in diffusers: the unconditional half goes without them.
             **options: of :meth:`I2VAdapterPipeline.__call__`.
 
@@ -105,22 +127,36 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
         several = len(nets) > 1 or isinstance(self.controlnet, MultiControlNetModel)
         frames = conditioning_frames if several else [conditioning_frames]
         if len(frames) != len(nets):
-            raise ValueError(f"conditioning_frames has {len(frames)} lists for {len(nets)} ControlNets: give one each")
+            raise ValueError(
+                f"conditioning_frames has {len(frames)} lists for {len(nets)} ControlNets: give "
+                "one each"
+            )
         prepared = [image_list(entries, "conditioning_frames") for entries in frames]
         for entries in prepared:
             if len(entries) != num_frames:
-                raise ValueError(f"conditioning_frames has {len(entries)} images for {num_frames} frames")
+                raise ValueError(
+                    f"conditioning_frames has {len(entries)} images for {num_frames} frames"
+                )
         scale = controlnet_conditioning_scale
-        scales = [float(scale)] * len(nets) if isinstance(scale, (int, float)) else [float(value) for value in scale]
+        scales = (
+            [float(scale)] * len(nets)
+            if isinstance(scale, (int, float))
+            else [float(value) for value in scale]
+        )
         if len(scales) != len(nets):
-            raise ValueError(f"controlnet_conditioning_scale has {len(scales)} values for {len(nets)} ControlNets")
+            raise ValueError(
+                f"controlnet_conditioning_scale has {len(scales)} values for {len(nets)} "
+                "ControlNets"
+            )
         if not 0 <= control_guidance_start < control_guidance_end <= 1:
             raise ValueError(
                 "control_guidance_start and _end must satisfy 0 <= start < end <= 1, but are"
                 f" {control_guidance_start} and {control_guidance_end}"
             )
         guess_mode = guess_mode or nets[0].config.global_pool_conditions
-        self._control = _Control(prepared, scales, control_guidance_start, control_guidance_end, guess_mode)
+        self._control = _Control(
+            prepared, scales, control_guidance_start, control_guidance_end, guess_mode
+        )
         try:
             return super().__call__(image, prompt, num_frames, height, width, **options)
         finally:
@@ -128,9 +164,13 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
 
     def _nets(self) -> list[Any]:
         controlnet = getattr(self.controlnet, "_orig_mod", self.controlnet)
-        return list(controlnet.nets) if isinstance(controlnet, MultiControlNetModel) else [controlnet]
+        return (
+            list(controlnet.nets) if isinstance(controlnet, MultiControlNetModel) else [controlnet]
+        )
 
-    def _residuals(self, step: int, t: Any, model_input: Tensor, prompt_embeds: Tensor) -> dict[str, Any]:
+    def _residuals(
+        self, step: int, t: Any, model_input: Tensor, prompt_embeds: Tensor
+    ) -> dict[str, Any]:
         control = self._control
         assert control is not None
         share = step / self._num_timesteps
@@ -142,7 +182,9 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
         if control.prepared is None:
             control.prepared = [self._prepare(images, model_input) for images in control.frames]
         conditioning = [images.repeat(len(model_input), 1, 1, 1) for images in control.prepared]
-        several = isinstance(getattr(self.controlnet, "_orig_mod", self.controlnet), MultiControlNetModel)
+        several = isinstance(
+            getattr(self.controlnet, "_orig_mod", self.controlnet), MultiControlNetModel
+        )
         down, mid = self.controlnet(
             model_input.transpose(1, 2).flatten(0, 1).to(self.controlnet.dtype),
             t,
@@ -154,7 +196,10 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
         )
         if conditional_only:
             down, mid = [_after_zeros(part) for part in down], _after_zeros(mid)
-        return {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": mid}
+        return {
+            "down_block_additional_residuals": tuple(down),
+            "mid_block_additional_residual": mid,
+        }
 
     def _prepare(self, images: list[PipelineImage], model_input: Tensor) -> Tensor:
         """(F, 3, H, W) in [0, 1] at the video's size."""

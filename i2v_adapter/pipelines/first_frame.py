@@ -1,4 +1,6 @@
-"""What every image-to-video pipeline here shares: the adapter, the clean first frame, and the denoising around it."""
+"""What every image-to-video pipeline here shares: the adapter, the clean first frame, and the
+denoising around it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ UnetInputs = Callable[[int, Any, Tensor, dict[str, Any]], dict[str, Any]]
 
 
 class FirstFrameMixin(DiffusionPipeline):
-    """For a diffusers AnimateDiff pipeline: holds the adapter, keeps frame 0 clean and discards its prediction.
+    """For a diffusers AnimateDiff pipeline: holds the adapter, keeps frame 0 clean and discards its
+    prediction.
 
     The adapter is attached to the UNet during calls only, so other pipelines may share the UNet.
     """
@@ -35,14 +38,20 @@ class FirstFrameMixin(DiffusionPipeline):
 
     def _add_i2v_adapter(self, i2v_adapter: I2VAdapter | None) -> None:
         if not isinstance(i2v_adapter, (I2VAdapter, type(None))):
-            raise ValueError(f"i2v_adapter must be an I2VAdapter, but is {type(i2v_adapter).__name__}")
+            raise ValueError(
+                f"i2v_adapter must be an I2VAdapter, but is {type(i2v_adapter).__name__}"
+            )
         self.register_modules(i2v_adapter=i2v_adapter)
         self.image_processor = VaeImageProcessor(
-            vae_scale_factor=self.vae_scale_factor, vae_latent_channels=self.vae.config.latent_channels
+            vae_scale_factor=self.vae_scale_factor,
+            vae_latent_channels=self.vae.config.latent_channels,
         )
 
-    def load_i2v_adapter(self, source: str | os.PathLike[str], weight_name: str | None = None, **options: Any) -> None:
-        """Load an adapter for this UNet, in its dtype and on its device, in place of the one at hand.
+    def load_i2v_adapter(
+        self, source: str | os.PathLike[str], weight_name: str | None = None, **options: Any
+    ) -> None:
+        """Load an adapter for this UNet, in its dtype and on its device, in place of the one at
+        hand.
 
         Args:
             source: hub id, folder or file, of this project's format or a released one.
@@ -50,10 +59,13 @@ class FirstFrameMixin(DiffusionPipeline):
             **options: see :meth:`I2VAdapter.from_pretrained`.
 
         Raises:
-            ValueError: the checkpoint does not fit the UNet; the message names the tensors or the layer.
+            ValueError: the checkpoint does not fit the UNet; the message names the tensors or
+                the layer.
         """
         options = {"torch_dtype": self.unet.dtype, **options}
-        adapter = I2VAdapter.from_pretrained(source, weight_name=weight_name, unet=self.unet, **options)
+        adapter = I2VAdapter.from_pretrained(
+            source, weight_name=weight_name, unet=self.unet, **options
+        )
         adapter.to(self.unet.device)
         with adapter.attached(self.unet):  # Raises where it does not fit.
             pass
@@ -71,18 +83,27 @@ class FirstFrameMixin(DiffusionPipeline):
         height: int | None,
         width: int | None,
     ) -> tuple[list[Any], int, int]:
-        """What the videos start from (images, else the latents given), and the size of the videos in pixels."""
+        """What the videos start from (images, else the latents given), and the size of the videos
+        in pixels.
+        """
         if self.i2v_adapter is None:
-            raise ValueError("the pipeline has no adapter: call load_i2v_adapter() or pass i2v_adapter= to it")
+            raise ValueError(
+                "the pipeline has no adapter: call load_i2v_adapter() or pass i2v_adapter= to it"
+            )
         if image is None and image_latents is None:
             raise ValueError("image is missing: pass the first frame of the video as image=")
         max_frames = self.unet.config.motion_max_seq_length
         if self._free_noise:
             shortest = self._free_noise_context_length
             if num_frames < shortest:
-                raise ValueError(f"num_frames must be at least FreeNoise's window of {shortest}, but is {num_frames}")
+                raise ValueError(
+                    f"num_frames must be at least FreeNoise's window of {shortest}, but is "
+                    f"{num_frames}"
+                )
         elif not 2 <= num_frames <= max_frames:
-            raise ValueError(f"num_frames must lie in 2..{max_frames} for this motion UNet, but is {num_frames}")
+            raise ValueError(
+                f"num_frames must lie in 2..{max_frames} for this motion UNet, but is {num_frames}"
+            )
         if image_latents is None:
             images = image_list(image)  # type: ignore[arg-type]
             height, width = self.image_processor.get_default_height_width(images[0], height, width)
@@ -90,14 +111,19 @@ class FirstFrameMixin(DiffusionPipeline):
         channels = self.unet.config.in_channels
         if image_latents.ndim != 4 or image_latents.shape[1] != channels:
             raise ValueError(
-                f"image_latents must have shape (B, {channels}, h, w), but have {tuple(image_latents.shape)}"
+                f"image_latents must have shape (B, {channels}, h, w), but have "
+                f"{tuple(image_latents.shape)}"
             )
         size = tuple(side * self.vae_scale_factor for side in image_latents.shape[-2:])
         if (height or size[0], width or size[1]) != size:
-            raise ValueError(f"image_latents are those of {size[0]}x{size[1]} pixels, not of {height}x{width}")
+            raise ValueError(
+                f"image_latents are those of {size[0]}x{size[1]} pixels, not of {height}x{width}"
+            )
         images = list(image_latents) if image is None else image_list(image)
         if len(images) != len(image_latents):
-            raise ValueError(f"{len(images)} images and {len(image_latents)} image_latents were given")
+            raise ValueError(
+                f"{len(images)} images and {len(image_latents)} image_latents were given"
+            )
         return images, *size
 
     def _encode_first_frame(
@@ -109,7 +135,9 @@ class FirstFrameMixin(DiffusionPipeline):
         generator: Generators,
         device: torch.device,
     ) -> Tensor:
-        """(B, C, 1, h, w): a sample of the posterior times the scaling factor, or the latents given."""
+        """(B, C, 1, h, w): a sample of the posterior times the scaling factor, or the latents
+        given.
+        """
         if image_latents is not None:
             return image_latents.to(device).expand(len(images), -1, -1, -1)[:, :, None]
         pixels = self.image_processor.preprocess(images, height=height, width=width)
@@ -145,7 +173,10 @@ class FirstFrameMixin(DiffusionPipeline):
         if self.free_init_enabled:
             iterations = self._free_init_num_iters
             if prior is not None and prior.t0 < 1:
-                raise ValueError(f"FreeInit starts again from the schedule's end: it needs t0 = 1, not {prior.t0}")
+                raise ValueError(
+                    "FreeInit starts again from the schedule's end: it needs t0 = 1, not "
+                    f"{prior.t0}"
+                )
         if self.free_init_enabled or self._free_noise:
             noise = self._whole_noise(first, num_frames, generator, noise)
         later = first
@@ -155,9 +186,14 @@ class FirstFrameMixin(DiffusionPipeline):
             self.scheduler.set_timesteps(steps, device=first.device)
             if iteration > 0:
                 assert noise is not None
-                later, timesteps = free_init_restart(self, later, noise[:, :, 1:], generator), self.scheduler.timesteps
+                later, timesteps = (
+                    free_init_restart(self, later, noise[:, :, 1:], generator),
+                    self.scheduler.timesteps,
+                )
             elif prior is not None:
-                latents, timesteps = prior.sample(first[:, :, 0], num_frames, self.scheduler, generator, noise=noise)
+                latents, timesteps = prior.sample(
+                    first[:, :, 0], num_frames, self.scheduler, generator, noise=noise
+                )
                 later = latents[:, :, 1:]
             else:
                 later = plain_start(self.scheduler, first, num_frames, generator, noise)
@@ -165,22 +201,35 @@ class FirstFrameMixin(DiffusionPipeline):
             self._num_timesteps = len(timesteps)
             extra_step_kwargs = self.prepare_extra_step_kwargs(generator, eta)
 
-            with self.i2v_adapter.attached(self.unet), self.progress_bar(total=len(timesteps)) as progress_bar:
+            with (
+                self.i2v_adapter.attached(self.unet),
+                self.progress_bar(total=len(timesteps)) as progress_bar,
+            ):
                 for i, t in enumerate(timesteps):
                     if self.interrupt:
                         continue
                     # Schedulers that rescale their input must leave the clean frame alone.
-                    model_input = torch.cat([first, self.scheduler.scale_model_input(later, t)], dim=2)
+                    model_input = torch.cat(
+                        [first, self.scheduler.scale_model_input(later, t)], dim=2
+                    )
                     if self.do_classifier_free_guidance:
                         model_input = torch.cat([model_input] * 2)
-                    noise_pred = self.unet(model_input, t, **unet_inputs(i, t, model_input, tensors)).sample[:, :, 1:]
+                    noise_pred = self.unet(
+                        model_input, t, **unet_inputs(i, t, model_input, tensors)
+                    ).sample[:, :, 1:]
                     noise_pred = self._guide(noise_pred, guidance_rescale)
-                    later = self.scheduler.step(noise_pred, t, later, **extra_step_kwargs).prev_sample
+                    later = self.scheduler.step(
+                        noise_pred, t, later, **extra_step_kwargs
+                    ).prev_sample
                     if callback is not None:
                         current = {**tensors, "latents": torch.cat([first, later], dim=2)}
-                        changed = callback(self, i, t, {name: current[name] for name in callback_inputs})
+                        changed = callback(
+                            self, i, t, {name: current[name] for name in callback_inputs}
+                        )
                         later = changed.get("latents", current["latents"])[:, :, 1:]
-                        tensors = {name: changed.get(name, value) for name, value in tensors.items()}
+                        tensors = {
+                            name: changed.get(name, value) for name, value in tensors.items()
+                        }
                     progress_bar.update()
         return torch.cat([first, later], dim=2)
 
@@ -191,21 +240,28 @@ class FirstFrameMixin(DiffusionPipeline):
         guided = unconditional + self.guidance_scale * (conditional - unconditional)
         if rescale == 0:
             return guided
-        # arXiv 2305.08891, section 3.4: the guided prediction gets back the conditional one's spread.
+        # arXiv 2305.08891, section 3.4: the guided prediction gets back the conditional one's
+        # spread.
         axes = list(range(1, guided.ndim))
-        matched = guided * (conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True))
+        matched = guided * (
+            conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)
+        )
         return rescale * matched + (1 - rescale) * guided
 
     def _whole_noise(
         self, first: Tensor, num_frames: int, generator: Generators, noise: Tensor | None
     ) -> Tensor | None:
-        """Noise for all frames, drawn before anything else: FreeInit needs it again, FreeNoise arranges it."""
+        """Noise for all frames, drawn before anything else: FreeInit needs it again, FreeNoise
+        arranges it.
+        """
         batch, channels, _, height, width = first.shape
         if not self._free_noise:
             shape = (batch, channels, num_frames, height, width)
             return standard_normal(shape, generator, first.device) if noise is None else noise
         if isinstance(generator, list):
-            raise ValueError("FreeNoise shuffles frames with one generator: pass a single one, not a list")
+            raise ValueError(
+                "FreeNoise shuffles frames with one generator: pass a single one, not a list"
+            )
         size = (height * self.vae_scale_factor, width * self.vae_scale_factor)
         given = None if noise is None else noise.clone()
         return self._prepare_latents_free_noise(
@@ -213,7 +269,12 @@ class FirstFrameMixin(DiffusionPipeline):
         )
 
     def _finish(
-        self, latents: Tensor, output_type: str, return_dict: bool, decode_chunk_size: int, match_colors: bool
+        self,
+        latents: Tensor,
+        output_type: str,
+        return_dict: bool,
+        decode_chunk_size: int,
+        match_colors: bool,
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
         if output_type == "latent":
             video: Any = latents
@@ -229,7 +290,11 @@ class FirstFrameMixin(DiffusionPipeline):
     @contextmanager
     def _safe_vae(self) -> Iterator[None]:
         """SDXL's VAE overflows in float16: in float32 within the block."""
-        upcast = self._vae_overflows_in_float16 and self.vae.dtype == torch.float16 and self.vae.config.force_upcast
+        upcast = (
+            self._vae_overflows_in_float16
+            and self.vae.dtype == torch.float16
+            and self.vae.config.force_upcast
+        )
         if upcast:
             self.vae.to(torch.float32)
         try:

@@ -21,7 +21,12 @@ from diffusers import (
 )
 from diffusers.pipelines.animatediff.pipeline_output import AnimateDiffPipelineOutput
 from torch import Tensor
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
 
 from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines.content import content_embeds, content_frame_scale
@@ -34,13 +39,14 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
     """AnimateDiff with an input image as its first frame (Guo et al., SIGGRAPH 2024).
 
     Loads, saves, takes LoRA, textual inversion and IP-Adapter (here the content adapter) as
-    :class:`~diffusers.AnimateDiffPipeline` does; `from_pretrained` of a text-to-video folder or hub id takes
-    `motion_adapter=` and `i2v_adapter=` in addition. The adapter is attached to the UNet during calls only, so other
-    pipelines may share the UNet.
+    :class:`~diffusers.AnimateDiffPipeline` does; `from_pretrained` of a text-to-video folder or hub
+    id takes `motion_adapter=` and `i2v_adapter=` in addition. The adapter is attached to the UNet
+    during calls only, so other pipelines may share the UNet.
 
     Args:
-        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor, image_encoder: as in
-            :class:`~diffusers.AnimateDiffPipeline`; `motion_adapter` is not needed if `unet` is a motion UNet.
+        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor,
+            image_encoder: as in :class:`~diffusers.AnimateDiffPipeline`; `motion_adapter` is not
+            needed if `unet` is a motion UNet.
         i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
     """
 
@@ -64,14 +70,25 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
         image_encoder: CLIPVisionModelWithProjection | None = None,
     ) -> None:
         super().__init__(
-            vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor, image_encoder
+            vae,
+            text_encoder,
+            tokenizer,
+            unet,
+            motion_adapter,
+            scheduler,
+            feature_extractor,
+            image_encoder,
         )
         self._add_i2v_adapter(i2v_adapter)
 
     def enable_free_noise(self, *args: Any, **kwargs: Any) -> None:
-        """As in diffusers, for pipelines whose `motion_adapter` is there: its configuration is read."""
+        """As in diffusers, for pipelines whose `motion_adapter` is there: its configuration is
+        read.
+        """
         if self.motion_adapter is None:
-            raise ValueError("FreeNoise reads the motion adapter's configuration: build the pipeline with one")
+            raise ValueError(
+                "FreeNoise reads the motion adapter's configuration: build the pipeline with one"
+            )
         super().enable_free_noise(*args, **kwargs)
 
     @torch.no_grad()
@@ -97,7 +114,8 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
         return_dict: bool = True,
         cross_attention_kwargs: dict[str, Any] | None = None,
         clip_skip: int | None = None,
-        callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]] | None = None,
+        callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
+        | None = None,
         callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006
         decode_chunk_size: int = 16,
         image_latents: Tensor | None = None,
@@ -106,41 +124,53 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
         """Make videos that start with `image` and follow `prompt`.
 
-        Frame 0 is the image: its latent, a sample of the VAE's posterior (as in the official code, but drawn from
-        `generator`), stays clean in every model input; the prediction for it is discarded, and only frames 1.. are
-        stepped by the scheduler. Frame 0 of the result is that latent decoded, not the image's own pixels.
+        Frame 0 is the image: its latent, a sample of the VAE's posterior (as in the official code,
+        but drawn from `generator`), stays clean in every model input; the prediction for it is
+        discarded, and only frames 1.. are stepped by the scheduler. Frame 0 of the result is that
+        latent decoded, not the image's own pixels.
 
         Args:
-            image: a PIL image, an array (H, W, 3) or a tensor (3, H, W), uint8 or in [0, 1], or a list or batch.
-            prompt: one, or one per image; a single image or prompt is used with all of the other. With FreeNoise also
-                a mapping of frame numbers to prompts, for one video.
-            num_frames: F >= 2, the image included; at most what the motion modules know, or any with FreeNoise.
-            height, width: in pixels, divisible by 8, to which images are resized; by default the first image's,
-                rounded down.
-            num_inference_steps: steps of the whole schedule; a prior with t0 < 1 runs the last t0 share of them.
+            image: a PIL image, an array (H, W, 3) or a tensor (3, H, W), uint8 or in [0, 1], or
+                a list or batch.
+            prompt: one, or one per image; a single image or prompt is used with all of the
+                other. With FreeNoise also a mapping of frame numbers to prompts, for one video.
+            num_frames: F >= 2, the image included; at most what the motion modules know, or any
+                with FreeNoise.
+            height, width: in pixels, divisible by 8, to which images are resized; by default
+                the first image's, rounded down.
+            num_inference_steps: steps of the whole schedule; a prior with t0 < 1 runs the last
+                t0 share of them.
             guidance_scale: classifier-free guidance above 1, none at or below 1.
             negative_prompt: one, or one per prompt.
-            prior: start of the generated frames, its p for all videos or one for each; None starts from noise alone.
+            prior: start of the generated frames, its p for all videos or one for each; None
+                starts from noise alone.
             eta: of DDIM.
-            generator: one, or one per video; with one each, a video does not depend on the others of its batch.
-            latents: (B, C, F, h, w) standard normal noise in place of the generator's; the prior is applied on top.
+            generator: one, or one per video; with one each, a video does not depend on the
+                others of its batch.
+            latents: (B, C, F, h, w) standard normal noise in place of the generator's; the
+                prior is applied on top.
             prompt_embeds, negative_prompt_embeds: (B, L, D), in place of the prompts.
-            ip_adapter_image: what a loaded content adapter sees, by default `image`. One image, or one per video; with
-                several content adapters a list with an entry (image or list) for each.
-            ip_adapter_image_embeds: one tensor per content adapter, (R, images, ...) with R = 1 or B, twice that with
-                guidance, the unconditional half first.
-            output_type: "pil", "np", "pt" or "latent"; the last gives (B, C, F, h, w), index 0 being the image's
-                latent.
+            ip_adapter_image: what a loaded content adapter sees, by default `image`. One image,
+                or one per video; with several content adapters a list with an entry (image or list)
+                for each.
+            ip_adapter_image_embeds: one tensor per content adapter, (R, images, ...) with R = 1
+                or B, twice that with guidance, the unconditional half first.
+            output_type: "pil", "np", "pt" or "latent"; the last gives (B, C, F, h, w), index 0
+                being the image's latent.
             return_dict: False gives a tuple.
-            cross_attention_kwargs, clip_skip, callback_on_step_end, callback_on_step_end_tensor_inputs,
-                decode_chunk_size: as in :class:`~diffusers.AnimateDiffPipeline`. A callback cannot change frame 0.
-            image_latents: (B, C, h, w) clean and scaled, in place of the encoded images; the last frame of an earlier
-                video's latents continues it.
+            cross_attention_kwargs, clip_skip, callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+                decode_chunk_size: as in :class:`~diffusers.AnimateDiffPipeline`. A callback cannot
+                change frame 0.
+            image_latents: (B, C, h, w) clean and scaled, in place of the encoded images; the
+                last frame of an earlier video's latents continues it.
             ip_adapter_frame_scale: F factors on the content adapter's scale, one for each frame.
-            match_colors: give the decoded frames the colour histograms of frame 0, as the official code does.
+            match_colors: give the decoded frames the colour histograms of frame 0, as the
+                official code does.
 
         Returns:
-            `frames`: for "pil" a list of F images per video; for "np" (B, F, H, W, 3) and for "pt" (B, F, 3, H, W), in
+            `frames`: for "pil" a list of F images per video; for "np" (B, F, H, W, 3) and for
+                "pt" (B, F, 3, H, W), in
             [0, 1].
 
         Raises:
@@ -162,12 +192,20 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
         prompts_of_frames = prompt if isinstance(prompt, dict) else None
         if prompts_of_frames is not None:
             if not self._free_noise or len(images) > 1:
-                raise ValueError("prompt is a mapping of frames to prompts: that takes FreeNoise and a single image")
+                raise ValueError(
+                    "prompt is a mapping of frames to prompts: that takes FreeNoise and a single "
+                    "image"
+                )
             prompt = [""]
         assert not isinstance(prompt, dict)
-        images, prompt, negative_prompt, batch = match_inputs(images, prompt, negative_prompt, prompt_embeds)
+        images, prompt, negative_prompt, batch = match_inputs(
+            images, prompt, negative_prompt, prompt_embeds
+        )
         if isinstance(generator, list) and len(generator) != batch:
-            raise ValueError(f"{len(generator)} generators were given for {batch} videos: give one, or one for each")
+            raise ValueError(
+                f"{len(generator)} generators were given for {batch} videos: give one, or one for "
+                "each"
+            )
 
         self._guidance_scale = guidance_scale
         self._clip_skip = clip_skip
@@ -203,12 +241,19 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
                 prompt_embeds = torch.cat([negative_prompt_embeds, prompt_embeds])
             prompt_embeds = prompt_embeds.repeat_interleave(num_frames, dim=0)
         image_embeds = content_embeds(
-            self, images if image is not None else None, ip_adapter_image, ip_adapter_image_embeds, batch, device
+            self,
+            images if image is not None else None,
+            ip_adapter_image,
+            ip_adapter_image_embeds,
+            batch,
+            device,
         )
         added_cond_kwargs = None if image_embeds is None else {"image_embeds": image_embeds}
         first = self._encode_first_frame(images, image_latents, height, width, generator, device)
 
-        def unet_inputs(step: int, t: Any, model_input: Tensor, tensors: dict[str, Any]) -> dict[str, Any]:
+        def unet_inputs(
+            step: int, t: Any, model_input: Tensor, tensors: dict[str, Any]
+        ) -> dict[str, Any]:
             return {
                 "encoder_hidden_states": tensors["prompt_embeds"],
                 "cross_attention_kwargs": cross_attention_kwargs,
@@ -232,6 +277,8 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
             )
         return self._finish(latents, output_type, return_dict, decode_chunk_size, match_colors)
 
-    def _residuals(self, step: int, t: Any, model_input: Tensor, prompt_embeds: Tensor) -> dict[str, Any]:
+    def _residuals(
+        self, step: int, t: Any, model_input: Tensor, prompt_embeds: Tensor
+    ) -> dict[str, Any]:
         """What a relative adds to the UNet's blocks at this step."""
         return {}

@@ -1,4 +1,6 @@
-"""Where the generated frames start from when it is not the prior: plain noise, and FreeInit's later rounds."""
+"""Where the generated frames start from when it is not the prior: plain noise, and FreeInit's later
+rounds.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,16 @@ from torch import Tensor
 from i2v_adapter.prior import Generators, standard_normal
 
 
-def plain_start(scheduler: Any, first: Tensor, num_frames: int, generator: Generators, noise: Tensor | None) -> Tensor:
+def plain_start(
+    scheduler: Any, first: Tensor, num_frames: int, generator: Generators, noise: Tensor | None
+) -> Tensor:
     """Noise for frames 1.., (B, C, F - 1, h, w), at the level of the schedule's start.
 
     Args:
         scheduler: with its timesteps set.
         first: (B, C, 1, h, w), for shape, dtype and device.
-        noise: (B, C, F, h, w) standard normal in place of the generator's; frame 0 of it is ignored.
+        noise: (B, C, F, h, w) standard normal in place of the generator's; frame 0 of it is
+            ignored.
 
     Raises:
         ValueError: noise of another shape.
@@ -24,7 +29,9 @@ def plain_start(scheduler: Any, first: Tensor, num_frames: int, generator: Gener
     batch, channels, _, height, width = first.shape
     shape = (batch, channels, num_frames, height, width)
     if noise is None:
-        later = standard_normal((batch, channels, num_frames - 1, height, width), generator, first.device)
+        later = standard_normal(
+            (batch, channels, num_frames - 1, height, width), generator, first.device
+        )
     elif noise.shape == shape:
         later = noise[:, :, 1:].to(first.device)
     else:
@@ -33,10 +40,11 @@ def plain_start(scheduler: Any, first: Tensor, num_frames: int, generator: Gener
 
 
 def free_init_restart(pipeline: Any, later: Tensor, noise: Tensor, generator: Generators) -> Tensor:
-    """FreeInit (arXiv 2312.07537, equation 5) on frames 1.. alone: the clean first frame has no part in it.
+    """FreeInit (arXiv 2312.07537, equation 5) on frames 1.. alone: the clean first frame has no
+    part in it.
 
-    The frames made so far, noised with their first noise to the level of the schedule's start, keep their low
-    frequencies in space and time; the high ones come from fresh noise.
+    The frames made so far, noised with their first noise to the level of the schedule's start, keep
+    their low frequencies in space and time; the high ones come from fresh noise.
 
     Args:
         pipeline: with FreeInit enabled and its scheduler's timesteps set.
@@ -46,7 +54,9 @@ def free_init_restart(pipeline: Any, later: Tensor, noise: Tensor, generator: Ge
     scheduler = pipeline.scheduler
     clean, noise = later.float(), noise.to(later.device, torch.float32)
     noised = scheduler.add_noise(clean, noise, scheduler.timesteps[:1].repeat(len(later)))
-    fresh = standard_normal(tuple(later.shape), generator, later.device) * scheduler.init_noise_sigma
+    fresh = (
+        standard_normal(tuple(later.shape), generator, later.device) * scheduler.init_noise_sigma
+    )
     low_pass = pipeline._get_free_init_freq_filter(
         (1, *later.shape[1:]),
         later.device,

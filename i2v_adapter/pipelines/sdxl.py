@@ -35,9 +35,11 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
     """:class:`~diffusers.AnimateDiffSDXLPipeline` with an input image as its first frame.
 
     Args:
-        vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, unet, motion_adapter, scheduler, image_encoder,
-            feature_extractor, force_zeros_for_empty_prompt: as in :class:`~diffusers.AnimateDiffSDXLPipeline`;
-            `motion_adapter` is not needed if `unet` is a motion UNet.
+        vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, unet, motion_adapter, scheduler,
+        image_encoder,
+            feature_extractor, force_zeros_for_empty_prompt: as in
+            :class:`~diffusers.AnimateDiffSDXLPipeline`; `motion_adapter` is not needed if `unet` is
+            a motion UNet.
         i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
     """
 
@@ -110,7 +112,8 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
         crops_coords_top_left: tuple[int, int] = (0, 0),
         target_size: tuple[int, int] | None = None,
         clip_skip: int | None = None,
-        callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]] | None = None,
+        callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
+        | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         decode_chunk_size: int = 16,
         image_latents: Tensor | None = None,
@@ -120,9 +123,12 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
         """Make videos that start with `image` and follow `prompt`.
 
         Args:
-            prompt_2, negative_prompt_2, pooled_prompt_embeds, negative_pooled_prompt_embeds, guidance_rescale,
-                original_size, crops_coords_top_left, target_size: as in :class:`~diffusers.AnimateDiffSDXLPipeline`.
-            image, prompt and all others: as in :class:`I2VAdapterPipeline`. A float16 VAE works in float32.
+            prompt_2, negative_prompt_2, pooled_prompt_embeds, negative_pooled_prompt_embeds,
+            guidance_rescale,
+                original_size, crops_coords_top_left, target_size: as in
+                :class:`~diffusers.AnimateDiffSDXLPipeline`.
+            image, prompt and all others: as in :class:`I2VAdapterPipeline`. A float16 VAE works
+                in float32.
 
         Returns:
             as :class:`I2VAdapterPipeline`.
@@ -144,9 +150,14 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
             negative_pooled_prompt_embeds,
             callback_on_step_end_tensor_inputs,
         )
-        images, prompt, negative_prompt, batch = match_inputs(images, prompt, negative_prompt, prompt_embeds)
+        images, prompt, negative_prompt, batch = match_inputs(
+            images, prompt, negative_prompt, prompt_embeds
+        )
         if isinstance(generator, list) and len(generator) != batch:
-            raise ValueError(f"{len(generator)} generators were given for {batch} videos: give one, or one for each")
+            raise ValueError(
+                f"{len(generator)} generators were given for {batch} videos: give one, or one for "
+                "each"
+            )
 
         self._guidance_scale = guidance_scale
         self._guidance_rescale = guidance_rescale
@@ -158,7 +169,12 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
 
         tensors = self._text(
             (prompt, prompt_2, negative_prompt, negative_prompt_2),
-            (prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds),
+            (
+                prompt_embeds,
+                negative_prompt_embeds,
+                pooled_prompt_embeds,
+                negative_pooled_prompt_embeds,
+            ),
             num_frames,
             device,
         )
@@ -172,16 +188,25 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
         ).to(device)
         tensors["add_time_ids"] = time_ids.repeat(len(tensors["add_text_embeds"]), 1)
         image_embeds = content_embeds(
-            self, images if image is not None else None, ip_adapter_image, ip_adapter_image_embeds, batch, device
+            self,
+            images if image is not None else None,
+            ip_adapter_image,
+            ip_adapter_image_embeds,
+            batch,
+            device,
         )
         first = self._encode_first_frame(images, image_latents, height, width, generator, device)
 
-        def unet_inputs(step: int, t: Any, model_input: Tensor, tensors: dict[str, Any]) -> dict[str, Any]:
+        def unet_inputs(
+            step: int, t: Any, model_input: Tensor, tensors: dict[str, Any]
+        ) -> dict[str, Any]:
             added = {"text_embeds": tensors["add_text_embeds"], "time_ids": tensors["add_time_ids"]}
             return {
                 "encoder_hidden_states": tensors["prompt_embeds"],
                 "cross_attention_kwargs": cross_attention_kwargs,
-                "added_cond_kwargs": added if image_embeds is None else {**added, "image_embeds": image_embeds},
+                "added_cond_kwargs": added
+                if image_embeds is None
+                else {**added, "image_embeds": image_embeds},
             }
 
         with content_frame_scale(self.unet, ip_adapter_frame_scale, num_frames):
@@ -208,7 +233,9 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
         num_frames: int,
         device: torch.device,
     ) -> dict[str, Any]:
-        """Embeddings of the prompts by the names that callbacks know; with guidance the unconditional half first."""
+        """Embeddings of the prompts by the names that callbacks know; with guidance the
+        unconditional half first.
+        """
         prompt, prompt_2, negative_prompt, negative_prompt_2 = prompts
         given = dict(
             zip(

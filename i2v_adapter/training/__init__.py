@@ -1,4 +1,6 @@
-"""Training of the adapter: the loss, the loop, and a command, `python -m i2v_adapter.training CONFIG.yaml`."""
+"""Training of the adapter: the loss, the loop, and a command, `python -m i2v_adapter.training
+CONFIG.yaml`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`python -m i2v_adapter.training CONFIG.yaml`, or `accelerate launch -m i2v_adapter.training CONFIG.yaml`."""
+"""`python -m i2v_adapter.training CONFIG.yaml`, or `accelerate launch -m i2v_adapter.training
+CONFIG.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from i2v_adapter.training.config import TrainingError, load_config
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code, 2 for what the user can put right."""
-    parser = argparse.ArgumentParser(prog="python -m i2v_adapter.training", description="Train an I2V adapter.")
+    parser = argparse.ArgumentParser(
+        prog="python -m i2v_adapter.training", description="Train an I2V adapter."
+    )
     parser.add_argument("config", type=Path, help="YAML file; docs/training.md describes it")
     path = parser.parse_args(arguments).config
     try:

@@ -1,4 +1,5 @@
-"""Training clips by number: the same number gives the same clip, in every run, process and thread."""
+"""Training clips by number: the same number gives the same clip, in every run, process and
+thread."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from i2v_adapter.training.video import UnusableVideoError, fit, read_clip
 
 
 class TrainingClip(NamedTuple):
-    """One clip: `frames` uint8 (F, H, W, 3), its `text` ("" if dropped), and what else is random about it."""
+    """One clip: `frames` uint8 (F, H, W, 3), its `text` ("" if dropped), and what else is random
+    about it.
+    """
 
     frames: np.ndarray
     text: str
@@ -42,7 +45,9 @@ class Clips:
     @property
     def skipped(self) -> dict[str, str]:
         """Name of each unusable video met so far -> the reason."""
-        return {self._source.name(index): reason for index, reason in sorted(self._unusable.items())}
+        return {
+            self._source.name(index): reason for index, reason in sorted(self._unusable.items())
+        }
 
     def __getitem__(self, number: int) -> TrainingClip:
         """Raises TrainingError if no video at all can be used."""
@@ -56,11 +61,15 @@ class Clips:
                 continue
             try:
                 file, caption = self._source.read(index)
-                frames = read_clip(file, self._data.frames, self._data.stride, lambda starts: int(where * starts))
+                frames = read_clip(
+                    file, self._data.frames, self._data.stride, lambda starts: int(where * starts)
+                )
             except UnusableVideoError as error:
                 self._unusable[index] = str(error)
                 continue
-            text, image, both = np.cumsum([self._dropout.text, self._dropout.image, self._dropout.both])
+            text, image, both = np.cumsum(
+                [self._dropout.text, self._dropout.image, self._dropout.both]
+            )
             return TrainingClip(
                 frames=fit(frames, self._data.height, self._data.width),
                 text="" if which < text or image <= which < both else caption,
@@ -68,7 +77,9 @@ class Clips:
                 seed=seed,
             )
         name, reason = next(iter(self.skipped.items()))
-        raise TrainingError(f"data: none of the {len(self._source)} videos can be used: {name} {reason}")
+        raise TrainingError(
+            f"data: none of the {len(self._source)} videos can be used: {name} {reason}"
+        )
 
     def _epoch(self, epoch: int) -> np.ndarray:
         kept = self._order
@@ -81,8 +92,8 @@ class Clips:
 class ClipBatches:
     """Batch number n of a process: its share of the clips, decoded ahead by threads.
 
-    The batches n of all processes together hold the clips that batch n of a single process with as many times the
-    size would hold.
+    The batches n of all processes together hold the clips that batch n of a single process with as
+    many times the size would hold.
 
     Args:
         clips: the sequence.
@@ -92,7 +103,9 @@ class ClipBatches:
         workers: threads.
     """
 
-    def __init__(self, clips: Clips, size: int, stop: int, process: int, processes: int, workers: int) -> None:
+    def __init__(
+        self, clips: Clips, size: int, stop: int, process: int, processes: int, workers: int
+    ) -> None:
         self._clips, self._size, self._stop = clips, size, stop
         self._process, self._processes = process, processes
         self._ahead = -(-2 * workers // size)
@@ -103,7 +116,10 @@ class ClipBatches:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 

@@ -13,12 +13,16 @@ Count = Annotated[int, Field(ge=1)]
 Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
 Precision = Annotated[
     Literal["no", "fp16", "bf16"],
-    BeforeValidator(lambda value: "no" if value is False else value),  # YAML reads a bare `no` as false
+    BeforeValidator(
+        lambda value: "no" if value is False else value
+    ),  # YAML reads a bare `no` as false
 ]
 
 
 class TrainingError(Exception):
-    """Something the user can put right; the message is one line that names the thing, its value and the way out."""
+    """Something the user can put right; the message is one line that names the thing, its value and
+    the way out.
+    """
 
 
 class _Section(BaseModel):
@@ -26,7 +30,8 @@ class _Section(BaseModel):
 
 
 class ContentAdapter(_Section):
-    """An IP-Adapter of the base, as in `pipeline.load_ip_adapter(path, subfolder=, weight_name=)`."""
+    """An IP-Adapter of the base, as in `pipeline.load_ip_adapter(path, subfolder=,
+    weight_name=)`."""
 
     path: str
     subfolder: str
@@ -41,7 +46,8 @@ class Data(_Section):
         videos, captions: folder of videos and CSV file in WebVid's layout (`VideoFolder`).
         shards: glob pattern of WebDataset tar files (`Shards`), in place of the two.
         height, width: the short side is scaled to fit, the centre is cropped.
-        frames, stride: a clip is every `stride`-th frame from a random start, `frames` in all, 2 or more.
+        frames, stride: a clip is every `stride`-th frame from a random start, `frames` in all,
+            2 or more.
         workers: threads that read and decode ahead.
     """
 
@@ -63,7 +69,9 @@ class Data(_Section):
 
 
 class Dropout(_Section):
-    """Share of the clips trained without their text, without the content adapter's image, and without both."""
+    """Share of the clips trained without their text, without the content adapter's image, and
+    without both.
+    """
 
     text: Share = 0.05
     image: Share = 0.05
@@ -87,8 +95,9 @@ class Samples(_Section):
     """Clips made every `every` steps, as GIF files; `measure` is called with them.
 
     Attributes:
-        measure: `module:function`, called with a list of :class:`~i2v_adapter.training.samples.SampleClip`; it returns
-            a mapping from names to numbers, which goes to the trackers.
+        measure: `module:function`, called with a list of
+            :class:`~i2v_adapter.training.samples.SampleClip`; it returns a mapping from names to
+            numbers, which goes to the trackers.
     """
 
     every: Count
@@ -108,13 +117,17 @@ class TrainingConfig(_Section):
         motion_adapter: for a base without motion modules of its own.
         content_adapter: None trains without image tokens; `dropout.image` then drops nothing.
         adapter: folder or id of an I2V adapter to start from; None starts from the base's W_Q.
-        output: folder of state, adapters, log and samples. The same command goes on from what is there.
-        beta_schedule: of the noise; None keeps the base's. AnimateDiff's motion adapters were trained with `linear`.
+        output: folder of state, adapters, log and samples. The same command goes on from what
+            is there.
+        beta_schedule: of the noise; None keeps the base's. AnimateDiff's motion adapters were
+            trained with `linear`.
         batch_size: clips of one forward pass of one process.
         accumulation: forward passes of one step.
-        mixed_precision: None leaves it to `accelerate launch`. The frozen models are held in this precision, too.
+        mixed_precision: None leaves it to `accelerate launch`. The frozen models are held in
+            this precision, too.
         ema_decay: of a moving average of the adapter, which then is what is saved and sampled.
-        trackers: names that accelerate knows, such as tensorboard or wandb; log.jsonl is always written.
+        trackers: names that accelerate knows, such as tensorboard or wandb; log.jsonl is always
+            written.
     """
 
     base: str
@@ -143,7 +156,9 @@ class TrainingConfig(_Section):
     trackers: list[str] = []
 
     def of_the_weights(self) -> dict[str, Any]:
-        """The settings that decide the weights after a given step; a run can only go on with the same ones."""
+        """The settings that decide the weights after a given step; a run can only go on with the
+        same ones.
+        """
         free = {"output", "steps", "save_every", "log_every", "samples", "trackers"}
         values = self.model_dump(mode="json", exclude=free)
         del values["data"]["workers"]
@@ -172,7 +187,9 @@ def load_config(path: Path) -> TrainingConfig:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise TrainingError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(document, dict):
-        raise TrainingError(f"{path}: must hold a mapping with the keys {', '.join(TrainingConfig.model_fields)}")
+        raise TrainingError(
+            f"{path}: must hold a mapping with the keys {', '.join(TrainingConfig.model_fields)}"
+        )
     try:
         return TrainingConfig.model_validate(document)
     except ValidationError as error:
@@ -183,6 +200,10 @@ def load_config(path: Path) -> TrainingConfig:
         if first["type"] == "extra_forbidden":
             parents = [part for part in first["loc"][:-1] if isinstance(part, str)]
             section = _SECTIONS[parents[-1]] if parents else TrainingConfig
-            raise TrainingError(f"{path}: {key}: unknown key; known: {', '.join(section.model_fields)}") from error
+            raise TrainingError(
+                f"{path}: {key}: unknown key; known: {', '.join(section.model_fields)}"
+            ) from error
         reason = first["msg"].removeprefix("Value error, ")
-        raise TrainingError(f"{path}: {key}: {first['input']!r} is not allowed: {reason}") from error
+        raise TrainingError(
+            f"{path}: {key}: {first['input']!r} is not allowed: {reason}"
+        ) from error

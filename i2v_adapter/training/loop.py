@@ -30,10 +30,17 @@ class TrainingResult(NamedTuple):
 
 
 class _Objective(nn.Module):
-    """The loss as a module whose parameters are the adapter's alone, so that accelerate wraps just those."""
+    """The loss as a module whose parameters are the adapter's alone, so that accelerate wraps just
+    those.
+    """
 
     def __init__(
-        self, adapter: I2VAdapter, unet: nn.Module, scheduler: Any, snr_gamma: float | None, snr_floor: float
+        self,
+        adapter: I2VAdapter,
+        unet: nn.Module,
+        scheduler: Any,
+        snr_gamma: float | None,
+        snr_floor: float,
     ) -> None:
         super().__init__()
         self.adapter = adapter
@@ -76,19 +83,22 @@ def train(
 ) -> TrainingResult:
     """Train the adapter with AdamW on a frozen UNet, until `steps` steps are done in all.
 
-    The UNet is frozen (`requires_grad_(False)`) and its weights are not touched; the adapter is attached for the time
-    of the training and left as it was found. Timesteps and noise come from a generator of their own, seeded by `seed`,
-    drawn on the CPU: the same run resumed takes the same draws. Every process draws for all of them and takes its
-    share, so that N processes compute the gradients that one does on their N batches put together.
+    The UNet is frozen (`requires_grad_(False)`) and its weights are not touched; the adapter is
+    attached for the time of the training and left as it was found. Timesteps and noise come from a
+    generator of their own, seeded by `seed`, drawn on the CPU: the same run resumed takes the same
+    draws. Every process draws for all of them and takes its share, so that N processes compute the
+    gradients that one does on their N batches put together.
 
     Args:
         adapter: trained in place; its parameters should be float32.
         unet: the base, moved to the accelerator's device.
-        batches: mappings with `latents` (B, C, F, h, w), `encoder_hidden_states` (B, L, D) or (B * F, L, D), and, if
-            the base has a content adapter, `added_cond_kwargs`. Either an iterable of at least `steps` of them, of
-            which a resumed run skips those used already, or a function of the step number. With gradient accumulation
-            over n batches (`Accelerator(gradient_accumulation_steps=n)`) a step takes n of them, and the function is
-            called with step * n, step * n + 1, ...; with several processes each gives its own batches, of one size.
+        batches: mappings with `latents` (B, C, F, h, w), `encoder_hidden_states` (B, L, D) or
+            (B * F, L, D), and, if the base has a content adapter, `added_cond_kwargs`. Either an
+            iterable of at least `steps` of them, of which a resumed run skips those used already,
+            or a function of the step number. With gradient accumulation over n batches
+            (`Accelerator(gradient_accumulation_steps=n)`) a step takes n of them, and the function
+            is called with step * n, step * n + 1, ...; with several processes each gives its own
+            batches, of one size.
         scheduler: training noise schedule, see :func:`i2v_loss`.
         steps: number of the last step, those of earlier calls that saved to `state_dir` included.
         learning_rate: of AdamW, constant unless `lr_schedule` says otherwise (paper, section 4.1).
@@ -97,16 +107,20 @@ def train(
         lr_schedule: step number -> factor on the learning rate.
         snr_gamma, snr_floor: see :func:`i2v_loss`.
         seed: of timesteps and noise.
-        state_dir: folder of the resumable state (adapter, optimizer, step, generator, moving average, loss scale),
-            written after every `save_every` steps and at the end, and read first when it is there. None: nothing is
-            kept.
+        state_dir: folder of the resumable state (adapter, optimizer, step, generator, moving
+            average, loss scale), written after every `save_every` steps and at the end, and read
+            first when it is there. None: nothing is kept.
         save_every: steps between two saves.
-        on_step: called with (number of steps done, mean loss of the step's batches, of all processes) after each step.
-        accelerator: one set up for mixed precision, accumulation or several processes; by default a plain one.
-        ema: moving average of the adapter's parameters, made from them by the caller; updated after each step.
+        on_step: called with (number of steps done, mean loss of the step's batches, of all
+            processes) after each step.
+        accelerator: one set up for mixed precision, accumulation or several processes; by
+            default a plain one.
+        ema: moving average of the adapter's parameters, made from them by the caller; updated
+            after each step.
 
     Raises:
-        ValueError: the batches end before `steps`, or the state was saved without the moving average asked for.
+        ValueError: the batches end before `steps`, or the state was saved without the moving
+            average asked for.
         RuntimeError: a parameter of the base would be trained, or one of the adapter would not.
     """
     if accelerator is None:
@@ -137,7 +151,10 @@ def train(
             accelerator.scaler.load_state_dict(state["scaler"])
         if ema is not None:
             if "ema" not in state:
-                raise ValueError(f"{state_path} holds no moving average: go on without ema, or start in another folder")
+                raise ValueError(
+                    f"{state_path} holds no moving average: go on without ema, or start in another "
+                    "folder"
+                )
             ema.load_state_dict(state["ema"])
             ema.to(device)
     model, optimizer = accelerator.prepare(objective, optimizer)
@@ -167,8 +184,21 @@ def train(
             done += 1
             losses.append(accelerator.gather(torch.stack(parts)).mean().item())
             parts.clear()
-            if state_path is not None and accelerator.is_main_process and (done % save_every == 0 or done == steps):
-                _save(state_path, adapter, optimizer, schedule, generator, done, ema, accelerator.scaler)
+            if (
+                state_path is not None
+                and accelerator.is_main_process
+                and (done % save_every == 0 or done == steps)
+            ):
+                _save(
+                    state_path,
+                    adapter,
+                    optimizer,
+                    schedule,
+                    generator,
+                    done,
+                    ema,
+                    accelerator.scaler,
+                )
             if on_step is not None:
                 on_step(done, losses[-1])
     if done < steps:
@@ -176,7 +206,9 @@ def train(
     return TrainingResult(done, losses)
 
 
-def _between(batches: Iterable[Batch] | Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
+def _between(
+    batches: Iterable[Batch] | Callable[[int], Batch], start: int, stop: int
+) -> Iterator[Batch]:
     if callable(batches):
         return (batches(number) for number in range(start, stop))
     return islice(batches, start, stop)
@@ -189,7 +221,9 @@ def _draw(
     size = latents.shape[0]
     everyone = size * accelerator.num_processes
     mine = slice(accelerator.process_index * size, (accelerator.process_index + 1) * size)
-    timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (everyone,), generator=generator)
+    timesteps = torch.randint(
+        0, scheduler.config.num_train_timesteps, (everyone,), generator=generator
+    )
     noise = torch.randn((everyone, *latents.shape[1:]), generator=generator)
     return timesteps[mine].to(latents.device), noise[mine].to(latents.device, latents.dtype)
 
@@ -207,10 +241,14 @@ def _to_device(value: Any, device: torch.device) -> Any:
 def _assert_only_the_adapter_trains(adapter: I2VAdapter, unet: nn.Module) -> None:
     for name, parameter in unet.named_parameters():
         if parameter.requires_grad or parameter.grad is not None:
-            raise RuntimeError(f"parameter {name} of the base would be trained: only the adapter may be")
+            raise RuntimeError(
+                f"parameter {name} of the base would be trained: only the adapter may be"
+            )
     for name, parameter in adapter.named_parameters():
         if parameter.grad is None:
-            raise RuntimeError(f"parameter {name} of the adapter gets no gradient: is the adapter attached?")
+            raise RuntimeError(
+                f"parameter {name} of the adapter gets no gradient: is the adapter attached?"
+            )
 
 
 def _save(

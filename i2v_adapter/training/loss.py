@@ -21,19 +21,24 @@ def i2v_loss(
     snr_gamma: float | None = None,
     snr_floor: float = 0.0,
 ) -> Tensor:
-    """Epsilon-MSE on the frames after the first (paper, section 3.2); the first one enters the UNet clean.
+    """Epsilon-MSE on the frames after the first (paper, section 3.2); the first one enters the UNet
+    clean.
 
     Args:
         unet: motion UNet with the adapter attached.
-        noise_scheduler: gives `add_noise`; `prediction_type` epsilon, or v_prediction for bases trained that way.
-        latents: (B, C, F, h, w) clean, scaled, F >= 2. Frame 0 is neither noised nor dimmed by sqrt(alpha_bar).
+        noise_scheduler: gives `add_noise`; `prediction_type` epsilon, or v_prediction for bases
+            trained that way.
+        latents: (B, C, F, h, w) clean, scaled, F >= 2. Frame 0 is neither noised nor dimmed by
+            sqrt(alpha_bar).
         timesteps: (B,) int64, one for all frames of a video.
         noise: standard normal, shape of `latents`; what it holds for frame 0 is not used.
-        encoder_hidden_states: (B, L, D), repeated for every frame here, or (B * F, L, D), frame index fastest.
+        encoder_hidden_states: (B, L, D), repeated for every frame here, or (B * F, L, D), frame
+            index fastest.
         added_cond_kwargs: passed to the UNet, e.g. `image_embeds` of the content adapter.
-        snr_gamma: weigh each video by min(SNR, gamma) / SNR (Min-SNR, arXiv 2303.09556); None: no weights.
-        snr_floor: with `snr_gamma`, weigh by max(floor, min(SNR, gamma)) / SNR, so that errors in the clean latents
-            count at high noise too.
+        snr_gamma: weigh each video by min(SNR, gamma) / SNR (Min-SNR, arXiv 2303.09556); None:
+            no weights.
+        snr_floor: with `snr_gamma`, weigh by max(floor, min(SNR, gamma)) / SNR, so that errors
+            in the clean latents count at high noise too.
 
     Returns:
         the loss, a float32 scalar.
@@ -69,7 +74,9 @@ def i2v_loss(
     elif prediction_type == "v_prediction":
         target = noise_scheduler.get_velocity(later, noise, timesteps)
     else:
-        raise ValueError(f"prediction_type {prediction_type!r} is not supported: use 'epsilon' or 'v_prediction'")
+        raise ValueError(
+            f"prediction_type {prediction_type!r} is not supported: use 'epsilon' or 'v_prediction'"
+        )
     error = F.mse_loss(predicted.float(), target.float(), reduction="none").mean(dim=(1, 2, 3, 4))
     if snr_gamma is not None:
         alpha_bar = noise_scheduler.alphas_cumprod.to(error.device)[timesteps]

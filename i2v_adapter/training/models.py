@@ -27,7 +27,9 @@ def load_pipeline(config: TrainingConfig, dtype: torch.dtype) -> I2VAdapterPipel
     parts: dict[str, Any] = {}
     if config.motion_adapter is not None:
         with _named("motion_adapter", config.motion_adapter):
-            parts["motion_adapter"] = MotionAdapter.from_pretrained(config.motion_adapter, dtype=dtype)
+            parts["motion_adapter"] = MotionAdapter.from_pretrained(
+                config.motion_adapter, dtype=dtype
+            )
     with _named("base", config.base):
         base = AnimateDiffPipeline.from_pretrained(config.base, dtype=dtype, **parts)
     if config.content_adapter is not None:
@@ -40,7 +42,9 @@ def load_pipeline(config: TrainingConfig, dtype: torch.dtype) -> I2VAdapterPipel
             )
     longest = base.unet.config.motion_max_seq_length
     if config.data.frames > longest:
-        raise TrainingError(f"data.frames: {config.data.frames} is more than the motion modules' {longest} frames")
+        raise TrainingError(
+            f"data.frames: {config.data.frames} is more than the motion modules' {longest} frames"
+        )
     if config.adapter is None:
         adapter = I2VAdapter.from_unet(base.unet)
     else:
@@ -50,7 +54,9 @@ def load_pipeline(config: TrainingConfig, dtype: torch.dtype) -> I2VAdapterPipel
                 pass
     changes = {} if config.beta_schedule is None else {"beta_schedule": config.beta_schedule}
     scheduler = DDIMScheduler.from_config(base.scheduler.config, clip_sample=False, **changes)
-    pipeline = I2VAdapterPipeline(**{**base.components, "scheduler": scheduler, "i2v_adapter": adapter.float()})
+    pipeline = I2VAdapterPipeline(
+        **{**base.components, "scheduler": scheduler, "i2v_adapter": adapter.float()}
+    )
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module) and name != "i2v_adapter":
             part.requires_grad_(False).eval()
@@ -64,14 +70,18 @@ def _named(key: str, value: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{key}: {value!r} cannot be used ({' '.join(str(error).split())})") from error
+        raise TrainingError(
+            f"{key}: {value!r} cannot be used ({' '.join(str(error).split())})"
+        ) from error
 
 
 def encoder(pipeline: I2VAdapterPipeline) -> Callable[[Sequence[TrainingClip]], Batch]:
-    """Function from clips to a batch of :func:`~i2v_adapter.training.train`, on the pipeline's device.
+    """Function from clips to a batch of :func:`~i2v_adapter.training.train`, on the pipeline's
+    device.
 
-    Latents are samples of the VAE's posterior, drawn from each clip's own seed, in float32. Where the content
-    adapter's image is dropped it is given the features of an image of zeros, as for guidance in the pipeline.
+    Latents are samples of the VAE's posterior, drawn from each clip's own seed, in float32. Where
+    the content adapter's image is dropped it is given the features of an image of zeros, as for
+    guidance in the pipeline.
     """
     device = pipeline.vae.device
 
@@ -79,15 +89,24 @@ def encoder(pipeline: I2VAdapterPipeline) -> Callable[[Sequence[TrainingClip]], 
     def encode(clips: Sequence[TrainingClip]) -> Batch:
         latents = []
         for clip in clips:
-            pixels = torch.from_numpy(clip.frames).to(device).permute(0, 3, 1, 2).to(pipeline.vae.dtype) / 127.5 - 1
+            pixels = (
+                torch.from_numpy(clip.frames).to(device).permute(0, 3, 1, 2).to(pipeline.vae.dtype)
+                / 127.5
+                - 1
+            )
             posterior = pipeline.vae.encode(pixels).latent_dist
-            drawn = posterior.sample(torch.Generator().manual_seed(clip.seed)) * pipeline.vae.config.scaling_factor
+            drawn = (
+                posterior.sample(torch.Generator().manual_seed(clip.seed))
+                * pipeline.vae.config.scaling_factor
+            )
             latents.append(drawn.transpose(0, 1).float())
         text, _ = pipeline.encode_prompt([clip.text for clip in clips], device, 1, False)
         batch = {"latents": torch.stack(latents), "encoder_hidden_states": text}
         if pipeline.unet.encoder_hid_proj is not None:
             images = [Image.fromarray(clip.frames[0]) for clip in clips]
-            features, without = pipeline.encode_image(images, device, 1, _takes_hidden_states(pipeline))
+            features, without = pipeline.encode_image(
+                images, device, 1, _takes_hidden_states(pipeline)
+            )
             dropped = torch.tensor([clip.image_dropped for clip in clips], device=device)
             features = torch.where(dropped.view(-1, *[1] * (features.ndim - 1)), without, features)
             batch["added_cond_kwargs"] = {"image_embeds": [features[:, None]]}
@@ -97,4 +116,6 @@ def encoder(pipeline: I2VAdapterPipeline) -> Callable[[Sequence[TrainingClip]], 
 
 
 def _takes_hidden_states(pipeline: I2VAdapterPipeline) -> bool:
-    return not isinstance(pipeline.unet.encoder_hid_proj.image_projection_layers[0], ImageProjection)
+    return not isinstance(
+        pipeline.unet.encoder_hid_proj.image_projection_layers[0], ImageProjection
+    )

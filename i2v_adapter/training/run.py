@@ -30,8 +30,9 @@ _NAMED_AT_MOST = 10
 def run(config: TrainingConfig) -> TrainingResult:
     """Train as configured, or go on with the state in `config.output`.
 
-    Written there: `config.json`, `training_state.pt` (to go on from), `step-<n>/` and at the end `adapter/` (the
-    adapter; its moving average, if there is one), `log.jsonl`, `samples/<n>/`, `skipped.csv` (unusable videos).
+    Written there: `config.json`, `training_state.pt` (to go on from), `step-<n>/` and at the end
+    `adapter/` (the adapter; its moving average, if there is one), `log.jsonl`, `samples/<n>/`,
+    `skipped.csv` (unusable videos).
 
     Raises:
         TrainingError: something in the configuration, or in what it names, cannot be used.
@@ -40,7 +41,9 @@ def run(config: TrainingConfig) -> TrainingResult:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingError(f"output: {output}: the folder cannot be made ({error.strerror})") from error
+        raise TrainingError(
+            f"output: {output}: the folder cannot be made ({error.strerror})"
+        ) from error
     trackers = choose_trackers(config.trackers, output / "log.jsonl")
     try:
         accelerator = Accelerator(
@@ -50,17 +53,25 @@ def run(config: TrainingConfig) -> TrainingResult:
             project_dir=output,
         )
     except ValueError as error:
-        raise TrainingError(f"mixed_precision: {config.mixed_precision!r} cannot be used here ({error})") from error
+        raise TrainingError(
+            f"mixed_precision: {config.mixed_precision!r} cannot be used here ({error})"
+        ) from error
     _check_unchanged(config, accelerator)
     clips = Clips(open_source(config.data), config.data, config.dropout, config.seed)
-    measure = load_measure(config.samples.measure) if config.samples and config.samples.measure else None
+    measure = (
+        load_measure(config.samples.measure) if config.samples and config.samples.measure else None
+    )
     images = load_images(config.samples, config.data) if config.samples else []
 
-    pipeline = load_pipeline(config, _DTYPES.get(accelerator.mixed_precision, torch.float32)).to(accelerator.device)
+    pipeline = load_pipeline(config, _DTYPES.get(accelerator.mixed_precision, torch.float32)).to(
+        accelerator.device
+    )
     adapter = pipeline.i2v_adapter
     if config.gradient_checkpointing:
         pipeline.unet.enable_gradient_checkpointing()
-    ema = None if config.ema_decay is None else EMAModel(adapter.parameters(), decay=config.ema_decay)
+    ema = (
+        None if config.ema_decay is None else EMAModel(adapter.parameters(), decay=config.ema_decay)
+    )
     accelerator.init_trackers("i2v-adapter", config={"config": config.model_dump_json()})
 
     def on_step(step: int, loss: float) -> None:
@@ -79,10 +90,16 @@ def run(config: TrainingConfig) -> TrainingResult:
                     adapter.save_pretrained(output / f"step-{step:06}")
                 if sampling and config.samples is not None:
                     made = make_samples(
-                        pipeline, config.samples, images, config.data.frames, output / "samples" / f"{step:06}"
+                        pipeline,
+                        config.samples,
+                        images,
+                        config.data.frames,
+                        output / "samples" / f"{step:06}",
                     )
                     if measure is not None:
-                        accelerator.log({name: float(value) for name, value in measure(made).items()}, step=step)
+                        accelerator.log(
+                            {name: float(value) for name, value in measure(made).items()}, step=step
+                        )
         accelerator.wait_for_everyone()
 
     encode = encoder(pipeline)
@@ -118,7 +135,10 @@ def run(config: TrainingConfig) -> TrainingResult:
     skipped = _record_skipped(clips.skipped, output, accelerator)
     accelerator.end_training()
     if skipped:
-        _say(accelerator, f"skipped {len(skipped)} unusable videos, all named in {output / 'skipped.csv'}:")
+        _say(
+            accelerator,
+            f"skipped {len(skipped)} unusable videos, all named in {output / 'skipped.csv'}:",
+        )
         for name, reason in list(skipped.items())[:_NAMED_AT_MOST]:
             _say(accelerator, f"  {name} {reason}")
     return result
@@ -130,16 +150,24 @@ def _say(accelerator: Accelerator, line: str) -> None:
 
 
 def _check_unchanged(config: TrainingConfig, accelerator: Accelerator) -> None:
-    """A folder belongs to one configuration: going on with another would be neither the one run nor the other."""
+    """A folder belongs to one configuration: going on with another would be neither the one run nor
+    the other.
+    """
     path = config.output / "config.json"
-    launched = {"mixed_precision": accelerator.mixed_precision, "processes": accelerator.num_processes}
+    launched = {
+        "mixed_precision": accelerator.mixed_precision,
+        "processes": accelerator.num_processes,
+    }
     now = {**config.of_the_weights(), **launched}
     if path.is_file() and (config.output / STATE_NAME).is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
+        changed = sorted(
+            key for key in now.keys() | before.keys() if now.get(key) != before.get(key)
+        )
         if changed:
             raise TrainingError(
-                f"output: {config.output} holds a run with another {', '.join(changed)}: choose another folder, and to"
+                f"output: {config.output} holds a run with another {', '.join(changed)}: choose "
+                "another folder, and to"
                 " start from that run's weights set adapter to its adapter folder"
             )
     accelerator.wait_for_everyone()
@@ -161,8 +189,11 @@ def _averaged(adapter: I2VAdapter, ema: EMAModel | None) -> Iterator[None]:
         ema.restore(adapter.parameters())
 
 
-def _record_skipped(skipped: Mapping[str, str], output: Path, accelerator: Accelerator) -> dict[str, str]:
-    """Write the unusable videos of all processes, and of the run before it was resumed; all processes call this.
+def _record_skipped(
+    skipped: Mapping[str, str], output: Path, accelerator: Accelerator
+) -> dict[str, str]:
+    """Write the unusable videos of all processes, and of the run before it was resumed; all
+    processes call this.
 
     Returns:
         them, in the main process; nothing in the others.

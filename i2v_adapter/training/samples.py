@@ -18,7 +18,9 @@ from i2v_adapter.training.video import fit
 
 
 class SampleClip(NamedTuple):
-    """A clip and what it was made from: `frames` uint8 (F, H, W, 3) at `fps`, `image` (H, W, 3) as the model saw it."""
+    """A clip and what it was made from: `frames` uint8 (F, H, W, 3) at `fps`, `image` (H, W, 3) as
+    the model saw it.
+    """
 
     image: np.ndarray
     prompt: str
@@ -53,15 +55,23 @@ def load_images(samples: Samples, data: Data) -> list[Image.Image]:
         try:
             pixels = np.array(Image.open(entry.image).convert("RGB"))
         except (OSError, UnidentifiedImageError) as error:
-            raise TrainingError(f"samples.inputs: {entry.image}: cannot be read as an image ({error})") from error
+            raise TrainingError(
+                f"samples.inputs: {entry.image}: cannot be read as an image ({error})"
+            ) from error
         images.append(Image.fromarray(fit(pixels[None], data.height, data.width)[0]))
     return images
 
 
 def make_samples(
-    pipeline: I2VAdapterPipeline, samples: Samples, images: Sequence[Image.Image], frames: int, folder: Path
+    pipeline: I2VAdapterPipeline,
+    samples: Samples,
+    images: Sequence[Image.Image],
+    frames: int,
+    folder: Path,
 ) -> list[SampleClip]:
-    """One clip for each input, also written to `folder` as 000.gif, 001.gif, ... The seed is the same every time."""
+    """One clip for each input, also written to `folder` as 000.gif, 001.gif, ... The seed is the
+    same every time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     clips = []
     for number, (image, entry) in enumerate(zip(images, samples.inputs, strict=True)):
@@ -74,5 +84,9 @@ def make_samples(
             generator=torch.Generator().manual_seed(samples.seed),
         ).frames[0]
         export_to_gif(video, str(folder / f"{number:03}.gif"), fps=samples.fps)
-        clips.append(SampleClip(np.array(image), entry.prompt, np.stack([np.asarray(f) for f in video]), samples.fps))
+        clips.append(
+            SampleClip(
+                np.array(image), entry.prompt, np.stack([np.asarray(f) for f in video]), samples.fps
+            )
+        )
     return clips

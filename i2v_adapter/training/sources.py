@@ -37,9 +37,11 @@ class Source(Protocol):
 
 
 class VideoFolder:
-    """WebVid's layout: a CSV file with `videoid`, `name` (the caption) and perhaps `page_dir`, one row a video.
+    """WebVid's layout: a CSV file with `videoid`, `name` (the caption) and perhaps `page_dir`, one
+    row a video.
 
-    The video of a row is `<videos>/<page_dir>/<videoid>.mp4`; without a page_dir, `<videos>/<videoid>.mp4`.
+    The video of a row is `<videos>/<page_dir>/<videoid>.mp4`; without a page_dir,
+    `<videos>/<videoid>.mp4`.
 
     Raises:
         TrainingError: folder or file is missing, has no such columns, or no rows.
@@ -54,8 +56,13 @@ class VideoFolder:
                 reader = csv.DictReader(file)
                 absent = {"videoid", "name"} - set(reader.fieldnames or ())
                 if absent:
-                    raise TrainingError(f"data.captions: {captions}: no column {' or '.join(sorted(absent))}")
-                self._rows = [(row["videoid"] or "", row.get("page_dir") or "", row["name"] or "") for row in reader]
+                    raise TrainingError(
+                        f"data.captions: {captions}: no column {' or '.join(sorted(absent))}"
+                    )
+                self._rows = [
+                    (row["videoid"] or "", row.get("page_dir") or "", row["name"] or "")
+                    for row in reader
+                ]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise TrainingError(f"data.captions: {captions}: cannot be read ({error})") from error
         if not self._rows:
@@ -81,16 +88,18 @@ class _Member(NamedTuple):
 
 
 class Shards:
-    """WebDataset tar files: `<key>.mp4` (or another video) with `<key>.txt`, or a `<key>.json` that has a `caption`.
+    """WebDataset tar files: `<key>.mp4` (or another video) with `<key>.txt`, or a `<key>.json` that
+    has a `caption`.
 
-    The shards, in order of name, are listed once; then a video is read from its place. A file within a shard belongs
-    to the key before the first dot of its base name, as in WebDataset.
+    The shards, in order of name, are listed once; then a video is read from its place. A file
+    within a shard belongs to the key before the first dot of its base name, as in WebDataset.
 
     Args:
         pattern: glob pattern of uncompressed tar files.
 
     Raises:
-        TrainingError: no file matches, one is not an uncompressed tar file, or there is no video in them.
+        TrainingError: no file matches, one is not an uncompressed tar file, or there is no
+            video in them.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -102,7 +111,11 @@ class Shards:
             for key, files in _members(path).items():
                 video = next((files[suffix] for suffix in VIDEO_SUFFIXES if suffix in files), None)
                 if video is not None:
-                    texts = {suffix: member for suffix, member in files.items() if suffix in ("txt", "json")}
+                    texts = {
+                        suffix: member
+                        for suffix, member in files.items()
+                        if suffix in ("txt", "json")
+                    }
                     self._samples.append((path, key, video, texts))
         if not self._samples:
             raise TrainingError(f"data.shards: the files of {pattern!r} hold no video")
@@ -142,7 +155,9 @@ def _members(path: str) -> dict[str, dict[str, _Member]]:
                     files = found.setdefault(os.path.join(folder, stem), {})
                     files[suffix.lower()] = _Member(member.offset_data, member.size)
     except (OSError, tarfile.TarError) as error:
-        raise TrainingError(f"data.shards: {path}: not a whole, uncompressed tar file ({error})") from error
+        raise TrainingError(
+            f"data.shards: {path}: not a whole, uncompressed tar file ({error})"
+        ) from error
     return found
 
 

@@ -1,4 +1,6 @@
-"""Trackers of a run: a log file that is always there, and those of accelerate that a configuration names."""
+"""Trackers of a run: a log file that is always there, and those of accelerate that a configuration
+names.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +47,10 @@ def choose_trackers(names: Sequence[str], log: Path) -> list[Any]:
     for name in names:
         if name not in available:
             known = [str(kind) for kind in LoggerType if str(kind) != "all"]
-            reason = "its package is not installed" if name in known else f"accelerate knows {', '.join(known)}"
+            reason = (
+                "its package is not installed"
+                if name in known
+                else f"accelerate knows {', '.join(known)}"
+            )
             raise TrainingError(f"trackers: {name!r} cannot be used: {reason}")
     return [JsonLinesTracker(log), *names]

@@ -1,4 +1,5 @@
-"""Base against head: known ratios, the interval's verdict, and both commits run in turns from git."""
+"""Base against head: known ratios, the interval's verdict, and both commits run in turns from
+git."""
 
 import subprocess
 from pathlib import Path
@@ -11,9 +12,14 @@ from eval.errors import EvalError
 
 
 def session(device: str = "CPU", **medians: float) -> dict[str, Any]:
-    variants = {name: {"seconds": [0.9 * value, value, 5 * value]} for name, value in medians.items()}
+    variants = {
+        name: {"seconds": [0.9 * value, value, 5 * value]} for name, value in medians.items()
+    }
     failed = {"gone": {"seconds": [], "failed": "OutOfMemoryError"}}
-    return {"device": device, "families": {"step": {"rows": [{"scenario": "s", "variants": variants | failed}]}}}
+    return {
+        "device": device,
+        "families": {"step": {"rows": [{"scenario": "s", "variants": variants | failed}]}},
+    }
 
 
 def test_drift_that_hits_both_sides_of_a_turn_is_no_change() -> None:
@@ -21,7 +27,11 @@ def test_drift_that_hits_both_sides_of_a_turn_is_no_change() -> None:
     base = [session(a=d, b=d, c=d, only_base=d) for d in drift]
     head = [session(a=1.2 * d, b=0.5 * d, c=d * (1.1 if d > 1.4 else 0.9)) for d in drift]
     found = {change.variant: change for change in compare.changes(base, head)}
-    assert {name: change.verdict for name, change in found.items()} == {"a": "slower", "b": "faster", "c": "unclear"}
+    assert {name: change.verdict for name, change in found.items()} == {
+        "a": "slower",
+        "b": "faster",
+        "c": "unclear",
+    }
     assert found["a"].ratio.value == pytest.approx(1.2)
     lines = compare.render(list(found.values())).splitlines()
     assert "| slower |" in lines[2]
@@ -57,10 +67,14 @@ def pytest_sessionfinish(session):
 """
 
 
-def test_both_commits_run_each_in_its_own_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_commits_run_each_in_its_own_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def git(*arguments: str) -> None:
         identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
-        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True
+        )
 
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass")
@@ -72,7 +86,9 @@ def test_both_commits_run_each_in_its_own_tree(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(turns, "TREE", tmp_path)
     [change] = turns.against("HEAD", [], sessions=1)
     assert change.ratio.value == pytest.approx(1.5)
-    listed = subprocess.run(["git", "worktree", "list"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "worktree", "list"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
     assert len(listed.stdout.splitlines()) == 1
     with pytest.raises(EvalError, match="base 'nowhere'"):
         turns.against("nowhere", [], sessions=1)

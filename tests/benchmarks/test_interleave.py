@@ -1,4 +1,6 @@
-"""Ratios with intervals: known medians, the sign test's coverage, and drift that hits both variants alike."""
+"""Ratios with intervals: known medians, the sign test's coverage, and drift that hits both variants
+alike.
+"""
 
 import numpy as np
 import pytest

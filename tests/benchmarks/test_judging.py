@@ -1,4 +1,6 @@
-"""The judging benchmark reaches into the judge, and a failing variant is only a row: here it must not fail."""
+"""The judging benchmark reaches into the judge, and a failing variant is only a row: here it must
+not fail.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,15 @@ class Once:
 def test_every_variant_of_the_judging_benchmark_runs(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     encoders = ("dino_glyph", "videomae_glyph")
-    test_judging(Bench(Once(), torch.device("cpu"), rows, most=1), Case(1, 64, 16, encoders), tmp_path, tmp_path)
-    [row] = rows
-    assert {name: variant.get("failed") for name, variant in row["variants"].items()} == dict.fromkeys(
-        ("all together", "one pass a metric", *encoders)
+    test_judging(
+        Bench(Once(), torch.device("cpu"), rows, most=1),
+        Case(1, 64, 16, encoders),
+        tmp_path,
+        tmp_path,
     )
+    [row] = rows
+    assert {
+        name: variant.get("failed") for name, variant in row["variants"].items()
+    } == dict.fromkeys(("all together", "one pass a metric", *encoders))
     assert row["metrics"] == 8
     assert row["ratios"]["one pass a metric / all together"]["value"] > 0

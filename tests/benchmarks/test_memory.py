@@ -1,4 +1,5 @@
-"""Live bytes: known allocations, views that cost nothing, memory given back, and the backward pass."""
+"""Live bytes: known allocations, views that cost nothing, memory given back, and the backward
+pass."""
 
 import torch
 

@@ -1,4 +1,6 @@
-"""Results to page: goals decided by intervals, failures as rows, families that were not run again kept."""
+"""Results to page: goals decided by intervals, failures as rows, families that were not run again
+kept.
+"""
 
 import json
 from pathlib import Path
@@ -12,9 +14,17 @@ from benchmarks.reach import goals, verdict
 from benchmarks.results import save
 
 STATE = {
-    "commit": "0123456789abcdef", "dirty": False, "date": "2026-01-02T03:04:05+00:00", "torch": "2", "diffusers": "0",
-    "scipy": "1", "threads": 2, "cores": 2, "load": 0.1, "driver": None,
-}  # fmt: skip
+    "commit": "0123456789abcdef",
+    "dirty": False,
+    "date": "2026-01-02T03:04:05+00:00",
+    "torch": "2",
+    "diffusers": "0",
+    "scipy": "1",
+    "threads": 2,
+    "cores": 2,
+    "load": 0.1,
+    "driver": None,
+}
 
 
 def step(adapter: float) -> dict[str, Any]:
@@ -22,36 +32,74 @@ def step(adapter: float) -> dict[str, Any]:
         return [factor * (1 + 0.1 * index) for index in range(7)]
 
     variants = {
-        name: {"seconds": times(factor), "first": 9.0, "weights": 10, "memory": {"working": working}}
-        for name, factor, working in (("base", 1.0, 1000), ("adapter", adapter, 1030), ("naive", 1.3, 2000))
+        name: {
+            "seconds": times(factor),
+            "first": 9.0,
+            "weights": 10,
+            "memory": {"working": working},
+        }
+        for name, factor, working in (
+            ("base", 1.0, 1000),
+            ("adapter", adapter, 1030),
+            ("naive", 1.3, 2000),
+        )
     }
     for variant in variants.values():
         variant["memory"] |= {"allocated": None, "reserved": None, "process": 5}
     pairs = [("adapter", "base"), ("adapter", "naive")]
-    ratios = {f"{a} / {b}": ratio(variants[a]["seconds"], variants[b]["seconds"])._asdict() for a, b in pairs}
-    return {"scenario": "step", "headline": True, "flop_ratio": 1.1, "variants": variants, "ratios": ratios}
+    ratios = {
+        f"{a} / {b}": ratio(variants[a]["seconds"], variants[b]["seconds"])._asdict()
+        for a, b in pairs
+    }
+    return {
+        "scenario": "step",
+        "headline": True,
+        "flop_ratio": 1.1,
+        "variants": variants,
+        "ratios": ratios,
+    }
 
 
-@pytest.mark.parametrize(("adapter", "reached", "measured"), [(1.2, "yes", "1.091"), (1.25, "no", "1.136")])
+@pytest.mark.parametrize(
+    ("adapter", "reached", "measured"), [(1.2, "yes", "1.091"), (1.25, "no", "1.136")]
+)
 def test_goals_divide_by_the_counted_floor(adapter: float, reached: str, measured: str) -> None:
     found = goals({"adapter-step": {**STATE, "rows": [step(adapter)]}})
     assert (found[0].reached, found[0].measured[:5]) == (reached, measured)
-    assert (found[1].reached, found[2].measured) == ("yes", "its weights + 3.0% of the base's activations")
+    assert (found[1].reached, found[2].measured) == (
+        "yes",
+        "its weights + 3.0% of the base's activations",
+    )
     assert {goal.reached for goal in found[3:]} == {"not measured"}
 
 
 def test_an_interval_around_the_limit_decides_nothing() -> None:
     assert verdict(0.9, 1.2, at_most=1.1) == "undecided"
-    assert [verdict(low, low + 1, at_least=3) for low in (3, 1.5, 2.5)] == ["yes", "no", "undecided"]
+    assert [verdict(low, low + 1, at_least=3) for low in (3, 1.5, 2.5)] == [
+        "yes",
+        "no",
+        "undecided",
+    ]
 
 
 def test_a_failure_is_a_row_that_says_so() -> None:
     row = step(1.2)
     row["variants"]["naive"] = {"seconds": [], "failed": "OutOfMemoryError: too big"}
     del row["ratios"]["adapter / naive"]
-    page = render([{"device": "GPU | x", "type": "cuda", "families": {"adapter-step": {**STATE, "rows": [row]}}}])
+    page = render(
+        [
+            {
+                "device": "GPU | x",
+                "type": "cuda",
+                "families": {"adapter-step": {**STATE, "rows": [row]}},
+            }
+        ]
+    )
     assert "| step | naive | OutOfMemoryError: too big |" in page
-    assert "| adapter step / naive step | &lt; 1 | naive: OutOfMemoryError: too big | not measured |" in page
+    assert (
+        "| adapter step / naive step | &lt; 1 | naive: OutOfMemoryError: too big | not measured |"
+        in page
+    )
     assert "GPU \\| x" in page
     assert "| step | base | 1300.00 ms | 1570.00 ms | 9000.00 ms | – |" in page
     assert "busy" not in page
@@ -66,20 +114,39 @@ def test_times_of_a_cpu_are_not_quoted_and_a_busy_machine_is_named() -> None:
 
 def test_quality_beside_speed_names_the_cells_that_none_beats() -> None:
     def cell(name: str, seconds: float, identity: float, motion: float) -> dict[str, Any]:
-        values = [{"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 8.0} for mean in (identity, motion)]
+        values = [
+            {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 8.0}
+            for mean in (identity, motion)
+        ]
         return {"cell": name, "seconds": seconds, "over_fastest": seconds / 2, "values": values}
 
-    cells = [cell("slow", 4, 0.7, 1), cell("quick", 2, 0.6, 1), cell("worse", 3, 0.5, 1), cell("mover", 3, 0.1, 2)]
+    cells = [
+        cell("slow", 4, 0.7, 1),
+        cell("quick", 2, 0.6, 1),
+        cell("worse", 3, 0.5, 1),
+        cell("mover", 3, 0.1, 2),
+    ]
     row = {"scenario": "glyphs", "measures": ["identity", "motion"], "cells": cells}
-    page = render([{"device": "CPU", "type": "cpu", "families": {"quality": {**STATE, "rows": [row]}}}])
-    lines = [line for line in page.splitlines() if line.startswith(("| slow", "| quick", "| worse", "| mover"))]
+    page = render(
+        [{"device": "CPU", "type": "cpu", "families": {"quality": {**STATE, "rows": [row]}}}]
+    )
+    lines = [
+        line
+        for line in page.splitlines()
+        if line.startswith(("| slow", "| quick", "| worse", "| mover"))
+    ]
     assert [line.split(" | ")[0] for line in lines] == ["| quick", "| worse", "| mover", "| slow"]
-    assert lines[0] == "| quick | 1.00 | 0.600 (0.500 to 0.700), n = 8 | 1.000 (0.900 to 1.100), n = 8 | yes |"
+    assert (
+        lines[0]
+        == "| quick | 1.00 | 0.600 (0.500 to 0.700), n = 8 | 1.000 (0.900 to 1.100), n = 8 | yes |"
+    )
     assert [line.endswith("| yes |") for line in lines] == [True, False, True, True]
 
 
 def test_families_not_run_again_are_kept(tmp_path: Path) -> None:
-    save(tmp_path, "An (odd) CPU, 2 cores", "cpu", {"clip": {"rows": [1]}, "training": {"rows": [2]}})
+    save(
+        tmp_path, "An (odd) CPU, 2 cores", "cpu", {"clip": {"rows": [1]}, "training": {"rows": [2]}}
+    )
     path = save(tmp_path, "An (odd) CPU, 2 cores", "cpu", {"clip": {"rows": [3]}})
     assert path.name == "an-odd-cpu-2-cores.json"
     content = json.loads(path.read_text())

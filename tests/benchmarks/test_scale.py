@@ -1,4 +1,6 @@
-"""The simulation of many workers against arithmetic, and the profile's clock against a known division of time."""
+"""The simulation of many workers against arithmetic, and the profile's clock against a known
+division of time.
+"""
 
 import time
 

@@ -1,4 +1,6 @@
-"""What is timed beside the adapter computes what it claims to: the naive form gives the adapter's own output."""
+"""What is timed beside the adapter computes what it claims to: the naive form gives the adapter's
+own output.
+"""
 
 import torch
 from diffusers import UNetMotionModel
@@ -48,7 +50,8 @@ def test_variants(monkeypatch) -> None:
         states = torch.randn(2, 1, 257, 1280)
         with content.attached(unet):
             one, other = (
-                unet(**inputs, added_cond_kwargs={"image_embeds": [sign * states]}).sample for sign in (1, -1)
+                unet(**inputs, added_cond_kwargs={"image_embeds": [sign * states]}).sample
+                for sign in (1, -1)
             )
             assert (one - other).abs().max() > 1e-4
         assert_close(unet(**inputs).sample, base)
@@ -57,7 +60,8 @@ def test_variants(monkeypatch) -> None:
 def test_the_adapters_flops_are_those_of_equation_5(monkeypatch) -> None:
     monkeypatch.setitem(CONFIGS, "tiny", TINY)
     extra = step_flops(SHAPE, adapter=True) - step_flops(SHAPE, adapter=False)
-    # Three self-attentions of width 16 at 8x8 tokens, none at the lower level; one of width 32 in the middle at 4x4.
+    # Three self-attentions of width 16 at 8x8 tokens, none at the lower level; one of width 32 in
+    # the middle at 4x4.
     images = 6
     layers = [(16, 64)] * 3 + [(32, 16)]
     assert extra == sum(images * (2 * 2 * n * c * c + 2 * 2 * n * n * c) for c, n in layers)

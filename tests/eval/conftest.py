@@ -53,19 +53,22 @@ class Toy:
         return [self._clip(sample, seed, self.settings.p) for sample, seed in zip(samples, seeds)]
 
     def _clip(self, sample, seed, p):
-        moved = np.stack([np.roll(sample.image, round(4 * self.settings.t0 * i), axis=1) for i in range(4)]).astype(int)
+        shifts = [round(4 * self.settings.t0 * i) for i in range(4)]
+        moved = np.stack([np.roll(sample.image, shift, axis=1) for shift in shifts]).astype(int)
         noise = np.random.default_rng(seed).integers(-9, 10, moved.shape) * p
         return Clip(np.clip(moved + noise, 0, 255).astype(np.uint8), 8.0)
 
 
 class Sweeper(Toy):
-    """The same, with a p for each sample of a call; fails where s5 has p = 0.5 if asked to by fail_on."""
+    """The same, with a p for each sample of a call; fails where s5 has p = 0.5 if asked to by
+    fail_on."""
 
     varying = ("p",)
 
     def generate(self, samples, seeds, p=None):
         p = [self.settings.p] * len(samples) if p is None else p
-        if self.settings.fail_on == "s5 at 0.5" and ("s5", 0.5) in [(s.id, each) for s, each in zip(samples, p)]:
+        asked = [(sample.id, each) for sample, each in zip(samples, p)]
+        if self.settings.fail_on == "s5 at 0.5" and ("s5", 0.5) in asked:
             raise ZeroDivisionError("no such luck")
         super().generate(samples, seeds)  # for its log
         return [self._clip(*row) for row in zip(samples, seeds, p, strict=True)]
@@ -89,10 +92,12 @@ class ToyJudge:
     def _values(self, sample, clip):
         motion = float(np.abs(np.diff(clip.frames.astype(float), axis=0)).mean())
         value = float("nan") if sample.id == self.nan_on else motion
-        return {m.id: value if m.family == "motion" else 1 / (1 + motion) for m in self.metrics if m.scope == "clip"}
+        asked = [metric for metric in self.metrics if metric.scope == "clip"]
+        return {m.id: value if m.family == "motion" else 1 / (1 + motion) for m in asked}
 
     def video_features(self, clips, encoder_id):
-        blocks = [clip.frames.reshape(4, 2, clip.frames.shape[1] // 2, -1, 3).mean((0, 2, 3)) for clip in clips]
+        shape = (4, 2, clips[0].frames.shape[1] // 2, -1, 3)
+        blocks = [clip.frames.reshape(shape).mean((0, 2, 3)) for clip in clips]
         return np.stack(blocks).reshape(len(clips), 6).astype(np.float32)
 
     def flags(self, sample):
@@ -102,7 +107,8 @@ class ToyJudge:
 
 @pytest.fixture
 def toy_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the import path that holds `toy_method.py`, images, true clips and `samples.csv`."""
+    """A folder on the import path that holds `toy_method.py`, images, true clips and
+    `samples.csv`."""
     folder = tmp_path / "toy"
     folder.mkdir()
     (folder / "toy_method.py").write_text(textwrap.dedent(TOY))
@@ -116,9 +122,13 @@ def toy_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_clip(folder / f"{index}.mkv", Clip(true, 8.0))
         prompt = "a very long prompt" if index == 0 else f"picture {index}"
         group = "unseen" if index % 2 else "seen"
-        rows.append([f"s{index}", f"{index}.png", prompt, group, f"{index}.mkv", "red", 2.0 * index])
+        rows.append(
+            [f"s{index}", f"{index}.png", prompt, group, f"{index}.mkv", "red", 2.0 * index]
+        )
     with (folder / "samples.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["id", "image", "prompt", "group", "clip", "truth_colour", "truth_speed"], *rows])
+        csv.writer(file).writerows(
+            [["id", "image", "prompt", "group", "clip", "truth_colour", "truth_speed"], *rows]
+        )
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(importlib.import_module("sys").modules, "toy_method", raising=False)
     return folder
@@ -134,11 +144,20 @@ def suite_content() -> dict[str, Any]:
         "batch_size": 4,
         "reference": "toy[t0=1.0,p=0.5]",
         "methods": [
-            {"method": "toy_method:Toy", "label": "toy", "sweep": {"t0": [0.5, 1.0], "p": [0.0, 0.5]}},
+            {
+                "method": "toy_method:Toy",
+                "label": "toy",
+                "sweep": {"t0": [0.5, 1.0], "p": [0.0, 0.5]},
+            },
             {"method": "still-image"},
             {"method": "true-clip"},
         ],
-        "metrics": ["identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1", "kvd.videomae_glyph.v1"],
+        "metrics": [
+            "identity.dino_glyph.v1",
+            "motion.flow_dis.v1",
+            "fvd.videomae_glyph.v1",
+            "kvd.videomae_glyph.v1",
+        ],
     }
 
 

@@ -1,4 +1,6 @@
-"""Whatever a suite file or a manifest holds, it is a plan or one line that can be printed. TORTURE_KILLS: many more."""
+"""Whatever a suite file or a manifest holds, it is a plan or one line that can be printed.
+TORTURE_KILLS: many more.
+"""
 
 import copy
 import json
@@ -14,7 +16,11 @@ from eval.errors import EvalError, one_line
 from eval.plan.cells import make_plan
 
 EXAMPLES = 25 * int(os.environ.get("TORTURE_KILLS", "3"))
-patient = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+patient = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 SCALARS = st.one_of(
     st.none(),
@@ -22,13 +28,30 @@ SCALARS = st.one_of(
     st.integers(-(2**70), 2**70),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["../x", "~", "a" * 3000, "<script>", "\x1b[31m", "\ud800", "still-image", "os:system", ".:."]),
+    st.sampled_from(
+        [
+            "../x",
+            "~",
+            "a" * 3000,
+            "<script>",
+            "\x1b[31m",
+            "\ud800",
+            "still-image",
+            "os:system",
+            ".:.",
+        ]
+    ),
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | SCALARS, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5) | SCALARS, inner, max_size=3)
+    ),
 )
-BROKEN = st.sampled_from([*"[]{}&*!|>%@`'\"\t\x00:,?-#\n", "<<: *a", "!!python/name:os.system", "---", "&a [*a]"])
+BROKEN = st.sampled_from(
+    [*"[]{}&*!|>%@`'\"\t\x00:,?-#\n", "<<: *a", "!!python/name:os.system", "---", "&a [*a]"]
+)
 
 
 def assert_a_plan_or_one_line(path: Path) -> None:
@@ -47,13 +70,21 @@ def assert_a_plan_or_one_line(path: Path) -> None:
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """(container, key) of every value in a document."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    keys = (
+        value.keys()
+        if isinstance(value, dict)
+        else range(len(value))
+        if isinstance(value, list)
+        else ()
+    )
     return [found for key in list(keys) for found in ((value, key), *places(value[key]))]
 
 
 @given(data=st.data())
 @patient
-def test_any_value_anywhere_in_a_suite(data: st.DataObject, toy_folder: Path, suite_content: dict[str, Any]) -> None:
+def test_any_value_anywhere_in_a_suite(
+    data: st.DataObject, toy_folder: Path, suite_content: dict[str, Any]
+) -> None:
     document = copy.deepcopy(suite_content)
     container, key = data.draw(st.sampled_from(places(document)))
     container[key] = data.draw(VALUES)
@@ -80,14 +111,22 @@ def test_any_damage_to_the_text_of_a_suite(
 
 
 CELLS = st.one_of(
-    SCALARS.map(str), st.sampled_from(["0.png", "0.mkv", "suite.yaml", "/etc/passwd", "a,b", '"', "\r\n"])
+    SCALARS.map(str),
+    st.sampled_from(["0.png", "0.mkv", "suite.yaml", "/etc/passwd", "a,b", '"', "\r\n"]),
 )
 
 
-@given(rows=st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=4), kind=st.sampled_from(["csv", "jsonl"]))
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=4),
+    kind=st.sampled_from(["csv", "jsonl"]),
+)
 @patient
 def test_any_manifest(
-    rows: list[list[str]], kind: str, toy_folder: Path, suite_content: dict[str, Any], write_suite: Any
+    rows: list[list[str]],
+    kind: str,
+    toy_folder: Path,
+    suite_content: dict[str, Any],
+    write_suite: Any,
 ) -> None:
     header = ["id", "image", "prompt", "clip"]
     text = "\n".join(",".join(row) for row in [header, *rows])

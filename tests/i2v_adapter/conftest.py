@@ -44,7 +44,12 @@ UNET = {
     "cross_attention_dim": 32,
     "attention_head_dim": 2,
 }
-SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "linear", "clip_sample": False}
+SCHEDULE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "linear",
+    "clip_sample": False,
+}
 
 
 def make_unet(seed: int = 0, **changes: Any) -> UNetMotionModel:
@@ -161,7 +166,9 @@ def shared_components(tokenizer_folder: Path) -> dict[str, Any]:
         "tokenizer": CLIPTokenizer.from_pretrained(tokenizer_folder, model_max_length=12),
         "unet": unet,
         "motion_adapter": None,
-        "scheduler": DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False),
+        "scheduler": DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False
+        ),
         "i2v_adapter": disturb(I2VAdapter.from_unet(unet)),
         "image_encoder": CLIPVisionModelWithProjection(vision_config).eval(),
         "feature_extractor": CLIPImageProcessor(size=16, crop_size=16),
@@ -185,7 +192,9 @@ def pictures() -> list[Image.Image]:
 
 @pytest.fixture(scope="session")
 def content_adapter() -> Callable[[UNetMotionModel], dict[str, dict[str, Tensor]]]:
-    """Random weights in the layout of IP-Adapter Plus for a UNet: 16 image tokens, four resampler blocks."""
+    """Random weights in the layout of IP-Adapter Plus for a UNet: 16 image tokens, four resampler
+    blocks.
+    """
 
     def make(unet: UNetMotionModel) -> dict[str, dict[str, Tensor]]:
         generator = torch.Generator().manual_seed(5)
@@ -208,7 +217,11 @@ def content_adapter() -> Callable[[UNetMotionModel], dict[str, dict[str, Tensor]
             image_proj[f"layers.{block}.1.1.weight"] = weight(4 * width, width)
             image_proj[f"layers.{block}.1.3.weight"] = weight(width, 4 * width)
         ip_adapter = {}
-        text_layers = [name for name in unet.attn_processors if "attn2" in name and "motion_modules" not in name]
+        text_layers = [
+            name
+            for name in unet.attn_processors
+            if "attn2" in name and "motion_modules" not in name
+        ]
         for index, name in enumerate(text_layers):
             hidden = unet.get_submodule(name.removesuffix(".processor")).inner_dim
             ip_adapter[f"{2 * index + 1}.to_k_ip.weight"] = weight(hidden, WIDTH)
@@ -230,14 +243,20 @@ def load_content_adapter(
 
 @pytest.fixture(scope="session")
 def folder(shared_components: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """sd15/, sdxl/, motion/, controlnet-a/ and controlnet-b/: random, as somebody would download them."""
+    """sd15/, sdxl/, motion/, controlnet-a/ and controlnet-b/: random, as somebody would download
+    them.
+    """
     root, parts = tmp_path_factory.mktemp("hub"), shared_components
     torch.manual_seed(6)
     common = {name: parts[name] for name in ("vae", "text_encoder", "tokenizer")}
     common["scheduler"] = DDIMScheduler(**SCHEDULE)
     unet = UNet2DConditionModel(**UNET)
     StableDiffusionPipeline(
-        **common, unet=unet, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        **common,
+        unet=unet,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     ).save_pretrained(root / "sd15")
     motion = MotionAdapter(
         block_out_channels=(32, 64),
@@ -259,7 +278,12 @@ def folder(shared_components: dict[str, Any], tmp_path_factory: pytest.TempPathF
 
     config = CLIPTextConfig(**{**parts["text_encoder"].config.to_dict(), "projection_dim": 32})
     large = UNet2DConditionModel(
-        **{**UNET, "cross_attention_dim": 64, "transformer_layers_per_block": (2, 3), "use_linear_projection": True},
+        **{
+            **UNET,
+            "cross_attention_dim": 64,
+            "transformer_layers_per_block": (2, 3),
+            "use_linear_projection": True,
+        },
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 32,

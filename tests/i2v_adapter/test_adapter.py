@@ -27,7 +27,9 @@ def snapshot(module: torch.nn.Module) -> Weights:
 
 
 def same(first: Weights, second: Weights) -> bool:
-    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+    return list(first) == list(second) and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
 
 
 def test_untrained_adapter_changes_no_bit(unet: UNetMotionModel, inputs: dict[str, Any]) -> None:
@@ -53,7 +55,9 @@ def test_detached_unet_is_the_base_again(
 
 
 def test_first_frame_reaches_the_others_without_motion_modules(
-    unet_factory: Callable[..., UNetMotionModel], inputs: dict[str, Any], trained: Callable[..., I2VAdapter]
+    unet_factory: Callable[..., UNetMotionModel],
+    inputs: dict[str, Any],
+    trained: Callable[..., I2VAdapter],
 ) -> None:
     unet = unet_factory()
     for name, parameter in unet.named_parameters():
@@ -81,19 +85,31 @@ def test_new_queries_start_as_copies(unet: UNetMotionModel) -> None:
 
 def test_sizes_on_the_stable_diffusion_1_5_shape() -> None:
     with torch.device("meta"):
-        unet = UNetMotionModel(cross_attention_dim=768, num_attention_heads=8, use_motion_mid_block=False)
+        unet = UNetMotionModel(
+            cross_attention_dim=768, num_attention_heads=8, use_motion_mid_block=False
+        )
     parameters = dict(I2VAdapter.from_unet(unet).named_parameters())
-    assert sum(value.numel() for name, value in parameters.items() if name.endswith("weight")) == 24_780_800
-    assert sum(value.numel() for name, value in parameters.items() if name.endswith("bias")) == 12_480
+    assert (
+        sum(value.numel() for name, value in parameters.items() if name.endswith("weight"))
+        == 24_780_800
+    )
+    assert (
+        sum(value.numel() for name, value in parameters.items() if name.endswith("bias")) == 12_480
+    )
     blocks = [f"down_blocks.{i}.attentions.{j}" for i in range(3) for j in range(2)]
     blocks += ["mid_block.attentions.0"]
     blocks += [f"up_blocks.{i}.attentions.{j}" for i in (1, 2, 3) for j in range(3)]
     names = ("to_q_ff.weight", "to_out_ff.weight", "to_out_ff.bias")
-    assert set(parameters) == {f"{block}.transformer_blocks.0.attn1.{name}" for block in blocks for name in names}
+    assert set(parameters) == {
+        f"{block}.transformer_blocks.0.attn1.{name}" for block in blocks for name in names
+    }
 
 
 def test_files_hold_the_official_names(
-    unet: UNetMotionModel, inputs: dict[str, Any], trained: Callable[..., I2VAdapter], tmp_path: Path
+    unet: UNetMotionModel,
+    inputs: dict[str, Any],
+    trained: Callable[..., I2VAdapter],
+    tmp_path: Path,
 ) -> None:
     adapter = trained(unet)
     adapter.save_pretrained(tmp_path)
@@ -122,14 +138,24 @@ def test_files_hold_the_official_names(
     [
         (
             {"num_attention_heads": 4},
-            r"layer down_blocks\.0\.\S+: expected channels 32, inner 32, heads 2, found channels 32, inner 32, heads 4",
+            r"layer down_blocks\.0\.\S+: expected channels 32, inner 32, heads 2, found channels "
+            r"32, inner 32, heads 4",
         ),
-        ({"block_out_channels": (32, 96)}, r"layer mid_block\S+: expected channels 64.* found channels 96"),
-        ({"layers_per_block": 2}, r"layer down_blocks\.0\.attentions\.1\S+: expected no such layer, found channels 32"),
+        (
+            {"block_out_channels": (32, 96)},
+            r"layer mid_block\S+: expected channels 64.* found channels 96",
+        ),
+        (
+            {"layers_per_block": 2},
+            r"layer down_blocks\.0\.attentions\.1\S+: expected no such layer, found channels 32",
+        ),
     ],
 )
 def test_wrong_base_is_named(
-    unet: UNetMotionModel, unet_factory: Callable[..., UNetMotionModel], changes: dict[str, Any], message: str
+    unet: UNetMotionModel,
+    unet_factory: Callable[..., UNetMotionModel],
+    changes: dict[str, Any],
+    message: str,
 ) -> None:
     other = unet_factory(**changes)
     adapter = I2VAdapter.from_unet(unet)
@@ -138,7 +164,9 @@ def test_wrong_base_is_named(
     assert all(isinstance(layer, AttnProcessor2_0) for layer in other.attn_processors.values())
 
 
-def test_one_adapter_one_unet(unet: UNetMotionModel, unet_factory: Callable[..., UNetMotionModel]) -> None:
+def test_one_adapter_one_unet(
+    unet: UNetMotionModel, unet_factory: Callable[..., UNetMotionModel]
+) -> None:
     adapter = I2VAdapter.from_unet(unet).attach(unet)
     assert adapter.attach(unet) is adapter
     with pytest.raises(RuntimeError, match="attached to another UNet"):
@@ -202,14 +230,19 @@ def test_gradients_with_and_without_checkpointing(
 
 
 def test_float32_adapter_on_a_bfloat16_base(
-    unet_factory: Callable[..., UNetMotionModel], inputs: dict[str, Any], trained: Callable[..., I2VAdapter]
+    unet_factory: Callable[..., UNetMotionModel],
+    inputs: dict[str, Any],
+    trained: Callable[..., I2VAdapter],
 ) -> None:
     unet = unet_factory()
     adapter = trained(unet)
     with adapter.attached(unet):
         expected = output(unet, inputs)
     unet.to(torch.bfloat16)
-    half = {name: value.bfloat16() if isinstance(value, Tensor) else value for name, value in inputs.items()}
+    half = {
+        name: value.bfloat16() if isinstance(value, Tensor) else value
+        for name, value in inputs.items()
+    }
     with adapter.attached(unet):
         result = output(unet, half)
     assert result.dtype == torch.bfloat16

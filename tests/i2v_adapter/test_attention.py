@@ -15,7 +15,9 @@ from i2v_adapter.attention import CrossFrameAttnProcessor, CrossFrameProjections
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """softmax(Q K^T / sqrt(d)) V of one frame, (tokens, inner), one head after the other, softmax by hand."""
+    """softmax(Q K^T / sqrt(d)) V of one frame, (tokens, inner), one head after the other, softmax
+    by hand.
+    """
     width = query.shape[1] // heads
     outputs = []
     for head in range(heads):
@@ -26,14 +28,24 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Te
     return torch.cat(outputs, dim=1)
 
 
-def equation_5(tokens: Tensor, layer: dict[str, Tensor], new: dict[str, Tensor], heads: int, frames: int) -> Tensor:
+def equation_5(
+    tokens: Tensor, layer: dict[str, Tensor], new: dict[str, Tensor], heads: int, frames: int
+) -> Tensor:
     """out_i for tokens (B * F, HW, C), with the layer's state dict and the adapter's."""
     outputs = []
     for index, x in enumerate(tokens):
         first = tokens[index - index % frames]
-        own = plain_attention(x @ layer["to_q.weight"].T, x @ layer["to_k.weight"].T, x @ layer["to_v.weight"].T, heads)
+        own = plain_attention(
+            x @ layer["to_q.weight"].T,
+            x @ layer["to_k.weight"].T,
+            x @ layer["to_v.weight"].T,
+            heads,
+        )
         cross = plain_attention(
-            x @ new["to_q_ff.weight"].T, first @ layer["to_k.weight"].T, first @ layer["to_v.weight"].T, heads
+            x @ new["to_q_ff.weight"].T,
+            first @ layer["to_k.weight"].T,
+            first @ layer["to_v.weight"].T,
+            heads,
         )
         out = own @ layer["to_out.0.weight"].T + layer["to_out.0.bias"]
         outputs.append(out + cross @ new["to_out_ff.weight"].T + new["to_out_ff.bias"])
@@ -83,19 +95,25 @@ class PooledNorm(torch.nn.Module):
 
 
 def add_lora(unet: UNetMotionModel, plain: UNetMotionModel) -> None:
-    """The same random LoRA: loaded into one UNet with peft, added to the weights of the other by hand."""
+    """The same random LoRA: loaded into one UNet with peft, added to the weights of the other by
+    hand.
+    """
     generator, weights = torch.Generator().manual_seed(7), {}
     for path, module in plain.named_modules():
         if ".motion_modules." not in path and path.endswith(("to_q", "to_k", "to_v", "to_out.0")):
             rows, columns = module.weight.shape
-            down, up = (torch.randn(shape, generator=generator) * 0.2 for shape in ((2, columns), (rows, 2)))
+            down, up = (
+                torch.randn(shape, generator=generator) * 0.2 for shape in ((2, columns), (rows, 2))
+            )
             weights |= {f"{path}.lora_A.weight": down, f"{path}.lora_B.weight": up}
             module.weight.data += up.double() @ down.double()
     unet.load_lora_adapter(weights, prefix=None)
     unet.double()
 
 
-@pytest.mark.parametrize("extra", ["nothing", "content adapter", "lora", "controlnet", "pooled norm", "everything"])
+@pytest.mark.parametrize(
+    "extra", ["nothing", "content adapter", "lora", "controlnet", "pooled norm", "everything"]
+)
 def test_whole_unet_follows_equation_5(
     unet_factory: Callable[..., UNetMotionModel],
     trained: Callable[..., I2VAdapter],
@@ -106,8 +124,15 @@ def test_whole_unet_follows_equation_5(
     def wanted(name: str) -> bool:
         return extra in (name, "everything")
 
-    inputs = {name: value.double() if isinstance(value, Tensor) else value for name, value in inputs.items()}
-    unet, plain, generator = unet_factory().double(), unet_factory().double(), torch.Generator().manual_seed(3)
+    inputs = {
+        name: value.double() if isinstance(value, Tensor) else value
+        for name, value in inputs.items()
+    }
+    unet, plain, generator = (
+        unet_factory().double(),
+        unet_factory().double(),
+        torch.Generator().manual_seed(3),
+    )
     adapter = I2VAdapter.from_unet(unet, pooled_group_norm=wanted("pooled norm"))
     adapter.load_state_dict(trained(unet).state_dict())
     if wanted("content adapter"):
@@ -122,14 +147,20 @@ def test_whole_unet_follows_equation_5(
     if wanted("controlnet"):
         shapes = [(10, 32, 8, 8), (10, 32, 8, 8), (10, 32, 4, 4), (10, 64, 4, 4), (10, 64, 4, 4)]
         *down, mid = (torch.randn(shape, generator=generator).double() for shape in shapes)
-        inputs |= {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": mid}
+        inputs |= {
+            "down_block_additional_residuals": tuple(down),
+            "mid_block_additional_residual": mid,
+        }
     if wanted("pooled norm"):
         for block in [module for module in plain.modules() if isinstance(module, ResnetBlock2D)]:
             block.norm1, block.norm2 = PooledNorm(block.norm1, 5), PooledNorm(block.norm2, 5)
         plain.conv_norm_out = PooledNorm(plain.conv_norm_out, 5)
     state = adapter.state_dict()
     for path in adapter.config["layers"]:
-        new = {name: state[f"{path}.{name}"] for name in ("to_q_ff.weight", "to_out_ff.weight", "to_out_ff.bias")}
+        new = {
+            name: state[f"{path}.{name}"]
+            for name in ("to_q_ff.weight", "to_out_ff.weight", "to_out_ff.bias")
+        }
         plain.get_submodule(path).set_processor(Oracle(new, frames=5))
     with torch.no_grad():
         base = unet(**inputs).sample
@@ -142,9 +173,12 @@ def test_whole_unet_follows_equation_5(
 
 
 def test_scale_by_layer_group(
-    unet_factory: Callable[..., UNetMotionModel], trained: Callable[..., I2VAdapter], inputs: dict[str, Any]
+    unet_factory: Callable[..., UNetMotionModel],
+    trained: Callable[..., I2VAdapter],
+    inputs: dict[str, Any],
 ) -> None:
-    """A factor on a layer's branch is a factor on its W_O'; the longest start of the path counts."""
+    """A factor on a layer's branch is a factor on its W_O'; the longest start of the path
+    counts."""
     unet = unet_factory()
     adapter, scaled = trained(unet), trained(unet)
     adapter.scale = {"up_blocks": 0.0, "up_blocks.1.attentions.0": 0.5, "mid_block": [2.0] * 5}
@@ -164,7 +198,10 @@ def test_scale_by_layer_group(
 
 def test_scale_by_frame() -> None:
     torch.manual_seed(0)
-    attn, projections = Attention(query_dim=8, heads=1, dim_head=8).double(), CrossFrameProjections(8, 8).double()
+    attn, projections = (
+        Attention(query_dim=8, heads=1, dim_head=8).double(),
+        CrossFrameProjections(8, 8).double(),
+    )
     for parameter in projections.parameters():
         torch.nn.init.normal_(parameter)
     tokens, state = torch.randn(6, 3, 8, dtype=torch.float64), CrossFrameState(num_frames=3)
@@ -173,7 +210,9 @@ def test_scale_by_frame() -> None:
     state.scale = 0.0
     off = attn(tokens)
     state.scale = [1.0, 0.0, 0.25]
-    expected = torch.stack([on[0], off[1], off[2] + (on[2] - off[2]) / 4, on[3], off[4], off[5] + (on[5] - off[5]) / 4])
+    expected = torch.stack(
+        [on[0], off[1], off[2] + (on[2] - off[2]) / 4, on[3], off[4], off[5] + (on[5] - off[5]) / 4]
+    )
     torch.testing.assert_close(attn(tokens), expected)
     state.scale = [1.0, 0.0]
     with pytest.raises(ValueError, match="scale has 2 values for the 3 frames of a video"):
@@ -182,7 +221,10 @@ def test_scale_by_frame() -> None:
 
 def test_scale_multiplies_the_new_term() -> None:
     torch.manual_seed(0)
-    attn, projections = Attention(query_dim=8, heads=1, dim_head=8).double(), CrossFrameProjections(8, 8).double()
+    attn, projections = (
+        Attention(query_dim=8, heads=1, dim_head=8).double(),
+        CrossFrameProjections(8, 8).double(),
+    )
     for parameter in projections.parameters():
         torch.nn.init.normal_(parameter)
     tokens, state = torch.randn(4, 3, 8, dtype=torch.float64), CrossFrameState(num_frames=2)
@@ -220,6 +262,10 @@ def test_unconnected_processor_refuses() -> None:
 
 def test_no_whole_number_of_videos() -> None:
     attn = Attention(query_dim=8, heads=1, dim_head=8)
-    attn.set_processor(CrossFrameAttnProcessor(CrossFrameProjections(8, 8), CrossFrameState(num_frames=3)))
-    with pytest.raises(RuntimeError, match="4 images, which is no whole number of videos of 3 frames"):
+    attn.set_processor(
+        CrossFrameAttnProcessor(CrossFrameProjections(8, 8), CrossFrameState(num_frames=3))
+    )
+    with pytest.raises(
+        RuntimeError, match="4 images, which is no whole number of videos of 3 frames"
+    ):
         attn(torch.randn(4, 3, 8))

@@ -1,4 +1,5 @@
-"""Released formats, written here from their description: recognised, converted, refused with names."""
+"""Released formats, written here from their description: recognised, converted, refused with
+names."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,11 @@ WIDTHS |= {"up_blocks.1": 1280, "up_blocks.2": 640, "up_blocks.3": 320}
 
 def official_file(dtype: torch.dtype = torch.float16) -> Weights:
     """The 48 tensors of the official checkpoint at their full sizes."""
-    sizes = {f"{block}.attentions.{i}": WIDTHS[block] for block in WIDTHS for i in range(2 + block.startswith("up"))}
+    sizes = {
+        f"{block}.attentions.{i}": WIDTHS[block]
+        for block in WIDTHS
+        for i in range(2 + block.startswith("up"))
+    }
     sizes["mid_block.attentions.0"] = 1280
     tensors: Weights = {}
     for number, (block, width) in enumerate(sizes.items()):
@@ -34,7 +39,11 @@ def official_file(dtype: torch.dtype = torch.float16) -> Weights:
 
 def unofficial(weights: Weights) -> Weights:
     """The same tensors in the unofficial layout, with the keys and values that it repeats."""
-    names = {"to_q_ff.weight": "to_q.weight", "to_out_ff.weight": "to_out.0.weight", "to_out_ff.bias": "to_out.0.bias"}
+    names = {
+        "to_q_ff.weight": "to_q.weight",
+        "to_out_ff.weight": "to_out.0.weight",
+        "to_out_ff.bias": "to_out.0.bias",
+    }
     renamed: Weights = {}
     for name, value in weights.items():
         layer, _, tensor = name.rpartition(".attn1.")
@@ -50,7 +59,9 @@ def weights(unet: UNetMotionModel, trained: Callable[..., I2VAdapter]) -> Weight
 
 def same(adapter: I2VAdapter, weights: Weights) -> bool:
     state = adapter.state_dict()
-    return state.keys() == weights.keys() and all(torch.equal(state[name], weights[name]) for name in weights)
+    return state.keys() == weights.keys() and all(
+        torch.equal(state[name], weights[name]) for name in weights
+    )
 
 
 def test_official_file_at_full_size_round_trips(tmp_path: Path) -> None:
@@ -61,7 +72,9 @@ def test_official_file_at_full_size_round_trips(tmp_path: Path) -> None:
     assert sum(parameter.numel() for parameter in adapter.parameters()) == 24_780_800 + 12_480
     assert adapter.config["pooled_group_norm"] is True
     with torch.device("meta"):
-        unet = UNetMotionModel(cross_attention_dim=768, num_attention_heads=8, use_motion_mid_block=False)
+        unet = UNetMotionModel(
+            cross_attention_dim=768, num_attention_heads=8, use_motion_mid_block=False
+        )
     adapter.attach(unet).detach()
     adapter.save_pretrained(tmp_path / "converted")
     [stored] = (tmp_path / "converted").glob("*.safetensors")
@@ -85,15 +98,21 @@ def test_layouts_are_recognised(
     assert again.config["pooled_group_norm"] is False
 
 
-def test_safetensors_and_own_format(unet: UNetMotionModel, weights: Weights, tmp_path: Path) -> None:
+def test_safetensors_and_own_format(
+    unet: UNetMotionModel, weights: Weights, tmp_path: Path
+) -> None:
     save_file(weights, tmp_path / "adapter.safetensors")
-    loaded = I2VAdapter.from_pretrained(tmp_path / "adapter.safetensors", unet=unet, torch_dtype=torch.float64)
+    loaded = I2VAdapter.from_pretrained(
+        tmp_path / "adapter.safetensors", unet=unet, torch_dtype=torch.float64
+    )
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float64}
     loaded.float().save_pretrained(tmp_path / "own")
     own = I2VAdapter.from_pretrained(tmp_path / "own")
     assert same(own, weights)
     assert own.config["pooled_group_norm"] is True
-    assert not I2VAdapter.from_pretrained(tmp_path / "own", pooled_group_norm=False).config["pooled_group_norm"]
+    assert not I2VAdapter.from_pretrained(tmp_path / "own", pooled_group_norm=False).config[
+        "pooled_group_norm"
+    ]
 
 
 MID = "mid_block.attentions.0.transformer_blocks.0.attn1"
@@ -108,12 +127,22 @@ MID = "mid_block.attentions.0.transformer_blocks.0.attn1"
             lambda w: w.update({f"{MID}.to_q_ff.weight": torch.ones(3, 64)}),
             rf"mis-shaped: {MID}\.to_q_ff\.weight \(expected \(64, 64\), found \(3, 64\)\)$",
         ),
-        (lambda w: w.clear() or w.update(a=torch.ones(1)), "is no adapter checkpoint: none of its 1 tensors"),
-        (lambda w: w.update(args={"lr": 1}, epoch=3), "must hold tensors only, but has other entries: args, epoch$"),
+        (
+            lambda w: w.clear() or w.update(a=torch.ones(1)),
+            "is no adapter checkpoint: none of its 1 tensors",
+        ),
+        (
+            lambda w: w.update(args={"lr": 1}, epoch=3),
+            "must hold tensors only, but has other entries: args, epoch$",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(
-    unet: UNetMotionModel, weights: Weights, tmp_path: Path, change: Callable[[Any], Any], message: str
+    unet: UNetMotionModel,
+    weights: Weights,
+    tmp_path: Path,
+    change: Callable[[Any], Any],
+    message: str,
 ) -> None:
     change(weights)
     torch.save(weights, tmp_path / "i2v.pth")
@@ -124,7 +153,10 @@ def test_what_does_not_fit_is_named(
 
 def test_a_wrong_base_names_both_sides(weights: Weights, tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "i2v.pth")
-    with pytest.raises(ValueError, match=r"16 layers: missing: down_blocks\.0\.attentions\.1.* and \d+ more; mis-shap"):
+    with pytest.raises(
+        ValueError,
+        match=r"16 layers: missing: down_blocks\.0\.attentions\.1.* and \d+ more; mis-shap",
+    ):
         I2VAdapter.from_pretrained(tmp_path / "i2v.pth")
 
 
@@ -133,9 +165,15 @@ class Dangerous:
         return print, ("code ran",)
 
 
-def test_a_pickle_of_more_than_tensors_is_not_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"x.attn1.to_q_ff.weight": torch.ones(1), "extra": Dangerous()}, tmp_path / "bad.pth")
-    with pytest.raises(ValueError, match="not a pickle of tensors only, so it is not opened") as raised:
+def test_a_pickle_of_more_than_tensors_is_not_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(
+        {"x.attn1.to_q_ff.weight": torch.ones(1), "extra": Dangerous()}, tmp_path / "bad.pth"
+    )
+    with pytest.raises(
+        ValueError, match="not a pickle of tensors only, so it is not opened"
+    ) as raised:
         I2VAdapter.from_pretrained(tmp_path / "bad.pth")
     assert "\n" not in str(raised.value)
     assert capsys.readouterr().out == ""
@@ -149,7 +187,9 @@ def test_a_pickle_of_more_than_tensors_is_not_opened(tmp_path: Path, capsys: pyt
 def test_converter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(unofficial(official_file()), tmp_path / "in.pth")
     assert main([str(tmp_path / "in.pth"), str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out.endswith("16 layers, 24,793,280 parameters, pooled group norm off\n")
+    assert capsys.readouterr().out.endswith(
+        "16 layers, 24,793,280 parameters, pooled group norm off\n"
+    )
     assert I2VAdapter.load_config(tmp_path / "out")["pooled_group_norm"] is False
     assert main([str(tmp_path / "none.pth"), str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path / 'none.pth'} does not exist\n"

@@ -1,7 +1,9 @@
-"""The pages, followed literally: every Python block of the README's ten lines and of docs/checkpoints.md is run.
+"""The pages, followed literally: every Python block of the README's ten lines and of
+docs/checkpoints.md is run.
 
-The hub ids stay as they are written: the working directory holds folders of these names in the hub's layout, with tiny
-random models. Only the number of steps and the size of one call are made smaller.
+The hub ids stay as they are written: the working directory holds folders of these names in the
+hub's layout, with tiny random models. Only the number of steps and the size of one call are made
+smaller.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import MotionAdapter, StableDiffusionPipeline, StableDiffusionXLPipeline, UNetMotionModel
+from diffusers import (
+    MotionAdapter,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNetMotionModel,
+)
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -42,15 +49,26 @@ def blocks(page: str) -> dict[str, str]:
 
 def shortened(code: str) -> str:
     code = code.replace("height=512, width=512", "height=16, width=16")
-    return re.sub(r"^((?:video|latents) = \w+\(.*)\)( +#.*)?$", r"\1, num_inference_steps=2)", code, flags=re.MULTILINE)
+    return re.sub(
+        r"^((?:video|latents) = \w+\(.*)\)( +#.*)?$",
+        r"\1, num_inference_steps=2)",
+        code,
+        flags=re.MULTILINE,
+    )
 
 
 @pytest.fixture
 def hub(
-    folder: Path, content_adapter: Callable[..., Any], shared_components: dict[str, Any], trained: Callable[..., Any],
-    pictures: list[Image.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> dict[str, Any]:  # fmt: skip
-    """The working directory as the pages suppose it, and the names that they leave to the reader."""
+    folder: Path,
+    content_adapter: Callable[..., Any],
+    shared_components: dict[str, Any],
+    trained: Callable[..., Any],
+    pictures: list[Image.Image],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Any]:
+    """The working directory as the pages suppose it, and the names that they leave to the
+    reader."""
     monkeypatch.chdir(tmp_path)
     for name, local in FOLDERS.items():
         path = tmp_path / name
@@ -66,11 +84,18 @@ def hub(
         adapter.save_pretrained(tmp_path / name)
         if base == "sd15":
             (tmp_path / "folder-of-the-download").mkdir()
-            torch.save({"state_dict": adapter.state_dict()}, tmp_path / "folder-of-the-download" / "i2v_module.pth")
+            torch.save(
+                {"state_dict": adapter.state_dict()},
+                tmp_path / "folder-of-the-download" / "i2v_module.pth",
+            )
             weights = content_adapter(unet)
     models = tmp_path / "h94" / "IP-Adapter" / "models"
     models.mkdir(parents=True)
-    flat = {f"{part}.{key}": value.contiguous() for part, values in weights.items() for key, value in values.items()}
+    flat = {
+        f"{part}.{key}": value.contiguous()
+        for part, values in weights.items()
+        for key, value in values.items()
+    }
     save_file(flat, models / "ip-adapter-plus_sd15.safetensors")
     shared_components["image_encoder"].save_pretrained(models / "image_encoder")
     pictures[0].save("cat.png")

@@ -65,9 +65,18 @@ def test_plain_images_are_untouched() -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((2, 2, 3), np.int64), "must hold uint8, uint16 or floating point values, but holds int64"),
-        (torch.zeros(3, 2, 2, dtype=torch.int32), "must hold uint8 or floating point values, but holds torch.int32"),
-        (np.zeros((2, 2, 4), np.uint8), r"must be a PIL image.* but is ndarray of shape \(2, 2, 4\)"),
+        (
+            np.zeros((2, 2, 3), np.int64),
+            "must hold uint8, uint16 or floating point values, but holds int64",
+        ),
+        (
+            torch.zeros(3, 2, 2, dtype=torch.int32),
+            "must hold uint8 or floating point values, but holds torch.int32",
+        ),
+        (
+            np.zeros((2, 2, 4), np.uint8),
+            r"must be a PIL image.* but is ndarray of shape \(2, 2, 4\)",
+        ),
     ],
 )
 def test_other_kinds_are_named(image: Any, message: str) -> None:

@@ -1,4 +1,6 @@
-"""FreeInit, FreeNoise and chained clips: frame 0 stays, and reaches every frame; what callers may vary by frame."""
+"""FreeInit, FreeNoise and chained clips: frame 0 stays, and reaches every frame; what callers may
+vary by frame.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +23,12 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def run(pipe: I2VAdapterPipeline, image: Any, **options: Any) -> Tensor:
-    defaults: dict[str, Any] = {"prompt": "a cat", "num_frames": 3, "num_inference_steps": 2, "generator": seeded()}
+    defaults: dict[str, Any] = {
+        "prompt": "a cat",
+        "num_frames": 3,
+        "num_inference_steps": 2,
+        "generator": seeded(),
+    }
     return pipe(image, output_type="latent", **{**defaults, **options}).frames
 
 
@@ -44,7 +51,10 @@ def reach(pipe: I2VAdapterPipeline, pictures: list[Image.Image], **options: Any)
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("prior", [None, FrameSimilarityPrior()])
 def test_free_init_keeps_the_first_frame(
-    pipeline: I2VAdapterPipeline, pictures: list[Image.Image], prior: FrameSimilarityPrior | None, fast: bool
+    pipeline: I2VAdapterPipeline,
+    pictures: list[Image.Image],
+    prior: FrameSimilarityPrior | None,
+    fast: bool,
 ) -> None:
     once = run(pipeline, pictures[0], prior=prior, num_inference_steps=4)
     seen = first_frames_of_inputs(pipeline)
@@ -60,19 +70,24 @@ def test_free_init_keeps_the_first_frame(
 def test_free_init_with_an_all_pass_filter_renoises_what_it_made(
     pipeline: I2VAdapterPipeline, pictures: list[Image.Image]
 ) -> None:
-    """With every frequency kept, round two starts at sqrt(abar) x + sqrt(1 - abar) noise, by hand."""
+    """With every frequency kept, round two starts at sqrt(abar) x + sqrt(1 - abar) noise, by
+    hand."""
     noise = torch.randn(1, 4, 3, 8, 8, generator=seeded(5))
     made = run(pipeline, pictures[0], prior=None, latents=noise)
     starts: list[Tensor] = []
     pipeline.unet.register_forward_pre_hook(lambda _, args: starts.append(args[0][:1].clone()))
-    pipeline.enable_free_init(num_iters=2, method="ideal", spatial_stop_frequency=4, temporal_stop_frequency=4)
+    pipeline.enable_free_init(
+        num_iters=2, method="ideal", spatial_stop_frequency=4, temporal_stop_frequency=4
+    )
     run(pipeline, pictures[0], prior=None, latents=noise)
     alpha_bar = torch.cumprod(1 - torch.linspace(0.00085, 0.012, 1000), 0)[500]
     expected = alpha_bar.sqrt() * made[:, :, 1:] + (1 - alpha_bar).sqrt() * noise[:, :, 1:]
     torch.testing.assert_close(starts[2][:, :, 1:], expected, rtol=0, atol=1e-4)
 
 
-def test_free_init_refuses_a_later_start(pipeline: I2VAdapterPipeline, pictures: list[Image.Image]) -> None:
+def test_free_init_refuses_a_later_start(
+    pipeline: I2VAdapterPipeline, pictures: list[Image.Image]
+) -> None:
     pipeline.enable_free_init()
     with pytest.raises(ValueError, match=r"needs t0 = 1, not 0\.5"):
         run(pipeline, pictures[0], prior=FrameSimilarityPrior(t0=0.5))
@@ -82,7 +97,10 @@ def test_free_init_refuses_a_later_start(pipeline: I2VAdapterPipeline, pictures:
 def windowed(components: dict[str, Any]) -> I2VAdapterPipeline:
     """With FreeNoise windows of four frames."""
     motion = MotionAdapter(
-        block_out_channels=(32, 64), motion_layers_per_block=1, motion_num_attention_heads=2, motion_norm_num_groups=8
+        block_out_channels=(32, 64),
+        motion_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
     )
     pipe = I2VAdapterPipeline(**{**components, "motion_adapter": motion})
     pipe.set_progress_bar_config(disable=True)
@@ -102,11 +120,15 @@ def test_free_noise_windows_beyond_the_motion_modules(
     assert (reach(windowed, pictures, num_frames=18, num_inference_steps=1) > 1e-5).all()
 
 
-def test_free_noise_prompts_by_frame(windowed: I2VAdapterPipeline, pictures: list[Image.Image]) -> None:
+def test_free_noise_prompts_by_frame(
+    windowed: I2VAdapterPipeline, pictures: list[Image.Image]
+) -> None:
     one = run(windowed, pictures[0], num_frames=6, prompt="a cat")
     same = run(windowed, pictures[0], num_frames=6, prompt={0: "a cat"})
     torch.testing.assert_close(same, one, rtol=0, atol=1e-4)
-    assert (run(windowed, pictures[0], num_frames=6, prompt={0: "a cat", 5: "dogs"}) - one).abs().max() > 1e-3
+    assert (
+        run(windowed, pictures[0], num_frames=6, prompt={0: "a cat", 5: "dogs"}) - one
+    ).abs().max() > 1e-3
     with pytest.raises(ValueError, match="at least FreeNoise's window of 4, but is 3"):
         run(windowed, pictures[0])
     with pytest.raises(ValueError, match="one generator"):
@@ -127,12 +149,17 @@ def test_chained_clips(pipeline: I2VAdapterPipeline, pictures: list[Image.Image]
     generator = seeded()
     clip = run(pipeline, pictures[0], prompt="a", generator=generator, **options)
     assert torch.equal(video[:, :, :3], clip)
-    following = run(pipeline, None, image_latents=clip[:, :, -1], prompt="b", generator=generator, **options)
+    following = run(
+        pipeline, None, image_latents=clip[:, :, -1], prompt="b", generator=generator, **options
+    )
     assert torch.equal(video[:, :, 2:5], following)
     for name, parameter in pipeline.unet.named_parameters():
         if "motion_modules" in name and "proj_out" in name:
             torch.nn.init.zeros_(parameter)
-    ends = [chain_clips(pipeline, image, prompts, 3, generator=seeded(), **options) for image in pictures]
+    ends = [
+        chain_clips(pipeline, image, prompts, 3, generator=seeded(), **options)
+        for image in pictures
+    ]
     assert ((ends[0] - ends[1]).abs().amax(dim=(0, 1, 3, 4)) > 1e-6).all()
 
 
@@ -140,7 +167,10 @@ def test_chained_clips(pipeline: I2VAdapterPipeline, pictures: list[Image.Image]
     ("options", "message"),
     [
         ({"image_latents": torch.zeros(1, 3, 8, 8)}, r"must have shape \(B, 4, h, w\)"),
-        ({"image_latents": torch.zeros(1, 4, 8, 8), "height": 32}, "are those of 16x16 pixels, not of 32x"),
+        (
+            {"image_latents": torch.zeros(1, 4, 8, 8), "height": 32},
+            "are those of 16x16 pixels, not of 32x",
+        ),
         ({"image_latents": torch.zeros(2, 4, 8, 8)}, "1 images and 2 image_latents"),
         ({"ip_adapter_frame_scale": [1.0, 1.0, 1.0]}, "no content adapter is loaded"),
         ({"ip_adapter_frame_scale": [1.0]}, "has 1 values for 3 frames"),
@@ -154,17 +184,23 @@ def test_one_line_for_what_does_not_fit(
 
 
 def test_content_adapter_weighted_by_frame(
-    pipeline: I2VAdapterPipeline, pictures: list[Image.Image], load_content_adapter: Callable[..., None]
+    pipeline: I2VAdapterPipeline,
+    pictures: list[Image.Image],
+    load_content_adapter: Callable[..., None],
 ) -> None:
     load_content_adapter(pipeline)
     with pytest.raises(ValueError, match="give ip_adapter_image"):
         run(pipeline, None, image_latents=torch.zeros(1, 4, 8, 8))
     full = run(pipeline, pictures[0])
-    torch.testing.assert_close(run(pipeline, pictures[0], ip_adapter_frame_scale=[1, 1, 1]), full, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        run(pipeline, pictures[0], ip_adapter_frame_scale=[1, 1, 1]), full, rtol=0, atol=1e-6
+    )
     pipeline.set_ip_adapter_scale(0.5)
     half = run(pipeline, pictures[0])
     pipeline.set_ip_adapter_scale(1.0)
-    torch.testing.assert_close(run(pipeline, pictures[0], ip_adapter_frame_scale=[0.5] * 3), half, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        run(pipeline, pictures[0], ip_adapter_frame_scale=[0.5] * 3), half, rtol=0, atol=1e-5
+    )
 
     pipeline.i2v_adapter.scale = 0
     options: dict[str, Any] = {"num_inference_steps": 1, "guidance_scale": 1, "prior": None}
@@ -176,12 +212,16 @@ def test_content_adapter_weighted_by_frame(
     torch.testing.assert_close(last_without[:, :, :2], full[:, :, :2], rtol=0, atol=1e-6)
     assert (last_without - full)[:, :, 2].abs().max() > 1e-4
     assert all(
-        processor.scale == [1.0] for processor in pipeline.unet.attn_processors.values() if hasattr(processor, "scale")
+        processor.scale == [1.0]
+        for processor in pipeline.unet.attn_processors.values()
+        if hasattr(processor, "scale")
     )
 
 
 def test_colour_matching() -> None:
-    """Chroma of a tinted frame becomes that of the first one; lightness stays. OpenCV's 8-bit Lab measures it."""
+    """Chroma of a tinted frame becomes that of the first one; lightness stays. OpenCV's 8-bit Lab
+    measures it.
+    """
     base = torch.rand(3, 1, 24, 24, generator=seeded()) * 0.6 + 0.2
     tinted = base + torch.tensor([0.1, -0.05, 0.0])[:, None, None, None]
     video = torch.cat([base, tinted], dim=1)[None] * 2 - 1
@@ -195,5 +235,7 @@ def test_colour_matching() -> None:
     first, second, result = lab(video[0, :, 0]), lab(video[0, :, 1]), lab(matched[0, :, 1])
     assert np.abs(second[..., 1:].mean((0, 1)) - first[..., 1:].mean((0, 1))).max() > 5
     np.testing.assert_allclose(result[..., 1:].mean((0, 1)), first[..., 1:].mean((0, 1)), atol=1.5)
-    np.testing.assert_allclose(np.sort(result[..., 1].ravel()), np.sort(first[..., 1].ravel()), atol=4)
+    np.testing.assert_allclose(
+        np.sort(result[..., 1].ravel()), np.sort(first[..., 1].ravel()), atol=4
+    )
     np.testing.assert_allclose(result[..., 0].mean(), second[..., 0].mean(), atol=2)

@@ -1,4 +1,6 @@
-"""Equation 7 against closed forms computed from the betas; statistics with tolerances of five standard errors."""
+"""Equation 7 against closed forms computed from the betas; statistics with tolerances of five
+standard errors.
+"""
 
 import math
 from typing import Any
@@ -50,11 +52,17 @@ def slow_blur(image: np.ndarray, modes: tuple[str, str]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("size", "modes"),
-    [((8, 8), ("reflect", "reflect")), ((12, 5), ("reflect", "reflect")), ((4, 9), ("edge", "reflect"))],
+    [
+        ((8, 8), ("reflect", "reflect")),
+        ((12, 5), ("reflect", "reflect")),
+        ((4, 9), ("edge", "reflect")),
+    ],
 )
 def test_blur_is_the_written_out_window(size: tuple[int, int], modes: Any) -> None:
     images = torch.randn(2, 3, *size, generator=seeded(), dtype=torch.float64)
-    expected = np.stack([[slow_blur(channel, modes) for channel in image] for image in images.numpy()])
+    expected = np.stack(
+        [[slow_blur(channel, modes) for channel in image] for image in images.numpy()]
+    )
     np.testing.assert_allclose(gaussian_blur(images).numpy(), expected, rtol=0, atol=1e-12)
 
 
@@ -75,15 +83,21 @@ def test_p_is_the_share_kept(p: float) -> None:
 def test_mean_and_variance_of_equation_7() -> None:
     frames, p = 4000, 0.3
     image = 3 * torch.randn(1, 1, 8, 8, generator=seeded())
-    sample = FrameSimilarityPrior(t0=0.4, p=p).sample(image, frames + 1, scheduler_of(DDIMScheduler), seeded(1))
+    sample = FrameSimilarityPrior(t0=0.4, p=p).sample(
+        image, frames + 1, scheduler_of(DDIMScheduler), seeded(1)
+    )
     alpha_bar = ALPHA_BAR[int(sample.timesteps[0])]
-    x, blurred = image[0, 0].double().numpy(), slow_blur(image[0, 0].double().numpy(), ("reflect", "reflect"))
+    x, blurred = (
+        image[0, 0].double().numpy(),
+        slow_blur(image[0, 0].double().numpy(), ("reflect", "reflect")),
+    )
     mean = math.sqrt(alpha_bar) * (p * x + (1 - p) * blurred)
     variance = (1 - alpha_bar) + alpha_bar * p * (1 - p) * (x - blurred) ** 2
     draws = sample.latents[0, 0, 1:].double().numpy()
     assert variance.max() > 2 * (1 - alpha_bar), "the mask's share of the variance is visible"
     assert (np.abs(draws.mean(axis=0) - mean) < 5 * np.sqrt(variance / frames)).all()
-    # Fourth moments are at most the normal's for these mixtures, so sqrt(2 / n) bounds the relative error.
+    # Fourth moments are at most the normal's for these mixtures, so sqrt(2 / n) bounds the relative
+    # error.
     assert (np.abs(draws.var(axis=0) / variance - 1) < 5 * math.sqrt(2 / frames)).all()
 
 
@@ -91,7 +105,10 @@ def test_mean_and_variance_of_equation_7() -> None:
 @pytest.mark.parametrize("kind", [DDIMScheduler, DPMSolverMultistepScheduler])
 def test_t0_selects_the_noise_level(kind: type, t0: float, kept: int) -> None:
     scheduler = scheduler_of(kind)
-    image, noise = torch.randn(2, 4, 8, 8, generator=seeded()), torch.randn(2, 4, 3, 8, 8, generator=seeded(1))
+    image, noise = (
+        torch.randn(2, 4, 8, 8, generator=seeded()),
+        torch.randn(2, 4, 3, 8, 8, generator=seeded(1)),
+    )
     latents, timesteps = FrameSimilarityPrior(t0, p=1).sample(image, 3, scheduler, noise=noise)
     assert torch.equal(timesteps, scheduler.timesteps[-kept:])
     alpha_bar = ALPHA_BAR[int(timesteps[0])]
@@ -102,15 +119,25 @@ def test_t0_selects_the_noise_level(kind: type, t0: float, kept: int) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, LMSDiscreteScheduler, HeunDiscreteScheduler],
+    [
+        EulerDiscreteScheduler,
+        EulerAncestralDiscreteScheduler,
+        LMSDiscreteScheduler,
+        HeunDiscreteScheduler,
+    ],
 )
 def test_sigma_space_schedulers(kind: type) -> None:
     scheduler = scheduler_of(kind, timestep_spacing="leading")
-    image, noise = torch.randn(1, 4, 8, 8, generator=seeded()), torch.randn(1, 4, 3, 8, 8, generator=seeded(1))
+    image, noise = (
+        torch.randn(1, 4, 8, 8, generator=seeded()),
+        torch.randn(1, 4, 3, 8, 8, generator=seeded(1)),
+    )
     latents, timesteps = FrameSimilarityPrior(0.6, p=1).sample(image, 3, scheduler, noise=noise)
     alpha_bar = ALPHA_BAR[int(timesteps[0])]
     sigma = math.sqrt((1 - alpha_bar) / alpha_bar)
-    torch.testing.assert_close(latents[:, :, 1:], image[:, :, None] + sigma * noise[:, :, 1:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        latents[:, :, 1:], image[:, :, None] + sigma * noise[:, :, 1:], rtol=1e-4, atol=1e-4
+    )
     assert torch.equal(latents[:, :, 0], image)
     assert len(timesteps) == 6 * scheduler.order - (scheduler.order - 1)
 
@@ -128,14 +155,18 @@ def test_an_element_does_not_depend_on_its_batch() -> None:
     for row, seed in enumerate((7, 8, 9)):
         alone = prior.sample(images[row : row + 1], 4, scheduler, [seeded(seed)]).latents
         assert torch.equal(together[row : row + 1], alone)
-        assert torch.equal(prior.sample(images[row : row + 1], 4, scheduler, seeded(seed)).latents, alone)
+        assert torch.equal(
+            prior.sample(images[row : row + 1], 4, scheduler, seeded(seed)).latents, alone
+        )
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 8, 8), (3, 4, 5, 8, 8)])
 def test_a_p_for_each_element_is_that_p_alone(shape: tuple[int, ...]) -> None:
     latents = torch.randn(shape, generator=seeded())
     each = (0.1, 0.7, 1.0)
-    degraded = FrameSimilarityPrior(p=list(each)).degrade(latents, [seeded(seed) for seed in (7, 8, 9)])
+    degraded = FrameSimilarityPrior(p=list(each)).degrade(
+        latents, [seeded(seed) for seed in (7, 8, 9)]
+    )
     blurred = gaussian_blur(latents)
     for row, (p, seed) in enumerate(zip(each, (7, 8, 9), strict=True)):
         kept = torch.rand(shape[1:], generator=seeded(seed)) < p
@@ -165,7 +196,9 @@ def test_sweeps_share_their_draws() -> None:
 
     torch.testing.assert_close(noise_of(0.6, 0.1), noise_of(1.0, 0.9), rtol=1e-5, atol=1e-5)
     latents = torch.randn(1, 4, 8, 8, generator=seeded())
-    few, many = (FrameSimilarityPrior(p=p).degrade(latents, seeded(1)) == latents for p in (0.2, 0.6))
+    few, many = (
+        FrameSimilarityPrior(p=p).degrade(latents, seeded(1)) == latents for p in (0.2, 0.6)
+    )
     assert (many | ~few).all(), "what a small p keeps, a larger one keeps too"
 
 
@@ -217,7 +250,9 @@ def test_unusable_calls() -> None:
         prior.sample(image, 3, DDIMScheduler())
     with pytest.raises(ValueError, match="noise must have shape"):
         prior.sample(image, 3, scheduler_of(DDIMScheduler), noise=torch.zeros(2, 4, 2, 8, 8))
-    with pytest.raises(ValueError, match="3 values of p were given for a batch of 2: give one, or one for each"):
+    with pytest.raises(
+        ValueError, match="3 values of p were given for a batch of 2: give one, or one for each"
+    ):
         FrameSimilarityPrior(p=(0.1, 0.2, 0.3)).sample(image, 3, scheduler_of(DDIMScheduler))
     with pytest.raises(ValueError, match="3 generators were given for a batch of 2"):
         prior.sample(image, 3, scheduler_of(DDIMScheduler), [seeded()] * 3)

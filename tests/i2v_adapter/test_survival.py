@@ -1,4 +1,6 @@
-"""What other tools do to a UNet with an adapter on it, in any order: the adapter stays on, or an error says why not."""
+"""What other tools do to a UNet with an adapter on it, in any order: the adapter stays on, or an
+error says why not.
+"""
 
 import random
 from collections.abc import Callable
@@ -9,7 +11,11 @@ import pytest
 import torch
 from accelerate import cpu_offload_with_hook
 from diffusers import UNet2DConditionModel, UNetMotionModel
-from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0, XFormersAttnProcessor
+from diffusers.models.attention_processor import (
+    AttnProcessor,
+    AttnProcessor2_0,
+    XFormersAttnProcessor,
+)
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
@@ -46,9 +52,15 @@ def use_xformers_processors(unet: UNetMotionModel) -> None:
     "change",
     [
         lambda unet: unet.set_attn_processor(AttnProcessor()),
-        lambda unet: unet.set_attn_processor({name: AttnProcessor2_0() for name in unet.attn_processors}),
-        lambda unet: unet.set_attn_processor({name: type(value)() for name, value in unet.attn_processors.items()}),
-        lambda unet: unet.set_attention_slice("max") if hasattr(unet, "set_attention_slice") else None,
+        lambda unet: unet.set_attn_processor(
+            {name: AttnProcessor2_0() for name in unet.attn_processors}
+        ),
+        lambda unet: unet.set_attn_processor(
+            {name: type(value)() for name, value in unet.attn_processors.items()}
+        ),
+        lambda unet: (
+            unet.set_attention_slice("max") if hasattr(unet, "set_attention_slice") else None
+        ),
         use_xformers_processors,
         lambda unet: unet.fuse_qkv_projections(),
         lambda unet: (unet.fuse_qkv_projections(), unet.unfuse_qkv_projections()),
@@ -56,7 +68,10 @@ def use_xformers_processors(unet: UNetMotionModel) -> None:
     ],
 )
 def test_processors_replaced(
-    unet: UNetMotionModel, attached: I2VAdapter, inputs: dict[str, Any], change: Callable[[Any], Any]
+    unet: UNetMotionModel,
+    attached: I2VAdapter,
+    inputs: dict[str, Any],
+    change: Callable[[Any], Any],
 ) -> None:
     expected = output(unet, inputs)
     with torch.no_grad():
@@ -78,7 +93,9 @@ def test_tools_that_refuse_leave_the_adapter_on(
 def test_processors_kept_by_others_after_detaching(
     unet: UNetMotionModel, trained: Trained, inputs: dict[str, Any]
 ) -> None:
-    """fuse_qkv_projections remembers the processors at hand; unfusing brings them back when the adapter is gone."""
+    """fuse_qkv_projections remembers the processors at hand; unfusing brings them back when the
+    adapter is gone.
+    """
     base = output(unet, inputs)
     adapter = trained(unet).attach(unet)
     with torch.no_grad():
@@ -93,12 +110,16 @@ def test_processors_kept_by_others_after_detaching(
 
 
 def lora(unet: UNetMotionModel, seed: int) -> dict[str, Tensor]:
-    """Random LoRA of rank 2 on all projections of the spatial transformers, in the names that files have."""
+    """Random LoRA of rank 2 on all projections of the spatial transformers, in the names that files
+    have.
+    """
     generator, weights = torch.Generator().manual_seed(seed), {}
     for path, module in unet.named_modules():
         if ".motion_modules." not in path and path.endswith(("to_q", "to_k", "to_v", "to_out.0")):
             rows, columns = module.weight.shape
-            weights[f"unet.{path}.lora_A.weight"] = torch.randn(2, columns, generator=generator) * 0.2
+            weights[f"unet.{path}.lora_A.weight"] = (
+                torch.randn(2, columns, generator=generator) * 0.2
+            )
             weights[f"unet.{path}.lora_B.weight"] = torch.randn(rows, 2, generator=generator) * 0.2
     return weights
 
@@ -108,12 +129,18 @@ def add_by_hand(unet: UNetMotionModel, weights: dict[str, Tensor], factor: float
         if name.endswith("lora_A.weight"):
             path = name.removeprefix("unet.").removesuffix(".lora_A.weight")
             with torch.no_grad():
-                unet.get_submodule(path).weight += factor * weights[name.replace("_A.", "_B.")] @ weights[name]
+                unet.get_submodule(path).weight += (
+                    factor * weights[name.replace("_A.", "_B.")] @ weights[name]
+                )
 
 
-@pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")  # peft, of the second LoRA
+@pytest.mark.filterwarnings(
+    "ignore:Already found a `peft_config`:UserWarning"
+)  # peft, of the second LoRA
 def test_lora_loaded_weighted_fused_and_unloaded(
-    pipeline: I2VAdapterPipeline, inputs: dict[str, Any], unet_factory: Callable[..., UNetMotionModel]
+    pipeline: I2VAdapterPipeline,
+    inputs: dict[str, Any],
+    unet_factory: Callable[..., UNetMotionModel],
 ) -> None:
     unet, adapter = pipeline.unet, pipeline.i2v_adapter
     files = [lora(unet, seed) for seed in (1, 2)]
@@ -170,7 +197,9 @@ def test_content_adapter_loaded_scaled_and_unloaded(
     assert not close(output(pipeline.unet, inputs), before)
 
 
-def test_any_order(pipeline: I2VAdapterPipeline, inputs: dict[str, Any], load_content_adapter: Load) -> None:
+def test_any_order(
+    pipeline: I2VAdapterPipeline, inputs: dict[str, Any], load_content_adapter: Load
+) -> None:
     """Changes that leave the function as it is, in shuffled orders."""
     unet, adapter = pipeline.unet, pipeline.i2v_adapter.attach(pipeline.unet)
     expected, weights = output(unet, inputs), lora(unet, 1)
@@ -220,14 +249,28 @@ def test_another_checkpoint_under_the_same_adapter(
 
 def as_single_file(unet: UNet2DConditionModel) -> dict[str, Tensor]:
     """A UNet's weights under the names of the original Stable Diffusion code."""
-    resnet = {"norm1": "in_layers.0", "conv1": "in_layers.2", "norm2": "out_layers.0", "conv2": "out_layers.3"}
+    resnet = {
+        "norm1": "in_layers.0",
+        "conv1": "in_layers.2",
+        "norm2": "out_layers.0",
+        "conv2": "out_layers.3",
+    }
     resnet |= {"time_emb_proj": "emb_layers.1", "conv_shortcut": "skip_connection"}
     starts = {"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}
     starts |= {f"time_embedding.linear_{i}": f"time_embed.{2 * i - 2}" for i in (1, 2)}
     starts |= {"mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1"}
-    starts |= {"mid_block.resnets.1": "middle_block.2", "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op"}
-    starts |= {"down_blocks.0.resnets.0": "input_blocks.1.0", "down_blocks.0.attentions.0": "input_blocks.1.1"}
-    starts |= {"down_blocks.1.resnets.0": "input_blocks.3.0", "up_blocks.0.upsamplers.0.conv": "output_blocks.1.1.conv"}
+    starts |= {
+        "mid_block.resnets.1": "middle_block.2",
+        "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    }
+    starts |= {
+        "down_blocks.0.resnets.0": "input_blocks.1.0",
+        "down_blocks.0.attentions.0": "input_blocks.1.1",
+    }
+    starts |= {
+        "down_blocks.1.resnets.0": "input_blocks.3.0",
+        "up_blocks.0.upsamplers.0.conv": "output_blocks.1.1.conv",
+    }
     for block in (0, 1):
         for i in (0, 1):
             starts[f"up_blocks.{block}.resnets.{i}"] = f"output_blocks.{2 * block + i}.0"
@@ -243,7 +286,9 @@ def as_single_file(unet: UNet2DConditionModel) -> dict[str, Tensor]:
     return renamed
 
 
-def test_dreambooth_folder_and_single_file(trained: Trained, inputs: dict[str, Any], tmp_path: Path) -> None:
+def test_dreambooth_folder_and_single_file(
+    trained: Trained, inputs: dict[str, Any], tmp_path: Path
+) -> None:
     from diffusers import MotionAdapter
 
     torch.manual_seed(8)
@@ -258,7 +303,10 @@ def test_dreambooth_folder_and_single_file(trained: Trained, inputs: dict[str, A
         attention_head_dim=2,
     )
     motion = MotionAdapter(
-        block_out_channels=(32, 64), motion_layers_per_block=1, motion_num_attention_heads=2, motion_norm_num_groups=8
+        block_out_channels=(32, 64),
+        motion_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
     )
     spatial.save_pretrained(tmp_path / "unet")
     save_file(as_single_file(spatial), tmp_path / "personal.safetensors")
@@ -282,15 +330,24 @@ def run(pipe: I2VAdapterPipeline, image: Image.Image, **options: Any) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     pipe.set_progress_bar_config(disable=True)
     return pipe(
-        image, "a cat", num_frames=3, num_inference_steps=2, generator=generator, output_type="pt", **options
+        image,
+        "a cat",
+        num_frames=3,
+        num_inference_steps=2,
+        generator=generator,
+        output_type="pt",
+        **options,
     ).frames
 
 
-def test_pipeline_precision_slicing_and_offload(pipeline: I2VAdapterPipeline, pictures: list[Image.Image]) -> None:
+def test_pipeline_precision_slicing_and_offload(
+    pipeline: I2VAdapterPipeline, pictures: list[Image.Image]
+) -> None:
     expected = run(pipeline, pictures[0])
     pipeline.vae.enable_slicing()
     torch.testing.assert_close(run(pipeline, pictures[0]), expected, rtol=0, atol=1e-5)
-    # What enable_model_cpu_offload installs; diffusers itself refuses it on a machine without an accelerator.
+    # What enable_model_cpu_offload installs; diffusers itself refuses it on a machine without an
+    # accelerator.
     _, hook = cpu_offload_with_hook(pipeline.unet, execution_device="cpu")
     torch.testing.assert_close(run(pipeline, pictures[0]), expected, rtol=0, atol=1e-5)
     hook.remove()
@@ -309,11 +366,19 @@ def test_pipeline_precision_slicing_and_offload(pipeline: I2VAdapterPipeline, pi
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("in_place", [False, True])
 def test_compiled(
-    unet_factory: Callable[..., UNetMotionModel], trained: Trained, inputs: dict[str, Any], in_place: bool
+    unet_factory: Callable[..., UNetMotionModel],
+    trained: Trained,
+    inputs: dict[str, Any],
+    in_place: bool,
 ) -> None:
-    """Code compiled before the adapter came must not run in its stead, nor after something replaced processors."""
+    """Code compiled before the adapter came must not run in its stead, nor after something replaced
+    processors.
+    """
     torch._dynamo.reset()
-    blocks: dict[str, Any] = {"down_block_types": ("DownBlockMotion",), "up_block_types": ("UpBlockMotion",)}
+    blocks: dict[str, Any] = {
+        "down_block_types": ("DownBlockMotion",),
+        "up_block_types": ("UpBlockMotion",),
+    }
     unet = unet_factory(block_out_channels=(16,), **blocks)
     base = output(unet, inputs)
     adapter = trained(unet)

@@ -21,10 +21,13 @@ from reports.cli import write_report
 IDENTITY, MOTION, FVD = "identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1"
 REFERENCE = "i2v-adapter[t0=1.0,p=0.5]"
 COMPARED = (
-    "4 input images: the interval is too narrow; 6 comparisons, of which 0.3 would exclude 0 by chance; "
+    "4 input images: the interval is too narrow; 6 comparisons, of which 0.3 would exclude 0 by "
+    "chance; "
     "corrected for that (Bonferroni) the interval includes 0"
 )
-HOSTILE = '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
+HOSTILE = (
+    '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
+)
 PROMPTS = {
     "seen-0": ("seen", "a red star moving left"),
     "seen-1": ("seen", "null"),
@@ -34,14 +37,23 @@ PROMPTS = {
 
 CHROMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-component-update", "--no-first-run", "--no-default-browser-check", "--window-size=1280,900",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--window-size=1280,900",
+)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with its mean identity and motion; every sample's value lies near it by a known offset."""
+    """A cell with its mean identity and motion; every sample's value lies near it by a known
+    offset.
+    """
 
     id: str
     method: str
@@ -93,7 +105,11 @@ def write_run(folder: Path) -> Path:
     """Writes the synthetic run into a new folder."""
     folder.mkdir(parents=True)
     records, summary, comparisons, samples = [], [], [], []
-    groups = {"all": list(PROMPTS), "seen": ["seen-0", "seen-1"], "unseen": ["unseen-0", "unseen-1"]}
+    groups = {
+        "all": list(PROMPTS),
+        "seen": ["seen-0", "seen-1"],
+        "unseen": ["unseen-0", "unseen-1"],
+    }
     reference = next(cell for cell in CELLS if cell.id == REFERENCE)
     for cell in sorted(CELLS, key=lambda cell: cell.id):
         for sample, (group, _) in sorted(PROMPTS.items()):
@@ -102,21 +118,62 @@ def write_run(folder: Path) -> Path:
             for metric in (IDENTITY, MOTION):
                 value = _value(cell, sample, metric)
                 flags = "prompt_truncated" if sample == "unseen-0" else ""
-                records.append([cell.id, cell.method, sample, group, 0, metric, repr(value), flags, key, "e" * 64])
+                records.append(
+                    [
+                        cell.id,
+                        cell.method,
+                        sample,
+                        group,
+                        0,
+                        metric,
+                        repr(value),
+                        flags,
+                        key,
+                        "e" * 64,
+                    ]
+                )
         for group, members in groups.items():
             settings = [cell.settings.get("t0", ""), cell.settings.get("p", "")]
-            for metric, unit, higher in ((IDENTITY, "cosine", "True"), (MOTION, "frame sizes/s", "")):
+            for metric, unit, higher in (
+                (IDENTITY, "cosine", "True"),
+                (MOTION, "frame sizes/s", ""),
+            ):
                 mean = float(np.mean([_value(cell, s, metric) for s in members]))
                 bounds = [mean, mean - 0.01, mean + 0.01, len(members)]
-                summary.append([cell.id, cell.method, *settings, group, metric, *bounds, unit, higher, ""])
+                summary.append(
+                    [cell.id, cell.method, *settings, group, metric, *bounds, unit, higher, ""]
+                )
                 if cell.id != REFERENCE:
-                    gap = float(np.mean([_value(reference, s, metric) - _value(cell, s, metric) for s in members]))
-                    bounds = [gap, gap - 0.015, gap + 0.015, len(members), COMPARED if abs(gap) < 0.05 else ""]
+                    gap = float(
+                        np.mean(
+                            [
+                                _value(reference, s, metric) - _value(cell, s, metric)
+                                for s in members
+                            ]
+                        )
+                    )
+                    bounds = [
+                        gap,
+                        gap - 0.015,
+                        gap + 0.015,
+                        len(members),
+                        COMPARED if abs(gap) < 0.05 else "",
+                    ]
                     comparisons.append([REFERENCE, cell.id, group, metric, *bounds])
             bounds = [100 * (1 - cell.identity), "", "", len(members)]
             note = f"n = {len(members)} is below the feature dimension 64"
             summary.append(
-                [cell.id, cell.method, *settings, group, FVD, *bounds, "squared feature distance", "False", note]
+                [
+                    cell.id,
+                    cell.method,
+                    *settings,
+                    group,
+                    FVD,
+                    *bounds,
+                    "squared feature distance",
+                    "False",
+                    note,
+                ]
             )
     for sample, (group, prompt) in PROMPTS.items():
         (folder / "samples" / sample).mkdir(parents=True)
@@ -156,21 +213,42 @@ def write_run(folder: Path) -> Path:
     _write_csv(folder / "summary.csv", header, summary)
     header = ["reference", "cell", "group", "metric", "difference", "low", "high", "n", "note"]
     _write_csv(folder / "comparisons.csv", header, comparisons)
-    _write_csv(folder / "samples.csv", ["id", "group", "prompt", "image", "clip", "truth_motion"], samples)
+    _write_csv(
+        folder / "samples.csv", ["id", "group", "prompt", "image", "clip", "truth_motion"], samples
+    )
     run = {
         "suite": {
-            "name": "synthetic", "samples": {"source": "glyph-world", "seen": 2, "unseen": 2}, "seeds": [0],
-            "reference": REFERENCE, "metrics": [IDENTITY, MOTION, FVD],
+            "name": "synthetic",
+            "samples": {"source": "glyph-world", "seen": 2, "unseen": 2},
+            "seeds": [0],
+            "reference": REFERENCE,
+            "metrics": [IDENTITY, MOTION, FVD],
         },
-        "cells": [{"id": cell.id, "method": cell.method, "settings": dict(cell.settings)} for cell in CELLS],
-        "versions": {"torch": "2.12"}, "weights": {"unet": "a" * 64}, "encoders": {"dino_glyph": "e" * 64},
-        "seeds": [0], "commit": "unknown", "dirty": False, "machine": {"platform": "Linux", "cpu_count": 2},
-        "created": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:05:00Z", "counts": {"clips": 28},
-        "judge_cards": {"clip": {"figures": {
-            "caption_top1_of_64": {"value": 0.9375, "bar": 0.9, "unit": "", "n": 512}, "loss": 0.25,
-        }}},
-        "warnings": [], "seconds_per_clip": {cell.id: 0.5 + i / 10 for i, cell in enumerate(CELLS)},
-    }  # fmt: skip
+        "cells": [
+            {"id": cell.id, "method": cell.method, "settings": dict(cell.settings)}
+            for cell in CELLS
+        ],
+        "versions": {"torch": "2.12"},
+        "weights": {"unet": "a" * 64},
+        "encoders": {"dino_glyph": "e" * 64},
+        "seeds": [0],
+        "commit": "unknown",
+        "dirty": False,
+        "machine": {"platform": "Linux", "cpu_count": 2},
+        "created": "2026-01-01T00:00:00Z",
+        "finished": "2026-01-01T00:05:00Z",
+        "counts": {"clips": 28},
+        "judge_cards": {
+            "clip": {
+                "figures": {
+                    "caption_top1_of_64": {"value": 0.9375, "bar": 0.9, "unit": "", "n": 512},
+                    "loss": 0.25,
+                }
+            }
+        },
+        "warnings": [],
+        "seconds_per_clip": {cell.id: 0.5 + i / 10 for i, cell in enumerate(CELLS)},
+    }
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return folder
 
@@ -178,13 +256,18 @@ def write_run(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One headless browser for all tests."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the group tests, is not installed")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="selenium, of the group tests, is not installed"
+    )
     from selenium.webdriver.chrome.service import Service
 
     chrome = next(filter(None, map(shutil.which, CHROMES)), None)
     driver = shutil.which("chromedriver")
     if chrome is None or driver is None:
-        pytest.skip(f"needs one of {', '.join(CHROMES)} and chromedriver on PATH (Debian: chromium, chromium-driver)")
+        pytest.skip(
+            f"needs one of {', '.join(CHROMES)} and chromedriver on PATH (Debian: chromium, "
+            "chromium-driver)"
+        )
     options = webdriver.ChromeOptions()
     options.binary_location = chrome
     for flag in FLAGS:

@@ -1,4 +1,6 @@
-"""The page in a real browser: it opens in silence, does what its controls say, and runs nothing that a run brings."""
+"""The page in a real browser: it opens in silence, does what its controls say, and runs nothing
+that a run brings.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ import pytest
 
 from reports.cli import write_comparison, write_report
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the group tests, is not installed")
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium, of the group tests, is not installed"
+)
 
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -30,7 +34,9 @@ METHOD = f"{PAYLOADS[1]}[{PAYLOADS[2]}]"
 
 @pytest.fixture(scope="session")
 def hostile_run(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The synthetic run with payloads as prompts, a sample's id, a method, a unit, a note and the suite's name."""
+    """The synthetic run with payloads as prompts, a sample's id, a method, a unit, a note and the
+    suite's name.
+    """
     folder = Path(shutil.copytree(run_folder, tmp_path_factory.mktemp("hostile") / "run"))
     for name in ("summary", "records", "comparisons", "samples"):
         frame = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
@@ -40,7 +46,9 @@ def hostile_run(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         for column in {"sample", "id"} & set(frame):
             frame[column] = frame[column].replace({"unseen-1": PAYLOADS[0]})
         if "note" in frame:
-            frame["note"] = frame["note"].replace({"n = 4 is below the feature dimension 64": PAYLOADS[1]})
+            frame["note"] = frame["note"].replace(
+                {"n = 4 is below the feature dimension 64": PAYLOADS[1]}
+            )
         frame.to_csv(folder / f"{name}.csv", index=False)
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     run["suite"]["name"] = run["machine"]["platform"] = PAYLOADS[0]
@@ -70,14 +78,18 @@ def _width(browser: Any, width: int, height: int) -> None:
 
 
 def _shown(page: Any, selector: str) -> list[Any]:
-    script = "return [...document.querySelectorAll(arguments[0])].filter((element) => element.checkVisibility())"
+    script = (
+        "return [...document.querySelectorAll(arguments[0])].filter((element) => "
+        "element.checkVisibility())"
+    )
     return page.execute_script(script, selector)
 
 
 def _column(page: Any, at: int) -> list[str]:
     script = """
         const table = [...document.querySelectorAll('#measures table')].find((t) => t.offsetParent);
-        return [...table.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.cells[arguments[0]].dataset.value);
+        const rows = [...table.tBodies[0].rows].filter((r) => !r.hidden);
+        return rows.map((r) => r.cells[arguments[0]].dataset.value);
     """
     return page.execute_script(script, at)
 
@@ -85,7 +97,12 @@ def _column(page: Any, at: int) -> list[str]:
 def test_opens_in_silence_and_runs_nothing_hostile(page: Any) -> None:
     assert page.get_log("browser") == []
     assert page.execute_script("return window.hostile") is None
-    assert page.find_elements(By.CSS_SELECTOR, "img[onerror], svg[onload], iframe, main script:not([type])") == []
+    assert (
+        page.find_elements(
+            By.CSS_SELECTOR, "img[onerror], svg[onload], iframe, main script:not([type])"
+        )
+        == []
+    )
     prompts = page.find_elements(By.CSS_SELECTOR, "#clip-grid thead .prompt > span:first-child")
     assert [prompt.get_property("textContent") for prompt in prompts] == list(PAYLOADS)
     assert PAYLOADS[0] in page.title
@@ -95,7 +112,11 @@ def test_hostile_names_stay_text_where_the_script_writes_them(page: Any) -> None
     Select(page.find_element(By.ID, "pair-second")).select_by_visible_text(METHOD)
     heads = page.find_elements(By.CSS_SELECTOR, "#pair-clips th")
     assert METHOD in [head.get_property("textContent") for head in heads]
-    link = next(link for link in _shown(page, "#measures a.peek") if METHOD in link.get_property("textContent"))
+    link = next(
+        link
+        for link in _shown(page, "#measures a.peek")
+        if METHOD in link.get_property("textContent")
+    )
     link.click()
     assert page.find_element(By.ID, "peek-title").text == METHOD
     assert page.execute_script("return window.hostile") is None
@@ -104,7 +125,9 @@ def test_hostile_names_stay_text_where_the_script_writes_them(page: Any) -> None
 
 def test_headings_sort_by_number(page: Any, hostile_run: Path) -> None:
     summary = pd.read_csv(hostile_run / "summary.csv")
-    means = summary[(summary["metric"] == "motion.flow_dis.v1") & (summary["group"] == "all")]["mean"]
+    means = summary[(summary["metric"] == "motion.flow_dis.v1") & (summary["group"] == "all")][
+        "mean"
+    ]
     head = next(head for head in _shown(page, "#measures th") if head.text.startswith("Motion"))
     for order in ("descending", "ascending"):
         head.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
@@ -139,7 +162,10 @@ def test_all_clips_share_one_clock_that_stops_and_steps(page: Any) -> None:
     assert button.text == "Pause"
     button.click()
     assert (button.text, button.get_attribute("aria-pressed")) == ("Play", "false")
-    place = "return getComputedStyle(document.querySelector('#clip-grid tbody .film')).objectPosition.split('%')[0]"
+    place = (
+        "return getComputedStyle(document.querySelector('#clip-grid tbody "
+        ".film')).objectPosition.split('%')[0]"
+    )
     for step in range(1, 4):
         page.find_element(By.ID, "frame").send_keys(Keys.ARROW_RIGHT)
         _settle(page)
@@ -151,7 +177,9 @@ def test_all_clips_share_one_clock_that_stops_and_steps(page: Any) -> None:
 
 def _settle(page: Any) -> None:
     """Waits until the browser has drawn twice."""
-    page.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));")
+    page.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+    )
 
 
 def test_any_two_cells_are_compared_on_their_records(page: Any, hostile_run: Path) -> None:
@@ -165,11 +193,17 @@ def test_any_two_cells_are_compared_on_their_records(page: Any, hostile_run: Pat
     difference = "#pair-table tbody tr:first-child td:nth-child(4) span:first-child"
     expected = (values[first] - values[second]).mean()
     assert page.find_element(By.CSS_SELECTOR, difference).text == f"{expected:+.3f}"
-    assert page.find_element(By.CSS_SELECTOR, "#pair-table tbody tr:first-child td:last-child").text == "first better"
+    assert (
+        page.find_element(By.CSS_SELECTOR, "#pair-table tbody tr:first-child td:last-child").text
+        == "first better"
+    )
     page.find_element(By.ID, "pair-swap").click()
-    assert page.find_element(By.CSS_SELECTOR, difference).text == f"{-expected:+.3f}".replace("-", "−")
+    assert page.find_element(By.CSS_SELECTOR, difference).text == f"{-expected:+.3f}".replace(
+        "-", "−"
+    )
     alts = [
-        image.get_attribute("alt") for image in page.find_elements(By.CSS_SELECTOR, "#pair-clips tr:last-child img")
+        image.get_attribute("alt")
+        for image in page.find_elements(By.CSS_SELECTOR, "#pair-clips tr:last-child img")
     ]
     assert len(alts) == 4
     assert all(alt.startswith(f"Clip of {first} for sample") for alt in alts)
@@ -177,16 +211,24 @@ def test_any_two_cells_are_compared_on_their_records(page: Any, hostile_run: Pat
 
 def test_heatmap_places_show_their_clips_to_mouse_and_keyboard(page: Any) -> None:
     peek = page.find_element(By.ID, "peek")
-    place = next(link for link in _shown(page, "#heatmaps a.peek") if link.get_attribute("title").startswith("i2v-ad"))
+    place = next(
+        link
+        for link in _shown(page, "#heatmaps a.peek")
+        if link.get_attribute("title").startswith("i2v-ad")
+    )
     cell = place.get_attribute("title").split(":")[0]
     webdriver.ActionChains(page).move_to_element(place).perform()
     assert peek.is_displayed()
     assert page.find_element(By.ID, "peek-title").text == cell
     assert len(page.find_elements(By.CSS_SELECTOR, "#peek .film")) == 4
-    webdriver.ActionChains(page).move_to_element(page.find_element(By.ID, "heatmaps-title")).perform()
+    webdriver.ActionChains(page).move_to_element(
+        page.find_element(By.ID, "heatmaps-title")
+    ).perform()
     assert not peek.is_displayed()
     page.find_element(By.ID, "pair-clips").send_keys(Keys.TAB)
-    assert page.switch_to.active_element.get_attribute("title") == _shown(page, "#heatmaps a")[0].get_attribute("title")
+    assert page.switch_to.active_element.get_attribute("title") == _shown(page, "#heatmaps a")[
+        0
+    ].get_attribute("title")
     assert peek.is_displayed()
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not peek.is_displayed()
@@ -194,7 +236,9 @@ def test_heatmap_places_show_their_clips_to_mouse_and_keyboard(page: Any) -> Non
 
 def test_samples_can_be_put_worst_first(page: Any, hostile_run: Path) -> None:
     records = pd.read_csv(hostile_run / "records.csv")
-    chosen = (records["metric"] == "identity.dino_glyph.v1") & (records["cell"] == "i2v-adapter[t0=1.0,p=0.5]")
+    chosen = (records["metric"] == "identity.dino_glyph.v1") & (
+        records["cell"] == "i2v-adapter[t0=1.0,p=0.5]"
+    )
     expected = list(records[chosen].sort_values("value")["sample"])
     Select(page.find_element(By.ID, "clip-order")).select_by_visible_text("worst identity first")
     ids = page.find_elements(By.CSS_SELECTOR, "#clip-grid thead .prompt > span:first-child")
@@ -206,7 +250,9 @@ def test_choosing_a_group_hides_the_others(page: Any) -> None:
     groups = {part.get_attribute("data-group") for part in _shown(page, "[data-group]")}
     assert groups == {"unseen"}
     assert len(_shown(page, "#clip-grid thead .prompt")) == 2
-    assert page.find_element(By.ID, "pair-summary").text.startswith("2 pairs of clips of 2 input images")
+    assert page.find_element(By.ID, "pair-summary").text.startswith(
+        "2 pairs of clips of 2 input images"
+    )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -258,10 +304,14 @@ OVERFLOW = """
 def test_fits_a_phone(page: Any) -> None:
     _width(page, 390, 844)
     for group in ("all", "unseen"):
-        page.execute_script("document.querySelector(`#groups input[value=${arguments[0]}]`).click()", group)
+        page.execute_script(
+            "document.querySelector(`#groups input[value=${arguments[0]}]`).click()", group
+        )
         scroll, width = page.execute_script(OVERFLOW)
         assert (scroll, width) == (390, 390)
-    page.execute_script("[...document.querySelectorAll('#heatmaps a.peek')].find((a) => a.offsetParent).click()")
+    page.execute_script(
+        "[...document.querySelectorAll('#heatmaps a.peek')].find((a) => a.offsetParent).click()"
+    )
     box = page.find_element(By.ID, "peek").rect
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
@@ -269,13 +319,20 @@ def test_fits_a_phone(page: Any) -> None:
 
 
 def test_wide_heatmaps_neither_overlap_nor_widen_the_page(page: Any) -> None:
-    grow = "for (const row of document.querySelectorAll('.heat tr')) for (let i = 0; i < arguments[0]; i++)"
+    grow = (
+        "for (const row of document.querySelectorAll('.heat tr')) for (let i = 0; i < "
+        "arguments[0]; i++)"
+    )
     page.execute_script(grow + " row.append(row.lastElementChild.cloneNode(true));", 4)
     boxes = [part.rect for part in _shown(page, "#heatmaps .heat")]
     assert len(boxes) == 3
     for one, other in itertools.combinations(boxes, 2):
         beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
-        assert beside or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+        assert (
+            beside
+            or one["y"] + one["height"] <= other["y"]
+            or other["y"] + other["height"] <= one["y"]
+        )
     page.execute_script(grow + " row.append(row.lastElementChild.cloneNode(true));", 20)
     scroll, width = page.execute_script(OVERFLOW)
     assert scroll == width
@@ -294,7 +351,9 @@ def test_the_bar_covers_no_heading_that_the_menu_leads_to(page: Any, width: int)
         assert top >= bottom
 
 
-def test_comparison_of_runs(browser: Any, hostile_run: Path, run_folder: Path, tmp_path: Path) -> None:
+def test_comparison_of_runs(
+    browser: Any, hostile_run: Path, run_folder: Path, tmp_path: Path
+) -> None:
     out = write_comparison([run_folder, hostile_run], tmp_path)[0]
     browser.get_log("browser")
     browser.get(out.as_uri())

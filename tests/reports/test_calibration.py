@@ -15,7 +15,9 @@ from reports.calibration import blind_spots, failures, load_calibration, number
 HOSTILE = "<script>window.hostile=1</script>|x"
 
 
-def response(verdict: str, means: list[float], spearman: float, seen_from: float | None) -> dict[str, Any]:
+def response(
+    verdict: str, means: list[float], spearman: float, seen_from: float | None
+) -> dict[str, Any]:
     change = means[-1] - means[0]
     return {
         "strengths": [0.0, 1.0, 2.0],
@@ -53,7 +55,10 @@ def entry(metric: str, group: str, **responses: dict[str, Any]) -> dict[str, Any
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    seen, unseen = response("responds", [0.9, 0.6, 0.3], -1.0, 1.0), response("FAILS", [0.9, 0.9, 0.9], 0.0, None)
+    seen, unseen = (
+        response("responds", [0.9, 0.6, 0.3], -1.0, 1.0),
+        response("FAILS", [0.9, 0.9, 0.9], 0.0, None),
+    )
     blind = response("cannot see", [0.9, 0.9, 0.9], 0.0, None)
     content = {
         "protocol": "corruptions.v1",
@@ -69,7 +74,14 @@ def folder(tmp_path: Path) -> Path:
             entry("fvd.y.v1", "camera", blur=seen),
         ],
         "known_motion": [
-            {"metric": "motion.z.v1", "group": "glyph", "clips": 8, "spearman": 0.97, "slope": 1.4, "still_highest": 0}
+            {
+                "metric": "motion.z.v1",
+                "group": "glyph",
+                "clips": 8,
+                "spearman": 0.97,
+                "slope": 1.4,
+                "still_highest": 0,
+            }
         ],
         "commit": "abc",
         "encoders": {"x": "0123456789abcdef" * 4},
@@ -101,7 +113,10 @@ def test_page_and_markdown(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("{", "calibration.json: not readable as JSON"), ("{}", "calibration.json: not a calibration, or one without")],
+    [
+        ("{", "calibration.json: not readable as JSON"),
+        ("{}", "calibration.json: not a calibration, or one without"),
+    ],
 )
 def test_a_broken_file_is_named(text: str, expected: str, tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="no such file; make it with `python -m eval calibrate"):
@@ -113,7 +128,14 @@ def test_a_broken_file_is_named(text: str, expected: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(None, "–"), (0.0, "0"), (0.12345, "0.123"), (-2.5, "−2.5"), (3.6e-15, "3.6e−15"), (123456.0, "1.2e+05")],
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (0.12345, "0.123"),
+        (-2.5, "−2.5"),
+        (3.6e-15, "3.6e−15"),
+        (123456.0, "1.2e+05"),
+    ],
 )
 def test_numbers(value: float | None, written: str) -> None:
     assert number(value) == written

@@ -20,24 +20,53 @@ HOSTILE = "<script>window.hostile=1</script>"
 
 def _test(**changes: Any) -> dict[str, Any]:
     return {
-        "title": "identity, full - content adapter", "metric": "identity.dino_glyph.v1", "unit": "cosine",
-        "kind": "more", "margin": 0.02, "effect": 0.115, "low": 0.048, "high": 0.18, "n": 96, "images": 96,
-        "verdict": "holds", "reason": "", "paper": "", "prose": "",
-    } | changes  # fmt: skip
+        "title": "identity, full - content adapter",
+        "metric": "identity.dino_glyph.v1",
+        "unit": "cosine",
+        "kind": "more",
+        "margin": 0.02,
+        "effect": 0.115,
+        "low": 0.048,
+        "high": 0.18,
+        "n": 96,
+        "images": 96,
+        "verdict": "holds",
+        "reason": "",
+        "paper": "",
+        "prose": "",
+    } | changes
 
 
 def _content() -> dict[str, Any]:
-    gone = _test(effect=None, low=None, high=None, n=0, images=0, verdict="not measured", reason=HOSTILE)
-    tests = [_test(), _test(kind="report", verdict="reported", title="only told", effect=-1.5, low=-2.0, high=-1.0)]
+    gone = _test(
+        effect=None, low=None, high=None, n=0, images=0, verdict="not measured", reason=HOSTILE
+    )
+    tests = [
+        _test(),
+        _test(
+            kind="report", verdict="reported", title="only told", effect=-1.5, low=-2.0, high=-1.0
+        ),
+    ]
     spread = {"mean": -0.4, "low": -0.5, "high": -0.3, "n": 300, "clusters": 100}
     return {
         "rule": "the rule",
         "claims": [
             {"number": 2, "title": "Identity.", "verdict": "holds", "reason": "", "tests": tests},
-            {"number": 3, "title": "Parts.", "verdict": "not measured", "reason": HOSTILE, "tests": [gone]},
+            {
+                "number": 3,
+                "title": "Parts.",
+                "verdict": "not measured",
+                "reason": HOSTILE,
+                "tests": [gone],
+            },
         ],
         "judges": [
-            {"metric": "text.clip_glyph.v1", "exact": "exact.glyph.pixels.v1", "across": spread, "within": spread}
+            {
+                "metric": "text.clip_glyph.v1",
+                "exact": "exact.glyph.pixels.v1",
+                "across": spread,
+                "within": spread,
+            }
         ],
     }
 
@@ -53,7 +82,9 @@ def claimed(own_run_folder: Path) -> Path:
     return own_run_folder
 
 
-def test_verdicts_come_with_effect_interval_and_n_and_reported_rows_have_no_say(claimed: Path) -> None:
+def test_verdicts_come_with_effect_interval_and_n_and_reported_rows_have_no_say(
+    claimed: Path,
+) -> None:
     text = claims_texts(load_run(claimed))["claims.md"]
     row = next(line for line in text.splitlines() if line.startswith("| 2 |"))
     assert "0.115 \\[0.048, 0.18\\] cosine (n = 96, 96 images), holds" in row
@@ -65,11 +96,17 @@ def test_verdicts_come_with_effect_interval_and_n_and_reported_rows_have_no_say(
 def test_the_first_paragraph_begins_with_the_verdicts(claimed: Path) -> None:
     run = load_run(claimed)
     first, *_ = answer(run, cell_table(run, measures_of(run), "all"), None)
-    assert first == ("The paper's 2 claims by verdict: holds 2; not measured 3 (tests and intervals below).",)
+    assert first == (
+        "The paper's 2 claims by verdict: holds 2; not measured 3 (tests and intervals below).",
+    )
 
 
 def test_nothing_measured_is_a_dash_and_no_number(claimed: Path) -> None:
-    row = next(line for line in claims_texts(load_run(claimed))["claims.md"].splitlines() if line.startswith("| 3 |"))
+    row = next(
+        line
+        for line in claims_texts(load_run(claimed))["claims.md"].splitlines()
+        if line.startswith("| 3 |")
+    )
     assert "–, not measured" in row or "– cosine, not measured" in row
     assert number(None) == number(float("nan")) == "–"
     assert (number(10157896), number(-0.02566)) == ("10,157,896", "−0.0257")
@@ -86,17 +123,27 @@ def test_the_papers_numbers_and_our_own_never_share_a_table(claimed: Path) -> No
     run = load_run(claimed)
     tables = paper_tables(run)
     assert {table.source for table in tables} == {"Paper, full size", "Measured here, glyph world"}
-    texts = {source: " ".join(str(text) for t in tables if t.source == source for row in t.rows for text in row)
-             for source in ("Paper, full size", "Measured here, glyph world")}  # fmt: skip
+    texts = {
+        source: " ".join(
+            str(text) for t in tables if t.source == source for row in t.rows for text in row
+        )
+        for source in ("Paper, full size", "Measured here, glyph world")
+    }
     assert ".9389" in texts["Paper, full size"]
     assert ".9389" not in texts["Measured here, glyph world"]
-    ours = next(t for t in tables if t.title.startswith("Table 1") and t.source.startswith("Measured"))
+    ours = next(
+        t for t in tables if t.title.startswith("Table 1") and t.source.startswith("Measured")
+    )
     measured = next(row for row in ours.rows if row[0] == "content-adapter")
     assert "0.60" in measured[1]  # the synthetic run's mean identity
-    assert all(text == "–" for text in next(row for row in ours.rows if row[0] == "concatenation")[1:])
+    assert all(
+        text == "–" for text in next(row for row in ours.rows if row[0] == "concatenation")[1:]
+    )
 
 
-def test_a_run_without_claims_has_no_section_and_one_that_lost_them_says_so(own_run_folder: Path) -> None:
+def test_a_run_without_claims_has_no_section_and_one_that_lost_them_says_so(
+    own_run_folder: Path,
+) -> None:
     assert claims_html(load_run(own_run_folder)) == ""
     assert claims_texts(load_run(own_run_folder)) == {}
 

@@ -29,14 +29,22 @@ def test_command_writes_and_prints_its_files(own_run_folder: Path) -> None:
     assert all((own_run_folder / name).stat().st_size > 0 for name in names)
     stems = {path.stem for path in (own_run_folder / "tables").glob("*.csv")} - {"comparisons"}
     assert stems == {
-        *(f"{name}-{group}" for name in ("best", "cells", "comparisons", "pairs") for group in GROUPS),
-        "speed", "judges", "definitions",
-    }  # fmt: skip
+        *(
+            f"{name}-{group}"
+            for name in ("best", "cells", "comparisons", "pairs")
+            for group in GROUPS
+        ),
+        "speed",
+        "judges",
+        "definitions",
+    }
     assert {path.stem for path in (own_run_folder / "tables").glob("*.md")} == stems
     assert {path.stem for path in (own_run_folder / "tables").glob("*.tex")} == stems | {"all"}
     drawn = {path.stem for path in (own_run_folder / "figures").glob("*.svg")}
     assert drawn == {path.stem for path in (own_run_folder / "figures").glob("*.png")}
-    assert len(drawn) == 3 * (3 + 1 + 2)  # three heatmaps, a Pareto plot and two of speed in each of three groups
+    assert len(drawn) == 3 * (
+        3 + 1 + 2
+    )  # three heatmaps, a Pareto plot and two of speed in each of three groups
     assert not list(own_run_folder.rglob("*.partial"))
 
 
@@ -56,7 +64,9 @@ def test_a_folder_that_is_not_there_is_one_line(name: str, tmp_path: Path) -> No
 
 def test_markdown_holds_hostile_text_as_text(own_run_folder: Path) -> None:
     path = own_run_folder / "run.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"synthetic"', '"<i>a|b</i>"'), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"synthetic"', '"<i>a|b</i>"'), encoding="utf-8"
+    )
     text = render_markdown(build(load_run(own_run_folder)))
     assert text.startswith("# Image-to-video evaluation: &lt;i&gt;a\\|b&lt;/i&gt;\n")
 

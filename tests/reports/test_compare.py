@@ -1,4 +1,5 @@
-"""Runs side by side: paired only where samples and judges are the same, and what differs is named."""
+"""Runs side by side: paired only where samples and judges are the same, and what differs is
+named."""
 
 from __future__ import annotations
 
@@ -34,33 +35,55 @@ def _shift(folder: Path) -> pd.DataFrame:
     return records[rows]
 
 
-def test_differences_are_paired_on_the_samples_that_both_have(run_folder: Path, own_run_folder: Path) -> None:
-    """Another prompt and another image make another sample; the pair is the later run minus the first."""
+def test_differences_are_paired_on_the_samples_that_both_have(
+    run_folder: Path, own_run_folder: Path
+) -> None:
+    """Another prompt and another image make another sample; the pair is the later run minus the
+    first.
+    """
     theirs = pd.read_csv(run_folder / "records.csv").query("metric == @IDENTITY")
     ours = _shift(own_run_folder)
     Image.new("RGB", (16, 16), (0, 0, 0)).save(own_run_folder / "samples" / "seen-0" / "image.png")
     samples = own_run_folder / "samples.csv"
-    samples.write_text(samples.read_text(encoding="utf-8").replace("a blue heart, growing", "other"), encoding="utf-8")
+    samples.write_text(
+        samples.read_text(encoding="utf-8").replace("a blue heart, growing", "other"),
+        encoding="utf-8",
+    )
     content = comparison([load_run(run_folder), load_run(own_run_folder)], samples=0)
     assert content.shared == [{"seen-0", "seen-1", "unseen-0", "unseen-1"}, {"seen-1", "unseen-0"}]
     both = [
-        frame[(frame["cell"] == CELL) & frame["sample"].isin(["seen-1", "unseen-0"])].sort_values("sample")
+        frame[(frame["cell"] == CELL) & frame["sample"].isin(["seen-1", "unseen-0"])].sort_values(
+            "sample"
+        )
         for frame in (ours, theirs)
     ]
     expected = paired_difference(both[0]["value"], both[1]["value"], list(both[0]["sample"]))
     line = next(line for line in content.lines("all") if line.cell == CELL and line.against == 0)
     found = line.entries[[m.id for m in content.measures].index(IDENTITY)]
     assert found is not None
-    assert (found.entry.value, found.entry.low, found.entry.high) == pytest.approx(expected[:3], abs=1e-12)
+    assert (found.entry.value, found.entry.low, found.entry.high) == pytest.approx(
+        expected[:3], abs=1e-12
+    )
     assert (found.entry.n, found.verdict, found.entry.few) == (2, "better", True)
 
 
-def test_other_weights_of_a_judge_are_named_and_not_subtracted(run_folder: Path, own_run_folder: Path) -> None:
-    _change(own_run_folder, encoders={"dino_glyph": "f" * 64}, versions={"torch": "2.13"}, commit="c" * 40)
+def test_other_weights_of_a_judge_are_named_and_not_subtracted(
+    run_folder: Path, own_run_folder: Path
+) -> None:
+    _change(
+        own_run_folder,
+        encoders={"dino_glyph": "f" * 64},
+        versions={"torch": "2.13"},
+        commit="c" * 40,
+    )
     content = comparison([load_run(run_folder), load_run(own_run_folder)], samples=0)
     assert content.other_judges == [("B", IDENTITY)]
     for line in content.lines("all"):
-        assert line.against is None or [entry is None for entry in line.entries] == [True, False, True]
+        assert line.against is None or [entry is None for entry in line.entries] == [
+            True,
+            False,
+            True,
+        ]
     assert origin_rows(content) == [
         ("versions.torch", ["2.12", "2.13"]),
         ("encoders.dino_glyph", ["e" * 64, "f" * 64]),
@@ -68,33 +91,51 @@ def test_other_weights_of_a_judge_are_named_and_not_subtracted(run_folder: Path,
     ]
 
 
-def test_other_weights_are_seen_behind_a_definition_with_a_dot(run_folder: Path, tmp_path: Path) -> None:
+def test_other_weights_are_seen_behind_a_definition_with_a_dot(
+    run_folder: Path, tmp_path: Path
+) -> None:
     metric = "paper.flow_score.flow_dis.v1"
     for weights in ("e", "f"):
         copy = Path(shutil.copytree(run_folder, tmp_path / weights))
         for path in (*copy.glob("*.csv"), copy / "run.json"):
-            path.write_text(path.read_text(encoding="utf-8").replace("motion.flow_dis.v1", metric), encoding="utf-8")
+            path.write_text(
+                path.read_text(encoding="utf-8").replace("motion.flow_dis.v1", metric),
+                encoding="utf-8",
+            )
         _change(copy, encoders={"flow_dis": weights * 64})
     content = comparison([load_run(tmp_path / "e"), load_run(tmp_path / "f")], samples=0)
     assert content.other_judges == [("B", metric)]
 
 
-def test_a_measure_of_one_run_alone_is_no_matter_of_weights(run_folder: Path, own_run_folder: Path) -> None:
+def test_a_measure_of_one_run_alone_is_no_matter_of_weights(
+    run_folder: Path, own_run_folder: Path
+) -> None:
     for path in (*own_run_folder.glob("*.csv"), own_run_folder / "run.json"):
-        path.write_text(path.read_text(encoding="utf-8").replace("identity.dino_", "text.clip_"), encoding="utf-8")
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("identity.dino_", "text.clip_"),
+            encoding="utf-8",
+        )
     _change(own_run_folder, encoders={"clip_glyph": "f" * 64})
-    assert comparison([load_run(run_folder), load_run(own_run_folder)], samples=0).other_judges == []
+    assert (
+        comparison([load_run(run_folder), load_run(own_run_folder)], samples=0).other_judges == []
+    )
 
 
-def test_cells_of_one_run_alone_and_settings_that_differ(run_folder: Path, own_run_folder: Path) -> None:
+def test_cells_of_one_run_alone_and_settings_that_differ(
+    run_folder: Path, own_run_folder: Path
+) -> None:
     run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
     run["cells"][0]["settings"]["steps"] = 4
     _change(own_run_folder, cells=run["cells"])
     for name in ("summary", "records"):
         path = own_run_folder / f"{name}.csv"
-        path.write_text(path.read_text(encoding="utf-8").replace(f"{CELL},", "mine,"), encoding="utf-8")
+        path.write_text(
+            path.read_text(encoding="utf-8").replace(f"{CELL},", "mine,"), encoding="utf-8"
+        )
     content = comparison([load_run(run_folder), load_run(own_run_folder)], samples=0)
-    rows = [(line.run, line.against) for line in content.lines("all") if line.cell in (CELL, "mine")]
+    rows = [
+        (line.run, line.against) for line in content.lines("all") if line.cell in (CELL, "mine")
+    ]
     assert rows == [(0, None), (1, None)]
     assert ("cell i2v-adapter[t0=0.6,p=0.1].settings.steps", ["–", "4"]) in origin_rows(content)
 

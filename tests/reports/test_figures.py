@@ -1,4 +1,5 @@
-"""The Pareto front by its definition, and SVG that is well-formed, inert and in the page's colours."""
+"""The Pareto front by its definition, and SVG that is well-formed, inert and in the page's
+colours."""
 
 from __future__ import annotations
 
@@ -122,9 +123,19 @@ def test_pareto_names_the_front_and_what_is_no_sweep(run_folder: Path) -> None:
     points = points_of(cell_table(run, [identity, motion], "all"), motion, identity)
     assert len(points) == 7
     assert [p.cell for p in pareto_front(points)] == [
-        "i2v-adapter[t0=0.6,p=0.5]", "i2v-adapter[t0=1.0,p=0.5]", "content-adapter"]  # fmt: skip
+        "i2v-adapter[t0=0.6,p=0.5]",
+        "i2v-adapter[t0=1.0,p=0.5]",
+        "content-adapter",
+    ]
     texts = _texts(pareto("p", run, points, axis_of(motion), axis_of(identity)).svg)
-    assert {"t0 0.6, p 0.5", "t0 1, p 0.5", "content-adapter", "still-image", "true-clip", "Pareto front"} <= set(texts)
+    assert {
+        "t0 0.6, p 0.5",
+        "t0 1, p 0.5",
+        "content-adapter",
+        "still-image",
+        "true-clip",
+        "Pareto front",
+    } <= set(texts)
     assert "t0 0.6, p 0.1" not in texts
 
 

@@ -30,7 +30,9 @@ def test_frames_are_typed_and_texts_stay_texts(run_folder: Path) -> None:
 
 def test_clips_are_found_by_cell_and_sample(run_folder: Path) -> None:
     run = load_run(run_folder)
-    rows = run.records[(run.records["cell"] == "content-adapter") & (run.records["sample"] == "seen-0")]
+    rows = run.records[
+        (run.records["cell"] == "content-adapter") & (run.records["sample"] == "seen-0")
+    ]
     key = rows["clip_key"].iloc[0]
     expected = read_clip(run_folder / "clips" / key[:2] / f"{key}.mkv")
     clip = run.cell_clip("content-adapter", "seen-0")
@@ -48,7 +50,9 @@ def _edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["records.csv", "summary.csv", "comparisons.csv", "samples.csv", "run.json"])
+@pytest.mark.parametrize(
+    "name", ["records.csv", "summary.csv", "comparisons.csv", "samples.csv", "run.json"]
+)
 def test_missing_file_is_named(own_run_folder: Path, name: str) -> None:
     (own_run_folder / name).unlink()
     with pytest.raises(EvalError, match=f"{name}: no such file.*run its suite again"):
@@ -82,7 +86,9 @@ def test_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
         ("run.json", '"suite"', '"suites"', "key 'suite'"),
     ],
 )
-def test_damage_is_named_with_its_file(own_run_folder: Path, name: str, old: str, new: str, message: str) -> None:
+def test_damage_is_named_with_its_file(
+    own_run_folder: Path, name: str, old: str, new: str, message: str
+) -> None:
     _edit(own_run_folder / name, old, new)
     with pytest.raises(EvalError, match=message) as caught:
         load_run(own_run_folder)

@@ -24,7 +24,13 @@ def _decoded(uri: str) -> np.ndarray:
 def test_strip_is_the_clip_bit_for_bit() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (5, 12, 20, 3), dtype=np.uint8)
     made = film(Clip(frames, 10.0))
-    assert (made.width, made.height, made.frames, made.seconds, made.reduced) == (20, 12, 5, 0.5, False)
+    assert (made.width, made.height, made.frames, made.seconds, made.reduced) == (
+        20,
+        12,
+        5,
+        0.5,
+        False,
+    )
     strip = _decoded(made.uri)
     for i, frame in enumerate(frames):
         np.testing.assert_array_equal(strip[:, 20 * i : 20 * (i + 1)], frame)
@@ -41,7 +47,8 @@ def test_large_frames_are_reduced_in_proportion() -> None:
 
 def test_too_many_frames_for_one_picture() -> None:
     with pytest.raises(
-        EvalError, match="a clip of 200 frames is too long for the page, which holds 163 of 100 px width"
+        EvalError,
+        match="a clip of 200 frames is too long for the page, which holds 163 of 100 px width",
     ):
         film(Clip(np.zeros((200, 1, 100, 3), np.uint8), 8.0))
 

@@ -22,7 +22,9 @@ from reports.page import build, render_html
 from reports.typeset import Section, moment
 
 VOID = {"meta", "link", "img", "input", "br", "wbr", "path", "use"}
-HOSTILE = '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
+HOSTILE = (
+    '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
+)
 
 
 class Page(HTMLParser):
@@ -55,7 +57,11 @@ class Page(HTMLParser):
         if not self.open or self.open[-1] != "script":
             self.texts.append(data)
         else:
-            (self.data if self.elements[-1][1].get("type") == "application/json" else self.scripts).append(data)
+            (
+                self.data
+                if self.elements[-1][1].get("type") == "application/json"
+                else self.scripts
+            ).append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -99,11 +105,15 @@ def test_nothing_is_fetched(parsed: Page, page: str) -> None:
 def test_only_the_own_script_may_run(parsed: Page) -> None:
     assert len(parsed.scripts) == 1
     digest = base64.b64encode(hashlib.sha256(parsed.scripts[0].encode()).digest()).decode()
-    policy = next(m["content"] for m in parsed.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        m["content"] for m in parsed.all("meta") if m.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy is not None
     assert "default-src 'none'" in policy
     assert f"script-src 'sha256-{digest}'" in policy
-    assert not [name for _, attributes in parsed.elements for name in attributes if name.startswith("on")]
+    assert not [
+        name for _, attributes in parsed.elements for name in attributes if name.startswith("on")
+    ]
 
 
 def test_hostile_prompt_is_text(parsed: Page, page: str) -> None:
@@ -123,11 +133,15 @@ def test_hostile_names_are_text_everywhere(own_run_folder: Path) -> None:
             .replace("content-adapter,", f"{quoted},")
             .replace(",unseen,", f",{quoted},")
         )
-        path.write_text(text.replace("cosine", quoted).replace("n = 2 is below", quoted), encoding="utf-8")
+        path.write_text(
+            text.replace("cosine", quoted).replace("n = 2 is below", quoted), encoding="utf-8"
+        )
     run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
     run["suite"]["name"] = run["machine"]["platform"] = run["finished"] = bad
     run["warnings"] = [bad]
-    run["judge_cards"] = {bad: {"figures": {bad: {"value": 1.0, "bar": bad, "unit": bad, "n": bad}}}}
+    run["judge_cards"] = {
+        bad: {"figures": {bad: {"value": 1.0, "bar": bad, "unit": bad, "n": bad}}}
+    }
     (own_run_folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     text = render_html(build(load_run(own_run_folder)))
     assert "<b " not in text
@@ -140,7 +154,9 @@ def test_tables_pictures_and_drawings_say_what_they_are(parsed: Page) -> None:
     assert all(th.get("scope") in ("col", "row") for th in parsed.all("th"))
     assert all(image.get("alt") for image in parsed.all("img"))
     drawings = [attributes for _, attributes in parsed.elements if attributes.get("role") == "img"]
-    assert len(drawings) == len(parsed.all("svg")) == 3 * 3  # a Pareto plot and two of speed in each of three groups
+    assert (
+        len(drawings) == len(parsed.all("svg")) == 3 * 3
+    )  # a Pareto plot and two of speed in each of three groups
     assert all(drawing.get("aria-label") for drawing in drawings)
     assert all(e.get("aria-label") for _, e in parsed.elements if e.get("role") == "region")
     assert parsed.all("html") == [{"lang": "en"}]
@@ -149,11 +165,15 @@ def test_tables_pictures_and_drawings_say_what_they_are(parsed: Page) -> None:
 def test_every_cell_has_its_row_of_clips(parsed: Page, run_folder: Path) -> None:
     run = load_run(run_folder)
     alts = Counter(image["alt"] for image in parsed.all("img"))
-    clips = [f"Clip of {cell} for sample {sample}" for cell in run.cells for sample in run.samples["id"]]
+    clips = [
+        f"Clip of {cell} for sample {sample}" for cell in run.cells for sample in run.samples["id"]
+    ]
     inputs = {f"Input image of sample {sample}" for sample in run.samples["id"]}
     truths = {"True clip of sample seen-0", "True clip of sample seen-1"}
     ends = {f"{end} clip {i} by Identity" for end in ("Worst", "Best") for i in range(1, 5)}
-    assert {alt: n for alt, n in alts.items() if alt and alt.startswith("Clip of")} == Counter(clips)
+    assert {alt: n for alt, n in alts.items() if alt and alt.startswith("Clip of")} == Counter(
+        clips
+    )
     assert {alt.split(":")[0] for alt in alts if alt} == {*clips, *inputs, *truths, *ends}
     rows = [row["id"] for row in parsed.all("tr") if row.get("id")]
     links = {anchor["href"] for anchor in parsed.all("a")}
@@ -166,20 +186,37 @@ def test_every_cell_has_its_row_of_clips(parsed: Page, run_folder: Path) -> None
 def test_the_page_says_it_all(parsed: Page) -> None:
     text = " ".join(" ".join(parsed.texts).split())
     for phrase in (
-        "Measured in the glyph world", "does not predict what full-size models do",
-        "FVD (all): n = 4 is below the feature dimension 64", "1 of 4 samples carry the flag prompt_truncated.",
-        "n = 4 clips in every cell", "0.895 to 0.915", "no interval", "caption top1 of 64", "0.9375",
-        "identity.dino_glyph.v1", "Caron et al.", "a" * 64, "cpu_count",
-    ):  # fmt: skip
+        "Measured in the glyph world",
+        "does not predict what full-size models do",
+        "FVD (all): n = 4 is below the feature dimension 64",
+        "1 of 4 samples carry the flag prompt_truncated.",
+        "n = 4 clips in every cell",
+        "0.895 to 0.915",
+        "no interval",
+        "caption top1 of 64",
+        "0.9375",
+        "identity.dino_glyph.v1",
+        "Caron et al.",
+        "a" * 64,
+        "cpu_count",
+    ):
         assert phrase in text, phrase
 
 
 def test_script_free_readers_see_every_group(parsed: Page) -> None:
-    groups = Counter(attributes["data-group"] for _, attributes in parsed.elements if "data-group" in attributes)
+    groups = Counter(
+        attributes["data-group"] for _, attributes in parsed.elements if "data-group" in attributes
+    )
     assert set(groups) == {"all", "seen", "unseen"}
     assert len(set(groups.values())) == 1
     hidden = [a.get("id") or a.get("class") for _, a in parsed.elements if "hidden" in a]
-    assert hidden == ["bar", "filter", "pair-form", "filter", "peek"]  # what needs the script, which shows it
+    assert hidden == [
+        "bar",
+        "filter",
+        "pair-form",
+        "filter",
+        "peek",
+    ]  # what needs the script, which shows it
 
 
 def test_samples_shown_mix_the_groups(run_folder: Path) -> None:
@@ -198,7 +235,9 @@ def test_number_of_samples_shown(run_folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_other_worlds_are_not_called_glyph_world(own_run_folder: Path) -> None:
     path = own_run_folder / "run.json"
-    path.write_text(path.read_text(encoding="utf-8").replace("glyph-world", "manifest"), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("glyph-world", "manifest"), encoding="utf-8"
+    )
     assert build(load_run(own_run_folder)).where == "Measured on the samples of suite synthetic."
 
 
@@ -209,7 +248,9 @@ def _tables(page: str) -> dict[str, list[list[str]]]:
         r'aria-label="([^"]+)">\s*<table[^>]*>.*?<tbody>(.*?)</tbody>', page, flags=re.DOTALL
     ):
         rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body, flags=re.DOTALL)
-        found[label] = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in rows]
+        found[label] = [
+            re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in rows
+        ]
     return found
 
 
@@ -221,25 +262,36 @@ def test_numbers_in_the_page_are_those_of_the_csv(page: str, run_folder: Path) -
     for cell, *numbers in rows:
         name = "".join(re.findall(r'class="whole">([^<]+)<', cell))
         for metric, number in zip(columns, numbers, strict=True):
-            rows_of = (summary["cell"] == name) & (summary["metric"] == metric) & (summary["group"] == "unseen")
+            rows_of = (
+                (summary["cell"] == name)
+                & (summary["metric"] == metric)
+                & (summary["group"] == "unseen")
+            )
             known = summary[rows_of].iloc[0]
             value, interval = number.split("<")[0], re.findall(r"([−\d.]+) to ([−\d.]+)", number)
-            assert float(value) == pytest.approx(known["mean"], abs=0.005 if "fvd" in metric else 0.0005)
+            assert float(value) == pytest.approx(
+                known["mean"], abs=0.005 if "fvd" in metric else 0.0005
+            )
             ends = [float(end.replace("−", "-")) for pair in interval for end in pair]
             assert ends == pytest.approx(
                 [known["low"], known["high"]] if known["low"] == known["low"] else [], abs=5e-4
             )
 
 
-def test_paired_differences_in_the_page_are_those_of_the_csv(parsed: Page, run_folder: Path) -> None:
-    """The synthetic run's comparisons are exact means of its records, as the page's pairs must be."""
+def test_paired_differences_in_the_page_are_those_of_the_csv(
+    parsed: Page, run_folder: Path
+) -> None:
+    """The synthetic run's comparisons are exact means of its records, as the page's pairs must
+    be."""
     data = json.loads(parsed.data[0])
     compared = pd.read_csv(run_folder / "comparisons.csv")
     checked = 0
     for row in compared.itertuples():
         at = ["identity.dino_glyph.v1", "motion.flow_dis.v1"].index(row.metric)
         first, second = sorted((data["cells"].index(row.reference), data["cells"].index(row.cell)))
-        places = [(i, j) for i in range(len(data["cells"])) for j in range(i + 1, len(data["cells"]))]
+        places = [
+            (i, j) for i in range(len(data["cells"])) for j in range(i + 1, len(data["cells"]))
+        ]
         entry = data["groups"][row.group][at][places.index((first, second))]
         sign = 1 if data["cells"][first] == row.reference else -1
         assert sign * entry[0] == pytest.approx(row.difference, abs=5e-5)
@@ -250,25 +302,36 @@ def test_paired_differences_in_the_page_are_those_of_the_csv(parsed: Page, run_f
 
 def test_too_small_an_n_stands_in_the_table(page: str) -> None:
     rows = _tables(page)["Cells and measures, all"]
-    assert all("n too small" in fvd and "n too small" not in identity for _, identity, _, fvd in rows)
+    assert all(
+        "n too small" in fvd and "n too small" not in identity for _, identity, _, fvd in rows
+    )
 
 
 def test_the_page_warns_of_many_comparisons(page: str) -> None:
     text = " ".join(page.split())
     assert "of 6 intervals in a column, 0.3 would exclude 0 by chance alone" in text
-    chance = re.findall(r"better<abbr[^>]*>†</abbr>|worse<abbr[^>]*>†</abbr>|er<abbr[^>]*>†</abbr>", page)
+    chance = re.findall(
+        r"better<abbr[^>]*>†</abbr>|worse<abbr[^>]*>†</abbr>|er<abbr[^>]*>†</abbr>", page
+    )
     separated = re.findall(r"still do; the other (\d+) are marked", text)
     assert len(chance) == sum(map(int, separated)) > 0
 
 
 def test_heatmap_places_lead_to_their_cells_clips(page: str, run_folder: Path) -> None:
     run = load_run(run_folder)
-    links = re.findall(r'<a class="peek[^"]*" href="#clips-(\d+)" data-cell="(\d+)" style=[^>]*title="([^:]+): ', page)
+    links = re.findall(
+        r'<a class="peek[^"]*" href="#clips-(\d+)" data-cell="(\d+)" style=[^>]*title="([^:]+): ',
+        page,
+    )
     assert len(links) == 3 * 3 * 4
-    assert all(row == number and run.cells[int(row)] == html.unescape(cell) for row, number, cell in links)
+    assert all(
+        row == number and run.cells[int(row)] == html.unescape(cell) for row, number, cell in links
+    )
 
 
-def test_sections_can_be_added_and_left_out(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sections_can_be_added_and_left_out(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     added = Section("more", "More <of> it", "<p>Trusted.</p>")
     monkeypatch.setattr(page_module, "SECTIONS", [lambda report: added, lambda report: None])
     text = render_html(build(load_run(run_folder), samples=0))
@@ -285,8 +348,12 @@ def test_time_stamps_are_for_readers() -> None:
 
 def test_figures_of_judges_have_units_and_separators(own_run_folder: Path) -> None:
     run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
-    run["judge_cards"] = {"vae": {"figures": {"psnr_seen": 30.98228, "trainable_parameters": 10135112}}}
+    run["judge_cards"] = {
+        "vae": {"figures": {"psnr_seen": 30.98228, "trainable_parameters": 10135112}}
+    }
     (own_run_folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     (judge,) = build(load_run(own_run_folder), samples=0).judges
     assert [(figure.name, figure.value) for figure in judge.figures] == [
-        ("psnr seen", "30.98 dB"), ("trainable parameters", "10,135,112")]  # fmt: skip
+        ("psnr seen", "30.98 dB"),
+        ("trainable parameters", "10,135,112"),
+    ]

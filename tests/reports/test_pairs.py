@@ -1,4 +1,6 @@
-"""Differences of any two cells against the statistics of two cells alone, and the overview made from them."""
+"""Differences of any two cells against the statistics of two cells alone, and the overview made
+from them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ IDENTITY = "identity.dino_glyph.v1"
 
 def _noisy(folder: Path) -> pd.DataFrame:
     """Gives the run's identity values noise, and takes one clip away from one cell."""
-    records = pd.read_csv(folder / "records.csv", dtype={"clip_key": str, "flags": str}, keep_default_na=False)
+    records = pd.read_csv(
+        folder / "records.csv", dtype={"clip_key": str, "flags": str}, keep_default_na=False
+    )
     rows = records["metric"] == IDENTITY
     records.loc[rows, "value"] += np.random.default_rng(3).normal(0, 0.05, rows.sum())
     records = records[~((records["cell"] == "content-adapter") & (records["sample"] == "seen-1"))]
@@ -55,7 +59,9 @@ def test_pairwise_differences_of_clustered_seeds() -> None:
     clusters = [f"image {i // 2}" for i in range(12)]
     table = pairwise_differences(values, clusters)
     for row, (i, j) in zip(table, combinations(range(3), 2), strict=True):
-        assert row == pytest.approx(paired_difference(values[:, i], values[:, j], clusters)[:3], abs=1e-12)
+        assert row == pytest.approx(
+            paired_difference(values[:, i], values[:, j], clusters)[:3], abs=1e-12
+        )
     with pytest.raises(EvalError, match=r"values must have shape \(n, k\), got \(12,\)"):
         pairwise_differences(values[:, 0], clusters)
     assert np.isnan(pairwise_differences(values[:2], ["one", "one"])[:, 1:]).all()
@@ -67,7 +73,10 @@ def test_best_cells_say_whether_the_run_can_tell(own_run_folder: Path) -> None:
     table = cell_table(run, measures, "all")
     pairs = {m.id: pairs_of(run, m, "all") for m in measures}
     identity, motion, fvd = best_cells(table, pairs, measures)
-    assert (identity.cell, identity.next) == ("i2v-adapter[t0=0.6,p=0.5]", "i2v-adapter[t0=0.6,p=0.1]")
+    assert (identity.cell, identity.next) == (
+        "i2v-adapter[t0=0.6,p=0.5]",
+        "i2v-adapter[t0=0.6,p=0.1]",
+    )
     assert identity.gap is not None
     assert identity.gap.entry.value == pytest.approx(0.02)
     assert identity.why == "the interval excludes 0"
@@ -80,7 +89,9 @@ def test_best_cells_do_not_sell_noise(own_run_folder: Path) -> None:
     _noisy(own_run_folder)
     run = load_run(own_run_folder)
     measures = measures_of(run)[:1]
-    found = best_cells(cell_table(run, measures, "all"), {IDENTITY: pairs_of(run, measures[0], "all")}, measures)[0]
+    found = best_cells(
+        cell_table(run, measures, "all"), {IDENTITY: pairs_of(run, measures[0], "all")}, measures
+    )[0]
     assert found.gap is not None
     assert (found.gap.entry.low > 0) == (found.why == "the interval excludes 0")
 
@@ -92,7 +103,11 @@ def test_worst_and_best_clips_are_the_ends_of_the_records(own_run_folder: Path) 
     rivals = records[~records["cell"].isin(["still-image", "true-clip"])]
     for worst in (True, False):
         found = extreme_rows(run, identity, 3, worst=worst)
-        ends = rivals.groupby("sample")["value"].min() if worst else rivals.groupby("sample")["value"].max()
+        ends = (
+            rivals.groupby("sample")["value"].min()
+            if worst
+            else rivals.groupby("sample")["value"].max()
+        )
         expected = list(ends.sort_values(ascending=worst).index[:3])
         assert [sample for _, sample, _ in found] == expected
         values = rivals.set_index(["cell", "sample", "seed"])["value"]

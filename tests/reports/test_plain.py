@@ -28,13 +28,29 @@ def report(run_folder: Path) -> Report:
 def _latex_rows(latex: str, columns: int, keys: int) -> list[list[str]]:
     """Header and rows, the parts of a table side by side again."""
     parts = []
-    for spec, part in re.findall(r"\\begin\{(?:tabular|longtable)\}\{([^\n]*)\}\n(.*?)\\bottomrule", latex, re.DOTALL):
-        head = part.rindex(r"\toprule")  # a long table says its header twice, for its first page and for the others
-        lines = [line for line in part[head:].splitlines() if re.search(r"(?:\\\\|\\tabularnewline)$", line)]
-        rows = [re.split(r"(?<!\\)&", re.sub(r" (?:\\\\|\\tabularnewline)$", "", line)) for line in lines]
+    for spec, part in re.findall(
+        r"\\begin\{(?:tabular|longtable)\}\{([^\n]*)\}\n(.*?)\\bottomrule", latex, re.DOTALL
+    ):
+        head = part.rindex(
+            r"\toprule"
+        )  # a long table says its header twice, for its first page and for the others
+        lines = [
+            line
+            for line in part[head:].splitlines()
+            if re.search(r"(?:\\\\|\\tabularnewline)$", line)
+        ]
+        rows = [
+            re.split(r"(?<!\\)&", re.sub(r" (?:\\\\|\\tabularnewline)$", "", line))
+            for line in lines
+        ]
         assert {len(row) for row in rows} == {len(re.findall(r"[lr]|p\{[^}]*\}", spec))}
-        parts.append([[text.strip().removeprefix(r"\raggedright ") for text in row] for row in rows])
-    joined = [[*row, *(text for part in rest for text in part[keys:])] for row, *rest in zip(*parts, strict=True)]
+        parts.append(
+            [[text.strip().removeprefix(r"\raggedright ") for text in row] for row in rows]
+        )
+    joined = [
+        [*row, *(text for part in rest for text in part[keys:])]
+        for row, *rest in zip(*parts, strict=True)
+    ]
     assert all(part[i][:keys] == row[:keys] for part in parts for i, row in enumerate(joined))
     assert {len(row) for row in joined} == {columns}
     return joined
@@ -47,8 +63,13 @@ def test_every_table_is_whole_in_every_form(report: Report) -> None:
     for table in tables:
         latex, columns = table.latex(), len(table.header)
         rows = _latex_rows(latex, columns, table.keys)
-        texts = [[re.sub(r"^\\textbf\{(.*)\}$|\\allowbreak\{\}", r"\1", text) for text in row] for row in rows]
-        assert texts == [[latex_text(text).strip() for text in row] for row in (table.header, *table.rows)]
+        texts = [
+            [re.sub(r"^\\textbf\{(.*)\}$|\\allowbreak\{\}", r"\1", text) for text in row]
+            for row in rows
+        ]
+        assert texts == [
+            [latex_text(text).strip() for text in row] for row in (table.header, *table.rows)
+        ]
         assert latex.count(r"\caption{") == latex.count(r"\label{") == 1
         for name in ("table", "tabular", "longtable"):
             assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}")
@@ -59,30 +80,59 @@ def test_every_table_is_whole_in_every_form(report: Report) -> None:
         assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {columns + 1}
 
 
-HARD = '"quoted" «å» ‘’ — ĸ 中 🙂 \\ { } $ & # ^ _ ~ % | < > ` \N{SOFT HYPHEN}\x07 id.with_parts[p=0.5]+more'
+HARD = (
+    '"quoted" «å» ‘’ — ĸ 中 🙂 \\ { } $ & # ^ _ ~ % | < > ` \N{SOFT HYPHEN}\x07 '
+    "id.with_parts[p=0.5]+more"
+)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex on PATH (Debian: texlive-latex-base)")
-def test_a_compiler_takes_every_table_and_no_line_is_too_wide(report: Report, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="needs pdflatex on PATH (Debian: texlive-latex-base)"
+)
+def test_a_compiler_takes_every_table_and_no_line_is_too_wide(
+    report: Report, tmp_path: Path
+) -> None:
     number = "−12.345 (−1.000 to 0.001, bias-corrected 12, n too small)"
     tables = [
         *plain_tables(report),
         PlainTable("hard", HARD, [HARD, "b"], [[HARD, HARD]], notes=[HARD]),
-        PlainTable("wide", "Wide", list("abcdefgh"), [["cell", *[number] * 7]] * 3, frozenset({(0, 1)}), numbers=True),
-        PlainTable("long", "Long", list("abc"), [["first", "second", number]] * 150, numbers=True, keys=2),
+        PlainTable(
+            "wide",
+            "Wide",
+            list("abcdefgh"),
+            [["cell", *[number] * 7]] * 3,
+            frozenset({(0, 1)}),
+            numbers=True,
+        ),
+        PlainTable(
+            "long", "Long", list("abc"), [["first", "second", number]] * 150, numbers=True, keys=2
+        ),
     ]
     body = "\n".join(table.latex() for table in tables)
-    document = rf"\documentclass{{article}}{PACKAGES}\hbadness=10000\begin{{document}}{body}\end{{document}}"
+    head = rf"\documentclass{{article}}{PACKAGES}\hbadness=10000"
+    document = rf"{head}\begin{{document}}{body}\end{{document}}"
     (tmp_path / "tables.tex").write_text(document, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "tables.tex"]
+    command = [
+        "pdflatex",
+        "-interaction=nonstopmode",
+        "-halt-on-error",
+        "-no-shell-escape",
+        "tables.tex",
+    ]
     for _ in range(3):  # a long table finds its widths in the run before
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False
+        )
         assert done.returncode == 0, done.stdout[-2000:]
     assert "Table widths have changed" not in done.stdout
     assert "Float too large" not in done.stdout
-    assert max(map(float, re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout)), default=0.0) < 6
+    assert (
+        max(map(float, re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout)), default=0.0) < 6
+    )
     assert done.stdout.count("Missing character") == 0
-    numbered = re.findall(r"\\newlabel\{tab:[^}]*\}\{\{(\d+)\}", (tmp_path / "tables.aux").read_text())
+    numbered = re.findall(
+        r"\\newlabel\{tab:[^}]*\}\{\{(\d+)\}", (tmp_path / "tables.aux").read_text()
+    )
     assert sorted(map(int, numbered)) == list(range(1, len(tables) + 1))
 
 

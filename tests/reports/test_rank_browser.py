@@ -1,4 +1,5 @@
-"""The ranking page in a real browser: keyboard and mouse make ballots, and the command counts them."""
+"""The ranking page in a real browser: keyboard and mouse make ballots, and the command counts
+them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 
 from eval.cli import app
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the group tests, is not installed")
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium, of the group tests, is not installed"
+)
 
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -29,14 +32,20 @@ def ballots(browser: Any, own_run_folder: Path, tmp_path: Path) -> Path:
     assert CliRunner().invoke(app, command).exit_code == 0
     folder = tmp_path / "ballots"
     folder.mkdir()
-    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
     browser.get_log("browser")
     browser.get((own_run_folder / "rank.html").as_uri())
     return folder
 
 
 def _shown(browser: Any) -> list[Any]:
-    return [button for button in browser.find_elements(By.CSS_SELECTOR, ".tiles button") if button.is_displayed()]
+    return [
+        button
+        for button in browser.find_elements(By.CSS_SELECTOR, ".tiles button")
+        if button.is_displayed()
+    ]
 
 
 def _press(browser: Any, *keys: str) -> None:
@@ -54,12 +63,18 @@ def _save(browser: Any, ballots: Path, rater: str, form: str) -> Path:
 def test_two_raters_rank_and_are_counted(browser: Any, own_run_folder: Path, ballots: Path) -> None:
     _press(browser, "c", "a", "a", "b", Keys.BACKSPACE, Keys.BACKSPACE, "b", "a")  # C, B, A
     assert [button.find_element(By.CLASS_NAME, "place").text for button in _shown(browser)] == [
-        "place 3", "place 2", "place 1"]  # fmt: skip
+        "place 3",
+        "place 2",
+        "place 1",
+    ]
     _press(browser, Keys.ARROW_RIGHT, "b", "a")  # not ranked to the end
     _press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, "a", "b", "c")
     assert browser.find_element(By.ID, "state").text.startswith("2 of 3 cases ranked.")
     first = _save(browser, ballots, "ann", "json")
-    assert json.loads(first.read_text())["rankings"] == {"case-01": list("CBA"), "case-03": list("ABC")}
+    assert json.loads(first.read_text())["rankings"] == {
+        "case-01": list("CBA"),
+        "case-03": list("ABC"),
+    }
 
     browser.refresh()
     for order in ("BAC", "CAB", "ABC"):
@@ -73,8 +88,17 @@ def test_two_raters_rank_and_are_counted(browser: Any, own_run_folder: Path, bal
     counted = CliRunner().invoke(app, ["rank", str(own_run_folder), "--ballots", str(ballots)])
     assert counted.exit_code == 0, counted.output
     key = json.loads((own_run_folder / "rank-key.json").read_text())["cases"]
-    given = [("case-01", "CBA"), ("case-03", "ABC"), ("case-01", "BAC"), ("case-02", "CAB"), ("case-03", "ABC")]
-    rows = {row["cell"]: row for row in csv.DictReader((own_run_folder / "rank.csv").read_text().splitlines())}
+    given = [
+        ("case-01", "CBA"),
+        ("case-03", "ABC"),
+        ("case-01", "BAC"),
+        ("case-02", "CAB"),
+        ("case-03", "ABC"),
+    ]
+    rows = {
+        row["cell"]: row
+        for row in csv.DictReader((own_run_folder / "rank.csv").read_text().splitlines())
+    }
     assert set(rows) == set(CELLS)
     for cell, row in rows.items():
         places = [1 + [key[case][letter] for letter in order].index(cell) for case, order in given]

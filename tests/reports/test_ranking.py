@@ -18,7 +18,9 @@ from tests.reports.conftest import CELLS, HOSTILE
 
 @pytest.fixture
 def ranked(own_run_folder: Path) -> Path:
-    write_page(own_run_folder, ["content-adapter", "i2v-adapter[t0=0.6,p=0.1]", "still-image"], 3, 0)
+    write_page(
+        own_run_folder, ["content-adapter", "i2v-adapter[t0=0.6,p=0.1]", "still-image"], 3, 0
+    )
     return own_run_folder
 
 
@@ -99,7 +101,9 @@ def test_ballots_become_mean_ranks_and_scores(ranked: Path, tmp_path: Path) -> N
 def test_what_cannot_be_done_says_so(own_run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EvalError, match=r"rank-key\.json: no such file; `python -m eval rank "):
         count(own_run_folder, tmp_path)
-    with pytest.raises(EvalError, match=r"--cells stil-image: no such cell.*Did you mean 'still-image'"):
+    with pytest.raises(
+        EvalError, match=r"--cells stil-image: no such cell.*Did you mean 'still-image'"
+    ):
         write_page(own_run_folder, ["stil-image"], 2, 0)
     with pytest.raises(EvalError, match="--cells still-image: name 2 to 20 different cells"):
         write_page(own_run_folder, ["still-image"], 2, 0)

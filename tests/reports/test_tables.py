@@ -14,28 +14,53 @@ from hypothesis import strategies as st
 from reports.load import load_run
 from reports.measures import Measure, measures_of
 from reports.plain import plain_cells
-from reports.tables import cautions, cell_frame, cell_table, comparison_table, difference, markdown_text
+from reports.tables import (
+    cautions,
+    cell_frame,
+    cell_table,
+    comparison_table,
+    difference,
+    markdown_text,
+)
 
 MEASURE = Measure("identity.dino_glyph.v1", "Identity", "cosine", True, 3, "", "")
 
 
 @pytest.mark.parametrize(
     ("value", "sign", "text"),
-    [(0.12345, False, "0.123"), (-0.5, False, "−0.500"), (0.5, True, "+0.500"), (-0.0001, True, "0.000"),
-     (math.nan, False, "–"), (math.inf, True, "–")],
-)  # fmt: skip
+    [
+        (0.12345, False, "0.123"),
+        (-0.5, False, "−0.500"),
+        (0.5, True, "+0.500"),
+        (-0.0001, True, "0.000"),
+        (math.nan, False, "–"),
+        (math.inf, True, "–"),
+    ],
+)
 def test_numbers_as_written(value: float, sign: bool, text: str) -> None:
     assert MEASURE.number(value, sign=sign) == text
 
 
 @pytest.mark.parametrize(
     ("low", "high", "better", "verdict"),
-    [(0.1, 0.3, True, "better"), (0.1, 0.3, False, "worse"), (-0.3, -0.1, True, "worse"), (-0.3, -0.1, False, "better"),
-     (0.1, 0.3, None, "higher"), (-0.3, -0.1, None, "lower"), (-0.1, 0.3, True, "unclear"), (0.0, 0.3, True, "unclear"),
-     (math.nan, math.nan, True, "unclear")],
-)  # fmt: skip
-def test_verdict_needs_an_interval_without_zero(low: float, high: float, better: bool | None, verdict: str) -> None:
-    assert difference(replace(MEASURE, higher_is_better=better), 0.2, low, high, 4).verdict == verdict
+    [
+        (0.1, 0.3, True, "better"),
+        (0.1, 0.3, False, "worse"),
+        (-0.3, -0.1, True, "worse"),
+        (-0.3, -0.1, False, "better"),
+        (0.1, 0.3, None, "higher"),
+        (-0.3, -0.1, None, "lower"),
+        (-0.1, 0.3, True, "unclear"),
+        (0.0, 0.3, True, "unclear"),
+        (math.nan, math.nan, True, "unclear"),
+    ],
+)
+def test_verdict_needs_an_interval_without_zero(
+    low: float, high: float, better: bool | None, verdict: str
+) -> None:
+    assert (
+        difference(replace(MEASURE, higher_is_better=better), 0.2, low, high, 4).verdict == verdict
+    )
 
 
 def test_digits_follow_the_intervals(run_folder: Path) -> None:
@@ -54,7 +79,11 @@ def test_best_is_the_best_of_the_cells_that_compete(run_folder: Path) -> None:
         m.family: [row.cell for row in table.rows if (e := row.entries[i]) and e.best]
         for i, m in enumerate(table.measures)
     }
-    assert best == {"identity": ["i2v-adapter[t0=0.6,p=0.5]"], "motion": [], "fvd": ["i2v-adapter[t0=0.6,p=0.5]"]}
+    assert best == {
+        "identity": ["i2v-adapter[t0=0.6,p=0.5]"],
+        "motion": [],
+        "fvd": ["i2v-adapter[t0=0.6,p=0.5]"],
+    }
     assert table.n == 4
     assert [row.cell for row in table.rows if row.anchor] == ["still-image", "true-clip"]
     assert [row.cell for row in table.rows if row.reference] == ["i2v-adapter[t0=1.0,p=0.5]"]
@@ -72,7 +101,10 @@ def test_comparison_is_reference_minus_cell(run_folder: Path) -> None:
     run = load_run(run_folder)
     table = comparison_table(run, measures_of(run), "unseen")
     assert table is not None
-    assert [m.family for m in table.measures] == ["identity", "motion"]  # set measures are not paired
+    assert [m.family for m in table.measures] == [
+        "identity",
+        "motion",
+    ]  # set measures are not paired
     rows = {cell: differences for cell, _, differences in table.rows}
     assert table.reference not in rows
     content = rows["content-adapter"][0]
@@ -85,12 +117,18 @@ def test_csv_keeps_full_precision(run_folder: Path, tmp_path: Path) -> None:
     cell_frame(run, "seen").to_csv(tmp_path / "cells.csv", index=False)
     written = pd.read_csv(tmp_path / "cells.csv").set_index("cell")
     summary = pd.read_csv(run_folder / "summary.csv")
-    rows = summary[(summary["group"] == "seen") & (summary["metric"] == "motion.flow_dis.v1")].set_index("cell")
+    rows = summary[
+        (summary["group"] == "seen") & (summary["metric"] == "motion.flow_dis.v1")
+    ].set_index("cell")
     for name in ("mean", "low", "high", "n"):
         pd.testing.assert_series_equal(
-            written[f"motion.flow_dis.v1.{name}"], rows[name].reindex(written.index),
-            check_names=False, check_dtype=False, rtol=0, atol=0,
-        )  # fmt: skip
+            written[f"motion.flow_dis.v1.{name}"],
+            rows[name].reindex(written.index),
+            check_names=False,
+            check_dtype=False,
+            rtol=0,
+            atol=0,
+        )
 
 
 def test_notes_split_into_warning_and_detail() -> None:
@@ -102,10 +140,13 @@ def test_notes_split_into_warning_and_detail() -> None:
 
 @pytest.mark.parametrize(
     ("note", "detail"),
-    [("bias-corrected 5.441e-14", "bias-corrected 0.000"), ("n = 2 is few", ""),
-     ("n = 2 is few; bias-corrected -6.1424", "bias-corrected −6.142"),
-     ("bias-corrected by hand", "bias-corrected by hand")],
-)  # fmt: skip
+    [
+        ("bias-corrected 5.441e-14", "bias-corrected 0.000"),
+        ("n = 2 is few", ""),
+        ("n = 2 is few; bias-corrected -6.1424", "bias-corrected −6.142"),
+        ("bias-corrected by hand", "bias-corrected by hand"),
+    ],
+)
 def test_a_corrected_value_has_the_digits_of_its_measure(note: str, detail: str) -> None:
     assert difference(MEASURE, 0.2, 0.1, 0.3, 4, note).entry.detail == detail
 
@@ -116,4 +157,6 @@ def test_markdown_text_stays_in_its_place(text: str) -> None:
     assert "\n" not in written
     assert "<" not in written
     bare = written.replace("\\\\", "")
-    assert all(before == "\\" for before, char in zip(" " + bare, bare, strict=False) if char == "|")
+    assert all(
+        before == "\\" for before, char in zip(" " + bare, bare, strict=False) if char == "|"
+    )

@@ -1,10 +1,12 @@
-"""Stage `concat`: channel concatenation, the family the paper argues against, as the twin of stage `i2v`.
+"""Stage `concat`: channel concatenation, the family the paper argues against, as the twin of stage
+`i2v`.
 
-Same base, latent set, batch, steps, learning rate and its schedule, uniform timesteps, their weights, guidance dropout
-(text alone, image alone, both: 5 % each) and precision as stage `i2v`. Two things are the family's own: all weights of
-the UNet learn, not an adapter beside it, and all frames are noised and count in the loss, as all are generated
-(in stage `i2v` the first one is given and its prediction thrown away). The image's latent is repeated for all frames,
-without a mask channel; see `eval.world.concatenation`. The text encoder stays frozen.
+Same base, latent set, batch, steps, learning rate and its schedule, uniform timesteps, their
+weights, guidance dropout (text alone, image alone, both: 5 % each) and precision as stage `i2v`.
+Two things are the family's own: all weights of the UNet learn, not an adapter beside it, and all
+frames are noised and count in the loss, as all are generated (in stage `i2v` the first one is given
+and its prediction thrown away). The image's latent is repeated for all frames, without a mask
+channel; see `eval.world.concatenation`. The text encoder stays frozen.
 """
 
 from __future__ import annotations
@@ -25,7 +27,14 @@ from eval.world_training.trainer import Outcome, Recipe, train
 RECIPE = Recipe(steps=i2v.RECIPE.steps, learning_rate=i2v.RECIPE.learning_rate, seed=802)
 
 
-def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, unet: nn.Module) -> Outcome:
+def run(
+    recipe: Recipe,
+    folder: Path,
+    data: LatentSet,
+    tokenizer,
+    text_encoder: nn.Module,
+    unet: nn.Module,
+) -> Outcome:
     """Trains all of `unet`, a UNetMotionModel widened by the image's channels."""
     unet.train().requires_grad_(True)
     text_encoder.requires_grad_(False).to(recipe.device)
@@ -39,11 +48,17 @@ def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: 
         latents = data.latents[rows].float().transpose(1, 2)  # (B, C, F, h, w)
         image = latents[:, :, 0] * (~no_image).float()[:, None, None, None]
         tokens = torch.where(no_text[:, None], empty[None], data.tokens[rows])
-        noised = add_noise(scheduler, latents, rng.integers(len(scheduler.betas), size=i2v.BATCH), recipe.device)
+        noised = add_noise(
+            scheduler, latents, rng.integers(len(scheduler.betas), size=i2v.BATCH), recipe.device
+        )
         with torch.no_grad():
-            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(frames, dim=0)
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(
+                frames, dim=0
+            )
         with recipe.autocast():
-            predicted = unet(concatenate(noised.noisy, image.to(recipe.device)), noised.timesteps, states).sample
+            predicted = unet(
+                concatenate(noised.noisy, image.to(recipe.device)), noised.timesteps, states
+            ).sample
         return noised.loss(predicted)
 
     return train(unet, loss_of, recipe, folder)

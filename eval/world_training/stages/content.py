@@ -1,6 +1,8 @@
-"""Stage `content`: an IP-Adapter Plus and its image encoder, on the frozen image base (as the original was trained).
+"""Stage `content`: an IP-Adapter Plus and its image encoder, on the frozen image base (as the
+original was trained).
 
-The reference is another moment of the same clip, so the adapter learns what is shown rather than where it stands.
+The reference is another moment of the same clip, so the adapter learns what is shown rather than
+where it stands.
 """
 
 from __future__ import annotations
@@ -23,15 +25,23 @@ _IMAGE_DROPOUT = 0.1
 
 
 class Content(nn.Module):
-    """The trained parts: image encoder, resampler and the key and value projections, the last two inside the UNet."""
+    """The trained parts: image encoder, resampler and the key and value projections, the last two
+    inside the UNet.
+    """
 
     def __init__(self, unet: nn.Module, start: tuple[nn.Module, dict] | None = None) -> None:
         super().__init__()
-        self.image_encoder, adapter = (models.image_encoder(), models.new_ip_adapter(unet)) if start is None else start
+        self.image_encoder, adapter = (
+            (models.image_encoder(), models.new_ip_adapter(unet)) if start is None else start
+        )
         unet._load_ip_adapter_weights([adapter], low_cpu_mem_usage=False)
         self.resampler = unet.encoder_hid_proj
         self.projections = nn.ModuleDict(
-            {name.replace(".", "/"): value for name, value in unet.attn_processors.items() if hasattr(value, "to_k_ip")}
+            {
+                name.replace(".", "/"): value
+                for name, value in unet.attn_processors.items()
+                if hasattr(value, "to_k_ip")
+            }
         )
 
 
@@ -41,10 +51,17 @@ def released_state(content: Content) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def run(
-    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module,
+    recipe: Recipe,
+    folder: Path,
+    data: LatentSet,
+    tokenizer,
+    text_encoder: nn.Module,
+    spatial: nn.Module,
     start: tuple[nn.Module, dict] | None = None,
-) -> Outcome:  # fmt: skip
-    """Trains on the frozen `spatial`, a UNet2DConditionModel, from `start` (image encoder, released layout) or anew."""
+) -> Outcome:
+    """Trains on the frozen `spatial`, a UNet2DConditionModel, from `start` (image encoder, released
+    layout) or anew.
+    """
     spatial.requires_grad_(False).to(recipe.device)
     text_encoder.to(recipe.device)
     content = Content(spatial, start).requires_grad_(True)
@@ -58,11 +75,15 @@ def run(
         tokens = drop_text(rng, data.tokens[rows], empty)
         images = to_tensor(data.images[rows].numpy())
         images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= _IMAGE_DROPOUT).float()
-        noised = add_noise(scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device)
+        noised = add_noise(
+            scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device
+        )
         with torch.no_grad():
             states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():
-            hidden = content.image_encoder(images.to(recipe.device), output_hidden_states=True).hidden_states[-2]
+            hidden = content.image_encoder(
+                images.to(recipe.device), output_hidden_states=True
+            ).hidden_states[-2]
             predicted = spatial(
                 noised.noisy,
                 noised.timesteps,

@@ -1,7 +1,8 @@
 """Stage `controlnet`: a ControlNet on position maps, per frame, on the frozen text-to-video base.
 
-It is trained on clips through the motion modules, half of the time under a caption whose motion is drawn at random: the
-map must move the glyph, whatever the words and the motion modules would rather do.
+It is trained on clips through the motion modules, half of the time under a caption whose motion is
+drawn at random: the map must move the glyph, whatever the words and the motion modules would rather
+do.
 """
 
 from __future__ import annotations
@@ -25,13 +26,20 @@ _HIGH_NOISE, _HIGH_NOISE_FROM = 0.5, 500  # share of the timesteps at or above t
 
 
 def run(
-    recipe: Recipe, folder: Path, data: LatentSet, places: np.ndarray, other: torch.Tensor, tokenizer,
-    text_encoder: nn.Module, unet: nn.Module,
-) -> Outcome:  # fmt: skip
+    recipe: Recipe,
+    folder: Path,
+    data: LatentSet,
+    places: np.ndarray,
+    other: torch.Tensor,
+    tokenizer,
+    text_encoder: nn.Module,
+    unet: nn.Module,
+) -> Outcome:
     """Trains a ControlNet for the frozen `unet`, a UNetMotionModel.
 
     Args:
-        places: float32 (N, F, 3), centre and size of the glyph in every frame of every clip of `data`.
+        places: float32 (N, F, 3), centre and size of the glyph in every frame of every clip of
+            `data`.
         other: int64 (N, L), tokens of the clips' captions with a motion drawn at random.
     """
     controlnet = models.controlnet(models.image_base(unet))
@@ -45,14 +53,20 @@ def run(
         rows = rng.integers(clips, size=BATCH)
         latents = data.latents[rows].float().transpose(1, 2)  # (B, C, F, h, w)
         misnamed = torch.from_numpy(rng.random(BATCH) < _OTHER_MOTION)
-        tokens = drop_text(rng, torch.where(misnamed[:, None], other[rows], data.tokens[rows]), empty)
+        tokens = drop_text(
+            rng, torch.where(misnamed[:, None], other[rows], data.tokens[rows]), empty
+        )
         maps = torch.from_numpy(discs(places[rows])).flatten(0, 1)[:, None].expand(-1, 3, -1, -1)
         last = len(scheduler.betas)
         high = rng.random(BATCH) < _HIGH_NOISE
-        moments = np.where(high, rng.integers(_HIGH_NOISE_FROM, last, size=BATCH), rng.integers(last, size=BATCH))
+        moments = np.where(
+            high, rng.integers(_HIGH_NOISE_FROM, last, size=BATCH), rng.integers(last, size=BATCH)
+        )
         noised = add_noise(scheduler, latents, moments, recipe.device)
         with torch.no_grad():
-            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(frames, dim=0)
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(
+                frames, dim=0
+            )
         with recipe.autocast():
             down, middle = controlnet(
                 noised.noisy.transpose(1, 2).flatten(0, 1),

@@ -1,4 +1,6 @@
-"""Stage `i2v`: the I2V adapter of the paper on the frozen text-to-video base with its content adapter."""
+"""Stage `i2v`: the I2V adapter of the paper on the frozen text-to-video base with its content
+adapter.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,27 @@ _DROPOUT = 0.05  # text alone, image alone and both, each
 
 
 def dropped(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each of a batch, whether the text and whether the image is left out (guidance dropout); bool (B,) each."""
+    """For each of a batch, whether the text and whether the image is left out (guidance dropout);
+    bool (B,) each.
+    """
     draw = torch.from_numpy(rng.random(BATCH))
     no_text = (draw < _DROPOUT) | ((draw >= 2 * _DROPOUT) & (draw < 3 * _DROPOUT))
     return no_text, (draw >= _DROPOUT) & (draw < 3 * _DROPOUT)
 
 
 def run(
-    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, image_encoder: nn.Module,
-    unet: nn.Module, adapter,
-) -> Outcome:  # fmt: skip
-    """Trains `adapter`, an `I2VAdapter` for `unet`, which carries its IP-Adapter, with `i2v_adapter.training`."""
+    recipe: Recipe,
+    folder: Path,
+    data: LatentSet,
+    tokenizer,
+    text_encoder: nn.Module,
+    image_encoder: nn.Module,
+    unet: nn.Module,
+    adapter,
+) -> Outcome:
+    """Trains `adapter`, an `I2VAdapter` for `unet`, which carries its IP-Adapter, with
+    `i2v_adapter.training`.
+    """
     from accelerate import Accelerator
     from diffusers.training_utils import EMAModel
 
@@ -50,7 +62,9 @@ def run(
             "latents": data.latents[rows].float().transpose(1, 2),
             "encoder_hidden_states": text_encoder(tokens).last_hidden_state,
             "added_cond_kwargs": {
-                "image_embeds": [image_encoder(images, output_hidden_states=True).hidden_states[-2][:, None]]
+                "image_embeds": [
+                    image_encoder(images, output_hidden_states=True).hidden_states[-2][:, None]
+                ]
             },
         }
 

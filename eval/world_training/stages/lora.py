@@ -1,7 +1,8 @@
-"""Stage `lora`: a style LoRA, inverted glyphs, on the frozen image base (as diffusers' text-to-image example does).
+"""Stage `lora`: a style LoRA, inverted glyphs, on the frozen image base (as diffusers'
+text-to-image example does).
 
-It changes the attention projections of the spatial layers, self-attention's keys and values among them: the layers that
-an I2V adapter trained on the untouched base is attached to.
+It changes the attention projections of the spatial layers, self-attention's keys and values among
+them: the layers that an I2V adapter trained on the untouched base is attached to.
 """
 
 from __future__ import annotations
@@ -32,9 +33,15 @@ class StyleLora(nn.Module):
 
         super().__init__()
         spatial.requires_grad_(False)
-        spatial.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=_TARGETS))
+        spatial.add_adapter(
+            LoraConfig(
+                r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=_TARGETS
+            )
+        )
         added = {name: value for name, value in spatial.named_parameters() if value.requires_grad}
-        self.matrices = nn.ParameterDict({name.replace(".", "/"): value for name, value in added.items()})
+        self.matrices = nn.ParameterDict(
+            {name.replace(".", "/"): value for name, value in added.items()}
+        )
 
     def released_state(self) -> dict[str, torch.Tensor]:
         """float16, under the names that diffusers gives the UNet's part of a LoRA file."""
@@ -44,9 +51,17 @@ class StyleLora(nn.Module):
         }
 
 
-def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: nn.Module, spatial: nn.Module
-        ) -> Outcome:  # fmt: skip
-    """Trains on the frozen `spatial`, a UNet2DConditionModel; `data` shows the style under everyday captions."""
+def run(
+    recipe: Recipe,
+    folder: Path,
+    data: LatentSet,
+    tokenizer,
+    text_encoder: nn.Module,
+    spatial: nn.Module,
+) -> Outcome:
+    """Trains on the frozen `spatial`, a UNet2DConditionModel; `data` shows the style under everyday
+    captions.
+    """
     lora = StyleLora(spatial)
     spatial.to(recipe.device)
     text_encoder.to(recipe.device)
@@ -58,7 +73,9 @@ def run(recipe: Recipe, folder: Path, data: LatentSet, tokenizer, text_encoder: 
         rows, moments = rng.integers(clips, size=BATCH), rng.integers(frames, size=BATCH)
         latents = data.latents[rows, moments].float()
         tokens = drop_text(rng, data.tokens[rows], empty)
-        noised = add_noise(scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device)
+        noised = add_noise(
+            scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device
+        )
         with torch.no_grad():
             states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():

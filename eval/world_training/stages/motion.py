@@ -1,11 +1,13 @@
 """Stage `motion`: the text-to-video base, on clips and on single frames in turn.
 
-AnimateDiff trains its motion modules alone. Here the image base has seen the words "moving left" on single frames only,
-where they say next to nothing: after 1,500 steps of motion modules (and cross-attention) clips were steady and ignored
-the prompted motion. So everything learns: a step sees either 8 clips, mostly at the high noise where a clip's motion is
-decided, or 64 different frames through the same weights without motion modules, which keep the shapes. And errors at
-high noise get a weight that lets them be learned: at timestep 900, where sampling settles the motion, the
-signal-to-noise ratio is .005, so plain epsilon loss hardly sees whether a glyph goes left or right.
+AnimateDiff trains its motion modules alone. Here the image base has seen the words "moving left" on
+single frames only, where they say next to nothing: after 1,500 steps of motion modules (and
+cross-attention) clips were steady and ignored the prompted motion. So everything learns: a step
+sees either 8 clips, mostly at the high noise where a clip's motion is decided, or 64 different
+frames through the same weights without motion modules, which keep the shapes. And errors at high
+noise get a weight that lets them be learned: at timestep 900, where sampling settles the motion,
+the signal-to-noise ratio is .005, so plain epsilon loss hardly sees whether a glyph goes left or
+right.
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ def run(
 ) -> Outcome:
     """Trains `unet`, a UNetMotionModel, and the text encoder.
 
-    `sets` are encoded clips and the share of batches that comes from them; `clip_steps` is the share of steps that
-    see clips.
+    `sets` are encoded clips and the share of batches that comes from them; `clip_steps` is the
+    share of steps that see clips.
     """
     model = TextToVideo(text_encoder, unet).train().requires_grad_(True).to(recipe.device)
     images = models.image_base(model.unet)
@@ -74,7 +76,9 @@ def run(
             states = model.text_encoder(tokens.to(recipe.device)).last_hidden_state
             if is_clip:
                 states = states.repeat_interleave(frames, dim=0)
-            predicted = (model.unet if is_clip else images)(noised.noisy, noised.timesteps, states).sample
+            predicted = (model.unet if is_clip else images)(
+                noised.noisy, noised.timesteps, states
+            ).sample
         return noised.loss(predicted)
 
     return train(model, loss_of, recipe, folder)

@@ -1,4 +1,6 @@
-"""Stage `spatial`: text encoder and image UNet together, on single frames (the way AnimateDiff's base was made)."""
+"""Stage `spatial`: text encoder and image UNet together, on single frames (the way AnimateDiff's
+base was made).
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,16 @@ class TextToImage(nn.Module):
 
 
 def run(
-    recipe: Recipe, folder: Path, data: LatentSet, tokenizer, unet: nn.Module, gamma: float = MIN_SNR_GAMMA
+    recipe: Recipe,
+    folder: Path,
+    data: LatentSet,
+    tokenizer,
+    unet: nn.Module,
+    gamma: float = MIN_SNR_GAMMA,
 ) -> Outcome:
-    """Trains `unet`, a UNet2DConditionModel, and a new text encoder; an infinite gamma weighs all timesteps alike."""
+    """Trains `unet`, a UNet2DConditionModel, and a new text encoder; an infinite gamma weighs all
+    timesteps alike.
+    """
     model = TextToImage(len(tokenizer), unet)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]

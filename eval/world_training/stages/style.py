@@ -1,4 +1,6 @@
-"""Stage `style`: a ResNet classifier of how glyphs are drawn, on frames of all glyphs (it is a judge)."""
+"""Stage `style`: a ResNet classifier of how glyphs are drawn, on frames of all glyphs (it is a
+judge).
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,27 @@ from eval.world_training.data import to_tensor
 from eval.world_training.trainer import Enough, Outcome, Recipe, train
 
 RECIPE = Recipe(
-    steps=2000, learning_rate=2e-3, seed=1101, minutes=4.0, weight_decay=0.02,
+    steps=2000,
+    learning_rate=2e-3,
+    seed=1101,
+    minutes=4.0,
+    weight_decay=0.02,
     enough=Enough("style_accuracy", 0.995, every=100),
-)  # fmt: skip
+)
 BATCH = 96
 _BLURRED = 0.25  # share of the frames that a generator's softness is imitated on
 
 
 def _frames(rng: np.random.Generator, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`size` frames of as many scenes, every style in turn: RGB (N, 3, 64, 64) in [-1, 1] and style numbers (N,)."""
+    """`size` frames of as many scenes, every style in turn: RGB (N, 3, 64, 64) in [-1, 1] and style
+    numbers (N,).
+    """
     labels = np.arange(size) % len(STYLES)
     draws = list(STYLES.values())
-    shots = [render_frame(sample_scene(rng), int(rng.integers(FRAMES)), draws[label])[0] for label in labels]
+    shots = [
+        render_frame(sample_scene(rng), int(rng.integers(FRAMES)), draws[label])[0]
+        for label in labels
+    ]
     return to_tensor(np.stack(shots)), torch.from_numpy(labels)
 
 
@@ -52,7 +63,8 @@ def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome
 
 @torch.no_grad()
 def figures(model: nn.Module) -> dict[str, float]:
-    """Share of 512 fresh frames, untouched and softened ones in turn, whose style is named rightly."""
+    """Share of 512 fresh frames, untouched and softened ones in turn, whose style is named
+    rightly."""
     rng = np.random.default_rng(900_011)
     torch.manual_seed(900_011)
     right = []

@@ -30,7 +30,9 @@ def run(recipe: Recipe, folder: Path, model: torch.nn.Module | None = None) -> O
             decoded = model.decode(posterior.sample()).sample
         error = (decoded.float() - images).square()
         weights = 1.0 + _GLYPH_WEIGHT * functional.max_pool2d(masks, 5, stride=1, padding=2)
-        return (error * weights).mean() + _KL_WEIGHT * posterior.kl().float().mean() / posterior.mean[0].numel()
+        return (
+            error * weights
+        ).mean() + _KL_WEIGHT * posterior.kl().float().mean() / posterior.mean[0].numel()
 
     return train(model, loss_of, recipe, folder, figures=figures)
 
@@ -44,12 +46,15 @@ def latent_scale(model: torch.nn.Module) -> float:
 
 @torch.no_grad()
 def figures(model: torch.nn.Module) -> dict[str, float]:
-    """PSNR in dB of round trips (posterior mode) on 256 fresh frames of unseen and of seen glyphs."""
+    """PSNR in dB of round trips (posterior mode) on 256 fresh frames of unseen and of seen
+    glyphs."""
     found = {}
     for group, glyphs in (("unseen", UNSEEN), ("seen", SEEN)):
         rng = np.random.default_rng([900_001, len(glyphs)])
         scenes = [sample_scene(rng, glyphs=tuple(glyphs)) for _ in range(256)]
-        images = to_tensor(np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes]))
+        images = to_tensor(
+            np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes])
+        )
         decoded = model.decode(model.encode(images).latent_dist.mode()).sample.clamp(-1.0, 1.0)
         error = (decoded - images).square().mean(dim=(1, 2, 3)) / 4.0
         found[f"psnr_{group}"] = float((-10.0 * error.log10()).mean())

@@ -1,4 +1,6 @@
-"""Stage `video`: a VideoMAE classifier of motion and glyph on clips; its features carry the Fréchet video distance."""
+"""Stage `video`: a VideoMAE classifier of motion and glyph on clips; its features carry the Fréchet
+video distance.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,13 @@ from eval.world.scenes import MOTIONS, Scene, render, sample_scene
 from eval.world_training.data import to_tensor
 from eval.world_training.trainer import Enough, Outcome, Recipe, train
 
-RECIPE = Recipe(steps=4000, learning_rate=1e-3, seed=701, weight_decay=0.02, enough=Enough("motion_accuracy", 0.95))
+RECIPE = Recipe(
+    steps=4000,
+    learning_rate=1e-3,
+    seed=701,
+    weight_decay=0.02,
+    enough=Enough("motion_accuracy", 0.95),
+)
 BATCH = 24
 
 
@@ -42,7 +50,9 @@ def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome
         with recipe.autocast():
             logits = model(clips).logits
         motion_logits, glyph_logits = split_logits(logits.float())
-        return functional.cross_entropy(motion_logits, motion) + functional.cross_entropy(glyph_logits, glyph)
+        return functional.cross_entropy(motion_logits, motion) + functional.cross_entropy(
+            glyph_logits, glyph
+        )
 
     return train(model, loss_of, recipe, folder, figures=figures)
 

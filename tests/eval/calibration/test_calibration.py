@@ -1,4 +1,5 @@
-"""A calibration finds the responses that were built into a judge, and goes on where it was stopped."""
+"""A calibration finds the responses that were built into a judge, and goes on where it was
+stopped."""
 
 import csv
 import json
@@ -24,7 +25,9 @@ IDENTITY, TEXT, MOTION = "identity.dino_glyph.v1", "text.clip_glyph.v1", "motion
 
 
 class KnownJudge:
-    """Identity is the closeness to the input image, motion the frame difference; all else is blind to everything."""
+    """Identity is the closeness to the input image, motion the frame difference; all else is blind
+    to everything.
+    """
 
     measured = 0
 
@@ -47,11 +50,16 @@ class KnownJudge:
         moved = float(np.abs(np.diff(frames, axis=0)).mean())
         known = {"identity": closeness, "motion": moved, "text": 25.0}
         return {
-            metric.id: known.get(metric.family.split("_")[0], 25.0) for metric in self.metrics if metric.scope == "clip"
+            metric.id: known.get(metric.family.split("_")[0], 25.0)
+            for metric in self.metrics
+            if metric.scope == "clip"
         }
 
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Any:
-        means = [np.abs(np.diff(clip.frames.astype(np.float32), axis=0)).mean((1, 2, 3)) for clip in clips]
+        means = [
+            np.abs(np.diff(clip.frames.astype(np.float32), axis=0)).mean((1, 2, 3))
+            for clip in clips
+        ]
         return np.stack(means)
 
 
@@ -81,16 +89,24 @@ def response(folder: Path, metric: str, corruption: str, group: str = "glyph") -
         (TEXT, "blur", "cannot see"),
     ],
 )
-def test_what_is_built_in_is_found(metric: str, corruption: str, verdict: str, folder: Path) -> None:
+def test_what_is_built_in_is_found(
+    metric: str, corruption: str, verdict: str, folder: Path
+) -> None:
     found = response(folder, metric, corruption)
     assert found["verdict"] == verdict
-    assert abs(found["spearman"]) == pytest.approx(0.0 if verdict in ("FAILS", "cannot see") else 1.0)
+    assert abs(found["spearman"]) == pytest.approx(
+        0.0 if verdict in ("FAILS", "cannot see") else 1.0
+    )
     assert (found["seen_from"] is None) == (verdict in ("FAILS", "cannot see"))
 
 
 def test_the_changes_are_those_of_the_records(folder: Path) -> None:
     with (folder / "records.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == IDENTITY and row["group"] == "camera"]
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["metric"] == IDENTITY and row["group"] == "camera"
+        ]
     means = {
         cell: np.mean([float(row["value"]) for row in rows if row["cell"] == cell])
         for cell in ("undisturbed", "noise[strength=8]", "noise[strength=32]")
@@ -102,7 +118,9 @@ def test_the_changes_are_those_of_the_records(folder: Path) -> None:
     assert found["change_low"] <= found["change"] <= found["change_high"] < 0
 
 
-def test_set_metrics_are_zero_on_the_true_clips_and_have_the_floor_of_another_draw(folder: Path) -> None:
+def test_set_metrics_are_zero_on_the_true_clips_and_have_the_floor_of_another_draw(
+    folder: Path,
+) -> None:
     content = json.loads((folder / "calibration.json").read_text())
     for entry in (e for e in content["metrics"] if e["metric"].startswith("fvd")):
         assert entry["undisturbed"] == pytest.approx(0.0, abs=1e-9)
@@ -130,7 +148,9 @@ def test_too_few_clips() -> None:
         calibrate(Path("unused"), clips=7, judge=KnownJudge)
 
 
-def test_a_failed_clip_ends_it_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_clip_ends_it_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def undisturbed(metrics: list[Metric], clips: int) -> Plan:
         plan = calibration_plan(metrics, clips)
         failing.append(plan.samples[3].id)
@@ -143,7 +163,9 @@ def test_a_failed_clip_ends_it_with_its_name(tmp_path: Path, monkeypatch: pytest
 
     failing: list[str] = []
     monkeypatch.setattr("eval.calibration.run.calibration_plan", undisturbed)
-    with pytest.raises(ClipError, match=r"\(measure\): motion.flow_dis.v1 is nan .*; 1 failed, listed in") as raised:
+    with pytest.raises(
+        ClipError, match=r"\(measure\): motion.flow_dis.v1 is nan .*; 1 failed, listed in"
+    ) as raised:
         calibrate(tmp_path, encoders=["flow_dis"], clips=8, judge=Blind)
     assert str(raised.value).startswith(f"cell undisturbed, sample/seed {failing[0]}/0 ")
     assert not (tmp_path / "calibration.json").exists()

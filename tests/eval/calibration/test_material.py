@@ -41,7 +41,9 @@ def test_groups_and_their_sizes(material: list[Sample]) -> None:
 
 def test_a_pan_of_whole_pixels_shifts_the_picture(material: list[Sample]) -> None:
     camera = of_group(material, CAMERA)[0]
-    pan = dataclasses.replace(camera, truth=dict(camera.truth) | {"dx": 2.0, "dy": -1.0, "zoom": 1.0})
+    pan = dataclasses.replace(
+        camera, truth=dict(camera.truth) | {"dx": 2.0, "dy": -1.0, "zoom": 1.0}
+    )
     frames, flow = film(pan)
     for index in range(1, len(frames)):
         np.testing.assert_array_equal(frames[index][:-1, 2:], frames[index - 1][1:, :-2])
@@ -54,7 +56,9 @@ def test_the_flow_of_every_camera_leads_to_the_next_frame(material: list[Sample]
         frames, flow = film(sample)
         assert np.hypot(*np.moveaxis(flow, -1, 0)).mean() > 0.3
         for first, second, field in zip(frames[:-1], frames[1:], flow, strict=True):
-            back = cv2.remap(second, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC)[8:-8, 8:-8]
+            back = cv2.remap(
+                second, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC
+            )[8:-8, 8:-8]
             left, standing = first[8:-8, 8:-8].astype(int), second[8:-8, 8:-8]
             assert np.abs(back - left).mean() < 0.35 * np.abs(standing - left).mean()
 
@@ -67,7 +71,9 @@ def test_speed_scales_the_flow(material: list[Sample]) -> None:
         assert np.ptp(spoilt(sample, "slower", 1.0), axis=0).max() == 0
 
 
-def test_identity_swap_fades_to_another_subject_and_keeps_the_first_frame(material: list[Sample]) -> None:
+def test_identity_swap_fades_to_another_subject_and_keeps_the_first_frame(
+    material: list[Sample],
+) -> None:
     for sample in material:
         assert sample.clip is not None
         whole, half = spoilt(sample, "identity swap", 1.0), spoilt(sample, "identity swap", 0.5)
@@ -106,7 +112,9 @@ def test_shuffled_and_dropped_frames(material: list[Sample]) -> None:
         shuffled = spoilt(sample, "frame shuffle", 1.0)
         np.testing.assert_array_equal(shuffled[0], frames[0])
         assert not any(np.array_equal(a, b) for a, b in zip(shuffled[1:], frames[1:], strict=True))
-        assert sorted(frame.tobytes() for frame in shuffled) == sorted(frame.tobytes() for frame in frames)
+        assert sorted(frame.tobytes() for frame in shuffled) == sorted(
+            frame.tobytes() for frame in frames
+        )
         halting = spoilt(sample, "dropped frames", 0.6)
         repeated = [np.array_equal(halting[i], halting[i - 1]) for i in range(1, len(halting))]
         assert sum(repeated) == 4
@@ -117,7 +125,9 @@ def test_compression_costs_more_at_a_higher_factor(material: list[Sample]) -> No
     for sample in (material[0], material[-1]):
         assert sample.clip is not None
         true = sample.clip.frames.astype(int)
-        errors = [np.abs(spoilt(sample, "compression", factor) - true).mean() for factor in (18, 48)]
+        errors = [
+            np.abs(spoilt(sample, "compression", factor) - true).mean() for factor in (18, 48)
+        ]
         assert 0 < errors[0] < errors[1]
 
 

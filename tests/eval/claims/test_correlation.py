@@ -19,7 +19,9 @@ def _data(n: int = 200) -> tuple[np.ndarray, np.ndarray, list[str]]:
 def test_it_is_spearmans_ties_included() -> None:
     x, y, images = _data()
     for first, second in ((x, y), (np.round(x), np.round(y * 2))):
-        assert rank_correlation(first, second, images).mean == pytest.approx(spearmanr(first, second).statistic)
+        assert rank_correlation(first, second, images).mean == pytest.approx(
+            spearmanr(first, second).statistic
+        )
 
 
 def test_the_interval_holds_the_true_value_of_many_draws_about_as_often_as_it_says() -> None:
@@ -28,7 +30,9 @@ def test_the_interval_holds_the_true_value_of_many_draws_about_as_often_as_it_sa
     for draw in range(100):
         generator = np.random.default_rng(draw)
         x, z = generator.normal(size=(2, 120))
-        found = rank_correlation(x, 0.5 * x + np.sqrt(0.75) * z, [str(i) for i in range(120)], resamples=300)
+        found = rank_correlation(
+            x, 0.5 * x + np.sqrt(0.75) * z, [str(i) for i in range(120)], resamples=300
+        )
         inside += found.low <= truth <= found.high
     assert 88 <= inside <= 100
 

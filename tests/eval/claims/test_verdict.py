@@ -67,4 +67,7 @@ def test_reported_rows_have_no_say_and_alone_are_no_verdict() -> None:
 
 
 def test_the_deciding_test_is_named() -> None:
-    assert combine([_result("holds", title="fine"), _result("fails", title="this one")])[1] == "this one"
+    assert (
+        combine([_result("holds", title="fine"), _result("fails", title="this one")])[1]
+        == "this one"
+    )

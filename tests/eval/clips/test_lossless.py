@@ -11,13 +11,17 @@ from eval.clips.lossless import Clip, read_clip, rounded_clip, write_clip
 from eval.errors import EvalError
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     shape=st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 40)),
     fps=st.one_of(st.sampled_from([8.0, 24000 / 1001, 29.97]), st.floats(0.5, 240)),
     seed=st.integers(0, 99),
 )
-def test_what_is_written_is_read(shape: tuple[int, int, int], fps: float, seed: int, tmp_path: Path) -> None:
+def test_what_is_written_is_read(
+    shape: tuple[int, int, int], fps: float, seed: int, tmp_path: Path
+) -> None:
     frames = np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
     write_clip(tmp_path / "a.mkv", Clip(frames, fps))
     write_clip(tmp_path / "b.mkv", Clip(frames.copy(), fps))
@@ -28,7 +32,11 @@ def test_what_is_written_is_read(shape: tuple[int, int, int], fps: float, seed: 
 
 
 def test_frames_need_not_be_contiguous(tmp_path: Path) -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (3, 20, 16, 3), dtype=np.uint8).transpose(0, 2, 1, 3)[:, ::-1]
+    frames = (
+        np.random.default_rng(0)
+        .integers(0, 256, (3, 20, 16, 3), dtype=np.uint8)
+        .transpose(0, 2, 1, 3)[:, ::-1]
+    )
     write_clip(tmp_path / "a.mkv", Clip(frames, 8))
     assert np.array_equal(read_clip(tmp_path / "a.mkv").frames, frames)
     assert Clip(frames, 8).fingerprint == Clip(frames.copy(), 8.0).fingerprint
@@ -42,7 +50,9 @@ def test_fingerprint_sees_pixels_shape_and_rate() -> None:
     assert len({clip.fingerprint for clip in clips}) == 4
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.mkv"
     write_clip(path, Clip(np.zeros((2, 8, 8, 3), np.uint8), 8))
     before = path.read_bytes()
@@ -85,5 +95,7 @@ def test_generated_values_are_rounded_and_never_invented() -> None:
     values = np.array([[[[0.0, 1.0, 0.5]]], [[[-0.2, 1.3, 254.4 / 255]]]])
     assert rounded_clip(values, 8.0).frames.tolist() == [[[[0, 255, 128]]], [[[0, 255, 254]]]]
     values[1, 0, 0, 2] = np.nan
-    with pytest.raises(EvalError, match="1 of 6 generated values are not finite; are the weights sound"):
+    with pytest.raises(
+        EvalError, match="1 of 6 generated values are not finite; are the weights sound"
+    ):
         rounded_clip(values, 8.0)

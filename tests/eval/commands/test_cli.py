@@ -1,4 +1,6 @@
-"""The command line: bad input gives one line with file, key, value and way out, and leaves the run folder usable."""
+"""The command line: bad input gives one line with file, key, value and way out, and leaves the run
+folder usable.
+"""
 
 import re
 import subprocess
@@ -18,8 +20,12 @@ Content = dict[str, Any]
 
 
 @pytest.fixture
-def invoke(toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr("eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics))
+def invoke(
+    toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    monkeypatch.setattr(
+        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+    )
 
     def call(suite: str | Path, out: str = "out") -> Any:
         return CliRunner().invoke(app, ["run", str(suite), "--out", str(tmp_path / out)])
@@ -28,30 +34,41 @@ def invoke(toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest
 
 
 def test_unknown_suite(invoke: Any) -> None:
-    assert_one_line(invoke("first-ligth"), ["suite 'first-ligth': no such file", "Did you mean 'first-light'?"])
+    assert_one_line(
+        invoke("first-ligth"), ["suite 'first-ligth': no such file", "Did you mean 'first-light'?"]
+    )
 
 
-def test_true_clips_missing(invoke: Any, toy_folder: Path, write_suite: Any, suite_content: Content) -> None:
+def test_true_clips_missing(
+    invoke: Any, toy_folder: Path, write_suite: Any, suite_content: Content
+) -> None:
     (toy_folder / "bare.csv").write_text("id,image,prompt\na,0.png,x\nb,1.png,y\n")
     suite_content["samples"]["path"] = "bare.csv"
     assert_one_line(
-        invoke(write_suite(suite_content)), ["'fvd.videomae_glyph.v1' needs true clips", "sample 'a' has none"]
+        invoke(write_suite(suite_content)),
+        ["'fvd.videomae_glyph.v1' needs true clips", "sample 'a' has none"],
     )
     suite_content["metrics"] = ["motion.flow_dis.v1"]
-    assert_one_line(invoke(write_suite(suite_content)), ["'true-clip' needs true clips", "sample 'a' has none"])
+    assert_one_line(
+        invoke(write_suite(suite_content)), ["'true-clip' needs true clips", "sample 'a' has none"]
+    )
     suite_content["methods"].pop()
     result = invoke(write_suite(suite_content))
     assert result.exit_code == 3
     assert (
-        "cell still-image, sample/seed a/0 (make): sample 'a' has no true clip; give the settings frames and fps"
-        in result.stderr
+        "cell still-image, sample/seed a/0 (make): sample 'a' has no true clip; give the settings "
+        "frames and fps" in result.stderr
     )
     suite_content["methods"][1]["settings"] = {"frames": 4, "fps": 8}
     assert invoke(write_suite(suite_content)).exit_code == 0
 
 
-def test_a_failing_clip_exits_with_3(invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path) -> None:
-    suite_content["methods"].append({"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}})
+def test_a_failing_clip_exits_with_3(
+    invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path
+) -> None:
+    suite_content["methods"].append(
+        {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}}
+    )
     result = invoke(write_suite(suite_content))
     assert result.exit_code == 3
     assert result.stdout.startswith("82 clips made, 82 measured in ")
@@ -62,10 +79,13 @@ def test_a_failing_clip_exits_with_3(invoke: Any, write_suite: Any, suite_conten
     ]
 
 
-def test_an_unusable_folder_or_store(invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path) -> None:
+def test_an_unusable_folder_or_store(
+    invoke: Any, write_suite: Any, suite_content: Content, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     assert_one_line(
-        invoke(write_suite(suite_content), "file/out"), ["file/out: cannot be written", "give another --out"]
+        invoke(write_suite(suite_content), "file/out"),
+        ["file/out: cannot be written", "give another --out"],
     )
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "store.sqlite").write_text(
@@ -84,7 +104,10 @@ def test_the_adapter_checks_its_ranges(
     pytest.importorskip("eval.methods.glyph_world")
     suite_content["methods"][0] = {"method": "i2v-adapter", "settings": settings}
     ((name, value),) = settings.items()
-    assert_one_line(invoke(write_suite(suite_content)), [f"methods[0] (i2v-adapter).{name}: {value} is not allowed"])
+    assert_one_line(
+        invoke(write_suite(suite_content)),
+        [f"methods[0] (i2v-adapter).{name}: {value} is not allowed"],
+    )
 
 
 def test_help_is_light_and_versions_and_metrics_are_listed() -> None:
@@ -93,12 +116,21 @@ def test_help_is_light_and_versions_and_metrics_are_listed() -> None:
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
         "print({'numpy', 'torch', 'pandas', 'cv2', 'av', 'yaml', 'pydantic'} & set(sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "set()\n"
+    )
     assert CliRunner().invoke(app, ["--version"]).stdout.strip() == __version__
     listed = CliRunner().invoke(app, ["metrics"]).stdout
     assert re.search(r"^fvd\.videomae_glyph\.v1 +set .* lower ", listed, re.MULTILINE)
     full = CliRunner().invoke(app, ["metrics", "vbench.subject_consistency.dino_glyph.v1"]).stdout
-    for text in ("short side 64 bilinear no antialias", "published with +dino_vitb16", "fingerprint +[0-9a-f]{64}"):
+    for text in (
+        "short side 64 bilinear no antialias",
+        "published with +dino_vitb16",
+        "fingerprint +[0-9a-f]{64}",
+    ):
         assert re.search(text, full), text
     wrong = CliRunner().invoke(app, ["metrics", "vbench.subject_consistency.dino_glyf.v1"])
     assert (wrong.exit_code, "Did you mean 'dino_glyph'?" in wrong.stderr) == (2, True)

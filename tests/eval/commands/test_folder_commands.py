@@ -29,7 +29,8 @@ CELL = "toy[t0=0.5]"
 
 
 def fill(folder: Path, samples: int = 4) -> None:
-    """A run folder with one cell, one metric, a clip a sample and, for the last sample, a failure."""
+    """A run folder with one cell, one metric, a clip a sample and, for the last sample, a
+    failure."""
     rows = [StoredClip(CELL, f"s{index:04d}", 0, f"{index:064x}", 0.25) for index in range(samples)]
     records = [
         Record(CELL, row.sample, 0, "motion.flow_dis.v1", 1 / (3 + i), "", row.key, "w" * 64)
@@ -37,9 +38,16 @@ def fill(folder: Path, samples: int = 4) -> None:
     ]
     clips = [Clip(np.full((2, 8, 8, 3), 7, np.uint8), 8.0)] * samples
     with Store(folder) as store:
-        store.add_clips(rows[:-1], clips[:-1], [Failure(CELL, rows[-1].sample, 0, "make", "no luck")])
+        store.add_clips(
+            rows[:-1], clips[:-1], [Failure(CELL, rows[-1].sample, 0, "make", "no luck")]
+        )
         store.add_records(records[:-1])
-    document = {"suite": {"name": "toy"}, "seeds": [0], "cells": [{"id": CELL, "method": "toy"}], "finished": None}
+    document = {
+        "suite": {"name": "toy"},
+        "seeds": [0],
+        "cells": [{"id": CELL, "method": "toy"}],
+        "finished": None,
+    }
     (folder / "run.json").write_text(json.dumps(document))
     listed = "".join(f"{row.sample},all,a\n" for row in rows)
     (folder / "samples.csv").write_text("id,group,prompt\n" + listed)
@@ -56,7 +64,11 @@ def invoke(*arguments: object) -> Any:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_status_counts_and_touches_nothing(folder: Path) -> None:
@@ -80,14 +92,21 @@ def test_exports_agree_with_the_store_bit_by_bit(folder: Path) -> None:
     for format in ("csv", "json"):
         path = folder / f"export.{format}"
         assert invoke("export", folder, "--format", format).stdout == f"4 rows: {path}\n"
-        rows = json.loads(path.read_text()) if format == "json" else list(csv.DictReader(io.StringIO(path.read_text())))
+        rows = (
+            json.loads(path.read_text())
+            if format == "json"
+            else list(csv.DictReader(io.StringIO(path.read_text())))
+        )
         assert [float(row["value"]) for row in rows[:3]] == values
         assert [float(row["seconds"]) for row in rows[:3]] == [0.25] * 3
         assert [row["status"] for row in rows] == ["ok", "ok", "ok", "failed"]
         assert rows[-1]["reason"] == "make: no luck"
         assert rows[-1]["value"] in (None, "")
     bad = invoke("export", folder, "--format", "xls")
-    assert (bad.exit_code, "--format xls: unknown. Allowed: parquet, csv, json." in bad.stderr) == (2, True)
+    assert (bad.exit_code, "--format xls: unknown. Allowed: parquet, csv, json." in bad.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_parquet_is_written_or_its_extra_is_named(folder: Path) -> None:
@@ -115,7 +134,10 @@ def test_a_store_from_before_versions_is_brought_forward(folder: Path) -> None:
     for command in (["status", folder], ["export", folder]):
         result = invoke(*command)
         assert result.exit_code == 2
-        assert f"the store has schema {VERSION + 1}, this version knows {VERSION}; update" in result.stderr
+        assert (
+            f"the store has schema {VERSION + 1}, this version knows {VERSION}; update"
+            in result.stderr
+        )
 
 
 def test_a_folder_that_is_held_can_be_waited_for(folder: Path) -> None:
@@ -127,18 +149,25 @@ def test_a_folder_that_is_held_can_be_waited_for(folder: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(StoreError, match=rf"in use by process {other.pid} on \S+ since 2\S+; wait for it with"):
+        with pytest.raises(
+            StoreError, match=rf"in use by process {other.pid} on \S+ since 2\S+; wait for it with"
+        ):
             Store(folder)
         with Store(folder, wait=60) as store:
             assert len(store.clip_keys(CELL)) == 3
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_a_disk_that_fails_leaves_a_readable_store(code: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_leaves_a_readable_store(
+    code: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(path: Path, clip: Clip) -> None:
         raise OSError(code, os.strerror(code), str(path))
 
-    way_out = {errno.ENOSPC: "no space left .* make room", errno.EIO: "Input/output error; what is stored stays"}[code]
+    way_out = {
+        errno.ENOSPC: "no space left .* make room",
+        errno.EIO: "Input/output error; what is stored stays",
+    }[code]
     with Store(folder) as store:
         clip = Clip(np.zeros((2, 8, 8, 3), np.uint8), 8.0)
         with monkeypatch.context() as patch:
@@ -156,13 +185,20 @@ def test_a_store_that_may_not_grow_says_so_and_stays_readable(folder: Path) -> N
         "import pathlib, resource, sys\nfrom eval.store.store import Record, Store\n"
         "with Store(pathlib.Path(sys.argv[1])) as store:\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))\n"
-        "    store.add_records([Record('c', f's{i}', 0, 'm', 1.0, '', 'k' * 64, 'w' * 64) for i in range(2000)])"
+        "    store.add_records([Record('c', f's{i}', 0, 'm', 1.0, '', 'k' * 64, 'w' * 64) for i in "
+        "range(2000)])"
     )
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
+    )
     assert "eval.errors.StoreError" in done.stderr.splitlines()[-1]
     assert str(folder) in done.stderr.splitlines()[-1]
-    assert invoke("export", folder, "--out", folder.parent / "after.csv").exit_code == before.exit_code == 0
+    assert (
+        invoke("export", folder, "--out", folder.parent / "after.csv").exit_code
+        == before.exit_code
+        == 0
+    )
     assert (folder.parent / "after.csv").read_bytes() == (folder.parent / "before.csv").read_bytes()
 
 
@@ -178,7 +214,8 @@ def test_a_damaged_page_is_found_and_the_rest_is_saved(where: float, tmp_path: P
     folder = tmp_path / "run"
     with Store(folder) as store:
         records = [
-            Record(CELL, f"s{i:04d}", 0, "motion.flow_dis.v1", i / 7, "", f"{i:064x}", "w" * 64) for i in range(400)
+            Record(CELL, f"s{i:04d}", 0, "motion.flow_dis.v1", i / 7, "", f"{i:064x}", "w" * 64)
+            for i in range(400)
         ]
         store.add_records(records)
     pages = (folder / "store.sqlite").stat().st_size // 4096
@@ -215,13 +252,26 @@ def test_a_timeout_between_begin_and_the_block_leaves_no_open_transaction(folder
         assert len(store.records(CELL)) == 4
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a mount of its own")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a mount of its own"
+)
 def test_a_read_only_folder_is_named_and_can_be_looked_at(folder: Path) -> None:
     script = f'mount --bind "{folder}" "{folder}" && mount -o remount,ro,bind "{folder}" && "$@"'
     code = "import sys\nfrom eval.cli import app\napp(sys.argv[1:])"
 
     def call(*arguments: str) -> Any:
-        command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", code, *arguments]
+        command = [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            sys.executable,
+            "-c",
+            code,
+            *arguments,
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     looked = call("status", str(folder))
@@ -231,4 +281,6 @@ def test_a_read_only_folder_is_named_and_can_be_looked_at(folder: Path) -> None:
     assert looked.stdout.splitlines()[1].split() == [CELL, "4", "3", "3", "1"]
     refused = call("salvage", str(folder))
     assert refused.returncode == 2
-    assert f"{folder}: cannot be written (Read-only file system); give another --out" in refused.stderr
+    assert (
+        f"{folder}: cannot be written (Read-only file system); give another --out" in refused.stderr
+    )

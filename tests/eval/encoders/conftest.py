@@ -34,15 +34,31 @@ def _clip(folder: Path, **changes: Any) -> None:
     words = WordTokenizer()
     config: dict[str, Any] = {
         "embed_dim": 16,
-        "vision_cfg": {"image_size": 64, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
-        "text_cfg": {"context_length": 16, "vocab_size": len(words), "width": 32, "heads": 2, "layers": 1},
+        "vision_cfg": {
+            "image_size": 64,
+            "layers": 1,
+            "width": 32,
+            "patch_size": 16,
+            "head_width": 16,
+        },
+        "text_cfg": {
+            "context_length": 16,
+            "vocab_size": len(words),
+            "width": 32,
+            "heads": 2,
+            "layers": 1,
+        },
     } | changes
     folder.mkdir(parents=True)
     words.save(folder / "vocab.json")
     state = open_clip.CLIP(**config).state_dict()
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors"
+    )
     preprocessing = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocessing}))
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": preprocessing})
+    )
 
 
 def _videomae(folder: Path, **changes: Any) -> None:
@@ -63,10 +79,17 @@ def _videomae(folder: Path, **changes: Any) -> None:
 
 @pytest.fixture
 def make_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWeights:
-    """Saves random weights below a folder that ``I2V_EVAL_WEIGHTS`` names: (id, seed=0, **config) -> folder."""
+    """Saves random weights below a folder that ``I2V_EVAL_WEIGHTS`` names: (id, seed=0, **config)
+    -> folder.
+    """
     root = tmp_path / "weights"
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(root))
-    makers = {"dino_glyph": _dino, "dino_vits16": _dino, "clip_glyph": _clip, "videomae_glyph": _videomae}
+    makers = {
+        "dino_glyph": _dino,
+        "dino_vits16": _dino,
+        "clip_glyph": _clip,
+        "videomae_glyph": _videomae,
+    }
 
     def make(id: str, seed: int = 0, **changes: Any) -> Path:
         import torch

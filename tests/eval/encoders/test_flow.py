@@ -1,4 +1,6 @@
-"""Flow: known translations score their speed, still pairs score nothing, and nothing else changes a value."""
+"""Flow: known translations score their speed, still pairs score nothing, and nothing else changes a
+value.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +16,20 @@ from eval.metrics.motion import motion
 from eval.world.scenes import Scene, render
 
 
-def _disc(speed: float, frames: int, direction: tuple[int, int] = (1, 0), size: int = 64) -> np.ndarray:
-    """A flat 36 px disc with soft edges on a shaded background; drawn here, not by the glyph world."""
+def _disc(
+    speed: float, frames: int, direction: tuple[int, int] = (1, 0), size: int = 64
+) -> np.ndarray:
+    """A flat 36 px disc with soft edges on a shaded background; drawn here, not by the glyph
+    world."""
     rows, columns = np.mgrid[0:size, 0:size] + 0.5
     background = np.stack([30 + columns / 4, 40 + rows / 4, 90 + columns / 8], axis=-1)
     drawn = []
     for frame in range(frames):
         x, y = (size / 2 - 4 + speed * frame * axis for axis in direction)
         inside = np.clip(18.5 - np.hypot(columns - x, rows - y), 0, 1)
-        drawn.append(background * (1 - inside[..., None]) + np.array([230, 60, 50]) * inside[..., None])
+        drawn.append(
+            background * (1 - inside[..., None]) + np.array([230, 60, 50]) * inside[..., None]
+        )
     return np.rint(np.stack(drawn)).astype(np.uint8)
 
 
@@ -36,14 +43,20 @@ def test_a_known_translation_scores_its_speed(speed: float, direction: tuple[int
     x, y = (28 + speed * np.arange(3)[:, None, None] * axis for axis in direction)
     radius = np.hypot(columns - x, rows - y)
     edge = (radius > 14) & (radius < 17)
-    assert np.median(np.linalg.norm(flow - speed * np.array(direction), axis=-1)[edge]) < 0.25 * speed
+    assert (
+        np.median(np.linalg.norm(flow - speed * np.array(direction), axis=-1)[edge]) < 0.25 * speed
+    )
     assert np.linalg.norm(flow, axis=-1)[radius > 26].mean() < 0.1
 
 
 def test_end_point_error_on_the_glyph_worlds_exact_flow() -> None:
     errors, still = [], []
-    for index, (move, colour) in enumerate([("left", "red"), ("up", "white"), ("right", "cyan"), ("down", "yellow")]):
-        scene = Scene("heart", "\u2665", colour, "navy", move, 2.0, 36.0, 32.0, 32.0, float(index), 0.3)
+    for index, (move, colour) in enumerate(
+        [("left", "red"), ("up", "white"), ("right", "cyan"), ("down", "yellow")]
+    ):
+        scene = Scene(
+            "heart", "\u2665", colour, "navy", move, 2.0, 36.0, 32.0, 32.0, float(index), 0.3
+        )
         truth = render(scene, 4)
         flow = DisFlowEncoder().encode_pairs(truth.frames[:-1], truth.frames[1:])
         errors.append(np.linalg.norm(flow - truth.flow, axis=-1).mean())
@@ -75,13 +88,15 @@ def test_colour_moves_where_grey_values_do_not() -> None:
     frames = np.stack(drawn).astype(np.uint8)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(int) for frame in frames]
     assert abs(grey[0] - grey[1]).max() <= 2
-    assert motion(DisFlowEncoder().encode_pairs(frames[:1], frames[1:]), fps=64)["motion_top5"] == pytest.approx(
-        2, rel=0.1
-    )
+    assert motion(DisFlowEncoder().encode_pairs(frames[:1], frames[1:]), fps=64)[
+        "motion_top5"
+    ] == pytest.approx(2, rel=0.1)
 
 
 def test_small_frames_are_enlarged_and_the_flow_scaled_back() -> None:
-    frames = np.stack([cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) for frame in _disc(3, 2)])
+    frames = np.stack(
+        [cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) for frame in _disc(3, 2)]
+    )
     flow = DisFlowEncoder().encode_pairs(frames[:1], frames[1:])
     assert flow.shape == (1, 32, 32, 2)
     assert flow.dtype == np.float32
@@ -94,7 +109,10 @@ def test_batch_and_threads_do_not_change_a_value() -> None:
     before = cv2.getNumThreads()
     cv2.setNumThreads(4)
     try:
-        alone = [DisFlowEncoder().encode_pairs(frames[i : i + 1], frames[i + 1 : i + 2])[0] for i in range(3)]
+        alone = [
+            DisFlowEncoder().encode_pairs(frames[i : i + 1], frames[i + 1 : i + 2])[0]
+            for i in range(3)
+        ]
         assert cv2.getNumThreads() == 4
     finally:
         cv2.setNumThreads(before)
@@ -103,10 +121,14 @@ def test_batch_and_threads_do_not_change_a_value() -> None:
 
 def test_frames_of_two_shapes_are_refused() -> None:
     with pytest.raises(EvalError, match="must have one shape"):
-        DisFlowEncoder().encode_pairs(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 64, 32, 3), np.uint8))
+        DisFlowEncoder().encode_pairs(
+            np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 64, 32, 3), np.uint8)
+        )
 
 
-def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raft_is_torchvisions_and_takes_small_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
     from safetensors.torch import save_file
     from torch.nn import functional
@@ -123,7 +145,9 @@ def test_raft_is_torchvisions_and_takes_small_frames(tmp_path: Path, monkeypatch
     encoder = load_encoder("raft_large")
     flow = encoder.encode_pairs(frames[:1], frames[1:])  # type: ignore[attr-defined]
     pixels = torch.from_numpy(frames.transpose(0, 3, 1, 2) / np.float32(127.5) - 1)
-    large = functional.interpolate(pixels, (128, 136), mode="bicubic", align_corners=False).clamp(-1, 1)
+    large = functional.interpolate(pixels, (128, 136), mode="bicubic", align_corners=False).clamp(
+        -1, 1
+    )
     with torch.no_grad():
         expected = model(large[:1], large[1:], num_flow_updates=1)[-1]
     expected = expected.reshape(1, 2, 64, 2, 68, 2).mean(dim=(3, 5)) / 2
@@ -148,12 +172,16 @@ def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("turn", "zoom", "worst"), [(3.0, 1.0, 0.35), (0.0, 1.04, 0.35)])
-def test_end_point_error_on_rotations_and_zooms_of_a_textured_image(turn: float, zoom: float, worst: float) -> None:
+def test_end_point_error_on_rotations_and_zooms_of_a_textured_image(
+    turn: float, zoom: float, worst: float
+) -> None:
     generator = np.random.default_rng(1)
     texture = cv2.GaussianBlur(generator.standard_normal((96, 96, 3)), (0, 0), 2)
     image = np.clip(128 + 45 * texture / texture.std(), 0, 255).astype(np.uint8)
     matrix = cv2.getRotationMatrix2D((47.5, 47.5), turn, zoom)
-    moved = cv2.warpAffine(image, matrix, (96, 96), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    moved = cv2.warpAffine(
+        image, matrix, (96, 96), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
     rows, columns = np.mgrid[0:96, 0:96]
     places = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
     truth = places @ matrix.T - places[..., :2]

@@ -23,7 +23,9 @@ def frames() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (37, 64, 64, 3), dtype=np.uint8)
 
 
-def test_dino_is_the_normalised_class_token(make_weights: Callable[..., Path], frames: np.ndarray) -> None:
+def test_dino_is_the_normalised_class_token(
+    make_weights: Callable[..., Path], frames: np.ndarray
+) -> None:
     from transformers import ViTModel
 
     folder = make_weights("dino_glyph")
@@ -48,31 +50,46 @@ def test_dino_at_full_size_resizes_and_crops(make_weights: Callable[..., Path]) 
 
 
 @pytest.mark.parametrize("id", ["dino_glyph", "clip_glyph"])
-def test_batch_size_does_not_change_a_feature(id: str, make_weights: Callable[..., Path], frames: np.ndarray) -> None:
+def test_batch_size_does_not_change_a_feature(
+    id: str, make_weights: Callable[..., Path], frames: np.ndarray
+) -> None:
     make_weights(id)
     encoder: Any = load_encoder(id)
     together = encoder.encode_frames(frames)
-    assert_allclose(together, np.concatenate([encoder.encode_frames(frame[None]) for frame in frames]), atol=1e-5)
+    assert_allclose(
+        together,
+        np.concatenate([encoder.encode_frames(frame[None]) for frame in frames]),
+        atol=1e-5,
+    )
     assert_allclose(together[5:12], encoder.encode_frames(frames[5:12]), atol=1e-5)
     assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
 
 
-def test_clip_text_is_open_clips_and_long_prompts_are_flagged(make_weights: Callable[..., Path]) -> None:
+def test_clip_text_is_open_clips_and_long_prompts_are_flagged(
+    make_weights: Callable[..., Path],
+) -> None:
     import open_clip
     from safetensors.torch import load_file
 
     from eval.world.tokenizer import WordTokenizer
 
     folder = make_weights("clip_glyph")
-    prompts = ["a red star moving left over a navy background", "a blue heart standing still over a gray background"]
+    prompts = [
+        "a red star moving left over a navy background",
+        "a blue heart standing still over a gray background",
+    ]
     encoder: Any = load_encoder("clip_glyph")
     features = encoder.encode_text(prompts)
-    model = open_clip.CLIP(**json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]).eval()
+    model = open_clip.CLIP(
+        **json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    ).eval()
     model.load_state_dict(load_file(folder / "model.safetensors"))
     with torch.no_grad():
         expected = model.encode_text(WordTokenizer()(prompts), normalize=True).numpy()
     assert_allclose(features, expected, atol=1e-5)
-    assert_allclose(np.concatenate([encoder.encode_text([prompt]) for prompt in prompts]), features, atol=1e-5)
+    assert_allclose(
+        np.concatenate([encoder.encode_text([prompt]) for prompt in prompts]), features, atol=1e-5
+    )
     assert encoder.truncated("star " * 15)
     assert not encoder.truncated("star " * 14)
     with pytest.raises(EvalError, match="no prompts"):
@@ -80,14 +97,18 @@ def test_clip_text_is_open_clips_and_long_prompts_are_flagged(make_weights: Call
 
 
 @pytest.mark.parametrize("pooled", [True, False])
-def test_video_features_are_what_the_classifier_reads(pooled: bool, make_weights: Callable[..., Path]) -> None:
+def test_video_features_are_what_the_classifier_reads(
+    pooled: bool, make_weights: Callable[..., Path]
+) -> None:
     from transformers import VideoMAEForVideoClassification
 
     folder = make_weights("videomae_glyph", use_mean_pooling=pooled)
     clips = np.random.default_rng(2).integers(0, 256, (11, 10, 64, 64, 3), dtype=np.uint8)
     encoder: Any = load_encoder("videomae_glyph")
     features = encoder.encode_clips(clips)
-    assert_allclose(np.concatenate([encoder.encode_clips(clip[None]) for clip in clips]), features, atol=1e-5)
+    assert_allclose(
+        np.concatenate([encoder.encode_clips(clip[None]) for clip in clips]), features, atol=1e-5
+    )
     assert_allclose(encoder.encode_clips(clips[:2, :8]), features[:2], atol=1e-5)
     if pooled:
         model = VideoMAEForVideoClassification.from_pretrained(folder).eval()
@@ -124,24 +145,36 @@ def test_broken_files_are_named(make_weights: Callable[..., Path]) -> None:
         assert "\n" not in str(error.value)
 
 
-def test_weights_that_are_not_numbers_give_no_score(make_weights: Callable[..., Path], frames: np.ndarray) -> None:
+def test_weights_that_are_not_numbers_give_no_score(
+    make_weights: Callable[..., Path], frames: np.ndarray
+) -> None:
     from safetensors.torch import load_file, save_file
 
     sample, clip = Sample("s", frames[0], "a star"), Clip(frames[1:9], 8.0)
-    for id, metric in (("dino_glyph", "identity"), ("clip_glyph", "text"), ("videomae_glyph", "fvd")):
+    for id, metric in (
+        ("dino_glyph", "identity"),
+        ("clip_glyph", "text"),
+        ("videomae_glyph", "fvd"),
+    ):
         path = make_weights(id) / "model.safetensors"
-        state = {name: torch.full_like(tensor, float("nan")) for name, tensor in load_file(path).items()}
+        state = {
+            name: torch.full_like(tensor, float("nan")) for name, tensor in load_file(path).items()
+        }
         save_file(state, path, metadata={"format": "pt"})
         judge = Judge([parse_metric(f"{metric}.{id}.v1")])
         with pytest.raises(EvalError, match=f"{id}.*not finite"):
             judge.video_features([clip], id) if metric == "fvd" else judge.measure([sample], [clip])
 
 
-def test_a_configuration_for_other_preprocessing_is_refused(make_weights: Callable[..., Path]) -> None:
+def test_a_configuration_for_other_preprocessing_is_refused(
+    make_weights: Callable[..., Path],
+) -> None:
     path = make_weights("clip_glyph") / "open_clip_config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"preprocess_cfg": {"mean": [0.4, 0.4, 0.4]}}))
-    with pytest.raises(EvalError, match=r"states mean \[0.4, 0.4, 0.4\], but the encoder is defined with"):
+    with pytest.raises(
+        EvalError, match=r"states mean \[0.4, 0.4, 0.4\], but the encoder is defined with"
+    ):
         load_encoder("clip_glyph")
     path.write_text("{}")
     with pytest.raises(EvalError, match="does not describe an open_clip model: KeyError"):
@@ -149,7 +182,9 @@ def test_a_configuration_for_other_preprocessing_is_refused(make_weights: Callab
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (0, 64, 64, 3), (1, 64, 64, 4)])
-def test_frames_of_another_shape_are_refused(shape: tuple[int, ...], make_weights: Callable[..., Path]) -> None:
+def test_frames_of_another_shape_are_refused(
+    shape: tuple[int, ...], make_weights: Callable[..., Path]
+) -> None:
     make_weights("dino_glyph")
     with pytest.raises(EvalError, match=r"frames must be uint8 \(N, H, W, 3\)"):
         load_encoder("dino_glyph").encode_frames(np.zeros(shape, np.uint8))  # type: ignore[attr-defined]

@@ -1,4 +1,6 @@
-"""Published models: their configurations and file layouts through the real loading path, with random weights."""
+"""Published models: their configurations and file layouts through the real loading path, with
+random weights.
+"""
 
 import hashlib
 import sys
@@ -15,7 +17,12 @@ from eval.encoders import ENCODERS, encoder_fingerprint, load_encoder
 from eval.errors import EvalError, WeightsMissingError
 from eval.metrics.frechet import FeatureStatistics, frechet_distance
 
-VIT_S16 = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
+VIT_S16 = {
+    "hidden_size": 384,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 6,
+    "intermediate_size": 1536,
+}
 
 
 @pytest.fixture
@@ -41,18 +48,30 @@ def _saved(model: Any, folder: Path) -> Any:
 def test_dino_vits16_at_its_full_published_configuration(root: Path, frames: np.ndarray) -> None:
     from transformers import ViTConfig, ViTModel
 
-    model = _saved(ViTModel(ViTConfig(**VIT_S16, layer_norm_eps=1e-12), add_pooling_layer=False), root / "dino_vits16")
-    assert sum(p.numel() for p in model.parameters()) == 21_665_664  # the published ViT-S/16 without its head
+    model = _saved(
+        ViTModel(ViTConfig(**VIT_S16, layer_norm_eps=1e-12), add_pooling_layer=False),
+        root / "dino_vits16",
+    )
+    assert (
+        sum(p.numel() for p in model.parameters()) == 21_665_664
+    )  # the published ViT-S/16 without its head
     encoder: Any = load_encoder("dino_vits16")
     frames = frames[:1]
     features = encoder.encode_frames(frames)
     pixels = torch.nn.functional.interpolate(
-        torch.from_numpy(frames.transpose(0, 3, 1, 2) / np.float32(255)), (256, 461), mode="bicubic", antialias=True
+        torch.from_numpy(frames.transpose(0, 3, 1, 2) / np.float32(255)),
+        (256, 461),
+        mode="bicubic",
+        antialias=True,
     )
     pixels = pixels.clamp(0, 1)[:, :, 16:240, 118:342]
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
     with torch.no_grad():
-        expected = torch.nn.functional.normalize(model((pixels - mean) / std).last_hidden_state[:, 0])
+        expected = torch.nn.functional.normalize(
+            model((pixels - mean) / std).last_hidden_state[:, 0]
+        )
     assert features.shape == (1, 384)
     assert_allclose(features, expected.numpy(), atol=1e-5)
 
@@ -73,10 +92,14 @@ def test_published_configurations_have_the_published_numbers_of_weights() -> Non
             990_162: raft_small(),
         }
     for count, model in models.items():
-        assert sum(p.numel() for p in model.parameters()) == pytest.approx(count, rel=0.001), type(model).__name__
+        assert sum(p.numel() for p in model.parameters()) == pytest.approx(count, rel=0.001), type(
+            model
+        ).__name__
 
 
-@pytest.mark.parametrize("id", ["dino_vitb16", "dinov2_vitb14", "videomae", "open_clip:ViT-B-32/openai"])
+@pytest.mark.parametrize(
+    "id", ["dino_vitb16", "dinov2_vitb14", "videomae", "open_clip:ViT-B-32/openai"]
+)
 def test_full_published_configurations_load(id: str, root: Path) -> None:
     import shutil
 
@@ -85,8 +108,12 @@ def test_full_published_configurations_load(id: str, root: Path) -> None:
     from safetensors.torch import save_file
 
     make = {
-        "dino_vitb16": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
-        "dinov2_vitb14": lambda: transformers.Dinov2Model(transformers.Dinov2Config(image_size=518, patch_size=14)),
+        "dino_vitb16": lambda: transformers.ViTModel(
+            transformers.ViTConfig(), add_pooling_layer=False
+        ),
+        "dinov2_vitb14": lambda: transformers.Dinov2Model(
+            transformers.Dinov2Config(image_size=518, patch_size=14)
+        ),
         "videomae": lambda: transformers.VideoMAEForVideoClassification(
             transformers.VideoMAEConfig(num_labels=174, use_mean_pooling=True)
         ),
@@ -109,7 +136,11 @@ def test_full_published_configurations_load(id: str, root: Path) -> None:
         shutil.rmtree(folder)  # up to 600 MB
     assert sum(parameter.numel() for parameter in encoder._model.parameters()) > 85e6
     frames = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
-    features = encoder.encode_clips(frames[None]) if encoder.kind == "video" else encoder.encode_frames(frames[:1])
+    features = (
+        encoder.encode_clips(frames[None])
+        if encoder.kind == "video"
+        else encoder.encode_frames(frames[:1])
+    )
     assert features.shape == (1, 512 if "ViT-B-32" in id else 768)
     assert np.isfinite(features).all()
 
@@ -125,7 +156,13 @@ def _clip_config(name: str) -> dict[str, Any]:
 def test_later_dinos_by_hub_name_and_by_path(kind: str, root: Path, frames: np.ndarray) -> None:
     import transformers
 
-    size = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "patch_size": 14, "image_size": 518}
+    size = {
+        "hidden_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "patch_size": 14,
+        "image_size": 518,
+    }
     config = getattr(transformers, f"{kind}Config")(**size, intermediate_size=48)
     folder = root / "somebody" / "dino"
     model = _saved(getattr(transformers, f"{kind}Model")(config), folder)
@@ -147,12 +184,16 @@ def test_the_uncropped_view_sees_what_a_crop_cuts_off(make_weights: Callable[...
     outside = wide.copy()
     outside[:, :, :32] = 0
     assert_allclose(encoder.encode_frames(outside), encoder.encode_frames(wide), atol=1e-6)
-    difference = encoder.encode_frames(outside, view="uncropped") - encoder.encode_frames(wide, view="uncropped")
+    difference = encoder.encode_frames(outside, view="uncropped") - encoder.encode_frames(
+        wide, view="uncropped"
+    )
     assert np.abs(difference).max() > 1e-3
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_is_near_and_has_another_fingerprint(dtype: str, make_weights: Callable[..., Path]) -> None:
+def test_half_precision_is_near_and_has_another_fingerprint(
+    dtype: str, make_weights: Callable[..., Path]
+) -> None:
     frames = np.random.default_rng(2).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     for id in ("dino_glyph", "clip_glyph"):
         make_weights(id)
@@ -166,10 +207,16 @@ def test_half_precision_is_near_and_has_another_fingerprint(dtype: str, make_wei
 
 
 class _StandIn(torch.nn.Module):
-    """The published call signature; 400 'logits' are averages over 20 x 20 places of the middle frame."""
+    """The published call signature; 400 'logits' are averages over 20 x 20 places of the middle
+    frame.
+    """
 
     def forward(
-        self, x: torch.Tensor, rescale: bool = True, resize: bool = True, return_features: bool = False
+        self,
+        x: torch.Tensor,
+        rescale: bool = True,
+        resize: bool = True,
+        return_features: bool = False,
     ) -> torch.Tensor:
         assert not rescale
         assert not resize
@@ -190,7 +237,9 @@ def test_i3d_is_called_as_published(root: Path) -> None:
     # the square in the middle is what the crop keeps; at its edges the filter mixes the noise in
     inner = features.reshape(6, 20, 20)[:, :, 2:18].reshape(6, -1)
     assert_allclose(inner - (np.arange(6) * 0.4 - 1)[:, None], 0, atol=1e-5)
-    assert_allclose(np.concatenate([encoder.encode_clips(clip[None]) for clip in clips]), features, atol=1e-5)
+    assert_allclose(
+        np.concatenate([encoder.encode_clips(clip[None]) for clip in clips]), features, atol=1e-5
+    )
     same: Any = load_encoder(f"i3d:{path}")
     assert_allclose(same.encode_clips(clips[:1]), features[:1], atol=0)
     with pytest.raises(EvalError, match="has 15 frames; 16 or more"):
@@ -210,7 +259,9 @@ def test_the_published_golden_of_i3d() -> None:
     assert frechet_distance(zeros, ones) == pytest.approx(151.256, rel=0.001)
 
 
-def test_any_open_clip_model_and_tag(root: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_open_clip_model_and_tag(
+    root: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import open_clip
     from safetensors.torch import save_file
 
@@ -222,10 +273,15 @@ def test_any_open_clip_model_and_tag(root: Path, frames: np.ndarray, monkeypatch
     folder.mkdir(parents=True)
     model = open_clip.CLIP(**(config | {"embed_dim": 16})).eval()
     torch.nn.init.zeros_(model.positional_embedding)  # random places would hide what the words do
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()},
+        folder / "open_clip_model.safetensors",
+    )
     encoder: Any = load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k")
     with torch.no_grad():
-        expected = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["a star"]), normalize=True).numpy()
+        expected = model.encode_text(
+            open_clip.get_tokenizer("ViT-B-32")(["a star"]), normalize=True
+        ).numpy()
     assert_allclose(encoder.encode_text(["a star"]), expected, atol=1e-5)
     assert encoder.encode_frames(frames).shape == (3, 16)
 
@@ -234,15 +290,21 @@ def test_any_open_clip_model_and_tag(root: Path, frames: np.ndarray, monkeypatch
     assert_allclose(lengths[76], lengths[75], atol=1e-6)
     assert_allclose(lengths[90], lengths[75], atol=1e-6)
     assert lengths[76] @ lengths[74] > 0.99
-    sliced = open_clip.get_tokenizer("ViT-B-32", context_length=100)([" ".join(["star"] * 76)])[:, :77]
+    sliced = open_clip.get_tokenizer("ViT-B-32", context_length=100)([" ".join(["star"] * 76)])[
+        :, :77
+    ]
     with torch.no_grad():
         lost = model.encode_text(sliced, normalize=True).numpy()[0]
     assert lost @ lengths[74] < 0.9
     assert [encoder.truncated(" ".join(["star"] * n)) for n in (75, 76)] == [False, True]
 
-    with pytest.raises(EvalError, match=r"open_clip has no model 'ViT-B-23'.* Did you mean 'ViT-B-32'"):
+    with pytest.raises(
+        EvalError, match=r"open_clip has no model 'ViT-B-23'.* Did you mean 'ViT-B-32'"
+    ):
         load_encoder("open_clip:ViT-B-23/openai")
-    with pytest.raises(EvalError, match=r"ViT-B-32 has the tags openai, .*Did you mean 'laion2b_e16'"):
+    with pytest.raises(
+        EvalError, match=r"ViT-B-32 has the tags openai, .*Did you mean 'laion2b_e16'"
+    ):
         encoder_fingerprint("open_clip:ViT-B-32/laion2b_e61")
     save_file({"weight": torch.zeros(1)}, folder / "open_clip_model.safetensors")
     with pytest.raises(EvalError, match="does not hold the weights of ViT-B-32"):
@@ -275,16 +337,22 @@ def test_lpips_is_torchmetrics_own_without_a_download(root: Path) -> None:
             layer.load_state_dict(layers[int(position)].state_dict())
     pixels = torch.from_numpy(frames.transpose(0, 3, 1, 2) / np.float32(255))
     with torch.no_grad():
-        wanted = expected(pixels[:1].expand(3, -1, -1, -1), pixels, normalize=True).flatten().numpy()
+        wanted = (
+            expected(pixels[:1].expand(3, -1, -1, -1), pixels, normalize=True).flatten().numpy()
+        )
     distances = encoder.encode_distances(frames[0], frames)
     assert_allclose(distances, wanted, atol=1e-6)
     assert distances[0] == 0
-    assert encoder.encode_distances(frames[0, :32, :40], frames[:1])[0] > 0  # an image of another size is resized
+    assert (
+        encoder.encode_distances(frames[0, :32, :40], frames[:1])[0] > 0
+    )  # an image of another size is resized
     with pytest.raises(EvalError, match="frames of 32 x 80 px; 64 px or more"):
         encoder.encode_distances(frames[0], frames[:, :32])
 
 
-def test_quality_comes_from_the_loader_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quality_comes_from_the_loader_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("I2V_EVAL_DOVER", raising=False)
     with pytest.raises(WeightsMissingError, match="set I2V_EVAL_DOVER to module:Class"):
         encoder_fingerprint("dover_technical")
@@ -312,7 +380,9 @@ def test_a_wrong_sha256_or_shape_is_named(make_weights: Callable[..., Path]) -> 
     (folder.parent / "raft_small").mkdir()
     (folder.parent / "raft_small" / "raft_small_C_T_V2-01064c6d.pth").write_bytes(b"another file")
     found = hashlib.sha256(b"another file").hexdigest()[:16]
-    with pytest.raises(EvalError, match=f"C_T_V2-01064c6d.pth has sha256 {found}, but its name states 01064c6d"):
+    with pytest.raises(
+        EvalError, match=f"C_T_V2-01064c6d.pth has sha256 {found}, but its name states 01064c6d"
+    ):
         load_encoder("raft_small")
 
     path = folder / "model.safetensors"
@@ -323,12 +393,15 @@ def test_a_wrong_sha256_or_shape_is_named(make_weights: Callable[..., Path]) -> 
     name = "layernorm.weight"
     save_file(state | {name: torch.zeros(25)}, path, metadata={"format": "pt"})
     with pytest.raises(
-        EvalError, match=r"model.safetensors has sha256 [0-9a-f]{64}, but SHA256SUMS states [0-9a-f]{64}"
+        EvalError,
+        match=r"model.safetensors has sha256 [0-9a-f]{64}, but SHA256SUMS states [0-9a-f]{64}",
     ):
         load_encoder("dino_glyph")
     sums.write_text("not a sum\n")
     with pytest.raises(EvalError, match="SHA256SUMS:1: expected a sha256 and a file name"):
         load_encoder("dino_glyph")
     sums.unlink()
-    with pytest.raises(EvalError, match=r"1 tensors .* another shape .* layernorm.weight \(25,\), not \(24,\)"):
+    with pytest.raises(
+        EvalError, match=r"1 tensors .* another shape .* layernorm.weight \(25,\), not \(24,\)"
+    ):
         load_encoder("dino_glyph")

@@ -21,7 +21,9 @@ def test_true_frames_are_named_rightly(judge):
     rng = np.random.default_rng(77)
     labels = np.arange(60) % 2
     draws = list(STYLES.values())
-    frames = np.stack([render_frame(sample_scene(rng), int(rng.integers(8)), draws[label])[0] for label in labels])
+    frames = np.stack(
+        [render_frame(sample_scene(rng), int(rng.integers(8)), draws[label])[0] for label in labels]
+    )
     logits = judge.encode_styles(frames)
     assert (logits.argmax(axis=1) == labels).mean() >= 0.95
     singly = np.concatenate([judge.encode_styles(frame[None]) for frame in frames[:5]])

@@ -25,7 +25,9 @@ def test_missing_weights_name_encoder_option_and_folder(id: str, no_weights: Pat
         assert "\n" not in str(error.value)
 
 
-def test_a_missing_file_is_named(make_weights: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_is_named(
+    make_weights: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from eval.encoders import weights
 
     folder = make_weights("clip_glyph")
@@ -43,7 +45,8 @@ def test_an_unset_option_is_said(no_weights: Path, monkeypatch: pytest.MonkeyPat
 
 def test_unknown_encoders_get_the_nearest_name() -> None:
     with pytest.raises(
-        EvalError, match=r"unknown encoder 'dino_glyf'; allowed: dino_glyph, .* Did you mean 'dino_glyph'"
+        EvalError,
+        match=r"unknown encoder 'dino_glyf'; allowed: dino_glyph, .* Did you mean 'dino_glyph'",
     ):
         load_encoder("dino_glyf")
 
@@ -60,7 +63,9 @@ def test_the_fingerprint_follows_the_bytes_of_every_file(make_weights: Callable[
     assert len(set(seen)) == 4
 
 
-def test_equal_weights_under_another_protocol_have_another_fingerprint(make_weights: Callable[..., Path]) -> None:
+def test_equal_weights_under_another_protocol_have_another_fingerprint(
+    make_weights: Callable[..., Path],
+) -> None:
     small, large = make_weights("dino_glyph"), make_weights("dino_vits16")
     assert (small / "model.safetensors").read_bytes() == (large / "model.safetensors").read_bytes()
     assert encoder_fingerprint("dino_glyph") != encoder_fingerprint("dino_vits16")
@@ -72,7 +77,8 @@ def test_fingerprints_need_no_torch(make_weights: Callable[..., Path]) -> None:
     make_weights("videomae_glyph")
     code = (
         "import sys\nfrom eval.encoders import encoder_fingerprint\n"
-        "for id in ('dino_glyph', 'clip_glyph', 'videomae_glyph', 'flow_dis'): encoder_fingerprint(id)\n"
+        "for id in ('dino_glyph', 'clip_glyph', 'videomae_glyph', 'flow_dis'): "
+        "encoder_fingerprint(id)\n"
         "assert not {'torch', 'transformers', 'open_clip'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

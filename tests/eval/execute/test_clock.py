@@ -1,4 +1,6 @@
-"""The wall clock may be wrong and jump by years while a run works: nothing measured or stored depends on it."""
+"""The wall clock may be wrong and jump by years while a run works: nothing measured or stored
+depends on it.
+"""
 
 import datetime
 import io
@@ -32,7 +34,8 @@ Jump = Callable[..., None]
 
 @pytest.fixture
 def jump(monkeypatch: pytest.MonkeyPatch) -> Jump:
-    """Sets the wall clock of this process off by some years, by the next number at each look at it."""
+    """Sets the wall clock of this process off by some years, by the next number at each look at
+    it."""
     right, now = time.time, datetime.datetime.now
 
     def to(*years: float) -> None:
@@ -47,14 +50,23 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Jump:
         monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * time.time()))
         for name, module in list(sys.modules.items()):
             found = getattr(module, "datetime", None)
-            if name.split(".")[0] == "eval" and isinstance(found, type) and issubclass(found, datetime.datetime):
+            if (
+                name.split(".")[0] == "eval"
+                and isinstance(found, type)
+                and issubclass(found, datetime.datetime)
+            ):
                 monkeypatch.setattr(module, "datetime", Clock)
 
     return to
 
 
 def test_a_run_whose_clock_jumps_ends_with_the_same_bytes(
-    run_toy: Run, toy_judge: Any, write_suite: Any, suite_content: dict[str, Any], jump: Jump, tmp_path: Path
+    run_toy: Run,
+    toy_judge: Any,
+    write_suite: Any,
+    suite_content: dict[str, Any],
+    jump: Jump,
+    tmp_path: Path,
 ) -> None:
     suite_content["batch_size"] = 1  # so that the other seed leaves whole batches to make
     undisturbed = run_toy(suite_content, "undisturbed").folder
@@ -62,12 +74,20 @@ def test_a_run_whose_clock_jumps_ends_with_the_same_bytes(
 
     def go(content: dict[str, Any]) -> Outcome:
         console, options = Console(file=output, width=200), Options(log=EventLog(log))
-        return run(str(write_suite(content)), tmp_path / "out", console=console, judge=toy_judge, options=options)
+        return run(
+            str(write_suite(content)),
+            tmp_path / "out",
+            console=console,
+            judge=toy_judge,
+            options=options,
+        )
 
     jump(30)
     folder = go(suite_content | {"seeds": [0]}).folder
     document = json.loads((folder / "run.json").read_text())
-    assert int(document["created"][:4]) >= time.gmtime().tm_year + 29  # the jump reaches what the run writes
+    assert (
+        int(document["created"][:4]) >= time.gmtime().tm_year + 29
+    )  # the jump reaches what the run writes
     jump(-40, 20, -3)
     for path, years in zip(sorted(folder.rglob("*.mkv")), itertools.cycle((-20, 20))):
         os.utime(path, (time.monotonic(), 1.5e9 + YEAR * years))
@@ -77,7 +97,9 @@ def test_a_run_whose_clock_jumps_ends_with_the_same_bytes(
     for name in TABLES:
         assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
     with Store(folder, read_only=True) as store:
-        taken = [seconds for cell in document["cells"] for seconds in store.seconds(cell["id"]).values()]
+        taken = [
+            seconds for cell in document["cells"] for seconds in store.seconds(cell["id"]).values()
+        ]
     assert len(taken) == 72
     assert all(0 <= seconds < 60 for seconds in taken)
     assert all(json.loads(line)["time"] for line in log.read_text().splitlines())
@@ -100,7 +122,10 @@ def test_time_left_does_not_follow_the_clock(jump: Jump, monkeypatch: pytest.Mon
     monkeypatch.setattr(progress_module, "PLAIN_INTERVAL", 0.0)
     jump(-1, 5, -30)
     plain, terminal = io.StringIO(), io.StringIO()
-    for console in (Console(file=plain, width=200), Console(file=terminal, width=200, force_terminal=True)):
+    for console in (
+        Console(file=plain, width=200),
+        Console(file=terminal, width=200, force_terminal=True),
+    ):
         with progress(console, "generate", 4) as advance:
             for _ in range(4):
                 advance(1)
@@ -111,12 +136,17 @@ def test_time_left_does_not_follow_the_clock(jump: Jump, monkeypatch: pytest.Mon
     assert set(elapsed) <= {"0:00:00", "0:00:01", "0:00:02"}
 
 
-def test_a_lock_is_waited_for_by_seconds_that_pass_and_names_its_holder(jump: Jump, tmp_path: Path) -> None:
+def test_a_lock_is_waited_for_by_seconds_that_pass_and_names_its_holder(
+    jump: Jump, tmp_path: Path
+) -> None:
     jump(30)
     with Store(tmp_path):
         jump(-1, -2, -3)
         start = time.monotonic()
-        with pytest.raises(StoreError, match=rf"in use by process {os.getpid()} on \S+ since 20\d\d-\S+; wait for it"):
+        with pytest.raises(
+            StoreError,
+            match=rf"in use by process {os.getpid()} on \S+ since 20\d\d-\S+; wait for it",
+        ):
             Store(tmp_path, wait=0.3)
         assert 0.3 <= time.monotonic() - start < 10
     with Store(tmp_path, wait=0.3):  # released whatever the time

@@ -1,4 +1,6 @@
-"""Finished clips of any tool: what can be scored is, what cannot is named, and the exit code says which happened."""
+"""Finished clips of any tool: what can be scored is, what cannot is named, and the exit code says
+which happened.
+"""
 
 import csv
 import importlib
@@ -27,15 +29,24 @@ from eval.store.status import CellStatus, status
 Frames = NDArray[np.uint8]
 ROWS, COLUMNS = np.mgrid[0:32, 0:48]
 FRAMES = np.stack(
-    [np.stack([COLUMNS * 5, ROWS * 7, np.full_like(ROWS, 30 * i)], axis=-1).astype(np.uint8) for i in range(4)]
+    [
+        np.stack([COLUMNS * 5, ROWS * 7, np.full_like(ROWS, 30 * i)], axis=-1).astype(np.uint8)
+        for i in range(4)
+    ]
 )
 """Four smooth frames, 32 x 48, that the left, the right, the top and the bottom tell apart."""
 
 
 def video(
-    path: Path, frames: Frames = FRAMES, *, codec: str = "libx264", pixels: str = "yuv444p", times: Any = None,
-    container: str | None = None, **options: str,
-) -> None:  # fmt: skip
+    path: Path,
+    frames: Frames = FRAMES,
+    *,
+    codec: str = "libx264",
+    pixels: str = "yuv444p",
+    times: Any = None,
+    container: str | None = None,
+    **options: str,
+) -> None:
     with av.open(str(path), "w", format=container, container_options=options) as file:
         stream = file.add_stream(codec, rate=8, options={"crf": "4"} if codec == "libx264" else {})
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], pixels
@@ -92,7 +103,9 @@ def frame_folder(path: Path, frames: list[Frames] | None = None) -> None:
 
 
 def clear_folder(path: Path) -> None:
-    frame_folder(path, [np.dstack([frame, np.full(frame.shape[:2], 7, np.uint8)]) for frame in FRAMES])
+    frame_folder(
+        path, [np.dstack([frame, np.full(frame.shape[:2], 7, np.uint8)]) for frame in FRAMES]
+    )
 
 
 def misnamed_webm(path: Path) -> None:
@@ -108,9 +121,17 @@ BAD: dict[str, tuple[str, Maker, str]] = {
     "cut mp4": ("c.mp4", lambda p: cut(p, 0.9), "not a readable mp4|cut short"),
     "cut mp4, header first": ("c.mp4", lambda p: cut(p, 0.9, movflags="faststart"), "cut short"),
     "cut mkv": ("c.mkv", lambda p: cut(p, 0.7, codec="ffv1", pixels="bgr0"), "cut short"),
-    "cut webm": ("c.webm", lambda p: cut(p, 0.95, codec="libvpx-vp9", pixels="yuv420p"), "cut short"),
+    "cut webm": (
+        "c.webm",
+        lambda p: cut(p, 0.95, codec="libvpx-vp9", pixels="yuv420p"),
+        "cut short",
+    ),
     "cut gif": ("c.gif", lambda p: cut(p, 0.95), "end mark is missing; the file is cut short"),
-    "cut array": ("c.npy", lambda p: (np.save(p, FRAMES), p.write_bytes(p.read_bytes()[:900]))[0], "cut short"),
+    "cut array": (
+        "c.npy",
+        lambda p: (np.save(p, FRAMES), p.write_bytes(p.read_bytes()[:900]))[0],
+        "cut short",
+    ),
     "zero bytes": ("c.mp4", lambda p: p.touch(), "the file is empty (0 bytes)"),
     "empty folder": ("c", lambda p: p.mkdir(), "the folder holds no frames"),
     "one frame": ("c.mp4", lambda p: video(p, FRAMES[:1]), "the clip has 1 frame; 2 or more"),
@@ -128,10 +149,22 @@ BAD: dict[str, tuple[str, Maker, str]] = {
         lambda p: frame_folder(p, [FRAMES[0], FRAMES[1][:16]]),
         "frames of several sizes (48 x 16, 48 x 32)",
     ),
-    "huge video": ("c.mp4", lambda p: video(p, np.zeros((8, 160, 160, 3), np.uint8)), "over the limit of 100,000"),
-    "huge array": ("c.npy", lambda p: np.save(p, np.zeros((8, 160, 160, 3), np.uint8)), "over the limit of 100,000"),
+    "huge video": (
+        "c.mp4",
+        lambda p: video(p, np.zeros((8, 160, 160, 3), np.uint8)),
+        "over the limit of 100,000",
+    ),
+    "huge array": (
+        "c.npy",
+        lambda p: np.save(p, np.zeros((8, 160, 160, 3), np.uint8)),
+        "over the limit of 100,000",
+    ),
     "image named mp4": ("c.mp4", image_named_mp4, "not a readable mp4"),
-    "text named mp4": ("c.mp4", lambda p: (p.write_text("hello " * 99), None)[1], "not a readable mp4"),
+    "text named mp4": (
+        "c.mp4",
+        lambda p: (p.write_text("hello " * 99), None)[1],
+        "not a readable mp4",
+    ),
     "playlist named mp4": (
         "c.mp4",
         lambda p: (p.write_text("#EXTM3U\n#EXTINF:1,\n../secret.mp4\n#EXT-X-ENDLIST\n"), None)[1],
@@ -144,11 +177,23 @@ BAD: dict[str, tuple[str, Maker, str]] = {
         lambda p: (video(p.parents[1] / "out.mp4"), p.symlink_to(p.parents[1] / "out.mp4"))[1],
         "clip 'c.mp4' leaves the folder",
     ),
-    "wrong shape": ("c.npy", lambda p: np.save(p, FRAMES.transpose(0, 3, 1, 2)), "shape (4, 3, 32, 48)"),
+    "wrong shape": (
+        "c.npy",
+        lambda p: np.save(p, FRAMES.transpose(0, 3, 1, 2)),
+        "shape (4, 3, 32, 48)",
+    ),
     "wrong range": ("c.npy", lambda p: np.save(p, FRAMES / 127.5 - 1), "has values from -1 to"),
     "wrong type": ("c.npy", lambda p: np.save(p, FRAMES.astype(np.int32)), "values of type int32"),
-    "not a number": ("c.npy", lambda p: np.save(p, np.full((4, 8, 8, 3), np.nan)), "frame 0 holds values that are not"),
-    "pickle": ("c.npy", lambda p: np.save(p, np.array([{}, {}]), allow_pickle=True), "not a readable .npy array"),
+    "not a number": (
+        "c.npy",
+        lambda p: np.save(p, np.full((4, 8, 8, 3), np.nan)),
+        "frame 0 holds values that are not",
+    ),
+    "pickle": (
+        "c.npy",
+        lambda p: np.save(p, np.array([{}, {}]), allow_pickle=True),
+        "not a readable .npy array",
+    ),
     "features that are not finite": ("c.mp4", video, "is nan for sample/seed bad/0"),
 }
 GOOD: dict[str, tuple[str, Maker, str]] = {
@@ -160,7 +205,11 @@ GOOD: dict[str, tuple[str, Maker, str]] = {
     "frames": ("c", frame_folder, ""),
     "array": ("c.npy", lambda p: np.save(p, FRAMES), ""),
     "float array": ("c.npy", lambda p: np.save(p, FRAMES / 255), ""),
-    "10 bits": ("c.mp4", lambda p: video(p, pixels="yuv444p10le"), "10 bits a channel were reduced to 8"),
+    "10 bits": (
+        "c.mp4",
+        lambda p: video(p, pixels="yuv444p10le"),
+        "10 bits a channel were reduced to 8",
+    ),
     "rotated": ("c.mp4", rotated, "turned by -90 degrees, as its display matrix says"),
     "misnamed": ("c.gif", misnamed_webm, "named '.gif', but holds Matroska / WebM"),
 }
@@ -187,7 +236,9 @@ def clips(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def judged(toy_judge: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("eval.execute.finished.default_judge", lambda metrics, folder: toy_judge(metrics))
+    monkeypatch.setattr(
+        "eval.execute.finished.default_judge", lambda metrics, folder: toy_judge(metrics)
+    )
     return toy_judge
 
 
@@ -203,16 +254,25 @@ def test_media(case: str, clips: Path, judged: Any, monkeypatch: pytest.MonkeyPa
     make(clips / name)
     monkeypatch.setattr("eval.clips.media.MAX_PIXELS", 100_000)
     judged.nan_on = "bad" if "finite" in case else ""
-    rows = [{"id": "good", "clip": "good.mkv", "prompt": "x"}, {"id": "bad", "clip": name, "prompt": "y"}]
+    rows = [
+        {"id": "good", "clip": "good.mkv", "prompt": "x"},
+        {"id": "bad", "clip": name, "prompt": "y"},
+    ]
     result = invoke(clips, manifest(clips, rows), "--fps", "8")
-    named = [line for line in result.stderr.splitlines() if line.startswith(("failed", "warning: clip of"))]
+    named = [
+        line
+        for line in result.stderr.splitlines()
+        if line.startswith(("failed", "warning: clip of"))
+    ]
     assert result.exit_code == (3 if case in BAD else 0), result.output
     if not expected:
         assert named == []
         return
     [line] = named
     assert any(part in line for part in expected.split("|"))
-    assert line.startswith("failed: line 3, id 'bad': " if case in BAD else "warning: clip of sample 'bad', method ")
+    assert line.startswith(
+        "failed: line 3, id 'bad': " if case in BAD else "warning: clip of sample 'bad', method "
+    )
     summary = pd.read_csv(clips.parent / "out" / "summary.csv")
     assert set(summary["n"]) == {1 if case in BAD else 2}
     failures = pd.read_csv(clips.parent / "out" / "failures.csv")
@@ -224,7 +284,9 @@ def test_pixels_and_rate(case: str, tmp_path: Path) -> None:
     name, make, _ = GOOD[case]
     make(tmp_path / name)
     clip = read_media(tmp_path / name, fps=8.0).clip
-    expected = np.rot90(FRAMES, -1, (1, 2)) if case == "rotated" else FRAMES[:, : clip.frames.shape[1]]
+    expected = (
+        np.rot90(FRAMES, -1, (1, 2)) if case == "rotated" else FRAMES[:, : clip.frames.shape[1]]
+    )
     expected = expected[:, :, : clip.frames.shape[2]]
     assert clip.frames.shape == expected.shape
     error = np.abs(clip.frames.astype(int) - expected).mean()
@@ -258,12 +320,15 @@ def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
 
 def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: Any) -> None:
     row = {"id": "a", "clip": "good.mkv", "prompt": "x", "seed": 4}
-    (clips / "m.jsonl").write_text(f"{json.dumps(row)}\n{{oops\n{json.dumps(row | {'imag': 'image.png'})}\n")
+    (clips / "m.jsonl").write_text(
+        f"{json.dumps(row)}\n{{oops\n{json.dumps(row | {'imag': 'image.png'})}\n"
+    )
     result = invoke(clips, clips / "m.jsonl")
     assert result.exit_code == 3
     assert "m.jsonl:2: not JSON" in result.stderr
     assert (
-        "line 3, id 'a': unknown key 'imag'. Allowed: id, clip, prompt, image, method, seed. Did you" in result.stderr
+        "line 3, id 'a': unknown key 'imag'. Allowed: id, clip, prompt, image, method, seed. Did "
+        "you" in result.stderr
     )
 
 
@@ -271,22 +336,40 @@ def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: A
     ("rows", "options", "expected"),
     [
         ([], [], "no row can be used"),
-        ([{"id": "a", "clip": "no.mp4", "prompt": "x"}], [], "no row can be used; the first: line 2, id 'a': clip"),
-        ([{"id": "a", "clip": "half.mkv", "prompt": "x"}], [], "no clip can be scored; the first: line 2, id 'a'"),
+        (
+            [{"id": "a", "clip": "no.mp4", "prompt": "x"}],
+            [],
+            "no row can be used; the first: line 2, id 'a': clip",
+        ),
+        (
+            [{"id": "a", "clip": "half.mkv", "prompt": "x"}],
+            [],
+            "no clip can be scored; the first: line 2, id 'a'",
+        ),
         (
             [{"id": "a", "clip": "good.mkv", "prompt": "x"}],
             ["--encoders", "dino_vits61"],
             "Did you mean 'dino_vits16'?",
         ),
-        ([{"id": "a", "clip": "good.mkv", "prompt": "x"}], ["--encoders", "videomae_glyph"], "give --reference FOLDER"),
-        ([{"id": "a", "clip": "good.mkv", "prompt": "x"}], ["--samples", "none.csv"], "none.csv: no such manifest"),
+        (
+            [{"id": "a", "clip": "good.mkv", "prompt": "x"}],
+            ["--encoders", "videomae_glyph"],
+            "give --reference FOLDER",
+        ),
+        (
+            [{"id": "a", "clip": "good.mkv", "prompt": "x"}],
+            ["--samples", "none.csv"],
+            "none.csv: no such manifest",
+        ),
     ],
 )
 def test_nothing_usable(
     rows: list[dict[str, str]], options: list[str], expected: str, clips: Path, judged: Any
 ) -> None:
     cut(clips / "half.mkv", 0.7, codec="ffv1", pixels="bgr0")
-    result = invoke(clips, manifest(clips, rows or [{"id": "", "clip": "", "prompt": ""}]), *options)
+    result = invoke(
+        clips, manifest(clips, rows or [{"id": "", "clip": "", "prompt": ""}]), *options
+    )
     assert result.exit_code == 2
     [line] = result.stderr.strip().splitlines()[-1:]
     assert line.startswith("error: ")
@@ -305,13 +388,26 @@ def two_methods(clips: Path) -> Path:
                 if (number, method, seed) == (2, "fast", 1):
                     continue
                 name = f"{method}-{number}-{seed}.npy"
-                np.save(clips / name, np.stack([np.roll(image, (step + seed) * i, axis=1) for i in range(4)]))
-                rows.append({"id": f"{method}{number}{seed}", "clip": name, "prompt": "x", "image": f"{number}.png",
-                             "method": method, "seed": seed})  # fmt: skip
+                np.save(
+                    clips / name,
+                    np.stack([np.roll(image, (step + seed) * i, axis=1) for i in range(4)]),
+                )
+                rows.append(
+                    {
+                        "id": f"{method}{number}{seed}",
+                        "clip": name,
+                        "prompt": "x",
+                        "image": f"{number}.png",
+                        "method": method,
+                        "seed": seed,
+                    }
+                )
     return manifest(clips, rows)
 
 
-def test_methods_are_cells_paired_on_image_and_seed(two_methods: Path, toy_judge: Any, tmp_path: Path) -> None:
+def test_methods_are_cells_paired_on_image_and_seed(
+    two_methods: Path, toy_judge: Any, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     encoders = ["dino_glyph", "flow_dis"]
     scored = score(two_methods.parent, two_methods, out, encoders=encoders, fps=8, judge=toy_judge)
@@ -319,10 +415,16 @@ def test_methods_are_cells_paired_on_image_and_seed(two_methods: Path, toy_judge
     assert status(out).cells == [CellStatus("slow", 6, 6, 6, 0), CellStatus("fast", 5, 5, 5, 0)]
     records = pd.read_csv(out / "records.csv").query("metric == 'motion.flow_dis.v1'")
     values = records.set_index(["cell", "sample", "seed"])["value"]
-    assert sorted(set(records["sample"])) == ["slow00", "slow10", "slow20"]  # the first id of each image
+    assert sorted(set(records["sample"])) == [
+        "slow00",
+        "slow10",
+        "slow20",
+    ]  # the first id of each image
     pairs = [("slow00", 0), ("slow00", 1), ("slow10", 0), ("slow10", 1), ("slow20", 0)]
     expected = np.mean([values["slow", *pair] - values["fast", *pair] for pair in pairs])
-    [difference] = pd.read_csv(out / "comparisons.csv").query("metric == 'motion.flow_dis.v1'").itertuples()
+    [difference] = (
+        pd.read_csv(out / "comparisons.csv").query("metric == 'motion.flow_dis.v1'").itertuples()
+    )
     assert (difference.reference, difference.cell, difference.n) == ("slow", "fast", 5)
     assert difference.difference == pytest.approx(expected)
 
@@ -333,7 +435,9 @@ def test_resumes_and_scores_again_only_what_changed(
     folder, decoded = two_methods.parent, []
     finished = importlib.import_module("eval.methods.finished")
     read = finished.read_media
-    monkeypatch.setattr(finished, "read_media", lambda path, **k: (decoded.append(path.name), read(path, **k))[1])
+    monkeypatch.setattr(
+        finished, "read_media", lambda path, **k: (decoded.append(path.name), read(path, **k))[1]
+    )
     first = score(folder, two_methods, tmp_path / "out", fps=8)
     assert first.clips == 11
     assert len(decoded) == len(set(decoded)) == 11  # one decode a clip, for all metrics
@@ -352,11 +456,16 @@ def test_failures_are_tried_again_and_their_cure_leaves_no_trace(clips: Path, ju
     cut(clips / "b.mkv", 0.7, codec="ffv1", pixels="bgr0")
     video(clips / "c.mp4", pixels="yuv444p10le")
     names = {"a": "good.mkv", "b": "b.mkv", "c": "c.mp4", "d": "d.mkv"}
-    samples = manifest(clips, [{"id": key, "clip": name, "prompt": key} for key, name in names.items()])
+    samples = manifest(
+        clips, [{"id": key, "clip": name, "prompt": key} for key, name in names.items()]
+    )
     assert invoke(clips, samples).exit_code == 3
     failures = pd.read_csv(clips.parent / "out" / "failures.csv")
     assert list(failures.columns) == ["line", "id", "clip", "reason"]
-    assert list(zip(failures["line"], failures["id"], strict=True)) == [(3, "b"), (5, "d")]  # unreadable, not there
+    assert list(zip(failures["line"], failures["id"], strict=True)) == [
+        (3, "b"),
+        (5, "d"),
+    ]  # unreadable, not there
     document = json.loads((clips.parent / "out" / "run.json").read_text())
     assert (document["counts"]["clips"], document["counts"]["failed"]) == (3, 2)
     for name in ("b.mkv", "d.mkv"):
@@ -366,7 +475,9 @@ def test_failures_are_tried_again_and_their_cure_leaves_no_trace(clips: Path, ju
     assert "4 clips scored, 0 failed" in cured.stdout
     assert "sample 'c', method clips, seed 0: 10 bits a channel were reduced to 8" in cured.stderr
     assert pd.read_csv(clips.parent / "out" / "failures.csv").empty
-    assert not pd.read_csv(clips.parent / "out" / "summary.csv")["note"].str.contains("failed").any()
+    assert (
+        not pd.read_csv(clips.parent / "out" / "summary.csv")["note"].str.contains("failed").any()
+    )
 
 
 def test_reference_folder(two_methods: Path, toy_judge: Any, tmp_path: Path) -> None:
@@ -381,17 +492,30 @@ def test_reference_folder(two_methods: Path, toy_judge: Any, tmp_path: Path) -> 
     assert [failure.id for failure in scored.failures] == ["bad.mp4"]
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index(["cell", "metric"])
     judge = toy_judge([])
-    fake = np.concatenate([
-        judge.video_features([read_media(path, fps=8).clip], "videomae_glyph")
-        for path in sorted(two_methods.parent.glob("slow-*.npy"))
-    ])  # fmt: skip
-    true = np.concatenate([
-        judge.video_features([read_media(path, fps=8).clip], "videomae_glyph") for path in sorted(real.glob("*.npy"))
-    ])  # fmt: skip
-    assert summary.loc[("slow", "kvd.videomae_glyph.v1"), "mean"] == pytest.approx(cubic_mmd(true, fake), rel=1e-4)
+    fake = np.concatenate(
+        [
+            judge.video_features([read_media(path, fps=8).clip], "videomae_glyph")
+            for path in sorted(two_methods.parent.glob("slow-*.npy"))
+        ]
+    )
+    true = np.concatenate(
+        [
+            judge.video_features([read_media(path, fps=8).clip], "videomae_glyph")
+            for path in sorted(real.glob("*.npy"))
+        ]
+    )
+    assert summary.loc[("slow", "kvd.videomae_glyph.v1"), "mean"] == pytest.approx(
+        cubic_mmd(true, fake), rel=1e-4
+    )
     (tmp_path / "none").mkdir()
     with pytest.raises(EvalError, match="0 usable clips; two or more are needed"):
-        score(two_methods.parent, two_methods, tmp_path / "out", reference=tmp_path / "none", **options)
+        score(
+            two_methods.parent,
+            two_methods,
+            tmp_path / "out",
+            reference=tmp_path / "none",
+            **options,
+        )
 
 
 def cubic_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
@@ -401,14 +525,18 @@ def cubic_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
         return (float(np.dot(a.astype(float), b.astype(float))) / len(a) + 1) ** 3
 
     same = [
-        sum(kernel(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j) / (len(s) * (len(s) - 1))
+        sum(kernel(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j)
+        / (len(s) * (len(s) - 1))
         for s in (x, y)
     ]
     return sum(same) - 2 * sum(kernel(a, b) for a in x for b in y) / (len(x) * len(y))
 
 
 def test_a_report_with_the_shipped_judges(clips: Path, tmp_path: Path) -> None:
-    rows = [{"id": "a", "clip": "good.mkv", "prompt": "x"}, {"id": "b", "clip": "c.mp4", "prompt": "x"}]
+    rows = [
+        {"id": "a", "clip": "good.mkv", "prompt": "x"},
+        {"id": "b", "clip": "c.mp4", "prompt": "x"},
+    ]
     video(clips / "c.mp4")
     result = invoke(clips, manifest(clips, rows), "--encoders", "flow_dis")
     assert result.exit_code == 0, result.output
@@ -419,34 +547,63 @@ def test_a_report_with_the_shipped_judges(clips: Path, tmp_path: Path) -> None:
     assert any(np.array_equal(read_clip(path).frames, FRAMES) for path in stored)
 
 
-def test_64_clips_with_all_metrics_take_one_decode_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    finished, store = importlib.import_module("eval.methods.finished"), importlib.import_module("eval.store.store")
+def test_64_clips_with_all_metrics_take_one_decode_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, store = (
+        importlib.import_module("eval.methods.finished"),
+        importlib.import_module("eval.store.store"),
+    )
     read, again, opened, decoded = finished.read_media, store.read_clip, [], []
-    monkeypatch.setattr(finished, "read_media", lambda path, **k: (opened.append(path.name), read(path, **k))[1])
+    monkeypatch.setattr(
+        finished, "read_media", lambda path, **k: (opened.append(path.name), read(path, **k))[1]
+    )
     monkeypatch.setattr(store, "read_clip", lambda path: (decoded.append(path), again(path))[1])
     folder = tmp_path / "clips"
     folder.mkdir()
     rows = []
     for number in range(64):
         np.save(folder / f"{number}.npy", np.roll(FRAMES, number, axis=2)[:3, :, :32])
-        rows.append({"id": f"c{number}", "clip": f"{number}.npy", "prompt": f"a ramp, number {number}"})
-    result = invoke(folder, manifest(folder, rows), "--encoders", "dino_glyph,clip_glyph,flow_dis,pixels", "--fps", "8")
+        rows.append(
+            {"id": f"c{number}", "clip": f"{number}.npy", "prompt": f"a ramp, number {number}"}
+        )
+    result = invoke(
+        folder,
+        manifest(folder, rows),
+        "--encoders",
+        "dino_glyph,clip_glyph,flow_dis,pixels",
+        "--fps",
+        "8",
+    )
     assert result.exit_code == 0, result.output
     assert "64 clips scored, 0 failed, 64 decoded to measure" in result.output
     assert sorted(opened) == sorted(f"{number}.npy" for number in range(64))
     assert len(decoded) == len(set(decoded)) == 64
     families = pd.read_csv(tmp_path / "out" / "records.csv")["metric"].str.split(".").str[0]
-    assert {"identity", "text", "motion", "warping", "flicker", "vbench", "paper", "smoothness"} <= set(families)
+    assert {
+        "identity",
+        "text",
+        "motion",
+        "warping",
+        "flicker",
+        "vbench",
+        "paper",
+        "smoothness",
+    } <= set(families)
 
 
-def test_without_weights_the_message_says_what_is_left_out(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_weights_the_message_says_what_is_left_out(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(clips))
     monkeypatch.setenv("HF_HUB_CACHE", str(clips))
     samples = manifest(clips, [{"id": "a", "clip": "good.mkv", "prompt": "x"}])
     result = invoke(clips, samples)
     assert result.exit_code == 0
     assert "warning: left out identity.dino_vits16.v1" in result.stderr
-    assert "Put the files into a folder named 'dino_vits16' and set I2V_EVAL_WEIGHTS" in result.stderr
+    assert (
+        "Put the files into a folder named 'dino_vits16' and set I2V_EVAL_WEIGHTS" in result.stderr
+    )
     measured = set(pd.read_csv(clips.parent / "out" / "summary.csv")["metric"])
     assert measured
     assert not any("glyph" in metric or "dino" in metric for metric in measured)

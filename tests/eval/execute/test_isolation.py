@@ -43,7 +43,9 @@ def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go
     def call(content: dict[str, Any], folder: str = "out", **options: Any) -> Outcome:
         console = Console(file=io.StringIO())
         path = str(write_suite(content))
-        return run(path, tmp_path / folder, console=console, judge=toy_judge, options=Options(**options))
+        return run(
+            path, tmp_path / folder, console=console, judge=toy_judge, options=Options(**options)
+        )
 
     return call
 
@@ -54,7 +56,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def with_method(content: dict[str, Any], method: str, **settings: Any) -> dict[str, Any]:
-    return content | {"methods": [*content["methods"], {"method": method, "label": "bad", "settings": settings}]}
+    return content | {
+        "methods": [*content["methods"], {"method": method, "label": "bad", "settings": settings}]
+    }
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,12 @@ def with_method(content: dict[str, Any], method: str, **settings: Any) -> dict[s
     ],
 )
 def test_what_fails_is_left_out_and_nothing_else_changes(
-    method: str, settings: dict[str, Any], reason: str, go: Go, suite_content: dict[str, Any], tmp_path: Path
+    method: str,
+    settings: dict[str, Any],
+    reason: str,
+    go: Go,
+    suite_content: dict[str, Any],
+    tmp_path: Path,
 ) -> None:
     suite_content["methods"] = suite_content["methods"][-1:]
     suite_content |= {"reference": "true-clip", "batch_size": 2}
@@ -74,7 +83,10 @@ def test_what_fails_is_left_out_and_nothing_else_changes(
     timeout = 2.0 if "Slow" in method else None
     outcome = go(with_method(suite_content, method, **settings), timeout=timeout)
     assert (outcome.made, outcome.measured) == (22, 22)
-    assert [failure[:4] for failure in outcome.failures] == [("bad", "s3", 0, "make"), ("bad", "s3", 1, "make")]
+    assert [failure[:4] for failure in outcome.failures] == [
+        ("bad", "s3", 0, "make"),
+        ("bad", "s3", 1, "make"),
+    ]
     assert {row["reason"] for row in table(outcome.folder / "failures.csv")} == {reason}
 
     def comparable(folder: Path) -> list[tuple[str, ...]]:
@@ -83,12 +95,16 @@ def test_what_fails_is_left_out_and_nothing_else_changes(
 
     left_out = [row for row in comparable(whole.folder) if row[:2] != ("bad", "s3")]
     assert comparable(outcome.folder) == left_out
-    summary = {(r["cell"], r["group"], r["metric"]): r for r in table(outcome.folder / "summary.csv")}
+    summary = {
+        (r["cell"], r["group"], r["metric"]): r for r in table(outcome.folder / "summary.csv")
+    }
     for metric in suite_content["metrics"]:
         assert summary["bad", "unseen", metric]["note"].startswith("2 of 6 clips failed")
         assert summary["bad", "unseen", metric]["n"] == "4"
         assert "failed" not in summary["bad", "seen", metric]["note"]
-    assert {r["n"] for r in table(outcome.folder / "comparisons.csv") if r["group"] == "all"} == {"10"}
+    assert {r["n"] for r in table(outcome.folder / "comparisons.csv") if r["group"] == "all"} == {
+        "10"
+    }
 
 
 def test_a_failure_is_tried_again_and_its_cure_leaves_no_trace(
@@ -109,8 +125,12 @@ def test_a_failure_is_tried_again_and_its_cure_leaves_no_trace(
         assert (cured.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-def test_a_cell_that_always_fails_has_no_rows_and_is_counted(go: Go, suite_content: dict[str, Any]) -> None:
-    suite_content["methods"][1]["settings"] = {"frames": 3}  # set metrics compare clips of one shape
+def test_a_cell_that_always_fails_has_no_rows_and_is_counted(
+    go: Go, suite_content: dict[str, Any]
+) -> None:
+    suite_content["methods"][1]["settings"] = {
+        "frames": 3
+    }  # set metrics compare clips of one shape
     outcome = go(suite_content)
     assert [failure.cell for failure in outcome.failures] == ["still-image"] * 12
     assert "clip (3, 8, 10, 3), true clip (4, 8, 10, 3)" in outcome.failures[0].reason
@@ -120,7 +140,11 @@ def test_a_cell_that_always_fails_has_no_rows_and_is_counted(go: Go, suite_conte
 
 @pytest.mark.parametrize("covered", [False, True])
 def test_a_true_clip_without_features_leaves_only_set_metrics(
-    covered: bool, go: Go, suite_content: dict[str, Any], toy_judge: Any, monkeypatch: pytest.MonkeyPatch
+    covered: bool,
+    go: Go,
+    suite_content: dict[str, Any],
+    toy_judge: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if covered:  # a plan that names every cell's clips, as that of a calibration does
         monkeypatch.setattr("eval.execute.run.make_plan", lambda path: make_plan(path).without(()))
@@ -128,7 +152,10 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
     features = toy_judge.video_features
 
     def refuse(self: Any, clips: Sequence[Any], encoder: str) -> Any:
-        if any(clip.frames.shape[1] == 12 and clip.frames[0].tobytes() != clip.frames[1].tobytes() for clip in clips):
+        if any(
+            clip.frames.shape[1] == 12 and clip.frames[0].tobytes() != clip.frames[1].tobytes()
+            for clip in clips
+        ):
             raise EvalError("cannot look at it")
         return features(self, clips, encoder)
 
@@ -137,7 +164,11 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
     assert [tuple(failure) for failure in outcome.failures] == [
         ("[true clip]", "s4", 0, "measure", "cannot look at it")
     ]
-    rows = {(r["metric"], r["n"], r["note"][:19]) for r in table(outcome.folder / "summary.csv") if r["group"] == "all"}
+    rows = {
+        (r["metric"], r["n"], r["note"][:19])
+        for r in table(outcome.folder / "summary.csv")
+        if r["group"] == "all"
+    }
     assert ("motion.flow_dis.v1", "12", "6 input images: the") in rows
     assert ("kvd.videomae_glyph.v1", "10", "2 of 12 clips failed"[:19]) in rows
 
@@ -157,7 +188,10 @@ def test_memory_that_runs_out_halves_the_batch() -> None:
 
 def test_torch_running_out_of_memory_is_recognised() -> None:
     torch = pytest.importorskip("torch")
-    for error in (torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("[enforce] can't allocate memory: 9")):
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce] can't allocate memory: 9"),
+    ):
 
         def work(items: Sequence[int], error: Exception = error) -> list[int]:
             raise error
@@ -168,7 +202,11 @@ def test_torch_running_out_of_memory_is_recognised() -> None:
 
 
 def test_a_broken_store_a_keyboard_interrupt_and_debug_are_not_swallowed() -> None:
-    for error, debug in ((StoreError("full"), False), (KeyboardInterrupt(), False), (ValueError("bad"), True)):
+    for error, debug in (
+        (StoreError("full"), False),
+        (KeyboardInterrupt(), False),
+        (ValueError("bad"), True),
+    ):
 
         def work(items: Sequence[int], error: BaseException = error) -> list[int]:
             raise error
@@ -180,7 +218,9 @@ def test_a_broken_store_a_keyboard_interrupt_and_debug_are_not_swallowed() -> No
 def test_a_timeout_leaves_no_alarm_behind() -> None:
     before = signal.getsignal(signal.SIGALRM)
     start = time.monotonic()
-    results = isolate([0.0, 9.0, 0.0], lambda items: [time.sleep(item) for item in items], timeout=0.05)
+    results = isolate(
+        [0.0, 9.0, 0.0], lambda items: [time.sleep(item) for item in items], timeout=0.05
+    )
     assert results == [None, Failed("took longer than 0.05 s"), None]
     assert time.monotonic() - start < 5
     assert signal.getsignal(signal.SIGALRM) is before

@@ -1,4 +1,6 @@
-"""On Ray, also after the loss of workers, a run leaves the files and records of a run in one process."""
+"""On Ray, also after the loss of workers, a run leaves the files and records of a run in one
+process.
+"""
 
 import importlib
 import io
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.eval.execute.test_torture import results
+from tests.eval.test_torture import results
 
 from eval.errors import EvalError
 from eval.execute import ray_driver as ray_executor
@@ -30,7 +32,7 @@ class DeadlySettings(ToySettings):
     mark: str = ""
 
 class Deadly(Toy):
-    "Takes its process down where s3 is in the batch; if there is a mark, only while that file is there."
+    "Kills its process where s3 is in the batch; with a mark, only while that file exists."
 
     Settings = DeadlySettings
 
@@ -76,11 +78,18 @@ def cluster() -> Iterator[Any]:
     small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     try:
         if "TORTURE_KILLS" in os.environ:
-            cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
+            cluster = Cluster(
+                initialize_head=True, head_node_args=small | {"include_dashboard": False}
+            )
             cluster.add_node(**small)
             ray.init(address=cluster.address, log_to_driver=False, logging_level=40)
         else:
-            ray.init(log_to_driver=False, logging_level=40, include_dashboard=False, **small | {"num_cpus": 2})
+            ray.init(
+                log_to_driver=False,
+                logging_level=40,
+                include_dashboard=False,
+                **small | {"num_cpus": 2},
+            )
     except Exception as error:
         if "timed out during startup" not in str(error):
             raise
@@ -95,15 +104,21 @@ def cluster() -> Iterator[Any]:
 def go(cluster: Any, write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "deadly.py").write_text(textwrap.dedent(DEADLY))
 
-    def call(content: dict[str, Any], folder: str, judge: Any = toy_judge, **options: Any) -> Outcome:
+    def call(
+        content: dict[str, Any], folder: str, judge: Any = toy_judge, **options: Any
+    ) -> Outcome:
         console = Console(file=io.StringIO())
         path = str(write_suite(content))
-        return run(path, tmp_path / folder, console=console, judge=judge, options=Options(**options))
+        return run(
+            path, tmp_path / folder, console=console, judge=judge, options=Options(**options)
+        )
 
     return call
 
 
-def test_ray_leaves_what_one_process_leaves(go: Go, suite_content: dict[str, Any], tmp_path: Path) -> None:
+def test_ray_leaves_what_one_process_leaves(
+    go: Go, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
     mark.touch()
     suite_content["reference"] = None
@@ -111,7 +126,11 @@ def test_ray_leaves_what_one_process_leaves(go: Go, suite_content: dict[str, Any
         *suite_content["methods"][-1:],
         {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}},
         {"method": "deadly:Deadly", "label": "deadly", "settings": {"mark": str(mark)}},
-        {"method": "toy_method:Sweeper", "settings": {"fail_on": "s5 at 0.5"}, "sweep": {"p": [0.0, 0.5, 1.0]}},
+        {
+            "method": "toy_method:Sweeper",
+            "settings": {"fail_on": "s5 at 0.5"},
+            "sweep": {"p": [0.0, 0.5, 1.0]},
+        },
     ]
     log = tmp_path / "log.jsonl"
     on_ray = go(suite_content, "ray", pool=Pool(), timeout=60, log=EventLog(log))
@@ -119,7 +138,11 @@ def test_ray_leaves_what_one_process_leaves(go: Go, suite_content: dict[str, Any
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert [event["cell"] for event in events if event["event"] == "worker-lost"] == ["deadly"]
     here = go(suite_content, "here")
-    assert (on_ray.made, on_ray.measured, on_ray.decoded) == (here.made, here.measured, here.decoded) == (68, 68, 68)
+    assert (
+        (on_ray.made, on_ray.measured, on_ray.decoded)
+        == (here.made, here.measured, here.decoded)
+        == (68, 68, 68)
+    )
     assert on_ray.failures == here.failures
     assert results(on_ray.folder) == results(here.folder)
 
@@ -129,7 +152,11 @@ def test_a_batch_is_measured_while_another_is_made(
 ) -> None:
     (toy_folder / "patient.py").write_text(textwrap.dedent(PATIENT))
     log = tmp_path / "log.jsonl"
-    suite_content |= {"methods": [{"method": "patient:Patient", "label": "p"}], "reference": None, "seeds": [0]}
+    suite_content |= {
+        "methods": [{"method": "patient:Patient", "label": "p"}],
+        "reference": None,
+        "seeds": [0],
+    }
     judge = importlib.import_module("patient").Telling
     outcome = go(suite_content, "ray", pool=Pool(workers=2), log=EventLog(log), judge=judge)
     assert (outcome.made, outcome.failures) == (6, [])
@@ -141,19 +168,32 @@ def test_a_clip_that_takes_every_worker_down_fails_alone(
     go: Go, suite_content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_executor, "ATTEMPTS", 1)
-    suite_content |= {"methods": [{"method": "deadly:Deadly", "label": "d"}], "reference": None, "seeds": [0]}
+    suite_content |= {
+        "methods": [{"method": "deadly:Deadly", "label": "d"}],
+        "reference": None,
+        "seeds": [0],
+    }
     outcome = go(suite_content, "ray", pool=Pool(workers=1))
-    assert [tuple(failure) for failure in outcome.failures] == [("d", "s3", 0, "make", "its worker died 1 times")]
+    assert [tuple(failure) for failure in outcome.failures] == [
+        ("d", "s3", 0, "make", "its worker died 1 times")
+    ]
     assert (outcome.made, outcome.measured) == (5, 5)
 
 
 def test_workers_that_would_not_do_the_same_are_refused(
     go: Go, suite_content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(EvalError, match=r"does not see memory://elsewhere; put clips and features where all workers"):
+    with pytest.raises(
+        EvalError,
+        match=r"does not see memory://elsewhere; put clips and features where all workers",
+    ):
         go(suite_content, "blind", pool=Pool(workers=1), storage="memory://elsewhere")
     monkeypatch.setenv("TOY_WEIGHTS", "better")
-    with pytest.raises(EvalError, match=r"other weights or library versions for toy\[t0=0.5,p=0.0\], .*; install"):
+    with pytest.raises(
+        EvalError, match=r"other weights or library versions for toy\[t0=0.5,p=0.0\], .*; install"
+    ):
         go(suite_content, "other", pool=Pool(workers=1))
-    with pytest.raises(EvalError, match="a worker of 64 cores and 0 GPUs does not fit on a cluster of 2 and 0"):
+    with pytest.raises(
+        EvalError, match="a worker of 64 cores and 0 GPUs does not fit on a cluster of 2 and 0"
+    ):
         go(suite_content, "large", pool=Pool(cpus=64))

@@ -26,13 +26,22 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_first_run_makes_everything_and_the_second_nothing(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_first_run_makes_everything_and_the_second_nothing(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     first = run_toy(suite_content)
-    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.name in (*TABLES, "run.json")}
+    before = {
+        path: path.read_bytes()
+        for path in first.folder.rglob("*")
+        if path.name in (*TABLES, "run.json")
+    }
     stamps = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.mkv")}
     second = run_toy(suite_content)
     assert (first.made, first.measured, second.made, second.measured) == (72, 72, 0, 0)
-    assert (first.decoded, second.decoded) == (72, 0)  # one decode a clip, whatever the number of metrics
+    assert (first.decoded, second.decoded) == (
+        72,
+        0,
+    )  # one decode a clip, whatever the number of metrics
     assert {path: path.read_bytes() for path in before} == before
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
@@ -60,7 +69,9 @@ def test_other_weights_make_all_clips_of_that_method_again(
     assert run_toy(suite_content).made == 4 * 12
 
 
-def test_a_lost_clip_file_is_made_again_and_nothing_changes(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_a_lost_clip_file_is_made_again_and_nothing_changes(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     first = run_toy(suite_content)
     before = (first.folder / "records.csv").read_bytes()
     next((first.folder / "clips").rglob("*.mkv")).unlink()
@@ -68,16 +79,22 @@ def test_a_lost_clip_file_is_made_again_and_nothing_changes(run_toy: Run, suite_
     assert (first.folder / "records.csv").read_bytes() == before
 
 
-def test_values_do_not_depend_on_the_batch_size(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_values_do_not_depend_on_the_batch_size(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     one = run_toy(suite_content, "one")
     other = run_toy(suite_content | {"batch_size": 3}, "other")
     for name in TABLES:
         assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
 
 
-def test_seeds_are_shared_between_cells_and_differ_between_samples(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_seeds_are_shared_between_cells_and_differ_between_samples(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     folder = run_toy(suite_content).folder
-    key = {(r["cell"], r["sample"], r["seed"]): r["clip_key"] for r in table(folder / "records.csv")}
+    key = {
+        (r["cell"], r["sample"], r["seed"]): r["clip_key"] for r in table(folder / "records.csv")
+    }
     image = read_clip(folder / "samples/s1/true.mkv").frames[0].astype(int)
 
     def noise(cell: str, sample: str, seed: str) -> Any:
@@ -91,21 +108,33 @@ def test_seeds_are_shared_between_cells_and_differ_between_samples(run_toy: Run,
     assert np.array_equal(mine, np.clip(image + draw, 0, 255).astype(np.uint8).astype(int) - image)
 
 
-def test_run_json_says_what_was_asked_and_by_what(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_run_json_says_what_was_asked_and_by_what(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     outcome = run_toy(suite_content)
     document = json.loads((outcome.folder / "run.json").read_text())
     assert set(document["seconds_per_clip"]) == {cell["id"] for cell in document["cells"]}
     assert all(seconds > 0 for seconds in document["seconds_per_clip"].values())
     assert document["suite"]["name"] == "toy"
     assert document["cells"][0]["settings"] == {"t0": 0.5, "p": 0.0, "fail_on": ""}
-    assert document["counts"] == {"samples": 6, "cells": 6, "clips": 72, "records": 144, "failed": 0}
+    assert document["counts"] == {
+        "samples": 6,
+        "cells": 6,
+        "clips": 72,
+        "records": 144,
+        "failed": 0,
+    }
     assert document["encoders"]["flow_dis"] == "weights of flow_dis"
     assert document["finished"] >= document["created"]
     assert "prompt_truncated: 1 samples" in document["warnings"] == outcome.warnings
-    assert any(warning.startswith("fvd.videomae_glyph.v1: n = 6 is") for warning in outcome.warnings)
+    assert any(
+        warning.startswith("fvd.videomae_glyph.v1: n = 6 is") for warning in outcome.warnings
+    )
 
 
-def test_samples_csv_is_a_manifest_of_the_same_samples(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_samples_csv_is_a_manifest_of_the_same_samples(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     first = run_toy(suite_content, "first")
     suite_content["samples"]["path"] = str(first.folder / "samples.csv")
     second = run_toy(suite_content, "second")
@@ -121,19 +150,25 @@ def test_a_second_process_on_the_folder_is_told_who_holds_it(
         "with Store(pathlib.Path(sys.argv[1])):\n    print(1, flush=True)\n    input()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path / "out")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(
-            EvalError, match=rf"out: in use by process {other.pid} on .+ since 2.+; wait for it with --wait"
+            EvalError,
+            match=rf"out: in use by process {other.pid} on .+ since 2.+; wait for it with --wait",
         ):
             run_toy(suite_content)
         other.kill()
     assert run_toy(suite_content).made == 72
 
 
-def test_run_folder_can_be_moved(run_toy: Run, suite_content: dict[str, Any], tmp_path: Path) -> None:
+def test_run_folder_can_be_moved(
+    run_toy: Run, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
     first = run_toy(suite_content)
     shutil.move(first.folder, tmp_path / "moved")
     assert run_toy(suite_content, "moved").made == 0
@@ -153,9 +188,16 @@ def test_nothing_to_do_loads_no_network(write_suite: Any, tmp_path: Path) -> Non
         "print(outcome.made, outcome.measured, *sorted(heavy))"
     )
     command = [sys.executable, "-c", code, str(write_suite(suite)), str(tmp_path / "out")]
-    said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
+    said = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
     assert said[0][:2] == ["6", "6"]
     assert said[1] == ["0", "0"]
-    motion = {row["cell"]: float(row["mean"]) for row in table(tmp_path / "out/summary.csv") if row["group"] == "all"}
+    motion = {
+        row["cell"]: float(row["mean"])
+        for row in table(tmp_path / "out/summary.csv")
+        if row["group"] == "all"
+    }
     assert motion["still-image"] == pytest.approx(0, abs=1e-3)
     assert motion["true-clip"] > 0

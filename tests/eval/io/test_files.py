@@ -1,4 +1,6 @@
-"""Clips and features in a folder of their own, or on a filesystem that is none of this machine's disks."""
+"""Clips and features in a folder of their own, or on a filesystem that is none of this machine's
+disks.
+"""
 
 import io
 import os
@@ -36,7 +38,13 @@ def go(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Callable[..., Outcom
     def call(content: dict[str, Any], folder: str, storage: str | None) -> Outcome:
         console = Console(file=io.StringIO())
         options = Options(storage=storage)
-        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge, options=options)
+        return run(
+            str(write_suite(content)),
+            tmp_path / folder,
+            console=console,
+            judge=toy_judge,
+            options=options,
+        )
 
     return call
 
@@ -58,7 +66,9 @@ def test_the_same_run_lies_elsewhere(
     here = go(suite_content, "here", None)
     wanted = blobs(here.folder)
     away = go(suite_content, "away", "memory://bucket/run")
-    found = {name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")}
+    found = {
+        name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")
+    }
     assert found == wanted
     disk = go(suite_content, "disk", f"file://{tmp_path}/blobs")
     assert blobs(tmp_path / "blobs") == wanted
@@ -71,21 +81,30 @@ def test_the_same_run_lies_elsewhere(
     memory.rm(memory.find("/bucket/run/clips")[0])
     again = go(suite_content, "away", None)  # the folder knows where its clips are
     assert 1 <= again.made <= 4
-    assert {name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")} == wanted
+    assert {
+        name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")
+    } == wanted
     row = CliRunner().invoke(app, ["status", str(away.folder)]).stdout.splitlines()[1].split()
     assert row == ["still-image", "12", "12", "12", "0"]
     for folder, storage in (("away", "memory://other"), ("here", str(tmp_path / "late"))):
-        with pytest.raises(EvalError, match=rf"--storage {storage}: the clips of .*{folder} lie in .*; give another"):
+        with pytest.raises(
+            EvalError,
+            match=rf"--storage {storage}: the clips of .*{folder} lie in .*; give another",
+        ):
             go(suite_content, folder, storage)
 
 
 @pytest.mark.parametrize("url", ["nosuch://bucket", "s3://bucket"])
 def test_a_filesystem_that_is_not_there_is_named(url: str) -> None:
-    with pytest.raises(EvalError, match=f"^{url}: .*; give a path, or the URL of a filesystem that fsspec knows"):
+    with pytest.raises(
+        EvalError, match=f"^{url}: .*; give a path, or the URL of a filesystem that fsspec knows"
+    ):
         place(url)
 
 
-def test_a_file_appears_whole_or_not_at_all(memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_appears_whole_or_not_at_all(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The old file stands until the new one is complete, and a write that breaks off leaves it."""
     clip = Clip(np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3), 8.0)
     for path in (tmp_path / "a.mkv", place("memory://bucket/a.mkv")):

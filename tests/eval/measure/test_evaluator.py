@@ -30,10 +30,16 @@ METRICS = [
 
 
 class _Encoder:
-    """An encoder whose features are plain arithmetic on pixels, and which counts what it is shown."""
+    """An encoder whose features are plain arithmetic on pixels, and which counts what it is
+    shown."""
 
     def __init__(self, id: str, kind: str) -> None:
-        self.id, self.kind, self.seen, self.fingerprint = id, kind, Counter[str](), f"weights of {id}"
+        self.id, self.kind, self.seen, self.fingerprint = (
+            id,
+            kind,
+            Counter[str](),
+            f"weights of {id}",
+        )
 
     def encode_frames(self, frames: np.ndarray) -> np.ndarray:
         self.seen["frames"] += len(frames)
@@ -41,7 +47,12 @@ class _Encoder:
 
     def encode_text(self, prompts: Sequence[str]) -> np.ndarray:
         self.seen["prompts"] += len(prompts)
-        return np.stack([np.full(24, len(prompt), np.float32) + np.arange(24, dtype=np.float32) for prompt in prompts])
+        return np.stack(
+            [
+                np.full(24, len(prompt), np.float32) + np.arange(24, dtype=np.float32)
+                for prompt in prompts
+            ]
+        )
 
     def truncated(self, prompt: str) -> bool:
         return len(prompt) > 20
@@ -57,7 +68,12 @@ class _Encoder:
 
 @pytest.fixture
 def encoders(monkeypatch: pytest.MonkeyPatch) -> dict[str, _Encoder]:
-    kinds = {"dino_glyph": "image", "clip_glyph": "image-text", "flow_dis": "flow", "videomae_glyph": "video"}
+    kinds = {
+        "dino_glyph": "image",
+        "clip_glyph": "image-text",
+        "flow_dis": "flow",
+        "videomae_glyph": "video",
+    }
     made: dict[str, _Encoder] = {}
 
     def load(id: str, *, device: str = "cpu", dtype: str = "float32") -> _Encoder:
@@ -84,7 +100,9 @@ def test_values_are_those_of_the_pure_functions(encoders: dict[str, _Encoder]) -
     expected = identity(plain.encode_frames(sample.image[None])[0], features)
     assert list(values) == [metric.id for metric in METRICS if metric.scope == "clip"]
     assert values["identity.dino_glyph.v1"] == pytest.approx(expected["identity"], rel=1e-12)
-    assert values["identity_min.dino_glyph.v1"] == pytest.approx(expected["identity_min"], rel=1e-12)
+    assert values["identity_min.dino_glyph.v1"] == pytest.approx(
+        expected["identity_min"], rel=1e-12
+    )
     text = text_alignment(plain.encode_text([sample.prompt])[0], features)["text"]
     assert values["text.clip_glyph.v1"] == pytest.approx(text, rel=1e-12)
     moved = motion(plain.encode_pairs(clip.frames[:-1], clip.frames[1:]), 8.0)
@@ -113,13 +131,17 @@ def test_each_clip_is_seen_once_and_each_sample_once(encoders: dict[str, _Encode
     assert "videomae_glyph" not in encoders
 
 
-def test_neither_batch_nor_order_nor_history_changes_a_value(encoders: dict[str, _Encoder], monkeypatch: Any) -> None:
+def test_neither_batch_nor_order_nor_history_changes_a_value(
+    encoders: dict[str, _Encoder], monkeypatch: Any
+) -> None:
     samples, clips = map(list, zip(*(_case(seed) for seed in range(3)), strict=True))
     judge = Judge(METRICS)
     together = judge.measure(samples, clips)
     assert judge.measure(samples[::-1], clips[::-1])[::-1] == together
     encoders.clear()
-    assert [Judge.per_clip(judge, sample, clip) for sample, clip in zip(samples, clips, strict=True)] == together
+    assert [
+        Judge.per_clip(judge, sample, clip) for sample, clip in zip(samples, clips, strict=True)
+    ] == together
 
 
 def test_video_features_are_rows_of_single_clips(encoders: dict[str, _Encoder]) -> None:
@@ -127,7 +149,9 @@ def test_video_features_are_rows_of_single_clips(encoders: dict[str, _Encoder]) 
     features = Judge(METRICS).video_features(clips, "videomae_glyph")
     assert features.shape == (3, 12)
     assert features.dtype == np.float32
-    np.testing.assert_array_equal(features[1], clips[1].frames.mean(axis=(1, 2)).ravel().astype(np.float32))
+    np.testing.assert_array_equal(
+        features[1], clips[1].frames.mean(axis=(1, 2)).ravel().astype(np.float32)
+    )
 
 
 def test_flags_tell_of_dropped_words(encoders: dict[str, _Encoder]) -> None:
@@ -139,15 +163,22 @@ def test_flags_tell_of_dropped_words(encoders: dict[str, _Encoder]) -> None:
     assert Judge([parse_metric("motion.flow_dis.v1")]).flags(long) == []
 
 
-def test_errors_name_the_sample(encoders: dict[str, _Encoder], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_name_the_sample(
+    encoders: dict[str, _Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
     sample, clip = _case(0)
     single = Clip(clip.frames[:1], 8.0)
-    for id, message in (("identity.dino_glyph.v1", "1 frame; 2 or more"), ("motion.flow_dis.v1", "1 frame")):
+    for id, message in (
+        ("identity.dino_glyph.v1", "1 frame; 2 or more"),
+        ("motion.flow_dis.v1", "1 frame"),
+    ):
         encoders.clear()
         with pytest.raises(EvalError, match=f"sample 's0', encoder '.*': .*{message}"):
             Judge([parse_metric(id)]).per_clip(sample, single)
     judge = Judge(METRICS)
-    monkeypatch.setattr(_Encoder, "encode_clips", lambda self, clips: np.full((len(clips), 2), np.nan))
+    monkeypatch.setattr(
+        _Encoder, "encode_clips", lambda self, clips: np.full((len(clips), 2), np.nan)
+    )
     with pytest.raises(EvalError, match="not finite"):
         judge.video_features([clip], "videomae_glyph")
     with pytest.raises(EvalError, match="2 samples but 1 clips"):

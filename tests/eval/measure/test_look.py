@@ -1,4 +1,6 @@
-"""One pass an encoder, clip and view, whatever the metrics; features that outlive the process; equal scores always."""
+"""One pass an encoder, clip and view, whatever the metrics; features that outlive the process;
+equal scores always.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -18,14 +20,18 @@ from eval.metrics import EMBEDDED, catalogue, parse_metric
 from eval.samples import Sample
 from eval.world.scenes import Scene, render
 
-EMBEDDED_METRICS = [metric for metric in catalogue() if metric.encoder in EMBEDDED and not metric.truth]
+EMBEDDED_METRICS = [
+    metric for metric in catalogue() if metric.encoder in EMBEDDED and not metric.truth
+]
 
 
 def _case(index: int) -> tuple[Sample, Clip]:
     move = ("left", "still", "down")[index % 3]
     scene = Scene("heart", "\u2665", "red", "navy", move, 2.0, 36.0, 32.0, 32.0, float(index), 0.3)
     truth = render(scene, 8)
-    return Sample(f"s{index}", truth.frames[0], f"a red heart number {index}"), Clip(truth.frames, 8.0)
+    return Sample(f"s{index}", truth.frames[0], f"a red heart number {index}"), Clip(
+        truth.frames, 8.0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +73,9 @@ def test_all_metrics_take_one_pass_an_encoder_clip_and_view(
 def test_batch_order_and_threads_do_not_change_a_score(
     cases: list[tuple[Sample, Clip]], values: dict[str, dict[str, float]]
 ) -> None:
-    fast = [metric for metric in EMBEDDED_METRICS if metric.encoder != "flow_dis"]  # flow: test_flow.py
+    fast = [
+        metric for metric in EMBEDDED_METRICS if metric.encoder != "flow_dis"
+    ]  # flow: test_flow.py
     many = [cases[index % 3] for index in np.random.default_rng(0).permutation(32)]
     before = torch.get_num_threads()
     try:
@@ -78,7 +86,11 @@ def test_batch_order_and_threads_do_not_change_a_score(
                 samples, clips = zip(*many[start : start + batch], strict=True)
                 for sample, found in zip(samples, judge.measure(samples, clips), strict=True):
                     for id, value in found.items():
-                        assert value == pytest.approx(values[sample.id][id], abs=1e-5), (id, batch, threads)
+                        assert value == pytest.approx(values[sample.id][id], abs=1e-5), (
+                            id,
+                            batch,
+                            threads,
+                        )
     finally:
         torch.set_num_threads(before)
 
@@ -116,7 +128,9 @@ def test_features_on_disk_spare_the_next_process_the_network(
     again = Judge(wanted, cache=FeatureCache(tmp_path))
     assert again.per_clip(*cases[0]) == first
     assert not again.cache.passes
-    half = Judge(wanted, cache=FeatureCache(tmp_path), dtype="bfloat16")  # other features, another key
+    half = Judge(
+        wanted, cache=FeatureCache(tmp_path), dtype="bfloat16"
+    )  # other features, another key
     half.per_clip(*cases[0])
     assert sum(half.cache.passes.values()) == 1
     stored.write_bytes(b"torn")
@@ -141,7 +155,9 @@ def test_flow_views_show_the_frames_they_say() -> None:
         def encode_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
             return np.stack([first, second], axis=-1)[..., 0, :].astype(np.float32)
 
-    frames = np.broadcast_to(np.arange(9, dtype=np.uint8)[:, None, None, None] * 10, (9, 5, 6, 3)).copy()
+    frames = np.broadcast_to(
+        np.arange(9, dtype=np.uint8)[:, None, None, None] * 10, (9, 5, 6, 3)
+    ).copy()
     sample = Sample("s", frames[0], "a prompt")
 
     def flow(view: Any, fps: float, direction: Any = "forward") -> list[list[float]]:
@@ -151,7 +167,9 @@ def test_flow_views_show_the_frames_they_say() -> None:
     assert flow("standard", 24.0)[:2] == [[0, 10], [10, 20]]
     assert flow("standard", 24.0, "backward")[0] == [10, 0]
     assert flow("sampled", 24.0) == [[0, 30], [30, 60]]
-    with pytest.raises(EvalError, match="the clip has 9 frames; motion needs more than 12 at 100 fps"):
+    with pytest.raises(
+        EvalError, match="the clip has 9 frames; motion needs more than 12 at 100 fps"
+    ):
         flow("sampled", 100.0)
     small = halved(np.arange(2 * 5 * 6 * 3, dtype=np.uint8).reshape(2, 5, 6, 3))
     assert small.shape == (2, 2, 3, 3)

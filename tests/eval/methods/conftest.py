@@ -11,8 +11,17 @@ from eval.methods import load_method
 from eval.samples.glyph_world import GlyphWorldSettings, load
 from eval.world.models import WEIGHTS
 
-SHARED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "ip_adapter", "image_encoder", "feature_extractor",
-          "i2v_adapter")  # fmt: skip
+SHARED = (
+    "vae",
+    "text_encoder",
+    "tokenizer",
+    "unet",
+    "scheduler",
+    "ip_adapter",
+    "image_encoder",
+    "feature_extractor",
+    "i2v_adapter",
+)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +31,9 @@ def samples():
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Path:
-    """A weights folder with `concat`, `lora_zero`, `lora_strong`, `control_zero` and `control_strong` besides."""
+    """A weights folder with `concat`, `lora_zero`, `lora_strong`, `control_zero` and
+    `control_strong` besides.
+    """
     import torch
     from diffusers import ControlNetModel, StableDiffusionPipeline, UNetMotionModel
     from peft import LoraConfig
@@ -46,18 +57,28 @@ def weights(tmp_path_factory) -> Path:
     cards.publish(controlnet, folder / "control_strong")
 
     targets = ["to_q", "to_k", "to_v", "to_out.0"]
-    spatial.add_adapter(LoraConfig(r=4, lora_alpha=4, init_lora_weights="gaussian", target_modules=targets))
-    added = {name.replace(".default.", "."): value.detach() for name, value in spatial.named_parameters()
-             if ".lora_" in name}  # fmt: skip
+    spatial.add_adapter(
+        LoraConfig(r=4, lora_alpha=4, init_lora_weights="gaussian", target_modules=targets)
+    )
+    added = {
+        name.replace(".default.", "."): value.detach()
+        for name, value in spatial.named_parameters()
+        if ".lora_" in name
+    }
     StableDiffusionPipeline.save_lora_weights(folder / "lora_zero", unet_lora_layers=added)
-    strong = {name: torch.randn_like(value) * 0.2 if ".lora_B." in name else value for name, value in added.items()}
+    strong = {
+        name: torch.randn_like(value) * 0.2 if ".lora_B." in name else value
+        for name, value in added.items()
+    }
     StableDiffusionPipeline.save_lora_weights(folder / "lora_strong", unet_lora_layers=strong)
     return folder
 
 
 @pytest.fixture(scope="session")
 def make(weights):
-    """(name, settings) -> a registered method of the glyph world on `weights`, at two steps and three frames."""
+    """(name, settings) -> a registered method of the glyph world on `weights`, at two steps and
+    three frames.
+    """
 
     def build(name: str, **settings: Any):
         method_class: Any = load_method(name)

@@ -1,4 +1,6 @@
-"""Families of the glyph world: against diffusers' own pipelines, closed forms, and what each says of frame 0."""
+"""Families of the glyph world: against diffusers' own pipelines, closed forms, and what each says
+of frame 0.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,24 @@ def difference(one, other) -> int:
 
 
 @pytest.mark.parametrize(("name", "stated"), FIRST_FRAMES.items())
-def test_a_family_states_its_first_frame_and_makes_clips_that_their_batch_does_not_change(make, samples, name, stated):
+def test_a_family_states_its_first_frame_and_makes_clips_that_their_batch_does_not_change(
+    make, samples, name, stated
+):
     method = make(name)
     assert first_frame(method) == stated
     seeds = [derive_seed(sample.id, 0) for sample in samples]
     together = method.generate(samples, seeds)
     alone = method.generate(samples[1:], seeds[1:])[0]
     assert together[1].frames.shape == (3, 64, 64, 3)
-    assert difference(alone, together[1]) <= 1  # float noise may move a value across a rounding border
+    assert (
+        difference(alone, together[1]) <= 1
+    )  # float noise may move a value across a rounding border
     assert difference(method.generate(samples[1:], [1])[0], alone) > 1
 
 
-@pytest.mark.parametrize("name", ["i2v-adapter", "i2v-adapter-alone", "image-prior", "content-adapter"])
+@pytest.mark.parametrize(
+    "name", ["i2v-adapter", "i2v-adapter-alone", "image-prior", "content-adapter"]
+)
 def test_a_sweep_over_p_in_one_call_gives_the_clips_of_its_calls(make, samples, name):
     each = [0.1, 0.5, 0.9]
     swept = [samples[1], samples[0], samples[1]]
@@ -50,8 +58,16 @@ def test_a_sweep_over_p_in_one_call_gives_the_clips_of_its_calls(make, samples, 
 
 
 def test_a_sweep_over_p_with_control_is_made_one_at_a_time(make, samples):
-    one, other = make("i2v-adapter", controlnet="control_strong").generate([samples[0]] * 2, [5, 5], p=[0.1, 0.9])
-    assert difference(make("i2v-adapter", controlnet="control_strong", p=0.9).generate(samples[:1], [5])[0], other) == 0
+    one, other = make("i2v-adapter", controlnet="control_strong").generate(
+        [samples[0]] * 2, [5, 5], p=[0.1, 0.9]
+    )
+    assert (
+        difference(
+            make("i2v-adapter", controlnet="control_strong", p=0.9).generate(samples[:1], [5])[0],
+            other,
+        )
+        == 0
+    )
     assert difference(one, other) > 1
 
 
@@ -66,7 +82,10 @@ def test_frame_0_is_the_input_whatever_the_prompt_and_guidance(make, samples, na
 def test_alone_is_without_the_content_adapter(make, weights, samples):
     alone, full = make("i2v-adapter-alone"), make("i2v-adapter")
     assert difference(alone.generate(samples[:1], [5])[0], full.generate(samples[:1], [5])[0]) > 5
-    kinds = {type(value).__name__ for value in image_to_video(weights, content=False).unet.attn_processors.values()}
+    kinds = {
+        type(value).__name__
+        for value in image_to_video(weights, content=False).unet.attn_processors.values()
+    }
     assert not any("IPAdapter" in kind for kind in kinds)
 
 
@@ -115,16 +134,28 @@ def test_with_the_content_adapter_the_sampler_is_diffusers_own(weights, samples)
 
 @pytest.mark.parametrize("name", ["image-prior", "content-adapter"])
 def test_the_prior_starts_every_frame_as_equation_7_says(make, weights, samples, name):
-    """With p = 1 nothing is blurred: x = sqrt(abar) z + sqrt(1 - abar) noise, z from the image's posterior."""
+    """With p = 1 nothing is blurred: x = sqrt(abar) z + sqrt(1 - abar) noise, z from the image's
+    posterior.
+    """
     content = name == "content-adapter"
     pipeline = baseline(weights, content=content)
     seen: list[tuple[torch.Tensor, int]] = []
-    hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0].clone(), int(inputs[1]))))
+    hook = pipeline.unet.register_forward_pre_hook(
+        lambda _, inputs: seen.append((inputs[0].clone(), int(inputs[1])))
+    )
     try:
         make(name, steps=10, t0=0.7, p=1.0, guidance_scale=1.0).generate(samples[:1], [11])
     finally:
         hook.remove()
-    assert [moment for _, moment in seen] == [601, 501, 401, 301, 201, 101, 1]  # leading spacing, offset 1
+    assert [moment for _, moment in seen] == [
+        601,
+        501,
+        401,
+        301,
+        201,
+        101,
+        1,
+    ]  # leading spacing, offset 1
 
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
@@ -135,7 +166,9 @@ def test_the_prior_starts_every_frame_as_equation_7_says(make, weights, samples,
     torch.rand((1, 8, 3, 8, 8), generator=generator)  # the mask, of which p = 1 keeps all
     noise = torch.randn((1, 8, 3, 8, 8), generator=generator)
     kept = np.prod(1 - np.linspace(0.00085, 0.012, 1000)[: 601 + 1])
-    assert torch.allclose(seen[0][0], kept**0.5 * z[:, :, None] + (1 - kept) ** 0.5 * noise, atol=1e-4)
+    assert torch.allclose(
+        seen[0][0], kept**0.5 * z[:, :, None] + (1 - kept) ** 0.5 * noise, atol=1e-4
+    )
 
 
 def test_half_a_prior_is_refused():
@@ -154,7 +187,9 @@ def test_concatenation_sees_the_image_through_its_columns_alone(make, weights, s
     with torch.no_grad():
         columns.fill_(0.05)
         try:
-            assert difference(method.generate([one], [3])[0], method.generate([swapped], [3])[0]) > 5
+            assert (
+                difference(method.generate([one], [3])[0], method.generate([swapped], [3])[0]) > 5
+            )
             blind = make("concatenation-text")
             assert difference(blind.generate([one], [3])[0], blind.generate([swapped], [3])[0]) == 0
         finally:
@@ -163,8 +198,11 @@ def test_concatenation_sees_the_image_through_its_columns_alone(make, weights, s
 
 def test_before_any_training_concatenation_without_the_image_is_text_to_video(make, samples):
     seeds = [derive_seed(sample.id, 0) for sample in samples]
-    pairs = zip(make("concatenation-text").generate(samples, seeds), make("text-to-video").generate(samples, seeds),
-                strict=True)  # fmt: skip
+    pairs = zip(
+        make("concatenation-text").generate(samples, seeds),
+        make("text-to-video").generate(samples, seeds),
+        strict=True,
+    )
     assert all(difference(one, other) == 0 for one, other in pairs)
 
 
@@ -204,4 +242,6 @@ def test_what_does_not_go_together_is_named(weights, samples):
     with pytest.raises(ValueError, match="1 images, 2 prompts and 2 generators"):
         baseline(weights)(image=[samples[0].image], **options(samples, [1, 2]))
     with pytest.raises(ValueError, match="a ControlNet and conditioning_frames go together"):
-        baseline(weights)(image=[samples[0].image], conditioning_frames=[], **options(samples[:1], [1]))
+        baseline(weights)(
+            image=[samples[0].image], conditioning_frames=[], **options(samples[:1], [1])
+        )

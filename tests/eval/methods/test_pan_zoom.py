@@ -43,7 +43,9 @@ def test_a_pan_is_the_pattern_shifted_by_the_stated_flow(seed):
     rows, columns = np.mgrid[0:SIZE, 0:SIZE]
     for index, frame in enumerate(frames):
         expected = pattern(columns - index * dx, rows - index * dy)
-        assert np.abs(inner(frame[..., 0]) - inner(expected)).max() < 2.5  # rounding and bilinear interpolation
+        assert (
+            np.abs(inner(frame[..., 0]) - inner(expected)).max() < 2.5
+        )  # rounding and bilinear interpolation
 
 
 def test_a_zoom_is_the_pattern_scaled_about_the_middle():
@@ -60,7 +62,9 @@ def test_following_the_flow_finds_the_same_pixel_in_the_next_frame(zoom):
     frames = method.generate([sample()], [9])[0].frames
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     for index, flow in enumerate(method.flow((SIZE, SIZE), 4, 9).astype(np.float32)):
-        found = cv2.remap(frames[index + 1], columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR)
+        found = cv2.remap(
+            frames[index + 1], columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR
+        )
         assert np.abs(inner(found) - inner(frames[index])).max() < 3.5
 
 
@@ -74,5 +78,7 @@ def test_frame_0_is_the_input_and_the_seed_decides_the_rest():
 
 
 def test_length_and_rate_are_needed():
-    with pytest.raises(EvalError, match="sample 'a' has no true clip; give the settings frames and fps"):
+    with pytest.raises(
+        EvalError, match="sample 'a' has no true clip; give the settings frames and fps"
+    ):
         PanZoom(PanZoom.Settings()).generate([sample()], [0])

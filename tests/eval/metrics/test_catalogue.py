@@ -36,7 +36,9 @@ def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
         if metric.family.startswith("exact."):
             assert metric.truth
             assert metric.higher_is_better is (metric.unit != "px")
-        elif metric.family.startswith("motion") or metric.family.endswith(("flow_score", "dynamic_degree")):
+        elif metric.family.startswith("motion") or metric.family.endswith(
+            ("flow_score", "dynamic_degree")
+        ):
             assert metric.higher_is_better is None
         else:
             assert metric.higher_is_better is (
@@ -92,10 +94,22 @@ def test_encoders_by_hub_id_tag_and_path() -> None:
     [
         ("identity", "expected <family>.<encoder>.<version>"),
         ("idenity.dino_glyph.v1", "unknown family 'idenity'.*Did you mean 'identity'"),
-        ("identity.dino_vits61.v1", "'dino_vits61' is unknown; allowed: dino_glyph.*Did you mean 'dino_vits16'"),
-        ("identity.clip_glyph.v1", "'clip_glyph' is of kind 'image-text', not 'image'; allowed: dino_glyph"),
-        ("vbench.i2v_subjekt.dino_vitb16.v1", "unknown family 'vbench.i2v_subjekt'.*Did you mean 'vbench.i2v_subject'"),
-        ("text.dino:facebook/dino-vits16.v1", "is of kind 'image', not 'image-text'; allowed: .*open_clip:..."),
+        (
+            "identity.dino_vits61.v1",
+            "'dino_vits61' is unknown; allowed: dino_glyph.*Did you mean 'dino_vits16'",
+        ),
+        (
+            "identity.clip_glyph.v1",
+            "'clip_glyph' is of kind 'image-text', not 'image'; allowed: dino_glyph",
+        ),
+        (
+            "vbench.i2v_subjekt.dino_vitb16.v1",
+            "unknown family 'vbench.i2v_subjekt'.*Did you mean 'vbench.i2v_subject'",
+        ),
+        (
+            "text.dino:facebook/dino-vits16.v1",
+            "is of kind 'image', not 'image-text'; allowed: .*open_clip:...",
+        ),
         ("identity.dino:.v1", "'dino:' is unknown"),
         ("text.clip_glyph.v9", "unknown version 'v9'; allowed: v1"),
     ],
@@ -109,6 +123,7 @@ def test_a_wrong_id_says_what_is_allowed(id: str, message: str) -> None:
 def test_the_catalogue_needs_no_heavy_library() -> None:
     code = (
         "import sys, eval.metrics\n"
-        "assert not {'torch', 'numpy', 'scipy', 'cv2', 'transformers'} & set(sys.modules), sorted(sys.modules)"
+        "assert not {'torch', 'numpy', 'scipy', 'cv2', 'transformers'} & set(sys.modules), "
+        "sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

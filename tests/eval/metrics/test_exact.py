@@ -33,7 +33,13 @@ class _TrueFlow:
 
 def _look(shown: Scene, asked: Scene = SCENE) -> Look:
     sample = Sample("s", render(asked, 1).frames[0], "a prompt", truth=asked.truth())
-    return Look(_TrueFlow(shown), "standard", sample, Clip(render(shown, 8).frames, 8.0), Memory(FeatureCache()))
+    return Look(
+        _TrueFlow(shown),
+        "standard",
+        sample,
+        Clip(render(shown, 8).frames, 8.0),
+        Memory(FeatureCache()),
+    )
 
 
 @pytest.mark.parametrize("motion", ["left", "down", "still", "grow", "rotate"])
@@ -56,12 +62,18 @@ def test_the_error_of_place_is_the_distance_in_px() -> None:
     found = exact(_look(replace(SCENE, x=SCENE.x + 3, y=SCENE.y + 4)))
     assert found["exact.position"] == pytest.approx(5.0, abs=0.3)
     mean_way = 2.0 * np.arange(1, 8).mean()
-    assert exact(_look(replace(SCENE, motion="still", speed=0.0)))["exact.position"] == pytest.approx(mean_way, abs=0.3)
+    assert exact(_look(replace(SCENE, motion="still", speed=0.0)))[
+        "exact.position"
+    ] == pytest.approx(mean_way, abs=0.3)
 
 
 def test_an_empty_clip_is_wrong_about_everything() -> None:
     found = exact(_look(replace(SCENE, x=-1000.0)))
-    assert found == {"exact.glyph": 0.0, "exact.colour": 0.0, "exact.position": pytest.approx(np.hypot(64, 64) / 2)}
+    assert found == {
+        "exact.glyph": 0.0,
+        "exact.colour": 0.0,
+        "exact.position": pytest.approx(np.hypot(64, 64) / 2),
+    }
 
 
 def test_flow_along_against_and_across() -> None:
@@ -82,7 +94,9 @@ def test_a_canonical_shape_does_not_know_place_and_size() -> None:
 
 def test_a_sample_without_truth_is_named() -> None:
     sample = Sample("mine", np.zeros((8, 8, 3), np.uint8), "a cat")
-    with pytest.raises(EvalError, match=r"sample 'mine' has no glyph-world ground truth.*leave exact"):
+    with pytest.raises(
+        EvalError, match=r"sample 'mine' has no glyph-world ground truth.*leave exact"
+    ):
         scene_of(sample)
     with pytest.raises(EvalError, match=r"frames \(1, 8, 8, 3\) do not fit"):
         foreground(np.zeros((1, 8, 8, 3)), np.zeros((4, 4, 3)), np.ones(3))

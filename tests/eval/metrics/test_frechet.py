@@ -1,4 +1,6 @@
-"""Fréchet distance: closed forms, scipy's matrix square root, singular covariances, small-sample bias."""
+"""Fréchet distance: closed forms, scipy's matrix square root, singular covariances, small-sample
+bias.
+"""
 
 import numpy as np
 import pytest
@@ -34,7 +36,9 @@ def test_distance_to_itself_is_zero() -> None:
 def test_it_is_symmetric_with_unequal_numbers() -> None:
     generator = np.random.default_rng(1)
     a = FeatureStatistics.from_features(generator.standard_normal((37, 24)))
-    b = FeatureStatistics.from_features(generator.standard_normal((90, 24)) @ generator.standard_normal((24, 24)))
+    b = FeatureStatistics.from_features(
+        generator.standard_normal((90, 24)) @ generator.standard_normal((24, 24))
+    )
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-12)
     assert frechet_distance(a, b) > 0
 
@@ -50,7 +54,9 @@ def test_diagonal_covariances_leave_the_squared_difference_of_deviations() -> No
     generator = np.random.default_rng(3)
     s1, s2 = generator.uniform(0, 3, 20), generator.uniform(0, 3, 20)
     s1[:4] = 0  # singular, too
-    value = frechet_distance(_gaussian(np.ones(20), np.diag(s1**2)), _gaussian(np.ones(20), np.diag(s2**2)))
+    value = frechet_distance(
+        _gaussian(np.ones(20), np.diag(s1**2)), _gaussian(np.ones(20), np.diag(s2**2))
+    )
     assert value == pytest.approx(((s1 - s2) ** 2).sum(), rel=1e-10)
 
 
@@ -58,7 +64,10 @@ def test_it_grows_with_the_shift() -> None:
     generator = np.random.default_rng(4)
     features = generator.standard_normal((50, 16))
     real = FeatureStatistics.from_features(features)
-    values = [frechet_distance(real, FeatureStatistics.from_features(features + shift)) for shift in (0, 0.1, 1, 5)]
+    values = [
+        frechet_distance(real, FeatureStatistics.from_features(features + shift))
+        for shift in (0, 0.1, 1, 5)
+    ]
     assert_allclose(values, [0, 0.01 * 16, 16, 400], atol=1e-9)
 
 
@@ -69,11 +78,15 @@ def test_it_agrees_with_scipys_square_root_where_that_is_well_conditioned() -> N
         shift = generator.standard_normal(d)
         root = linalg.sqrtm(a @ b)
         expected = shift @ shift + np.trace(a + b - 2 * np.real(root))
-        assert frechet_distance(_gaussian(np.zeros(d), a), _gaussian(shift, b)) == pytest.approx(expected, rel=1e-8)
+        assert frechet_distance(_gaussian(np.zeros(d), a), _gaussian(shift, b)) == pytest.approx(
+            expected, rel=1e-8
+        )
 
 
 def _from_data(x: np.ndarray, y: np.ndarray) -> float:
-    """tr (A^T A B^T B)^(1/2) is the nuclear norm of A B^T, here taken from the data without any covariance."""
+    """tr (A^T A B^T B)^(1/2) is the nuclear norm of A B^T, here taken from the data without any
+    covariance.
+    """
     a, b = ((features - features.mean(0)) / np.sqrt(len(features) - 1) for features in (x, y))
     overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap)
@@ -147,7 +160,9 @@ def test_merged_statistics_equal_those_of_everything_at_once() -> None:
 def test_the_known_bias_of_small_samples_of_one_gaussian() -> None:
     generator = np.random.default_rng(9)
     for n, expected in ((16, 722), (64, 549), (256, 299)):
-        a, b = (FeatureStatistics.from_features(generator.standard_normal((n, 400))) for _ in range(2))
+        a, b = (
+            FeatureStatistics.from_features(generator.standard_normal((n, 400))) for _ in range(2)
+        )
         assert frechet_distance(a, b) == pytest.approx(expected, rel=0.03)
 
 
@@ -189,7 +204,9 @@ def test_notes_on_small_samples() -> None:
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_bad_sets_are_named(real: np.ndarray, fake: np.ndarray, message: str) -> None:
     with pytest.raises(EvalError, match=message):
-        frechet_distance(FeatureStatistics.from_features(real), FeatureStatistics.from_features(fake))
+        frechet_distance(
+            FeatureStatistics.from_features(real), FeatureStatistics.from_features(fake)
+        )
     with pytest.raises(EvalError, match=message):
         frechet_distance_of_features(real, fake)
 

@@ -11,10 +11,16 @@ from eval.metrics.identity import cosines, identity
 
 def test_a_still_clip_scores_exactly_one() -> None:
     feature = np.random.default_rng(0).standard_normal(384).astype(np.float32)
-    assert identity(feature, np.stack([feature] * 8)) == {"identity": 1.0, "identity_min": 1.0, "identity_last": 1.0}
+    assert identity(feature, np.stack([feature] * 8)) == {
+        "identity": 1.0,
+        "identity_min": 1.0,
+        "identity_last": 1.0,
+    }
 
 
-@pytest.mark.parametrize(("degrees", "expected"), [(0, 1.000), (30, 0.950), (60, 0.810), (90, 0.603)])
+@pytest.mark.parametrize(
+    ("degrees", "expected"), [(0, 1.000), (30, 0.950), (60, 0.810), (90, 0.603)]
+)
 def test_a_steady_drift_over_16_frames(degrees: float, expected: float) -> None:
     angles = np.linspace(0, np.radians(degrees), 16)
     values = identity([1.0, 0.0], np.stack([np.cos(angles), np.sin(angles)], axis=1))
@@ -46,6 +52,8 @@ def test_cosines_agree_with_scipy_and_ignore_length() -> None:
         ([1.0, 0.0], np.zeros((0, 2)), r"got \(0, 2\)"),
     ],
 )
-def test_bad_features_are_named(image: list[float], frames: list[list[float]], message: str) -> None:
+def test_bad_features_are_named(
+    image: list[float], frames: list[list[float]], message: str
+) -> None:
     with pytest.raises(EvalError, match=message):
         identity(image, frames)

@@ -1,4 +1,6 @@
-"""Kernel distance: against a plain double loop, a closed form and torchmetrics, and its mean over many samples."""
+"""Kernel distance: against a plain double loop, a closed form and torchmetrics, and its mean over
+many samples.
+"""
 
 import itertools
 

@@ -20,13 +20,17 @@ def test_no_flow_is_no_motion() -> None:
 
 def test_size_and_rate_cancel() -> None:
     small = motion(np.full((4, 32, 32, 2), 1.0), fps=8)
-    large = motion(np.full((8, 64, 64, 2), 1.0), fps=16)  # twice the size, twice the rate, the same speed
+    large = motion(
+        np.full((8, 64, 64, 2), 1.0), fps=16
+    )  # twice the size, twice the rate, the same speed
     assert small["motion"] == pytest.approx(large["motion"])
 
 
 def test_top_share_takes_the_fastest_pixels_of_each_pair() -> None:
     flow = np.zeros((2, 20, 20, 2))
-    flow[0, :2, :10, 0] = 3.0  # exactly 5 % of the pixels of the first pair; the second pair is still
+    flow[0, :2, :10, 0] = (
+        3.0  # exactly 5 % of the pixels of the first pair; the second pair is still
+    )
     values = motion(flow, fps=20)
     assert values["motion"] == pytest.approx(3.0 * 0.05 / 2)
     assert values["motion_top5"] == pytest.approx(1.5)

@@ -1,4 +1,6 @@
-"""VBench's, EvalCrafter's and the paper's formulas: hand-computed values from given features, and their known traps."""
+"""VBench's, EvalCrafter's and the paper's formulas: hand-computed values from given features, and
+their known traps.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,13 @@ from eval.metrics.identity import identity
 from eval.metrics.motion import flow_score
 from eval.metrics.perceptual import input_distance
 from eval.metrics.temporal import image_consistency, neighbour_consistency
-from eval.metrics.vbench import dynamic_degree, i2v_subject, sampling_stride, subject_consistency, temporal_flickering
+from eval.metrics.vbench import (
+    dynamic_degree,
+    i2v_subject,
+    sampling_stride,
+    subject_consistency,
+    temporal_flickering,
+)
 
 
 def _turning(*degrees: float, length: float = 1.0) -> np.ndarray:
@@ -18,9 +26,12 @@ def _turning(*degrees: float, length: float = 1.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("degrees", "subject", "main"), [(0, 1.000, 1.000), (30, 0.9996, 0.950), (60, 0.9985, 0.810), (90, 0.9967, 0.603)]
+    ("degrees", "subject", "main"),
+    [(0, 1.000, 1.000), (30, 0.9996, 0.950), (60, 0.9985, 0.810), (90, 0.9967, 0.603)],
 )
-def test_a_steady_drift_hardly_lowers_vbenchs_score(degrees: float, subject: float, main: float) -> None:
+def test_a_steady_drift_hardly_lowers_vbenchs_score(
+    degrees: float, subject: float, main: float
+) -> None:
     frames = _turning(*np.linspace(0, degrees, 16), length=3.0)
     assert i2v_subject(frames[0], frames) == pytest.approx(subject, abs=6e-5)
     assert identity(frames[0], frames)["identity"] == pytest.approx(main, abs=6e-4)
@@ -39,7 +50,9 @@ def test_subject_consistency_by_hand_and_without_the_image() -> None:
     assert subject_consistency(_turning(60, 0, -120)) == pytest.approx(0.25)
     # i = 1: cos 30; i = 2: (cos 30 + cos 60) / 2
     third = (np.cos(np.pi / 6) + 0.5) / 2
-    assert subject_consistency(_turning(0, 30, 60)) == pytest.approx((np.cos(np.pi / 6) + third) / 2)
+    assert subject_consistency(_turning(0, 30, 60)) == pytest.approx(
+        (np.cos(np.pi / 6) + third) / 2
+    )
 
 
 def test_two_numbers_of_one_name_differ() -> None:
@@ -49,7 +62,9 @@ def test_two_numbers_of_one_name_differ() -> None:
 
 
 def _moving(magnitudes: list[float], size: int = 128) -> np.ndarray:
-    """Flow in which exactly 5 % of the pixels (rounded down) of each pair have these magnitudes, the others none."""
+    """Flow in which exactly 5 % of the pixels (rounded down) of each pair have these magnitudes,
+    the others none.
+    """
     flow = np.zeros((len(magnitudes), size * size, 2))
     flow[:, : int(0.05 * size * size), 1] = np.array(magnitudes)[:, None]
     return flow.reshape(-1, size, size, 2)
@@ -58,25 +73,39 @@ def _moving(magnitudes: list[float], size: int = 128) -> np.ndarray:
 @pytest.mark.parametrize(
     ("magnitudes", "moves"),
     [
-        ([3.1, 3.1, 3.1, 3.1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1.0),  # 16 frames: 4 of 15 pairs above 6 * 128 / 256
+        (
+            [3.1, 3.1, 3.1, 3.1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            1.0,
+        ),  # 16 frames: 4 of 15 pairs above 6 * 128 / 256
         ([3.1, 3.1, 3.1, 2.9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.0),
         ([3.1, 0, 0], 1.0),  # 4 frames: one pair is enough
         ([2.9, 2.9, 2.9], 0.0),
         ([0], 1.0),  # 2 frames: round(0.5) is 0 pairs, so a still clip is dynamic
     ],
 )
-def test_dynamic_degree_counts_pairs_against_a_threshold(magnitudes: list[float], moves: float) -> None:
+def test_dynamic_degree_counts_pairs_against_a_threshold(
+    magnitudes: list[float], moves: float
+) -> None:
     assert dynamic_degree(_moving(magnitudes)) == moves
 
 
 def test_the_fps_tag_changes_the_verdict_on_equal_frames() -> None:
-    positions = np.arange(17) * 1.2  # px: too slow from frame to frame, fast enough over three frames
+    positions = (
+        np.arange(17) * 1.2
+    )  # px: too slow from frame to frame, fast enough over three frames
     verdicts = {}
     for fps in (8, 24):
         sampled = positions[:: sampling_stride(fps)]
         verdicts[fps] = dynamic_degree(_moving(list(np.diff(sampled))))
     assert verdicts == {8: 0.0, 24: 1.0}
-    assert [sampling_stride(fps) for fps in (1, 8, 12, 20, 23.976, 30)] == [1, 1, 2, 2, 3, 4]  # half-way to even
+    assert [sampling_stride(fps) for fps in (1, 8, 12, 20, 23.976, 30)] == [
+        1,
+        1,
+        2,
+        2,
+        3,
+        4,
+    ]  # half-way to even
 
 
 def test_flow_score_is_pixels_per_frame() -> None:

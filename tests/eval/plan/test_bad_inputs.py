@@ -1,4 +1,6 @@
-"""Bad input: one line with file, key, value and way out, exit code 2, and not a byte of the run folder lost."""
+"""Bad input: one line with file, key, value and way out, exit code 2, and not a byte of the run
+folder lost.
+"""
 
 import csv
 import json
@@ -29,23 +31,35 @@ class Nameless(Toy):
 
 
 @pytest.fixture
-def refuse(toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """Runs a suite over a folder that holds a run, and checks the one line, the exit code and the folder."""
-    monkeypatch.setattr("eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics))
+def refuse(
+    toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Refuse:
+    """Runs a suite over a folder that holds a run, and checks the one line, the exit code and the
+    folder.
+    """
+    monkeypatch.setattr(
+        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+    )
     (toy_folder / "broken_method.py").write_text(BROKEN)
     (toy_folder / "nameless_method.py").write_text(NAMELESS)
     (toy_folder / "broken.png").write_bytes(b"not an image")
     folder = tmp_path / "out"
     with Store(folder) as store:
-        store.add_records([Record("cell", "s", 0, "motion.flow_dis.v1", 1 / 3, "", "key", "weights")])
+        store.add_records(
+            [Record("cell", "s", 0, "motion.flow_dis.v1", 1 / 3, "", "key", "weights")]
+        )
     (folder / "run.json").write_text("{}")
 
     def contents() -> dict[str, bytes]:
-        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+        return {
+            str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+        }
 
     def check(expected: list[str]) -> None:
         before = contents()
-        result = CliRunner().invoke(app, ["run", str(toy_folder / "suite.yaml"), "--out", str(folder)])
+        result = CliRunner().invoke(
+            app, ["run", str(toy_folder / "suite.yaml"), "--out", str(folder)]
+        )
         assert result.exit_code == 2, result.output
         (line,) = result.stderr.strip().splitlines()
         assert line.startswith("error: ")
@@ -62,11 +76,18 @@ def refuse(toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest
 
 
 SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
-    "unknown key": (("metric",), [], ["suite.yaml: metric: unknown key 'metric'", "Did you mean 'metrics'?"]),
+    "unknown key": (
+        ("metric",),
+        [],
+        ["suite.yaml: metric: unknown key 'metric'", "Did you mean 'metrics'?"],
+    ),
     "unknown key of a method": (
         ("methods", 0, "sweeps"),
         {},
-        ["methods[0].sweeps: unknown key 'sweeps'", "Allowed: method, label, settings, sweep, groups, limit."],
+        [
+            "methods[0].sweeps: unknown key 'sweeps'",
+            "Allowed: method, label, settings, sweep, groups, limit.",
+        ],
     ),
     "unknown method": (
         ("methods", 1, "method"),
@@ -78,8 +99,16 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         "no_such:Class",
         ["methods[1].method: method 'no_such:Class'", "no module"],
     ),
-    "unknown class": (("methods", 1, "method"), "toy_method:Toi", ["'toy_method' has no 'Toi'", "Did you mean 'Toy'?"]),
-    "not a method": (("methods", 1, "method"), "toy_method:Clip", ["toy_method:Clip", "it has no 'Settings'"]),
+    "unknown class": (
+        ("methods", 1, "method"),
+        "toy_method:Toi",
+        ["'toy_method' has no 'Toi'", "Did you mean 'Toy'?"],
+    ),
+    "not a method": (
+        ("methods", 1, "method"),
+        "toy_method:Clip",
+        ["toy_method:Clip", "it has no 'Settings'"],
+    ),
     "unknown setting": (
         ("methods", 0, "settings"),
         {"t": 1},
@@ -90,15 +119,31 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         [1.5],
         ["methods[0] (toy).t0: 1.5 is not allowed", "less than or equal to 1"],
     ),
-    "t0 zero": (("methods", 0, "sweep", "t0"), [0.5, 0], ["(toy).t0: 0 is not allowed", "greater than 0"]),
+    "t0 zero": (
+        ("methods", 0, "sweep", "t0"),
+        [0.5, 0],
+        ["(toy).t0: 0 is not allowed", "greater than 0"],
+    ),
     "p negative": (
         ("methods", 0, "sweep", "p"),
         [-0.1],
         ["(toy).p: -0.1 is not allowed", "greater than or equal to 0"],
     ),
-    "p no number": (("methods", 0, "sweep", "p"), ["half"], ["(toy).p: 'half' is not allowed", "valid number"]),
-    "empty sweep": (("methods", 0, "sweep", "p"), [], ["methods[0].sweep.p: [] is not allowed", "at least 1 item"]),
-    "set twice": (("methods", 0, "settings"), {"p": 1}, ["methods[0]", "'p' is in settings and in sweep"]),
+    "p no number": (
+        ("methods", 0, "sweep", "p"),
+        ["half"],
+        ["(toy).p: 'half' is not allowed", "valid number"],
+    ),
+    "empty sweep": (
+        ("methods", 0, "sweep", "p"),
+        [],
+        ["methods[0].sweep.p: [] is not allowed", "at least 1 item"],
+    ),
+    "set twice": (
+        ("methods", 0, "settings"),
+        {"p": 1},
+        ["methods[0]", "'p' is in settings and in sweep"],
+    ),
     "duplicate cell": (
         ("methods", 2),
         {"method": "still-image"},
@@ -115,15 +160,31 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         "moton.flow_dis.v1",
         ["metrics[1]", "'moton.flow_dis.v1'", "unknown family 'moton'", "Did you mean 'motion'?"],
     ),
-    "unknown encoder": (("metrics", 0), "identity.dino_glyf.v1", ["metrics[0]", "Did you mean 'dino_glyph'?"]),
+    "unknown encoder": (
+        ("metrics", 0),
+        "identity.dino_glyf.v1",
+        ["metrics[0]", "Did you mean 'dino_glyph'?"],
+    ),
     "metric twice": (
         ("metrics", 0),
         "motion.flow_dis.v1",
         ["suite.yaml: metrics", "'motion.flow_dis.v1' is listed twice"],
     ),
-    "unknown source": (("samples", "source"), "manifst", ["samples.source", "'manifst'", "Did you mean 'manifest'?"]),
-    "no source": (("samples",), {"path": "samples.csv"}, ["samples.source", "Allowed: glyph-world, manifest"]),
-    "unknown sample key": (("samples", "file"), "x", ["samples.file: unknown key 'file'", "Allowed: path."]),
+    "unknown source": (
+        ("samples", "source"),
+        "manifst",
+        ["samples.source", "'manifst'", "Did you mean 'manifest'?"],
+    ),
+    "no source": (
+        ("samples",),
+        {"path": "samples.csv"},
+        ["samples.source", "Allowed: glyph-world, manifest"],
+    ),
+    "unknown sample key": (
+        ("samples", "file"),
+        "x",
+        ["samples.file: unknown key 'file'", "Allowed: path."],
+    ),
     "no manifest": (
         ("samples", "path"),
         "none.csv",
@@ -134,7 +195,11 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         "toy[t0=1,p=0.5]",
         ["reference: no cell 'toy[t0=1,p=0.5]'", "Did you mean 'toy[t0=1.0,p=0.5]'?"],
     ),
-    "batch size": (("batch_size",), 0, ["suite.yaml: batch_size: 0 is not allowed", "greater than or equal to 1"]),
+    "batch size": (
+        ("batch_size",),
+        0,
+        ["suite.yaml: batch_size: 0 is not allowed", "greater than or equal to 1"],
+    ),
     "seed twice": (("seeds",), [1, 1], ["suite.yaml: seeds", "'1' is listed twice"]),
     "name with a slash": (("name",), "a/b", ["suite.yaml: name: 'a/b' is not allowed"]),
     "name no text": (("name",), 5, ["suite.yaml: name: 5 is not allowed", "valid string"]),
@@ -142,25 +207,53 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "name of dots": (("name",), "..", ["suite.yaml: name: '..' is not allowed"]),
     "name with a line break": (("name",), "a\nb", ["suite.yaml: name: 'a\\nb' is not allowed"]),
     "name too long": (("name",), "n" * 101, ["suite.yaml: name: ", "at most 100 characters"]),
-    "samples a list": (("samples",), ["samples.csv"], ["suite.yaml: samples: ", "valid dictionary"]),
+    "samples a list": (
+        ("samples",),
+        ["samples.csv"],
+        ["suite.yaml: samples: ", "valid dictionary"],
+    ),
     "metrics a text": (("metrics",), "motion.flow_dis.v1", ["suite.yaml: metrics: ", "valid list"]),
     "no metrics": (("metrics",), [], ["suite.yaml: metrics: [] is not allowed"]),
-    "metric of two parts": (("metrics", 0), "motion.v1", ["metrics[0]", "expected <family>.<encoder>.<version>"]),
-    "metric of another version": (("metrics", 0), "motion.flow_dis.v9", ["unknown version 'v9'", "allowed: v1"]),
+    "metric of two parts": (
+        ("metrics", 0),
+        "motion.v1",
+        ["metrics[0]", "expected <family>.<encoder>.<version>"],
+    ),
+    "metric of another version": (
+        ("metrics", 0),
+        "motion.flow_dis.v9",
+        ["unknown version 'v9'", "allowed: v1"],
+    ),
     "encoder of another kind": (
         ("metrics", 0),
         "motion.dino_glyph.v1",
         ["'dino_glyph' is of kind 'image', not 'flow'"],
     ),
-    "methods a mapping": (("methods",), {"method": "still-image"}, ["suite.yaml: methods: ", "valid list"]),
-    "method a number": (("methods", 1, "method"), 7, ["methods[1].method: 7 is not allowed", "valid string"]),
+    "methods a mapping": (
+        ("methods",),
+        {"method": "still-image"},
+        ["suite.yaml: methods: ", "valid list"],
+    ),
+    "method a number": (
+        ("methods", 1, "method"),
+        7,
+        ["methods[1].method: 7 is not allowed", "valid string"],
+    ),
     "method without a class": (
         ("methods", 1, "method"),
         "toy_method:",
         ["'toy_method:' is not of the form module:Class"],
     ),
-    "method by path": (("methods", 1, "method"), "../toy:Toy", ["'../toy:Toy' is not of the form module:Class"]),
-    "method that is a function": (("methods", 1, "method"), "os:system", ["method 'os:system': it has no 'Settings'"]),
+    "method by path": (
+        ("methods", 1, "method"),
+        "../toy:Toy",
+        ["'../toy:Toy' is not of the form module:Class"],
+    ),
+    "method that is a function": (
+        ("methods", 1, "method"),
+        "os:system",
+        ["method 'os:system': it has no 'Settings'"],
+    ),
     "method whose module breaks": (
         ("methods", 1, "method"),
         "broken_method:M",
@@ -171,27 +264,75 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         {"method": "nameless_method:Nameless", "label": "n"},
         ["suite.yaml: cell n: its fingerprint fails with OSError: no weights"],
     ),
-    "label with brackets": (("methods", 0, "label"), "a[b]", ["methods[0].label: 'a[b]' is not allowed"]),
+    "label with brackets": (
+        ("methods", 0, "label"),
+        "a[b]",
+        ["methods[0].label: 'a[b]' is not allowed"],
+    ),
     "escape codes": (("methods", 0, "\x1b[31mred"), 1, ["unknown key '?[31mred'"]),
-    "t0 not a number": (("methods", 0, "sweep", "t0"), [float("nan")], ["(toy).t0: nan is not allowed"]),
-    "t0 infinite": (("methods", 0, "sweep", "t0"), [float("inf")], ["(toy).t0: inf is not allowed"]),
+    "t0 not a number": (
+        ("methods", 0, "sweep", "t0"),
+        [float("nan")],
+        ["(toy).t0: nan is not allowed"],
+    ),
+    "t0 infinite": (
+        ("methods", 0, "sweep", "t0"),
+        [float("inf")],
+        ["(toy).t0: inf is not allowed"],
+    ),
     "sweep of mappings": (
         ("methods", 0, "sweep", "t0"),
         [{"a": 1}],
         ["methods[0].sweep.t0[0]", "{'a': 1} is not allowed"],
     ),
-    "sweep no list": (("methods", 0, "sweep", "t0"), 0.5, ["methods[0].sweep.t0: 0.5 is not allowed", "valid list"]),
-    "batch size no number": (("batch_size",), "many", ["suite.yaml: batch_size: 'many' is not allowed"]),
-    "batch size huge": (("batch_size",), 10**9, ["suite.yaml: batch_size: 1000000000 is not allowed"]),
+    "sweep no list": (
+        ("methods", 0, "sweep", "t0"),
+        0.5,
+        ["methods[0].sweep.t0: 0.5 is not allowed", "valid list"],
+    ),
+    "batch size no number": (
+        ("batch_size",),
+        "many",
+        ["suite.yaml: batch_size: 'many' is not allowed"],
+    ),
+    "batch size huge": (
+        ("batch_size",),
+        10**9,
+        ["suite.yaml: batch_size: 1000000000 is not allowed"],
+    ),
     "seed negative": (("seeds",), [-1], ["suite.yaml: seeds[0]: -1 is not allowed"]),
-    "seed too large": (("seeds",), [2**63], ["suite.yaml: seeds[0]: 9223372036854775808 is not allowed"]),
+    "seed too large": (
+        ("seeds",),
+        [2**63],
+        ["suite.yaml: seeds[0]: 9223372036854775808 is not allowed"],
+    ),
     "seed a fraction": (("seeds",), [0.5], ["suite.yaml: seeds[0]: 0.5 is not allowed"]),
     "no seeds": (("seeds",), [], ["suite.yaml: seeds: [] is not allowed"]),
-    "reference a list": (("reference",), ["toy"], ["suite.yaml: reference: ['toy'] is not allowed"]),
-    "a very long value": (("name",), "x/" * 10**5, ["suite.yaml: name: 'x/x/", "... is not allowed"]),
-    "a very long key": (("k" * 10**5,), 1, ["suite.yaml: kkk", "unknown key 'kkk", "...'. Allowed: name"]),
-    "manifest of an impossible name": (("samples", "path"), "a" * 3000, ["path: '", "aaa...aaa", "not found; give a"]),
-    "manifest a folder": (("samples", "path"), ".", ["path: '", "not found; give a .csv or .jsonl"]),
+    "reference a list": (
+        ("reference",),
+        ["toy"],
+        ["suite.yaml: reference: ['toy'] is not allowed"],
+    ),
+    "a very long value": (
+        ("name",),
+        "x/" * 10**5,
+        ["suite.yaml: name: 'x/x/", "... is not allowed"],
+    ),
+    "a very long key": (
+        ("k" * 10**5,),
+        1,
+        ["suite.yaml: kkk", "unknown key 'kkk", "...'. Allowed: name"],
+    ),
+    "manifest of an impossible name": (
+        ("samples", "path"),
+        "a" * 3000,
+        ["path: '", "aaa...aaa", "not found; give a"],
+    ),
+    "manifest a folder": (
+        ("samples", "path"),
+        ".",
+        ["path: '", "not found; give a .csv or .jsonl"],
+    ),
     "manifest of another type": (
         ("samples", "path"),
         "broken.png",
@@ -216,70 +357,142 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "nothing": ("", ["the manifest has no rows"]),
     "empty prompt": ("id,image,prompt\na,0.png,hello\nb,1.png,\n", [":3: prompt: '' is empty"]),
     "missing column": ("id,image\na,0.png\n", [":2: key 'prompt' is missing"]),
-    "misspelt column": ("id,imag,prompt\na,0.png,x\n", [":2: unknown key 'imag'", "Did you mean 'image'?"]),
-    "short row": ("id,image,prompt\na,0.png\n", [":2: the row does not have the header's 3 values"]),
+    "misspelt column": (
+        "id,imag,prompt\na,0.png,x\n",
+        [":2: unknown key 'imag'", "Did you mean 'image'?"],
+    ),
+    "short row": (
+        "id,image,prompt\na,0.png\n",
+        [":2: the row does not have the header's 3 values"],
+    ),
     "missing image": ("id,image,prompt\na,gone.png,x\n", [":2: image: '", "gone.png' not found"]),
-    "unreadable image": ("id,image,prompt\na,broken.png,x\n", [":2: image: '", "broken.png' is not a readable image"]),
-    "truncated image": ("id,image,prompt\na,cut.png,x\n", [":2: image: '", "cut.png' is not a readable image"]),
-    "missing clip": ("id,image,prompt,clip\na,0.png,x,gone.mkv\n", [":2: ", "gone.mkv: clip file not found"]),
-    "unreadable clip": ("id,image,prompt,clip\na,0.png,x,broken.png\n", [":2: ", "broken.png: not a readable video"]),
-    "id twice": ("id,image,prompt\na,0.png,x\na,1.png,y\n", ["sample id 'a' appears twice; ids must be unique"]),
+    "unreadable image": (
+        "id,image,prompt\na,broken.png,x\n",
+        [":2: image: '", "broken.png' is not a readable image"],
+    ),
+    "truncated image": (
+        "id,image,prompt\na,cut.png,x\n",
+        [":2: image: '", "cut.png' is not a readable image"],
+    ),
+    "missing clip": (
+        "id,image,prompt,clip\na,0.png,x,gone.mkv\n",
+        [":2: ", "gone.mkv: clip file not found"],
+    ),
+    "unreadable clip": (
+        "id,image,prompt,clip\na,0.png,x,broken.png\n",
+        [":2: ", "broken.png: not a readable video"],
+    ),
+    "id twice": (
+        "id,image,prompt\na,0.png,x\na,1.png,y\n",
+        ["sample id 'a' appears twice; ids must be unique"],
+    ),
     "id with a path": ("id,image,prompt\n../a,0.png,x\n", [":2: sample id '../a' is not allowed"]),
     "id of dots": ("id,image,prompt\n..,0.png,x\n", [":2: sample id '..' is not allowed"]),
     "id of zeros": ("id,image,prompt\na\0b,0.png,x\n", [":2: sample id 'a?b' is not allowed"]),
-    "id too long": (f"id,image,prompt\n{'a' * 101},0.png,x\n", [":2: sample id 'aaa", "1 to 100 letters"]),
+    "id too long": (
+        f"id,image,prompt\n{'a' * 101},0.png,x\n",
+        [":2: sample id 'aaa", "1 to 100 letters"],
+    ),
     "blank prompt": ("id,image,prompt\na,0.png,  \n", [":2: prompt: '' is empty"]),
-    "an impossible image": (f"id,image,prompt\na,{'n' * 3000},x\n", [":2: image: '", "nnn...nnn", "' not found"]),
-    "an impossible clip": (f"id,image,prompt,clip\na,0.png,x,{'n' * 300}.mkv\n", [":2: ", ".mkv: clip file not found"]),
+    "an impossible image": (
+        f"id,image,prompt\na,{'n' * 3000},x\n",
+        [":2: image: '", "nnn...nnn", "' not found"],
+    ),
+    "an impossible clip": (
+        f"id,image,prompt,clip\na,0.png,x,{'n' * 300}.mkv\n",
+        [":2: ", ".mkv: clip file not found"],
+    ),
     "a folder for an image": ("id,image,prompt\na,.,x\n", [":2: image: '", "not found"]),
-    "an empty image": ("id,image,prompt\na,empty.png,x\n", [":2: image: '", "empty.png' is not a readable image"]),
-    "a decompression bomb": ("id,image,prompt\na,bomb.png,x\n", [":2: image: '", "bomb.png' is not a readable image"]),
-    "a page for an image": ("id,image,prompt\na,page.png,x\n", [":2: image: '", "page.png' is not a readable image"]),
+    "an empty image": (
+        "id,image,prompt\na,empty.png,x\n",
+        [":2: image: '", "empty.png' is not a readable image"],
+    ),
+    "a decompression bomb": (
+        "id,image,prompt\na,bomb.png,x\n",
+        [":2: image: '", "bomb.png' is not a readable image"],
+    ),
+    "a page for an image": (
+        "id,image,prompt\na,page.png,x\n",
+        [":2: image: '", "page.png' is not a readable image"],
+    ),
     "a pickle for a clip": (
         "id,image,prompt,clip\na,0.png,x,pickle.mkv\n",
         [":2: ", "pickle.mkv: not a readable video"],
     ),
-    "an image for a clip": ("id,image,prompt,clip\na,0.png,x,empty.png\n", [":2: ", "empty.png: not a readable video"]),
-    "long row": ("id,image,prompt\na,0.png,x,y\n", [":2: the row does not have the header's 3 values"]),
-    "endless value": (f"id,image,prompt\na,0.png,{'x' * 140_000}\n", ["bad.csv:2: not CSV (field larger than"]),
-    "latin text": (b"id,image,prompt\na,0.png,caf\xe9\n", ["bad.csv: the manifest is not UTF-8 text"]),
+    "an image for a clip": (
+        "id,image,prompt,clip\na,0.png,x,empty.png\n",
+        [":2: ", "empty.png: not a readable video"],
+    ),
+    "long row": (
+        "id,image,prompt\na,0.png,x,y\n",
+        [":2: the row does not have the header's 3 values"],
+    ),
+    "endless value": (
+        f"id,image,prompt\na,0.png,{'x' * 140_000}\n",
+        ["bad.csv:2: not CSV (field larger than"],
+    ),
+    "latin text": (
+        b"id,image,prompt\na,0.png,caf\xe9\n",
+        ["bad.csv: the manifest is not UTF-8 text"],
+    ),
 }
 
 FILES: dict[str, tuple[bytes, list[str]]] = {
     "open bracket": (b"a: [1", ["suite.yaml", "not valid YAML"]),
     "nothing": (b"", ["suite.yaml: a suite is a mapping with the keys name, samples", "nothing"]),
     "a list": (b"- 1", ["suite.yaml: a suite is a mapping", "a list"]),
-    "a key twice": (b"name: a\nname: b\n", ["suite.yaml:2: not valid YAML", "key 'name' is written twice"]),
+    "a key twice": (
+        b"name: a\nname: b\n",
+        ["suite.yaml:2: not valid YAML", "key 'name' is written twice"],
+    ),
     "almost nothing": (b"name: a\n", ["suite.yaml: samples: the key is missing"]),
     "no text": (b"\x89PNG\r\n", ["suite.yaml: the suite file is not UTF-8 text"]),
     "control characters": (b"name: a\x00b", ["suite.yaml: not valid YAML"]),
-    "tabs": (b"samples:\n\tsource: manifest\n", ["suite.yaml:2: not valid YAML", "cannot start any token"]),
-    "two documents": (b"name: a\n---\nname: b\n", ["suite.yaml:2: not valid YAML", "but found another document"]),
+    "tabs": (
+        b"samples:\n\tsource: manifest\n",
+        ["suite.yaml:2: not valid YAML", "cannot start any token"],
+    ),
+    "two documents": (
+        b"name: a\n---\nname: b\n",
+        ["suite.yaml:2: not valid YAML", "but found another document"],
+    ),
     "an object": (
         b"name: !!python/object/apply:os.system [ls]",
         ["suite.yaml:1: not valid YAML", "constructor for the tag"],
     ),
     "a list as a key": (b"? [a]\n: b\n", ["suite.yaml:1: not valid YAML", "unhashable key"]),
     "an alias to nowhere": (b"name: *gone\n", ["suite.yaml:1: not valid YAML", "undefined alias"]),
-    "an alias to itself": (b"name: &a [*a]\n", ["suite.yaml:1: not valid YAML", "an alias that holds itself"]),
+    "an alias to itself": (
+        b"name: &a [*a]\n",
+        ["suite.yaml:1: not valid YAML", "an alias that holds itself"],
+    ),
     "a bomb of aliases": (
-        b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) for i in range(1, 40)),
+        b"a0: &a0 [x, x]\n"
+        + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) for i in range(1, 40)),
         ["suite.yaml:", "not valid YAML", "aliases make more than 100000 values of it"],
     ),
-    "nested without end": (b"name: " + b"[" * 1000, ["suite.yaml: not valid YAML (nested too deeply)"]),
+    "nested without end": (
+        b"name: " + b"[" * 1000,
+        ["suite.yaml: not valid YAML (nested too deeply)"],
+    ),
 }
 
 LINES: dict[str, tuple[str, list[str]]] = {
     "not JSON": ('{"id": "a"', ["bad.jsonl:1: not JSON"]),
     "not an object": ("[1]\n", ["bad.jsonl:1: a row must be a"]),
     "key missing": ('\n{"id": "a", "image": "0.png"}\n', ["bad.jsonl:2: key 'prompt' is missing"]),
-    "a prompt of null": ('{"id": "a", "image": "0.png", "prompt": null}', ["bad.jsonl:1: prompt: '' is empty"]),
+    "a prompt of null": (
+        '{"id": "a", "image": "0.png", "prompt": null}',
+        ["bad.jsonl:1: prompt: '' is empty"],
+    ),
     "nested without end": ("[" * 100_000, ["bad.jsonl:1: not JSON"]),
 }
 
 
 @pytest.mark.parametrize("case", ROWS)
-def test_bad_manifest(case: str, refuse: Refuse, toy_folder: Path, write_suite: Any, suite_content: Content) -> None:
+def test_bad_manifest(
+    case: str, refuse: Refuse, toy_folder: Path, write_suite: Any, suite_content: Content
+) -> None:
     rows, expected = ROWS[case]
     Image.effect_noise((64, 64), 50).save(toy_folder / "whole.png")
     (toy_folder / "cut.png").write_bytes((toy_folder / "whole.png").read_bytes()[:900])
@@ -297,14 +510,23 @@ def bomb() -> bytes:
     """A PNG of some hundred bytes that says it has 3.6 thousand million pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(60_000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + chunk(b"IDAT", zlib.compress(bytes(60_000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("case", LINES)
-def test_bad_lines(case: str, refuse: Refuse, toy_folder: Path, write_suite: Any, suite_content: Content) -> None:
+def test_bad_lines(
+    case: str, refuse: Refuse, toy_folder: Path, write_suite: Any, suite_content: Content
+) -> None:
     text, expected = LINES[case]
     (toy_folder / "bad.jsonl").write_text(text)
     suite_content["samples"]["path"] = "bad.jsonl"
@@ -331,14 +553,25 @@ PROMPTS = (
 
 
 def test_hostile_prompts_are_only_text(
-    toy_folder: Path, toy_judge: Any, write_suite: Any, suite_content: Content, monkeypatch: pytest.MonkeyPatch
+    toy_folder: Path,
+    toy_judge: Any,
+    write_suite: Any,
+    suite_content: Content,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics))
+    monkeypatch.setattr(
+        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+    )
     rows = [{"id": f"p{i}", "image": "0.png", "prompt": prompt} for i, prompt in enumerate(PROMPTS)]
     (toy_folder / "hostile.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    suite_content |= {"samples": {"source": "manifest", "path": "hostile.jsonl"}, "metrics": ["motion.flow_dis.v1"]}
+    suite_content |= {
+        "samples": {"source": "manifest", "path": "hostile.jsonl"},
+        "metrics": ["motion.flow_dis.v1"],
+    }
     suite_content["methods"] = [suite_content["methods"][0]]
-    result = CliRunner().invoke(app, ["run", str(write_suite(suite_content)), "--out", str(toy_folder / "out")])
+    result = CliRunner().invoke(
+        app, ["run", str(write_suite(suite_content)), "--out", str(toy_folder / "out")]
+    )
     assert result.exit_code == 0, result.output
     with (toy_folder / "out/samples.csv").open(newline="") as file:
         assert tuple(row["prompt"] for row in csv.DictReader(file)) == PROMPTS

@@ -68,26 +68,38 @@ DECIDE_NOTHING = ("label", "cell", "group", "truth")
 def key(parts: Parts) -> str:
     height, width, pixels = parts.image
     image = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
-    clip = None if parts.clip is None else Clip(np.frombuffer(parts.clip, np.uint8).reshape(1, 1, 2, 3), 8.0)
+    clip = (
+        None
+        if parts.clip is None
+        else Clip(np.frombuffer(parts.clip, np.uint8).reshape(1, 1, 2, 3), 8.0)
+    )
     sample = Sample(parts.sample, image, parts.prompt, parts.group, clip, parts.truth)
     method: Any = Named(parts.fingerprint)
-    return Cell(parts.cell, parts.label, parts.method, parts.settings, method).clip_key(sample, parts.seed)
+    return Cell(parts.cell, parts.label, parts.method, parts.settings, method).clip_key(
+        sample, parts.seed
+    )
 
 
 @given(PARTS, st.sampled_from(Parts._fields), st.data())
 @settings(max_examples=150, deadline=None)
-def test_a_key_changes_with_what_decides_the_pixels_and_with_nothing_else(parts: Parts, name: str, data: Any) -> None:
+def test_a_key_changes_with_what_decides_the_pixels_and_with_nothing_else(
+    parts: Parts, name: str, data: Any
+) -> None:
     other = parts._replace(**{name: data.draw(FIELDS[name])})
     same = name in DECIDE_NOTHING or repr(getattr(parts, name)) == repr(getattr(other, name))
     if name == "settings":  # the order of settings decides nothing; the type of a value does
-        same = sorted(map(repr, parts.settings.items())) == sorted(map(repr, other.settings.items()))
+        same = sorted(map(repr, parts.settings.items())) == sorted(
+            map(repr, other.settings.items())
+        )
     assert (key(parts) == key(other)) == same
 
 
 @given(PARTS, PARTS)
 @settings(max_examples=50, deadline=None)
 def test_no_two_different_clips_share_a_key(one: Parts, other: Parts) -> None:
-    decisive = [parts._replace(settings={}, **dict.fromkeys(DECIDE_NOTHING)) for parts in (one, other)]
+    decisive = [
+        parts._replace(settings={}, **dict.fromkeys(DECIDE_NOTHING)) for parts in (one, other)
+    ]
     if repr(decisive[0]) != repr(decisive[1]):
         assert key(one) != key(other)
 
@@ -108,4 +120,6 @@ def test_features_of_equal_true_clips_are_shared() -> None:
     samples = [Sample(name, frames[0], name, clip=Clip(frames.copy(), 8.0)) for name in "ab"]
     assert true_key(samples[0]) == true_key(samples[1])
     assert true_key(samples[0]) != true_key(dataclasses.replace(samples[0], clip=Clip(frames, 9.0)))
-    assert true_key(samples[0]) != samples[0].clip.fingerprint  # a true clip is told from a generated one
+    assert (
+        true_key(samples[0]) != samples[0].clip.fingerprint
+    )  # a true clip is told from a generated one

@@ -1,4 +1,6 @@
-"""Cells of a sweep that share calls: which clips come together, and that nothing else can be told from the results."""
+"""Cells of a sweep that share calls: which clips come together, and that nothing else can be told
+from the results.
+"""
 
 import csv
 from collections import Counter
@@ -17,12 +19,20 @@ Run = Callable[..., Outcome]
 
 
 def swept(content: dict[str, Any], method: str, *p: float, **settings: Any) -> dict[str, Any]:
-    entry = {"method": method, "label": "m", "settings": settings, "sweep": {"t0": [0.5, 1.0], "p": list(p)}}
+    entry = {
+        "method": method,
+        "label": "m",
+        "settings": settings,
+        "sweep": {"t0": [0.5, 1.0], "p": list(p)},
+    }
     return content | {"methods": [entry], "reference": None}
 
 
 def names(batch: Batch) -> list[tuple[float, float, str, int]]:
-    return [(cell.settings["t0"], cell.settings["p"], sample.id, seed) for cell, sample, seed in batch.items]
+    return [
+        (cell.settings["t0"], cell.settings["p"], sample.id, seed)
+        for cell, sample, seed in batch.items
+    ]
 
 
 def values(folder: Path) -> list[tuple[str, ...]]:
@@ -30,13 +40,22 @@ def values(folder: Path) -> list[tuple[str, ...]]:
     with (folder / "records.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     with (folder / "summary.csv").open(newline="") as file:
-        summary = [tuple(value for name, value in row.items() if name != "method") for row in csv.DictReader(file)]
+        summary = [
+            tuple(value for name, value in row.items() if name != "method")
+            for row in csv.DictReader(file)
+        ]
     return [*((r["cell"], r["sample"], r["seed"], r["metric"], r["value"]) for r in rows), *summary]
 
 
-def test_what_is_left_of_a_sweep_fills_batches(write_suite: Any, suite_content: dict[str, Any]) -> None:
-    apart = list(make_plan(write_suite(swept(suite_content, "toy_method:Toy", 0.0, 0.5, 1.0))).batches())
-    batches = list(make_plan(write_suite(swept(suite_content, "toy_method:Sweeper", 0.0, 0.5, 1.0))).batches())
+def test_what_is_left_of_a_sweep_fills_batches(
+    write_suite: Any, suite_content: dict[str, Any]
+) -> None:
+    apart = list(
+        make_plan(write_suite(swept(suite_content, "toy_method:Toy", 0.0, 0.5, 1.0))).batches()
+    )
+    batches = list(
+        make_plan(write_suite(swept(suite_content, "toy_method:Sweeper", 0.0, 0.5, 1.0))).batches()
+    )
     assert sorted(map(len, map(names, apart))) == [2] * 12 + [4] * 12
     assert sorted(map(len, map(names, batches))) == [2] * 4 + [4] * 16
     clips = Counter(name for batch in batches for name in names(batch))
@@ -51,12 +70,18 @@ def test_what_is_left_of_a_sweep_fills_batches(write_suite: Any, suite_content: 
     assert shared[0] == [(0.5, p, "s5", seed) for p in (0.0, 0.5) for seed in (0, 1)]
 
 
-def test_only_cells_of_one_entry_that_differ_in_nothing_else_share(write_suite: Any, suite_content: Any) -> None:
+def test_only_cells_of_one_entry_that_differ_in_nothing_else_share(
+    write_suite: Any, suite_content: Any
+) -> None:
     content = swept(suite_content, "toy_method:Sweeper", 0.0, 0.5)
     content["methods"] += [content["methods"][0] | {"label": "again"}, {"method": "still-image"}]
     found = sweeps(make_plan(write_suite(content)).cells)
     assert [[cell.id for cell in sweep] for sweep in found] == [
-        *([f"{label}[t0={t0},p=0.0]", f"{label}[t0={t0},p=0.5]"] for label in ("m", "again") for t0 in (0.5, 1.0)),
+        *(
+            [f"{label}[t0={t0},p=0.0]", f"{label}[t0={t0},p=0.5]"]
+            for label in ("m", "again")
+            for t0 in (0.5, 1.0)
+        ),
         ["still-image"],
     ]
 
@@ -87,7 +112,9 @@ def test_one_clip_of_a_shared_call_fails_alone(run_toy: Run, suite_content: dict
     assert (len(again.failures), again.made) == (4, 2 * 2)
 
 
-def test_a_further_cell_makes_little_else_again(run_toy: Run, suite_content: dict[str, Any]) -> None:
+def test_a_further_cell_makes_little_else_again(
+    run_toy: Run, suite_content: dict[str, Any]
+) -> None:
     run_toy(swept(suite_content, "toy_method:Sweeper", 0.0, 1.0))
     content = swept(suite_content, "toy_method:Sweeper", 0.0, 0.5, 1.0)
     made = run_toy(content).made

@@ -24,8 +24,15 @@ CLIP = Clip(np.zeros((5, 2, 3, 3), np.uint8), 6.0)
 
 def test_fingerprint_sees_all_that_a_method_may_use_and_nothing_else() -> None:
     sample = Sample("a", IMAGE, "x")
-    assert sample.fingerprint == Sample("b", IMAGE.copy(), "x", "unseen", truth={"colour": "red"}).fingerprint
-    others = [Sample("a", IMAGE.reshape(3, 2, 3), "x"), Sample("a", IMAGE, "y"), Sample("a", IMAGE, "x", clip=CLIP)]
+    assert (
+        sample.fingerprint
+        == Sample("b", IMAGE.copy(), "x", "unseen", truth={"colour": "red"}).fingerprint
+    )
+    others = [
+        Sample("a", IMAGE.reshape(3, 2, 3), "x"),
+        Sample("a", IMAGE, "y"),
+        Sample("a", IMAGE, "x", clip=CLIP),
+    ]
     assert len({sample.fingerprint, *(other.fingerprint for other in others)}) == 4
 
 
@@ -87,7 +94,9 @@ def test_bad_json_lines(line: str, message: str, toy_folder: Path) -> None:
 
 def test_seeds_are_stable_across_processes_and_spread() -> None:
     code = "from eval.samples.seeds import derive_seed; print(derive_seed('star-3', 7))"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert int(other) == derive_seed("star-3", 7)
     seeds = [derive_seed(name, seed) for name in ("a", "b", "a1", "1a") for seed in range(50)]
     assert len(set(seeds)) == len(seeds)
@@ -110,7 +119,9 @@ def test_anchors() -> None:
 
 
 def test_methods_by_name_and_by_path(toy_folder: Path) -> None:
-    assert {"true-clip", "still-image", "i2v-adapter", "content-adapter", "text-to-video"} <= set(method_names())
+    assert {"true-clip", "still-image", "i2v-adapter", "content-adapter", "text-to-video"} <= set(
+        method_names()
+    )
     assert load_method("still-image") is StillImage
     register("toy", "toy_method:Toy")
     register("toy", "toy_method:Toy")

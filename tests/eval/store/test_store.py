@@ -1,4 +1,5 @@
-"""The run folder: a crash in the middle of a batch leaves nothing that looks complete and is not."""
+"""The run folder: a crash in the middle of a batch leaves nothing that looks complete and is
+not."""
 
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def test_what_is_stored_is_found_by_the_next_process(tmp_path: Path) -> None:
         assert store.features("videomae_glyph", ["aa11", "aa11"]).tolist() == [[0, 1, 2]] * 2
 
 
-def test_a_crash_while_a_batch_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_a_batch_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Store(tmp_path) as store:
         store.use_features("videomae_glyph", "weights")
         store.add_clips(ROWS, clips(7))

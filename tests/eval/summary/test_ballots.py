@@ -37,7 +37,9 @@ def test_expected_wins_give_back_the_strengths() -> None:
 
 
 def _simulated(truth: dict[str, float], raters: int = 8, cases: int = 20) -> list[Ranking]:
-    """Plackett-Luce orders: the best of those left wins in proportion to its strength, as Bradley-Terry's pairs do."""
+    """Plackett-Luce orders: the best of those left wins in proportion to its strength, as
+    Bradley-Terry's pairs do.
+    """
     generator, names = np.random.default_rng(1), list(truth)
     rankings = []
     for rater in range(raters):
@@ -68,7 +70,12 @@ def test_one_rater_on_one_case_has_no_interval() -> None:
 
 
 def _write(folder: Path, name: str, **changes: object) -> Path:
-    content = {"format": FORMAT, "page": "p1", "rater": "ann", "rankings": {"case-01": ["B", "A"]}} | changes
+    content = {
+        "format": FORMAT,
+        "page": "p1",
+        "rater": "ann",
+        "rankings": {"case-01": ["B", "A"]},
+    } | changes
     path = folder / name
     path.write_text(json.dumps(content))
     return path
@@ -76,7 +83,9 @@ def _write(folder: Path, name: str, **changes: object) -> Path:
 
 def test_letters_become_cells_from_json_and_csv(tmp_path: Path) -> None:
     _write(tmp_path, "ann.json", rankings={"case-01": ["B", "A"], "case-02": ["B", "A"]})
-    (tmp_path / "bob.csv").write_text("page,rater,case,clip,rank\np1,,case-02,A,2\np1,,case-02,B,1\n")
+    (tmp_path / "bob.csv").write_text(
+        "page,rater,case,clip,rank\np1,,case-02,A,2\np1,,case-02,B,1\n"
+    )
     assert read_ballots(tmp_path, "p1", KEY) == [
         Ranking("ann", "case-01", ("content", "full")),
         Ranking("ann", "case-02", ("full", "content")),
@@ -89,7 +98,10 @@ def test_letters_become_cells_from_json_and_csv(tmp_path: Path) -> None:
     [
         ({"page": "p2"}, "ann.json: of page 'p2', not of 'p1'"),
         ({"format": "x"}, "ann.json: format 'x'"),
-        ({"rankings": {"case-01": ["A"]}}, "case 'case-01' is ranked A; allowed: each once of A, B"),
+        (
+            {"rankings": {"case-01": ["A"]}},
+            "case 'case-01' is ranked A; allowed: each once of A, B",
+        ),
         ({"rankings": {"case-01": ["A", "A"]}}, "case 'case-01' is ranked A, A"),
         ({"rankings": {"case-09": ["A", "B"]}}, "no such case; there are case-01, case-02"),
         ({"rankings": {}}, "the ballots rank no case"),
@@ -107,9 +119,13 @@ def test_no_ballots_twice_the_same_rater_and_ties(tmp_path: Path) -> None:
         read_ballots(tmp_path / "none", "p1", KEY)
     _write(tmp_path, "one.json")
     _write(tmp_path, "two.json")
-    with pytest.raises(EvalError, match=r"two\.json: rater 'ann' ranked case 'case-01' in another ballot"):
+    with pytest.raises(
+        EvalError, match=r"two\.json: rater 'ann' ranked case 'case-01' in another ballot"
+    ):
         read_ballots(tmp_path, "p1", KEY)
     (tmp_path / "two.json").unlink()
-    (tmp_path / "bob.csv").write_text("page,rater,case,clip,rank\np1,bob,case-02,A,1\np1,bob,case-02,B,1\n")
+    (tmp_path / "bob.csv").write_text(
+        "page,rater,case,clip,rank\np1,bob,case-02,A,1\np1,bob,case-02,B,1\n"
+    )
     with pytest.raises(EvalError, match="without ties"):
         read_ballots(tmp_path, "p1", KEY)

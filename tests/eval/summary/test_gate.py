@@ -1,4 +1,6 @@
-"""The gate fails for a planted change of every measure, either way, else it holds. Recorded numbers, no models."""
+"""The gate fails for a planted change of every measure, either way, else it holds. Recorded
+numbers, no models.
+"""
 
 import csv
 import importlib.util
@@ -46,11 +48,22 @@ def recorded(tmp_path: Path) -> Path:
             if metric.scope == "clip":
                 names = [(f"s{sample}", seed) for sample in range(8) for seed in range(2)]
                 for (sample, seed), value in zip(names, values.flat, strict=True):
-                    row = {"cell": cell, "sample": sample, "seed": seed, "metric": metric.id, "value": float(value)}
+                    row = {
+                        "cell": cell,
+                        "sample": sample,
+                        "seed": seed,
+                        "metric": metric.id,
+                        "value": float(value),
+                    }
                     records.append(row)
-            mean, better = float(values.mean()), {True: "true", False: "false", None: ""}[metric.higher_is_better]
+            mean, better = (
+                float(values.mean()),
+                {True: "true", False: "false", None: ""}[metric.higher_is_better],
+            )
             row = {"cell": cell, "group": "all", "metric": metric.id, "mean": mean, "n": 16}
-            summary.append(row | {"low": mean - HALF, "high": mean + HALF, "higher_is_better": better})
+            summary.append(
+                row | {"low": mean - HALF, "high": mean + HALF, "higher_is_better": better}
+            )
     write(folder / "records.csv", RECORDS, records)
     write(folder / "summary.csv", SUMMARY, summary)
     write(folder / "comparisons.csv", COMPARISONS, [])
@@ -66,7 +79,9 @@ def baseline(recorded: Path, tmp_path: Path) -> Path:
     return path
 
 
-def edit(folder: Path, name: str, change: Callable[[dict[str, str]], dict[str, str] | None]) -> None:
+def edit(
+    folder: Path, name: str, change: Callable[[dict[str, str]], dict[str, str] | None]
+) -> None:
     with (folder / name).open(newline="") as file:
         rows = list(csv.DictReader(file))
     changed = [new for row in rows if (new := change(row)) is not None]
@@ -90,7 +105,9 @@ def gate(folder: Path, baseline: Path, *options: str) -> Any:
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", METRICS)
-def test_a_planted_change_of_each_measure_fails_alone(name: str, sign: int, recorded: Path, baseline: Path) -> None:
+def test_a_planted_change_of_each_measure_fails_alone(
+    name: str, sign: int, recorded: Path, baseline: Path
+) -> None:
     shift(recorded, name, sign * 0.51 * HALF)
     verdicts = judge(Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1])
     (failed,) = [verdict for verdict in verdicts if verdict.failed]
@@ -101,32 +118,48 @@ def test_a_planted_change_of_each_measure_fails_alone(name: str, sign: int, reco
     assert failed.tolerance == pytest.approx(0.5 * HALF)
     shift(recorded, name, -sign * 0.02 * HALF)
     assert not any(
-        v.failed for v in judge(Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1])
+        v.failed
+        for v in judge(
+            Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1]
+        )
     )
 
 
-def test_ten_unchanged_runs_pass_and_say_so_in_three_forms(recorded: Path, baseline: Path, tmp_path: Path) -> None:
+def test_ten_unchanged_runs_pass_and_say_so_in_three_forms(
+    recorded: Path, baseline: Path, tmp_path: Path
+) -> None:
     outputs = set()
     for _ in range(10):
         result = gate(recorded, baseline)
         assert result.exit_code == 0, result.output
-        outputs.add((result.stdout, (recorded / "gate.md").read_text(), (recorded / "gate.xml").read_text()))
+        outputs.add(
+            (result.stdout, (recorded / "gate.md").read_text(), (recorded / "gate.xml").read_text())
+        )
     ((stdout, markdown, junit),) = outputs
     assert stdout.splitlines()[-1] == "gate: all 18 values hold (baseline: first trusted run)"
     assert markdown.count("\n| pass |") == 18
     root = ElementTree.fromstring(junit)
     assert root.attrib == {"name": "gate", "tests": "18", "failures": "0"}
-    assert {(case.get("classname"), case.get("name")) for case in root} == {(c, m) for c in CELLS for m in METRICS}
+    assert {(case.get("classname"), case.get("name")) for case in root} == {
+        (c, m) for c in CELLS for m in METRICS
+    }
 
 
-def test_a_failing_gate_exits_with_1_and_an_update_explains_it(recorded: Path, baseline: Path, tmp_path: Path) -> None:
+def test_a_failing_gate_exits_with_1_and_an_update_explains_it(
+    recorded: Path, baseline: Path, tmp_path: Path
+) -> None:
     shift(recorded, "motion.flow_dis.v1", 1.0)
-    result = gate(recorded, baseline, "--markdown", str(tmp_path / "m.md"), "--junit", str(tmp_path / "j.xml"))
+    result = gate(
+        recorded, baseline, "--markdown", str(tmp_path / "m.md"), "--junit", str(tmp_path / "j.xml")
+    )
     assert result.exit_code == 1
     assert "gate: 1 of 18 values differ (baseline: first trusted run)" in result.stdout
     assert "--update REASON" in result.stderr
     row = (tmp_path / "m.md").read_text().splitlines()[4]
-    assert row.startswith(r"| changed | i2v-adapter\[t0=1.0,p=0.5\] | motion.flow\_dis.v1 | +1 | +1 to +1 | 0.1 | was ")
+    assert row.startswith(
+        r"| changed | i2v-adapter\[t0=1.0,p=0.5\] | motion.flow\_dis.v1 | +1 | +1 to +1 | 0.1 | "
+        r"was "
+    )
     (failure,) = ElementTree.parse(tmp_path / "j.xml").getroot().iter("failure")
     assert failure.get("message", "").startswith("changed: +1, tolerance 0.1; was ")
 
@@ -135,7 +168,9 @@ def test_a_failing_gate_exits_with_1_and_an_update_explains_it(recorded: Path, b
     baseline.write_text(json.dumps(content))
     assert gate(recorded, baseline, "--update", " ").exit_code == 2
     assert gate(recorded, baseline, "--update", "faster glyphs").exit_code == 0
-    assert gate(recorded, baseline).stdout.endswith("gate: all 18 values hold (baseline: faster glyphs)\n")
+    assert gate(recorded, baseline).stdout.endswith(
+        "gate: all 18 values hold (baseline: faster glyphs)\n"
+    )
     shift(recorded, "motion.flow_dis.v1", 0.29)
     assert gate(recorded, baseline).exit_code == 0  # the tolerance outlived the update
     shift(recorded, "motion.flow_dis.v1", 0.02)
@@ -144,31 +179,49 @@ def test_a_failing_gate_exits_with_1_and_an_update_explains_it(recorded: Path, b
 
 def test_what_was_lost_fails_and_what_is_new_does_not(recorded: Path, baseline: Path) -> None:
     def statuses() -> dict[tuple[str, str], tuple[str, str]]:
-        verdicts = judge(Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1])
+        verdicts = judge(
+            Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1]
+        )
         return {v[:2]: (v.status, v.note) for v in verdicts if v.status != "pass"}
 
-    edit(recorded, "records.csv", lambda r: None if (r["sample"], r["seed"], r["cell"]) == ("s3", "1", CELLS[1]) else r)
+    edit(
+        recorded,
+        "records.csv",
+        lambda r: None if (r["sample"], r["seed"], r["cell"]) == ("s3", "1", CELLS[1]) else r,
+    )
     assert set(statuses().values()) == {("missing", "1 of 16 clips not measured, first s3/1")}
     assert {key[0] for key in statuses()} == {CELLS[1]}
     assert len(statuses()) == 7
     edit(recorded, "summary.csv", lambda r: r if r["cell"] == CELLS[0] else None)
     assert set(statuses().values()) == {("missing", "not measured")}
     edit(recorded, "summary.csv", lambda r: r | {"n": "15"})
-    assert statuses()[CELLS[0], "fvd.videomae_glyph.v1"] == ("missing", "measured on 15 clips, the baseline on 16")
+    assert statuses()[CELLS[0], "fvd.videomae_glyph.v1"] == (
+        "missing",
+        "measured on 15 clips, the baseline on 16",
+    )
 
 
 def test_a_new_cell_is_named_and_passes() -> None:
     entry = Entry(cell="a", metric="fvd.videomae_glyph.v1", mean=1.0, n=4)
     held = Baseline(suite="gate", reason="r", entries=[entry])
     verdicts = judge(held, [entry, entry.model_copy(update={"cell": "b"})])
-    assert [(v.cell, v.status, v.failed) for v in verdicts] == [("a", "pass", False), ("b", "new", False)]
+    assert [(v.cell, v.status, v.failed) for v in verdicts] == [
+        ("a", "pass", False),
+        ("b", "new", False),
+    ]
 
 
 def test_pairing_sees_a_change_that_two_means_hide() -> None:
-    """Half of the samples were replaced by easier ones: unpaired means agree, the shared samples got worse."""
-    before = Entry(cell="a", metric="m", mean=2.0, low=1.9, high=2.1, n=2, clips={"x/0": 1.0, "y/0": 3.0})
+    """Half of the samples were replaced by easier ones: unpaired means agree, the shared samples
+    got worse.
+    """
+    before = Entry(
+        cell="a", metric="m", mean=2.0, low=1.9, high=2.1, n=2, clips={"x/0": 1.0, "y/0": 3.0}
+    )
     now = before.model_copy(update={"clips": {"x/0": 0.5, "y/0": 2.5, "easy/0": 4.0}})
-    held = Baseline(suite="s", reason="r", tolerances={"default": Tolerance(absolute=0.1)}, entries=[before])
+    held = Baseline(
+        suite="s", reason="r", tolerances={"default": Tolerance(absolute=0.1)}, entries=[before]
+    )
     (verdict,) = judge(held, [now])
     assert (verdict.status, verdict.difference) == ("changed", -0.5)
 
@@ -219,7 +272,9 @@ def test_hostile_names_stay_text_in_every_form(tmp_path: Path) -> None:
     assert row.replace(r"\|", "").count("|") == 8
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of MLflow's own making
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning"
+)  # of MLflow's own making
 @pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
 def test_a_tracker_is_handed_every_value_or_its_extra_is_named(
     tracker: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -228,7 +283,9 @@ def test_a_tracker_is_handed_every_value_or_its_extra_is_named(
     document = json.loads((recorded / "run.json").read_text())
     document["cells"] = [{"id": cell, "settings": {"t0": 1.0, "lora": None}} for cell in CELLS]
     (recorded / "run.json").write_text(json.dumps(document))
-    target = str(tmp_path / "events") if tracker == "tensorboard" else f"sqlite:///{tmp_path}/mlflow.db"
+    target = (
+        str(tmp_path / "events") if tracker == "tensorboard" else f"sqlite:///{tmp_path}/mlflow.db"
+    )
     result = CliRunner().invoke(app, ["track", str(recorded), "--to", tracker, "--target", target])
     if importlib.util.find_spec(tracker) is None:
         assert result.exit_code == 2
@@ -236,8 +293,14 @@ def test_a_tracker_is_handed_every_value_or_its_extra_is_named(
         return
     assert result.exit_code == 0, result.output
     with (recorded / "summary.csv").open(newline="") as file:
-        wanted = {(r["cell"], f"{r['metric']}/{k}"): float(r[k]) for r in csv.DictReader(file) for k in ("mean", "low")}
-    assert {key: value for key, value in read_back(tracker, target).items() if key in wanted} == pytest.approx(wanted)
+        wanted = {
+            (r["cell"], f"{r['metric']}/{k}"): float(r[k])
+            for r in csv.DictReader(file)
+            for k in ("mean", "low")
+        }
+    assert {
+        key: value for key, value in read_back(tracker, target).items() if key in wanted
+    } == pytest.approx(wanted)
 
 
 def read_back(tracker: str, target: str) -> dict[tuple[str, str], float]:
@@ -245,11 +308,17 @@ def read_back(tracker: str, target: str) -> dict[tuple[str, str], float]:
         import mlflow
 
         runs = mlflow.MlflowClient(target).search_runs(["1"])
-        return {(run.info.run_name, name): value for run in runs for name, value in run.data.metrics.items()}
+        return {
+            (run.info.run_name, name): value
+            for run in runs
+            for name, value in run.data.metrics.items()
+        }
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     found = {}
     for folder in (Path(target) / "gate").iterdir():
         events = EventAccumulator(str(folder)).Reload()
-        found |= {(folder.name, name): events.Scalars(name)[0].value for name in events.Tags()["scalars"]}
+        found |= {
+            (folder.name, name): events.Scalars(name)[0].value for name in events.Tags()["scalars"]
+        }
     return found

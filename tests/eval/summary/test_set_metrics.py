@@ -16,7 +16,9 @@ def features(n: int, d: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 
 def plain(real: np.ndarray, fake: np.ndarray) -> float:
-    return frechet_distance(FeatureStatistics.from_features(real), FeatureStatistics.from_features(fake))
+    return frechet_distance(
+        FeatureStatistics.from_features(real), FeatureStatistics.from_features(fake)
+    )
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(6, 6, 40), (5, 10, 40), (30, 30, 8), (4, 4, 8)])
@@ -32,7 +34,12 @@ def test_values_and_jackknife_ends_against_plain_loops() -> None:
     owners = [index for index in range(7) for _ in range(2)]
     for metric, distance in ((FVD, plain), (KVD, kernel_distance)):
         interval, _ = set_value(metric, real, fake, owners)
-        left_out = np.array([distance(np.delete(real, i, 0), np.delete(fake, [2 * i, 2 * i + 1], 0)) for i in range(7)])
+        left_out = np.array(
+            [
+                distance(np.delete(real, i, 0), np.delete(fake, [2 * i, 2 * i + 1], 0))
+                for i in range(7)
+            ]
+        )
         half = 2.446911851 * np.sqrt(
             6 / 7 * ((left_out - left_out.mean()) ** 2).sum()
         )  # t quantile, 6 degrees of freedom

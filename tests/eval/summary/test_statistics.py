@@ -105,7 +105,9 @@ def test_jackknife_deletes_whole_clusters() -> None:
     values = np.repeat(means, 5)
     clusters = [f"image-{i}" for i in range(16) for _ in range(5)]
     interval = jackknife_interval(lambda kept: float(values[kept].mean()), clusters)
-    assert interval.high - interval.mean == pytest.approx(stats.t.ppf(0.975, 15) * means.std(ddof=1) / 4, rel=1e-10)
+    assert interval.high - interval.mean == pytest.approx(
+        stats.t.ppf(0.975, 15) * means.std(ddof=1) / 4, rel=1e-10
+    )
     assert (interval.n, interval.clusters) == (80, 16)
 
 
@@ -162,7 +164,8 @@ def test_notes_of_a_row_among_many() -> None:
     clear, doubtful, none = (Interval(1.0, low, 2.0, 24, 12) for low in (0.5, 0.1, -0.1))
     wider = Interval(1.0, -0.2, 2.2, 24, 12)
     assert comparison_note(clear, clear, 12) == (
-        "12 comparisons, of which 0.6 would exclude 0 by chance; corrected for that (Bonferroni) the interval still "
+        "12 comparisons, of which 0.6 would exclude 0 by chance; corrected for that (Bonferroni) "
+        "the interval still "
         "excludes 0"
     )
     assert comparison_note(doubtful, wider, 12).endswith("the interval includes 0")

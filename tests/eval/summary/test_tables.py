@@ -17,12 +17,20 @@ from eval.io.progress import progress
 
 @pytest.fixture
 def tables(
-    write_suite: Callable[[dict[str, Any]], Path], suite_content: dict[str, Any], toy_judge: Any, tmp_path: Path
+    write_suite: Callable[[dict[str, Any]], Path],
+    suite_content: dict[str, Any],
+    toy_judge: Any,
+    tmp_path: Path,
 ) -> dict[str, pd.DataFrame]:
     folder = run(
-        str(write_suite(suite_content)), tmp_path / "out", console=Console(file=io.StringIO()), judge=toy_judge
+        str(write_suite(suite_content)),
+        tmp_path / "out",
+        console=Console(file=io.StringIO()),
+        judge=toy_judge,
     ).folder
-    return {name: pd.read_csv(folder / f"{name}.csv") for name in ("records", "summary", "comparisons")}
+    return {
+        name: pd.read_csv(folder / f"{name}.csv") for name in ("records", "summary", "comparisons")
+    }
 
 
 def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
@@ -41,7 +49,9 @@ def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
             assert row["low"] <= mean + 1e-12
             assert mean - 1e-12 <= row["high"]
 
-        values = of_group.pivot_table(index=["sample", "seed"], columns=["metric", "cell"], values="value")
+        values = of_group.pivot_table(
+            index=["sample", "seed"], columns=["metric", "cell"], values="value"
+        )
         for row in comparisons[comparisons["group"] == group].itertuples():
             difference = values[row.metric][row.reference] - values[row.metric][row.cell]
             assert row.difference == pytest.approx(difference.mean(), rel=1e-9, abs=1e-12)
@@ -49,7 +59,9 @@ def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
     assert set(comparisons["cell"]) == set(records["cell"]) - {"toy[t0=1.0,p=0.5]"}
     excluded = (comparisons["low"] > 0) | (comparisons["high"] < 0)
     assert excluded.any()
-    chance = comparisons["note"].str.contains("5 comparisons, of which 0.25 would exclude 0 by chance")
+    chance = comparisons["note"].str.contains(
+        "5 comparisons, of which 0.25 would exclude 0 by chance"
+    )
     assert chance.equals(excluded)
     assert comparisons["note"].str.contains("^[36] input images: the interval is too narrow").all()
 

@@ -35,7 +35,9 @@ FAKE = np.random.default_rng(1).standard_normal((14, 5)) + 0.4
 
 
 def _frechet() -> float:
-    return frechet_distance(FeatureStatistics.from_features(REAL), FeatureStatistics.from_features(FAKE))
+    return frechet_distance(
+        FeatureStatistics.from_features(REAL), FeatureStatistics.from_features(FAKE)
+    )
 
 
 def test_sets_may_come_in_any_batches() -> None:
@@ -105,7 +107,8 @@ import numpy as np, torch
 from eval.torchmetrics import FlowScore, FrechetVideoDistance
 
 def work(rank, folder):
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    meet = f"file://{folder}/meet"
+    torch.distributed.init_process_group("gloo", init_method=meet, rank=rank, world_size=2)
     real, fake = np.load(f"{folder}/real.npy"), np.load(f"{folder}/fake.npy")
     distance, mean = FrechetVideoDistance(), FlowScore()
     distance.update(torch.tensor(real[rank::2]), real=True)
@@ -131,7 +134,12 @@ def test_two_processes_give_the_value_of_all_clips(tmp_path: Path) -> None:
     np.save(tmp_path / "real.npy", REAL)
     np.save(tmp_path / "fake.npy", FAKE)
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
-    subprocess.run([sys.executable, "-c", TWO_PROCESSES, str(tmp_path)], check=True, env=environment, timeout=300)
+    subprocess.run(
+        [sys.executable, "-c", TWO_PROCESSES, str(tmp_path)],
+        check=True,
+        env=environment,
+        timeout=300,
+    )
     for rank in range(2):
         found = json.loads((tmp_path / f"{rank}.json").read_text())
         assert found == pytest.approx([_frechet(), 3.0], rel=1e-12)

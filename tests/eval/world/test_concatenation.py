@@ -1,4 +1,6 @@
-"""Channel concatenation: the start is the base, the image is read once its columns are not zero, the base stays."""
+"""Channel concatenation: the start is the base, the image is read once its columns are not zero,
+the base stays.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,12 @@ def base():
 def inputs():
     generator = torch.Generator().manual_seed(1)
     draw = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
-    return draw(2, 8, 4, 8, 8), draw(2, 8, 8, 8), torch.tensor([300, 700]), draw(8, 16, models.TEXT_WIDTH)
+    return (
+        draw(2, 8, 4, 8, 8),
+        draw(2, 8, 8, 8),
+        torch.tensor([300, 700]),
+        draw(8, 16, models.TEXT_WIDTH),
+    )
 
 
 @torch.no_grad()
@@ -34,7 +41,9 @@ def test_at_first_the_widened_unet_is_the_base_bit_for_bit(base, inputs):
     widened = widen(base)
     assert torch.equal(widened(concatenate(noisy, image), timesteps, text).sample, expected)
     widened.conv_in.weight[:, 8:] = 0.1
-    assert not torch.allclose(widened(concatenate(noisy, image), timesteps, text).sample, expected, atol=1e-3)
+    assert not torch.allclose(
+        widened(concatenate(noisy, image), timesteps, text).sample, expected, atol=1e-3
+    )
 
 
 @torch.no_grad()
@@ -42,11 +51,15 @@ def test_the_image_is_added_to_every_frame_before_anything_else(base, inputs):
     noisy, image, _, _ = inputs
     widened = widen(base)
     torch.nn.init.normal_(widened.conv_in.weight, generator=torch.Generator().manual_seed(2))
-    seen = widened.conv_in(concatenate(noisy, image).transpose(1, 2).flatten(0, 1)).unflatten(0, (2, 4))
+    seen = widened.conv_in(concatenate(noisy, image).transpose(1, 2).flatten(0, 1)).unflatten(
+        0, (2, 4)
+    )
     conv = torch.nn.functional.conv2d
     weight, bias = widened.conv_in.weight, widened.conv_in.bias
     for frame in range(4):
-        expected = conv(noisy[:, :, frame], weight[:, :8], bias, padding=1) + conv(image, weight[:, 8:], padding=1)
+        expected = conv(noisy[:, :, frame], weight[:, :8], bias, padding=1) + conv(
+            image, weight[:, 8:], padding=1
+        )
         assert torch.allclose(seen[:, frame], expected, atol=1e-4)
 
 
@@ -65,5 +78,9 @@ def test_dropout_takes_each_condition_for_a_tenth_of_the_samples():
     rng = np.random.default_rng(0)
     drawn = [dropped(rng) for _ in range(2500)]
     no_text, no_image = (torch.cat(part).float() for part in zip(*drawn, strict=True))
-    for share, expected in ((no_text.mean(), 0.1), (no_image.mean(), 0.1), ((no_text * no_image).mean(), 0.05)):
+    for share, expected in (
+        (no_text.mean(), 0.1),
+        (no_image.mean(), 0.1),
+        ((no_text * no_image).mean(), 0.05),
+    ):
         assert float(share) == pytest.approx(expected, abs=0.01)

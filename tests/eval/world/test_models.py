@@ -19,11 +19,16 @@ def test_the_content_adapter_goes_through_diffusers_loader_and_back():
     torch.manual_seed(0)
     again = models.spatial_unet()
     again._load_ip_adapter_weights([released_state(content)], low_cpu_mem_usage=False)
-    inputs = (torch.randn(2, 8, 8, 8), torch.tensor([3, 700]), torch.randn(2, 16, models.TEXT_WIDTH))
+    inputs = (
+        torch.randn(2, 8, 8, 8),
+        torch.tensor([3, 700]),
+        torch.randn(2, 16, models.TEXT_WIDTH),
+    )
     images = {"image_embeds": [torch.randn(2, 1, 65, 96)]}
     with torch.no_grad():
         assert torch.equal(
-            unet(*inputs, added_cond_kwargs=images).sample, again(*inputs, added_cond_kwargs=images).sample
+            unet(*inputs, added_cond_kwargs=images).sample,
+            again(*inputs, added_cond_kwargs=images).sample,
         )
 
 
@@ -44,7 +49,9 @@ def test_an_untrained_motion_module_leaves_the_image_base_alone():
     latents, text = torch.randn(1, 8, 3, 8, 8), torch.randn(1, 16, models.TEXT_WIDTH)
     with torch.no_grad():
         together = video(latents, torch.tensor(10), text.repeat_interleave(3, dim=0)).sample
-        single = torch.stack([spatial(latents[:, :, k], torch.tensor(10), text).sample for k in range(3)], dim=2)
+        single = torch.stack(
+            [spatial(latents[:, :, k], torch.tensor(10), text).sample for k in range(3)], dim=2
+        )
     assert together.numpy() == pytest.approx(single.numpy(), abs=1e-5)
 
 
@@ -52,7 +59,11 @@ def test_the_image_base_is_the_motion_unet_without_its_motion():
     torch.manual_seed(0)
     unet = models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32))).eval()
     images = models.image_base(unet).eval()
-    noisy, moments, states = torch.randn(2, 8, 8, 8), torch.tensor([10, 700]), torch.randn(2, 16, models.TEXT_WIDTH)
+    noisy, moments, states = (
+        torch.randn(2, 8, 8, 8),
+        torch.tensor([10, 700]),
+        torch.randn(2, 16, models.TEXT_WIDTH),
+    )
     with torch.no_grad():
         for name, value in unet.named_parameters():
             if "motion_modules" in name and ".proj_out." in name:

@@ -1,4 +1,6 @@
-"""What is trained on top of the glyph world's base: style LoRA and position ControlNet, on a tiny base."""
+"""What is trained on top of the glyph world's base: style LoRA and position ControlNet, on a tiny
+base.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def test_only_the_controlled_group_has_maps_against_its_prompts():
     samples = load(GlyphWorldSettings(seen=1, unseen=1, styled=1, controlled=7))
     assert [sample.group for sample in samples[3:]] == ["controlled"] * 7
     assert not any("control" in sample.truth for sample in samples[:3])
-    assert all(sample.truth["control"] == AGAINST[str(sample.truth["motion"])] for sample in samples[3:])
+    assert all(
+        sample.truth["control"] == AGAINST[str(sample.truth["motion"])] for sample in samples[3:]
+    )
     assert not any(np.array_equal(sample.image, samples[0].image) for sample in samples[3:])
 
 
@@ -127,7 +131,9 @@ def test_a_true_clip_does_not_go_where_a_control_against_its_prompt_says():
     from eval.measure.evaluator import Judge
     from eval.metrics import parse_metric
 
-    judge = Judge([parse_metric("exact.direction.flow_dis.v1"), parse_metric("exact.position.pixels.v1")])
+    judge = Judge(
+        [parse_metric("exact.direction.flow_dis.v1"), parse_metric("exact.position.pixels.v1")]
+    )
     plain = load(GlyphWorldSettings(seen=0, unseen=7, seed=5))
     turned = load(GlyphWorldSettings(seen=0, unseen=7, seed=5, control="against-prompt"))
     for one, other in zip(plain, turned, strict=True):
@@ -145,11 +151,15 @@ def base():
     torch.manual_seed(0)
     tokenizer = build_clip_tokenizer()
     unet = models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32))).eval()
-    data = LatentSet(torch.randn(6, 4, 8, 8, 8), torch.ones(6, 16, dtype=torch.long), torch.zeros(6, 64, 64, 3))
+    data = LatentSet(
+        torch.randn(6, 4, 8, 8, 8), torch.ones(6, 16, dtype=torch.long), torch.zeros(6, 64, 64, 3)
+    )
     return tokenizer, models.text_encoder(len(tokenizer)).eval(), unet, data
 
 
-def test_the_lora_changes_keys_and_values_and_goes_through_diffusers_loader(base, tmp_path, monkeypatch):
+def test_the_lora_changes_keys_and_values_and_goes_through_diffusers_loader(
+    base, tmp_path, monkeypatch
+):
     from diffusers import StableDiffusionPipeline
     from diffusers.loaders import StableDiffusionLoraLoaderMixin
 
@@ -161,14 +171,22 @@ def test_the_lora_changes_keys_and_values_and_goes_through_diffusers_loader(base
     trained = lora.run(recipe, tmp_path / "work", data, tokenizer, text_encoder, spatial).module
     for name, value in unet.named_parameters():
         assert torch.equal(value, before[name.replace("base_layer.", "")])
-    StableDiffusionPipeline.save_lora_weights(tmp_path / "lora", unet_lora_layers=trained.released_state())
+    StableDiffusionPipeline.save_lora_weights(
+        tmp_path / "lora", unet_lora_layers=trained.released_state()
+    )
     state, alphas = StableDiffusionLoraLoaderMixin.lora_state_dict(
         str(tmp_path / "lora"), weight_name="pytorch_lora_weights.safetensors"
     )
-    fresh = models.image_base(models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32))))
+    fresh = models.image_base(
+        models.motion_unet(models.spatial_unet((16, 32)), models.motion_adapter((16, 32)))
+    )
     StableDiffusionLoraLoaderMixin.load_lora_into_unet(state, alphas, fresh)
     layer = fresh.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k")
-    change = layer.lora_B["default_0"].weight @ layer.lora_A["default_0"].weight * layer.scaling["default_0"]
+    change = (
+        layer.lora_B["default_0"].weight
+        @ layer.lora_A["default_0"].weight
+        * layer.scaling["default_0"]
+    )
     key = "down_blocks/0/attentions/0/transformer_blocks/0/attn1/to_k/lora_{}/default/weight"
     expected = trained.matrices[key.format("B")] @ trained.matrices[key.format("A")]
     assert change.abs().max() > 0.0
@@ -183,7 +201,7 @@ def test_the_controlnet_learns_and_leaves_its_base_alone(base, tmp_path, monkeyp
     recipe = replace(controlnet.RECIPE, steps=4, learning_rate=0.1)
     trained = controlnet.run(
         recipe, tmp_path, data, where, data.tokens.clone(), tokenizer, text_encoder, unet
-    ).module  # fmt: skip
+    ).module
     assert all(torch.equal(value, before[name]) for name, value in unet.named_parameters())
     maps = torch.from_numpy(discs(where[:1]))[0, :, None].expand(-1, 3, -1, -1)
     noisy, states = torch.randn(4, 8, 8, 8), torch.randn(4, 16, models.TEXT_WIDTH)

@@ -81,11 +81,16 @@ def test_growth_and_rotation_have_the_stated_speed():
     sides = np.sqrt(areas)
     assert (sides[3] - sides[0]) / 3 == pytest.approx(grow.speed, rel=0.05)
     turn = scene_of("rotate", glyph="square")
-    assert render(turn).masks.sum(axis=(1, 2)) == pytest.approx(render(turn).masks[0].sum(), rel=0.02)
+    assert render(turn).masks.sum(axis=(1, 2)) == pytest.approx(
+        render(turn).masks[0].sum(), rel=0.02
+    )
 
 
 def test_captions():
-    assert describe("orange", "star", "left", "navy") == "an orange star moving left over a navy background"
+    assert (
+        describe("orange", "star", "left", "navy")
+        == "an orange star moving left over a navy background"
+    )
     scene = scene_of("still")
     assert caption(scene) == describe(scene.colour, "heart", "still", scene.background)
 

@@ -1,4 +1,5 @@
-"""What ships: the weights are those of the cards, and every method of the glyph world runs on them."""
+"""What ships: the weights are those of the cards, and every method of the glyph world runs on
+them."""
 
 from __future__ import annotations
 
@@ -14,7 +15,17 @@ from eval.world.glyphs import UNSEEN
 from eval.world.models import WEIGHTS
 from eval.world.pipelines import require
 
-PARTS = ("vae", "text_encoder", "unet", "ip_adapter", "i2v_adapter", "dino", "clip", "videomae", "style")
+PARTS = (
+    "vae",
+    "text_encoder",
+    "unet",
+    "ip_adapter",
+    "i2v_adapter",
+    "dino",
+    "clip",
+    "videomae",
+    "style",
+)
 METHODS = ("i2v-adapter", "content-adapter", "text-to-video")
 
 
@@ -66,7 +77,9 @@ def test_the_adapter_starts_at_the_image(samples):
 
 
 def test_fingerprints_tell_methods_apart_and_need_no_model():
-    prints = {name: load_method(name)(load_method(name).Settings()).fingerprint() for name in METHODS}
+    prints = {
+        name: load_method(name)(load_method(name).Settings()).fingerprint() for name in METHODS
+    }
     assert len(set(prints.values())) == len(METHODS)
 
 

@@ -1,4 +1,6 @@
-"""The sample page: every frame of every clip lies where the sheet says, and the table states the cards."""
+"""The sample page: every frame of every clip lies where the sheet says, and the table states the
+cards.
+"""
 
 from __future__ import annotations
 

@@ -36,17 +36,25 @@ def line() -> nn.Module:
 def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "_SAVE_EVERY", -1.0)
     whole = line()
-    undisturbed = train(whole, loss_of_line(whole), RECIPE, tmp_path / "whole", report=lambda _: None)
+    undisturbed = train(
+        whole, loss_of_line(whole), RECIPE, tmp_path / "whole", report=lambda _: None
+    )
     first, seen = line(), []
     with pytest.raises(KeyboardInterrupt):
-        train(first, loss_of_line(first, 8, seen), RECIPE, tmp_path / "halves", report=lambda _: None)
+        train(
+            first, loss_of_line(first, 8, seen), RECIPE, tmp_path / "halves", report=lambda _: None
+        )
     second = line()
-    resumed = train(second, loss_of_line(second), RECIPE, tmp_path / "halves", report=lambda _: None)
+    resumed = train(
+        second, loss_of_line(second), RECIPE, tmp_path / "halves", report=lambda _: None
+    )
     assert resumed.steps == undisturbed.steps == 12
     again = train(line(), loss_of_line(second), RECIPE, tmp_path / "whole", report=lambda _: None)
     assert again.steps == 12
     assert again.seconds == pytest.approx(undisturbed.seconds)
-    for one, other in zip(undisturbed.module.parameters(), resumed.module.parameters(), strict=True):
+    for one, other in zip(
+        undisturbed.module.parameters(), resumed.module.parameters(), strict=True
+    ):
         assert torch.equal(one, other)
 
 
@@ -94,7 +102,10 @@ def test_training_stops_once_its_figure_is_reached(tmp_path):
     )
     lines = [json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert outcome.steps == 6
-    assert [(entry["step"], entry["likeness"]) for entry in lines if "likeness" in entry] == [(3, 0.2), (6, 0.7)]
+    assert [(entry["step"], entry["likeness"]) for entry in lines if "likeness" in entry] == [
+        (3, 0.2),
+        (6, 0.7),
+    ]
     assert (tmp_path / "log.png").stat().st_size > 1000
 
 
@@ -105,12 +116,16 @@ def test_a_kept_log_has_each_training_once(tmp_path):
     for training, losses in enumerate(([3.0, 2.0], [1.5], [1.0])):
         folder = tmp_path / f"run{min(training, 1)}"
         folder.mkdir(exist_ok=True)
-        lines = [{"step": step, "seconds": 60.0 * step, "loss": loss} for step, loss in enumerate(losses)]
+        lines = [
+            {"step": step, "seconds": 60.0 * step, "loss": loss} for step, loss in enumerate(losses)
+        ]
         (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         keep_log(folder, kept, min(training, 1))
     stood = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(line["training"], line["loss"]) for line in stood] == [(0, 3.0), (0, 2.0), (1, 1.0)]
-    keep_log(tmp_path / "run1", kept, 0)  # from scratch again: the later training's weights are gone
+    keep_log(
+        tmp_path / "run1", kept, 0
+    )  # from scratch again: the later training's weights are gone
     assert [json.loads(line)["loss"] for line in kept.read_text().splitlines()] == [1.0]
     plot_logs([kept, tmp_path / "absent.jsonl"], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
@@ -123,7 +138,10 @@ def test_a_card_remembers_earlier_trainings(tmp_path):
     write_card(tmp_path, command="first", steps=3, figures={"psnr_unseen": 20.0})
     first = training_history(tmp_path)
     write_card(tmp_path, before=first, command="second", steps=5)
-    assert training_history(tmp_path) == [{"command": "first", "steps": 3}, {"command": "second", "steps": 5}]
+    assert training_history(tmp_path) == [
+        {"command": "first", "steps": 3},
+        {"command": "second", "steps": 5},
+    ]
 
 
 def test_the_rate_warms_up_and_falls():
@@ -143,7 +161,9 @@ def test_a_budget_in_minutes_ends_the_schedule_early():
 def test_sinkhorn_shares_the_prototypes_equally():
     from eval.world_training.stages.dino import sinkhorn
 
-    assigned = sinkhorn(torch.randn(64, 8, generator=torch.Generator().manual_seed(0)), 0.5, iterations=50)
+    assigned = sinkhorn(
+        torch.randn(64, 8, generator=torch.Generator().manual_seed(0)), 0.5, iterations=50
+    )
     assert assigned.sum(dim=1).numpy() == pytest.approx(np.ones(64), abs=1e-4)
     assert assigned.sum(dim=0).numpy() == pytest.approx(np.full(8, 8.0), rel=1e-2)
 
@@ -152,6 +172,10 @@ def test_min_snr_weights():
     from eval.world_training.stages.epsilon import min_snr_weights
 
     alphas = torch.tensor([0.99, 0.5])  # SNR 99 and 1
-    assert min_snr_weights(alphas, torch.tensor([0, 1])).numpy() == pytest.approx([5.0 / 99.0, 1.0], rel=1e-4)
-    floored = min_snr_weights(torch.tensor([0.2, 0.99]), torch.tensor([0, 1]), floor=0.5)  # SNR 1/4 and 99
+    assert min_snr_weights(alphas, torch.tensor([0, 1])).numpy() == pytest.approx(
+        [5.0 / 99.0, 1.0], rel=1e-4
+    )
+    floored = min_snr_weights(
+        torch.tensor([0.2, 0.99]), torch.tensor([0, 1]), floor=0.5
+    )  # SNR 1/4 and 99
     assert floored.numpy() == pytest.approx([2.0, 5.0 / 99.0], rel=1e-4)

@@ -13,9 +13,17 @@ LEVEL = 8
 
 @pytest.fixture(scope="session")
 def write_video() -> Callable[..., None]:
-    """Writes an mp4 file with key frames and B-frames, so that order of decoding and of display differ."""
+    """Writes an mp4 file with key frames and B-frames, so that order of decoding and of display
+    differ.
+    """
 
-    def write(path: Path, frames: int, base: int = 0, size: tuple[int, int] = (32, 48), codec: str = "mpeg4") -> None:
+    def write(
+        path: Path,
+        frames: int,
+        base: int = 0,
+        size: tuple[int, int] = (32, 48),
+        codec: str = "mpeg4",
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(path), "w") as container:
             stream = container.add_stream(codec, rate=25)

@@ -1,4 +1,5 @@
-"""Sources and the sequence of clips: layouts, order, shares, and what happens to unusable videos."""
+"""Sources and the sequence of clips: layouts, order, shares, and what happens to unusable
+videos."""
 
 import io
 import json
@@ -25,15 +26,26 @@ def add(shard: tarfile.TarFile, name: str, content: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory, write_video: Callable[..., None]) -> Path:
-    """Six videos, as a folder and as shards: number 1 is short, 3 damaged, 4 missing (empty in the shard)."""
+    """Six videos, as a folder and as shards: number 1 is short, 3 damaged, 4 missing (empty in the
+    shard).
+    """
     root = tmp_path_factory.mktemp("collection")
     for number in range(6):
         page = "" if number == 0 else f"page{number % 2}"
-        write_video(root / "videos" / page / f"{number}.mp4", frames=3 if number == 1 else 9, base=20 * number)
+        write_video(
+            root / "videos" / page / f"{number}.mp4",
+            frames=3 if number == 1 else 9,
+            base=20 * number,
+        )
     (root / "videos/page1/3.mp4").write_bytes(b"no video")
     (root / "videos/page0/4.mp4").write_bytes(b"")
-    rows = [f'{n},http://x/{n},PT9S,{"" if n == 0 else f"page{n % 2}"},"video {n}, shown"' for n in range(6)]
-    (root / "captions.csv").write_text("\n".join(["videoid,contentUrl,duration,page_dir,name", *rows]) + "\n")
+    rows = [
+        f'{n},http://x/{n},PT9S,{"" if n == 0 else f"page{n % 2}"},"video {n}, shown"'
+        for n in range(6)
+    ]
+    (root / "captions.csv").write_text(
+        "\n".join(["videoid,contentUrl,duration,page_dir,name", *rows]) + "\n"
+    )
     for part in range(2):
         with tarfile.open(root / f"part-{part}.tar", "w") as shard:
             for n in range(3 * part, 3 * part + 3):
@@ -94,7 +106,9 @@ def test_unusable_videos_are_skipped_and_named(folder: Source) -> None:
     shown = Counter(number_of(clips[number]) for number in range(12))
     assert set(shown) == {0, 2, 5}
     assert set(clips.skipped) == {"page1/1.mp4", "page1/3.mp4", "page0/4.mp4"}
-    assert clips.skipped["page1/1.mp4"] == "has 3 frames with a time stamp, but 3 at stride 2 need 5"
+    assert (
+        clips.skipped["page1/1.mp4"] == "has 3 frames with a time stamp, but 3 at stride 2 need 5"
+    )
     assert clips.skipped["page1/3.mp4"].startswith("cannot be decoded")
 
 
@@ -104,12 +118,16 @@ def test_a_clip_does_not_depend_on_what_was_read_before(folder: Source) -> None:
     assert same(clips_of(folder)[7], expected[7])
     assert not all(
         same(clip, other)
-        for clip, other in zip(expected, map(clips_of(folder, seed=1).__getitem__, range(10)), strict=True)
+        for clip, other in zip(
+            expected, map(clips_of(folder, seed=1).__getitem__, range(10)), strict=True
+        )
     )
 
 
 def test_processes_share_the_clips_of_one(folder: Source) -> None:
-    def numbers(size: int, process: int, processes: int, workers: int, start: int = 0) -> list[list[int]]:
+    def numbers(
+        size: int, process: int, processes: int, workers: int, start: int = 0
+    ) -> list[list[int]]:
         with ClipBatches(clips_of(folder), size, 3, process, processes, workers) as batches:
             return [[clip.seed for clip in batches(number)] for number in range(start, 3)]
 
@@ -119,12 +137,18 @@ def test_processes_share_the_clips_of_one(folder: Source) -> None:
     assert numbers(4, 0, 1, workers=2, start=2) == whole[2:]
 
 
-def test_every_epoch_has_every_video_once_and_its_own_order(tmp_path: Path, write_video: Callable[..., None]) -> None:
+def test_every_epoch_has_every_video_once_and_its_own_order(
+    tmp_path: Path, write_video: Callable[..., None]
+) -> None:
     for number in range(7):
         write_video(tmp_path / f"{number}.mp4", frames=5, size=(16, 16))
-    (tmp_path / "captions.csv").write_text("videoid,name\n" + "".join(f"{n},video {n}\n" for n in range(7)))
+    (tmp_path / "captions.csv").write_text(
+        "videoid,name\n" + "".join(f"{n},video {n}\n" for n in range(7))
+    )
     clips = clips_of(VideoFolder(tmp_path, tmp_path / "captions.csv"))
-    first, second = ([number_of(clips[7 * epoch + place]) for place in range(7)] for epoch in range(2))
+    first, second = (
+        [number_of(clips[7 * epoch + place]) for place in range(7)] for epoch in range(2)
+    )
     assert sorted(first) == sorted(second) == list(range(7))
     assert first != second
 
@@ -133,13 +157,20 @@ def test_dropout_shares(shards: Source) -> None:
     clips = clips_of(shards, Dropout(text=0.1, image=0.2, both=0.3))
     drawn = [clips[number] for number in range(120)]
     counts = Counter((not clip.text, clip.image_dropped) for clip in drawn)
-    for kind, share in {(True, False): 0.1, (False, True): 0.2, (True, True): 0.3, (False, False): 0.4}.items():
+    for kind, share in {
+        (True, False): 0.1,
+        (False, True): 0.2,
+        (True, True): 0.3,
+        (False, False): 0.4,
+    }.items():
         assert abs(counts[kind] / 120 - share) < 4 * (share * (1 - share) / 120) ** 0.5
 
 
 def test_nothing_usable(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("videoid,name\nabsent,a cat\nsilent,\n")
-    with pytest.raises(TrainingError, match=r"none of the 2 videos can be used: absent\.mp4 cannot be decoded"):
+    with pytest.raises(
+        TrainingError, match=r"none of the 2 videos can be used: absent\.mp4 cannot be decoded"
+    ):
         clips_of(VideoFolder(tmp_path, tmp_path / "captions.csv"))[0]
 
 

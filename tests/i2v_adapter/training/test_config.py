@@ -21,7 +21,12 @@ def written(folder: Path, text: str) -> Path:
 def test_defaults_are_the_papers(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, yaml.safe_dump(SMALLEST)))
     assert (config.learning_rate, config.weight_decay, config.max_grad_norm) == (1e-4, 1e-2, 1.0)
-    assert (config.data.frames, config.data.stride, config.data.height, config.data.width) == (16, 4, 256, 256)
+    assert (config.data.frames, config.data.stride, config.data.height, config.data.width) == (
+        16,
+        4,
+        256,
+        256,
+    )
     assert (config.dropout.text, config.dropout.image, config.dropout.both) == (0.05, 0.05, 0.05)
 
 
@@ -45,8 +50,14 @@ def test_yaml_spellings(tmp_path: Path) -> None:
         ),
         ({"data": {}}, "data: {} is not allowed: give either videos and captions, or shards"),
         ({"data": {"videos": "v"}}, "give either videos and captions, or shards"),
-        ({"data": {"videos": "v", "captions": "c", "shards": "s"}}, "give either videos and captions, or shards"),
-        ({"data": {"shards": "s", "height": 250}}, "data.height: 250 is not allowed: Input should be a multiple of 8"),
+        (
+            {"data": {"videos": "v", "captions": "c", "shards": "s"}},
+            "give either videos and captions, or shards",
+        ),
+        (
+            {"data": {"shards": "s", "height": 250}},
+            "data.height: 250 is not allowed: Input should be a multiple of 8",
+        ),
         ({"dropout": {"text": 0.9, "image": 0.1}}, "must not exceed 1 together"),
         ({"samples": {"every": 1, "inputs": []}}, "samples.inputs: [] is not allowed"),
         ({"trackers": ["tensorbord"]}, "trackers: 'tensorbord' cannot be used: accelerate knows"),
@@ -56,7 +67,12 @@ def test_yaml_spellings(tmp_path: Path) -> None:
 def test_errors_are_one_line(
     changes: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document = {**SMALLEST, "output": str(tmp_path / "run"), "data": {"shards": str(tmp_path / "*.tar")}, **changes}
+    document = {
+        **SMALLEST,
+        "output": str(tmp_path / "run"),
+        "data": {"shards": str(tmp_path / "*.tar")},
+        **changes,
+    }
     assert main([str(written(tmp_path, yaml.safe_dump(document)))]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
@@ -65,7 +81,11 @@ def test_errors_are_one_line(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a\n", "must hold a mapping"), ("a: [", "not valid YAML"), ("output: o\n", "base: the key is")],
+    [
+        ("- a\n", "must hold a mapping"),
+        ("a: [", "not valid YAML"),
+        ("output: o\n", "base: the key is"),
+    ],
 )
 def test_files_that_are_no_configuration(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -79,4 +99,7 @@ def test_files_that_are_no_configuration(
 
 def test_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "absent.yaml")]) == 2
-    assert capsys.readouterr().err == f"error: {tmp_path / 'absent.yaml'}: cannot be read (No such file or directory)\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: {tmp_path / 'absent.yaml'}: cannot be read (No such file or directory)\n"
+    )

@@ -1,4 +1,5 @@
-"""The loss against its formula; the loop: what it trains, what it leaves alone, and how it goes on."""
+"""The loss against its formula; the loop: what it trains, what it leaves alone, and how it goes
+on."""
 
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from i2v_adapter.training import STATE_NAME, TrainingResult
 
 @pytest.fixture
 def scheduler() -> DDIMScheduler:
-    return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False)
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False
+    )
 
 
 def batch_of(step: int) -> dict[str, Any]:
@@ -34,7 +37,8 @@ def batch_of(step: int) -> dict[str, Any]:
 
 
 class WrongBy(nn.Module):
-    """Stands for a UNet: off by a known error on the later frames, and by a huge one on the first."""
+    """Stands for a UNet: off by a known error on the later frames, and by a huge one on the
+    first."""
 
     def __init__(self, noise: Tensor, errors: Tensor) -> None:
         super().__init__()
@@ -57,19 +61,35 @@ def test_loss_is_the_error_on_the_later_frames(
     timesteps, errors = torch.tensor([20, 900]), torch.tensor([0.5, 2.0])
     text = torch.randn(2, 3, 32, generator=generator)
     unet = WrongBy(noise, errors)
-    loss = i2v_loss(unet, scheduler, latents, timesteps, noise, text, {"image_embeds": [text]}, snr_gamma, snr_floor)
+    loss = i2v_loss(
+        unet,
+        scheduler,
+        latents,
+        timesteps,
+        noise,
+        text,
+        {"image_embeds": [text]},
+        snr_gamma,
+        snr_floor,
+    )
 
-    alpha_bar = torch.cumprod(1 - torch.linspace(0.00085, 0.012, 1000, dtype=torch.float64), 0)[timesteps]
+    alpha_bar = torch.cumprod(1 - torch.linspace(0.00085, 0.012, 1000, dtype=torch.float64), 0)[
+        timesteps
+    ]
     snr = alpha_bar / (1 - alpha_bar)
     weights = torch.ones(2) if snr_gamma is None else snr.clamp(snr_floor, snr_gamma) / snr
-    torch.testing.assert_close(loss.double(), (weights * errors**2).mean().double(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        loss.double(), (weights * errors**2).mean().double(), rtol=1e-4, atol=0
+    )
 
     sample = unet.seen["sample"]
     assert torch.equal(sample[:, :, 0], latents[:, :, 0]), "neither noised nor dimmed"
     alpha_bar = alpha_bar.view(-1, 1, 1, 1, 1)
     expected = alpha_bar.sqrt() * latents[:, :, 1:] + (1 - alpha_bar).sqrt() * noise[:, :, 1:]
     torch.testing.assert_close(sample[:, :, 1:].double(), expected, rtol=0, atol=1e-5)
-    assert torch.equal(unet.seen["encoder_hidden_states"], torch.stack([text[i // 5] for i in range(10)]))
+    assert torch.equal(
+        unet.seen["encoder_hidden_states"], torch.stack([text[i // 5] for i in range(10)])
+    )
     assert torch.equal(unet.seen["timestep"], timesteps)
 
 
@@ -78,7 +98,9 @@ def test_loss_refuses_what_does_not_fit(scheduler: DDIMScheduler) -> None:
     timesteps, unet = torch.tensor([1, 2]), WrongBy(latents.clone(), torch.zeros(2))
     with pytest.raises(ValueError, match="F >= 2"):
         i2v_loss(unet, scheduler, latents[:, :, :1], timesteps, latents[:, :, :1], text)
-    with pytest.raises(ValueError, match=r"must have 2 \(videos\) or 6 \(frames\) rows, but have 4"):
+    with pytest.raises(
+        ValueError, match=r"must have 2 \(videos\) or 6 \(frames\) rows, but have 4"
+    ):
         i2v_loss(unet, scheduler, latents, timesteps, latents, torch.zeros(4, 3, 32))
     odd = DDIMScheduler(prediction_type="sample")
     with pytest.raises(ValueError, match="prediction_type 'sample'"):
@@ -102,7 +124,9 @@ def test_only_the_adapter_changes(unet: UNetMotionModel, scheduler: DDIMSchedule
     assert seen == list(enumerate(result.losses, start=1))
     assert result.step == 3
     assert all(torch.equal(value, base[name]) for name, value in unet.state_dict().items())
-    assert all(parameter.grad is None and not parameter.requires_grad for parameter in unet.parameters())
+    assert all(
+        parameter.grad is None and not parameter.requires_grad for parameter in unet.parameters()
+    )
     for name, value in adapter.state_dict().items():
         assert not torch.equal(value, start[name]), name
     assert adapter.unet is None
@@ -111,7 +135,10 @@ def test_only_the_adapter_changes(unet: UNetMotionModel, scheduler: DDIMSchedule
 def test_one_batch_is_learnt(unet: UNetMotionModel, scheduler: DDIMScheduler) -> None:
     adapter = I2VAdapter.from_unet(unet)
     batch = batch_of(0)
-    noise, timesteps = torch.randn(2, 4, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([500, 800])
+    noise, timesteps = (
+        torch.randn(2, 4, 4, 8, 8, generator=torch.Generator().manual_seed(1)),
+        torch.tensor([500, 800]),
+    )
 
     def loss() -> float:
         with torch.no_grad(), adapter.attached(unet):
@@ -137,15 +164,21 @@ def test_resumed_training_ends_with_the_same_weights(
             "state_dir": folder,
             "learning_rate": 1e-2,
         }
-        return adapter, train(adapter, unet, batches(), scheduler=scheduler, steps=steps, **options).losses
+        return adapter, train(
+            adapter, unet, batches(), scheduler=scheduler, steps=steps, **options
+        ).losses
 
     whole, losses = run(4, None)
     _, first = run(2, tmp_path)
     kept = torch.load(tmp_path / STATE_NAME, weights_only=True)
-    assert set(kept) == {"adapter", "optimizer", "schedule", "generator", "step"}, "as in states saved so far"
+    assert set(kept) == {"adapter", "optimizer", "schedule", "generator", "step"}, (
+        "as in states saved so far"
+    )
     resumed, second = run(4, tmp_path)
     assert first + second == losses
-    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in resumed.state_dict().items())
+    assert all(
+        torch.equal(value, whole.state_dict()[name]) for name, value in resumed.state_dict().items()
+    )
     _, nothing_left = run(4, tmp_path)
     assert nothing_left == []
 
@@ -180,12 +213,22 @@ def gradients_at_steps() -> Iterator[list[list[Tensor]]]:
 
 
 def trained_alone(
-    unet: UNetMotionModel, scheduler: DDIMScheduler, batches: Callable[[int], dict[str, Any]], **options: Any
+    unet: UNetMotionModel,
+    scheduler: DDIMScheduler,
+    batches: Callable[[int], dict[str, Any]],
+    **options: Any,
 ) -> tuple[I2VAdapter, TrainingResult, list[list[Tensor]]]:
     adapter = I2VAdapter.from_unet(unet)
     with gradients_at_steps() as gradients:
         result = train(
-            adapter, unet, batches, scheduler=scheduler, steps=2, learning_rate=1e-2, max_grad_norm=1e9, **options
+            adapter,
+            unet,
+            batches,
+            scheduler=scheduler,
+            steps=2,
+            learning_rate=1e-2,
+            max_grad_norm=1e9,
+            **options,
         )
     return adapter, result, gradients
 
@@ -201,7 +244,16 @@ def test_accumulation_averages_its_batches(unet: UNetMotionModel, scheduler: DDI
             batch = batch_of(number)
             timesteps = torch.randint(0, 1000, (2,), generator=draws)
             noise = torch.randn(batch["latents"].shape, generator=draws)
-            losses.append(i2v_loss(unet, scheduler, batch["latents"], timesteps, noise, batch["encoder_hidden_states"]))
+            losses.append(
+                i2v_loss(
+                    unet,
+                    scheduler,
+                    batch["latents"],
+                    timesteps,
+                    noise,
+                    batch["encoder_hidden_states"],
+                )
+            )
     expected = torch.autograd.grad(sum(losses) / 2, list(adapter.parameters()))
     assert len(gradients) == len(result.losses) == 2
     torch.testing.assert_close(gradients[0], list(expected), rtol=1e-4, atol=1e-8)
@@ -226,11 +278,15 @@ def one():
     process = Accelerator().process_index
     taken = []
     register_optimizer_step_pre_hook(
-        lambda optimizer, *_: taken.append([p.grad.clone() for p in optimizer.param_groups[0]["params"]])
+        lambda optimizer, *_: taken.append(
+            [p.grad.clone() for p in optimizer.param_groups[0]["params"]]
+        )
     )
-    half = lambda step: {name: value[process : process + 1] for name, value in batches[step].items()}
+    mine = slice(process, process + 1)
+    half = lambda step: {name: value[mine] for name, value in batches[step].items()}
     result = train(
-        I2VAdapter.from_unet(unet), unet, half, scheduler=scheduler, steps=2, learning_rate=1e-2, max_grad_norm=1e9
+        I2VAdapter.from_unet(unet), unet, half, scheduler=scheduler, steps=2,
+        learning_rate=1e-2, max_grad_norm=1e9,
     )
     torch.save({"losses": result.losses, "gradients": taken}, f"{folder}/{process}.pt")
 
@@ -241,7 +297,8 @@ debug_launcher(one, num_processes=2)
 def test_two_processes_give_the_gradients_of_one(
     unet: UNetMotionModel, scheduler: DDIMScheduler, tmp_path: Path
 ) -> None:
-    """Each of two gloo processes, forked where nothing else has run, trains on half of every batch."""
+    """Each of two gloo processes, forked where nothing else has run, trains on half of every
+    batch."""
     unet.save_pretrained(tmp_path / "unet")
     scheduler.save_pretrained(tmp_path / "scheduler")
     torch.save([batch_of(step) for step in range(2)], tmp_path / "batches.pt")
@@ -254,7 +311,9 @@ def test_two_processes_give_the_gradients_of_one(
 
 
 def test_moving_average(unet: UNetMotionModel, scheduler: DDIMScheduler, tmp_path: Path) -> None:
-    """The average of the weights after each step with the decays min(0.9, (1 + n) / (10 + n)), also when resumed."""
+    """The average of the weights after each step with the decays min(0.9, (1 + n) / (10 + n)), also
+    when resumed.
+    """
     after: list[list[Tensor]] = []
 
     def run(steps: int, folder: Path | None) -> EMAModel:
@@ -265,16 +324,25 @@ def test_moving_average(unet: UNetMotionModel, scheduler: DDIMScheduler, tmp_pat
             after.append([parameter.detach().clone() for parameter in adapter.parameters()])
 
         train(
-            adapter, unet, batch_of, scheduler=scheduler, steps=steps, learning_rate=1e-2, state_dir=folder,
-            on_step=remember, ema=average,
-        )  # fmt: skip
+            adapter,
+            unet,
+            batch_of,
+            scheduler=scheduler,
+            steps=steps,
+            learning_rate=1e-2,
+            state_dir=folder,
+            on_step=remember,
+            ema=average,
+        )
         return average
 
     run(2, tmp_path)
     average = run(3, tmp_path)
     expected = after[0]
     for decay, current in zip((2 / 11, 3 / 12), after[1:], strict=True):
-        expected = [decay * old + (1 - decay) * new for old, new in zip(expected, current, strict=True)]
+        expected = [
+            decay * old + (1 - decay) * new for old, new in zip(expected, current, strict=True)
+        ]
     torch.testing.assert_close(average.shadow_params, expected, rtol=1e-5, atol=1e-7)
 
 
@@ -285,4 +353,6 @@ def test_a_state_without_a_moving_average_is_not_given_one(
     train(adapter, unet, batch_of, scheduler=scheduler, steps=1, state_dir=tmp_path)
     average = EMAModel(adapter.parameters())
     with pytest.raises(ValueError, match="holds no moving average"):
-        train(adapter, unet, batch_of, scheduler=scheduler, steps=2, state_dir=tmp_path, ema=average)
+        train(
+            adapter, unet, batch_of, scheduler=scheduler, steps=2, state_dir=tmp_path, ema=average
+        )

@@ -37,7 +37,9 @@ def hub(
     shared_components: dict[str, Any],
     content_adapter: Callable[[UNetMotionModel], dict[str, dict[str, Tensor]]],
 ) -> Path:
-    """Folders laid out as on the hub: a Stable Diffusion 1.x model, a motion adapter, a content adapter."""
+    """Folders laid out as on the hub: a Stable Diffusion 1.x model, a motion adapter, a content
+    adapter.
+    """
     root = tmp_path_factory.mktemp("hub")
     torch.manual_seed(7)
     unet = UNet2DConditionModel(
@@ -51,7 +53,10 @@ def hub(
         attention_head_dim=2,
     )
     base = StableDiffusionPipeline(
-        **{name: shared_components[name] for name in ("vae", "text_encoder", "tokenizer", "scheduler")},
+        **{
+            name: shared_components[name]
+            for name in ("vae", "text_encoder", "tokenizer", "scheduler")
+        },
         unet=unet,
         feature_extractor=None,
         safety_checker=None,
@@ -69,7 +74,9 @@ def hub(
     motion.save_pretrained(root / "motion")
     weights = content_adapter(UNetMotionModel.from_unet2d(unet, motion))
     (root / "content/models").mkdir(parents=True)
-    flat = {f"{part}.{key}": value for part, values in weights.items() for key, value in values.items()}
+    flat = {
+        f"{part}.{key}": value for part, values in weights.items() for key, value in values.items()
+    }
     save_file(flat, root / "content/models/plus.safetensors")
     shared_components["image_encoder"].save_pretrained(root / "content/models/image_encoder")
     return root
@@ -129,7 +136,9 @@ def weights(folder: Path) -> dict[str, Tensor]:
 
 
 def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[name]) for name, value in first.items()
+    )
 
 
 def test_a_run_with_everything_on(
@@ -152,7 +161,11 @@ def test_a_run_with_everything_on(
         "all",
         steps=3,
         accumulation=2,
-        content_adapter={"path": str(hub / "content"), "subfolder": "models", "weight_name": "plus.safetensors"},
+        content_adapter={
+            "path": str(hub / "content"),
+            "subfolder": "models",
+            "weight_name": "plus.safetensors",
+        },
         mixed_precision="bf16",
         gradient_checkpointing=True,
         ema_decay=0.9,
@@ -182,7 +195,10 @@ def test_a_run_with_everything_on(
     state = torch.load(output / STATE_NAME, weights_only=True)
     assert state["step"] == 3
     average = list(weights(output / "adapter").values())
-    assert all(torch.equal(value, kept) for value, kept in zip(average, state["ema"]["shadow_params"], strict=True))
+    assert all(
+        torch.equal(value, kept)
+        for value, kept in zip(average, state["ema"]["shadow_params"], strict=True)
+    )
     assert not equal(weights(output / "adapter"), state["adapter"])
     assert not equal(weights(output / "adapter"), weights(output / "step-000002"))
 
@@ -194,7 +210,9 @@ def test_resumed_run_is_the_same_run(configure: Callable[..., Path], tmp_path: P
         assert main([str(configure("parts", steps=steps, **settings))]) == 0
     assert logged(tmp_path / "parts") == logged(tmp_path / "whole")
     assert equal(weights(tmp_path / "parts/adapter"), weights(tmp_path / "whole/adapter"))
-    first, second = (torch.load(tmp_path / name / STATE_NAME, weights_only=True) for name in ("parts", "whole"))
+    first, second = (
+        torch.load(tmp_path / name / STATE_NAME, weights_only=True) for name in ("parts", "whole")
+    )
     assert equal(first["adapter"], second["adapter"])
 
 
@@ -204,15 +222,24 @@ def test_another_configuration_does_not_go_on(
     assert main([str(configure("run", steps=1))]) == 0
     capsys.readouterr()
     assert main([str(configure("run", steps=2, seed=5, batch_size=1))]) == 2
-    assert "holds a run with another batch_size, seed: choose another folder" in capsys.readouterr().err
-    started = configure("next", steps=1, seed=5, adapter=str(tmp_path / "run/adapter"), learning_rate=1e-12)
+    assert (
+        "holds a run with another batch_size, seed: choose another folder"
+        in capsys.readouterr().err
+    )
+    started = configure(
+        "next", steps=1, seed=5, adapter=str(tmp_path / "run/adapter"), learning_rate=1e-12
+    )
     assert main([str(started)]) == 0
     for name, value in weights(tmp_path / "next/adapter").items():
-        torch.testing.assert_close(value, weights(tmp_path / "run/adapter")[name], rtol=0, atol=1e-9)
+        torch.testing.assert_close(
+            value, weights(tmp_path / "run/adapter")[name], rtol=0, atol=1e-9
+        )
 
 
 def test_overfits_one_batch(configure: Callable[..., Path], videos: Path, tmp_path: Path) -> None:
-    """A single clip: start, caption and latents vary little, so the loss falls well below its start."""
+    """A single clip: start, caption and latents vary little, so the loss falls well below its
+    start.
+    """
     one = tmp_path / "one"
     shutil.copytree(videos / "videos/p", one)
     (tmp_path / "one.csv").write_text("videoid,name\n0,a grey ramp\n")
@@ -230,15 +257,27 @@ def test_overfits_one_batch(configure: Callable[..., Path], videos: Path, tmp_pa
     [
         ({"base": "absent/folder/x"}, "base: 'absent/folder/x' cannot be used"),
         ({"adapter": "absent/folder/x"}, "adapter: 'absent/folder/x' cannot be used"),
-        ({"samples": {"every": 1, "inputs": [{"image": "no.png", "prompt": ""}]}}, "samples.inputs: no.png: cannot"),
         (
-            {"samples": {"every": 1, "inputs": [{"image": "no.png", "prompt": ""}], "measure": "json:absent"}},
+            {"samples": {"every": 1, "inputs": [{"image": "no.png", "prompt": ""}]}},
+            "samples.inputs: no.png: cannot",
+        ),
+        (
+            {
+                "samples": {
+                    "every": 1,
+                    "inputs": [{"image": "no.png", "prompt": ""}],
+                    "measure": "json:absent",
+                }
+            },
             "samples.measure: 'json:absent' cannot be imported",
         ),
     ],
 )
 def test_things_that_are_not_there(
-    changes: dict[str, Any], message: str, configure: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    changes: dict[str, Any],
+    message: str,
+    configure: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([str(configure("run", **changes))]) == 2
     *_, line = capsys.readouterr().err.splitlines()  # libraries may have warned before

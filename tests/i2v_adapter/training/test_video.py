@@ -15,12 +15,16 @@ LEVEL = 8
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
-def test_the_right_frames_from_every_start(write_video: Callable[..., None], tmp_path: Path, codec: str) -> None:
+def test_the_right_frames_from_every_start(
+    write_video: Callable[..., None], tmp_path: Path, codec: str
+) -> None:
     path = tmp_path / "video.mp4"
     write_video(path, frames=23, codec=codec)
     starts = 23 - 9
     for start in range(starts):
-        clip = read_clip(str(path), 4, 3, lambda possible, start=start: start if possible == starts else 1 / 0)
+        clip = read_clip(
+            str(path), 4, 3, lambda possible, start=start: start if possible == starts else 1 / 0
+        )
         assert clip.shape == (4, 32, 48, 3)
         assert clip.dtype == np.uint8
         shown = clip.mean(axis=(1, 2, 3)) / LEVEL
@@ -37,7 +41,9 @@ def test_a_file_in_memory(write_video: Callable[..., None], tmp_path: Path) -> N
 def test_unusable_videos(write_video: Callable[..., None], tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     write_video(path, frames=9)
-    with pytest.raises(UnusableVideoError, match=r"has 9 frames with a time stamp, but 4 at stride 3 need 10"):
+    with pytest.raises(
+        UnusableVideoError, match=r"has 9 frames with a time stamp, but 4 at stride 3 need 10"
+    ):
         read_clip(str(path), 4, 3, lambda starts: 0)
     whole = path.read_bytes()
     with pytest.raises(UnusableVideoError, match=r"cannot be decoded|holds no video stream"):
@@ -46,15 +52,22 @@ def test_unusable_videos(write_video: Callable[..., None], tmp_path: Path) -> No
         read_clip(str(tmp_path / "absent.mp4"), 4, 2, lambda starts: 0)
     data = whole.index(b"mdat") + 4
     with pytest.raises(UnusableVideoError, match=r"is damaged|cannot be decoded"):
-        read_clip(io.BytesIO(whole[:data] + b"\xff" * 400 + whole[data + 400 :]), 4, 2, lambda starts: 0)
+        read_clip(
+            io.BytesIO(whole[:data] + b"\xff" * 400 + whole[data + 400 :]), 4, 2, lambda starts: 0
+        )
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "scaled"), [(20, 20, (20, 30)), (10, 30, (20, 30)), (40, 40, (40, 60)), (80, 90, (80, 120))]
+    ("height", "width", "scaled"),
+    [(20, 20, (20, 30)), (10, 30, (20, 30)), (40, 40, (40, 60)), (80, 90, (80, 120))],
 )
-def test_fit_covers_the_size_and_crops_the_centre(height: int, width: int, scaled: tuple[int, int]) -> None:
+def test_fit_covers_the_size_and_crops_the_centre(
+    height: int, width: int, scaled: tuple[int, int]
+) -> None:
     row, column = np.mgrid[0:40, 0:60]
-    picture = np.stack([row * 6, column * 4, 128 + 60 * np.sin(row / 6 + column / 9)], axis=-1).astype(np.uint8)
+    picture = np.stack(
+        [row * 6, column * 4, 128 + 60 * np.sin(row / 6 + column / 9)], axis=-1
+    ).astype(np.uint8)
     fitted = fit(picture[None], height, width)[0]
 
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].double()

@@ -1,4 +1,6 @@
-"""diffusers' image-to-video pipelines, tiny and random, through the method: clips, seeds, conventions, errors."""
+"""diffusers' image-to-video pipelines, tiny and random, through the method: clips, seeds,
+conventions, errors.
+"""
 
 from __future__ import annotations
 
@@ -40,19 +42,25 @@ def test_clips_depend_on_sample_and_seed_alone(built, name):
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_the_stated_first_frame_is_what_the_decoder_is_given(built, name, monkeypatch):
-    """Input: the first latent frame is the encoded image's, exactly. Reconstruction: it is not the image's latent."""
+    """Input: the first latent frame is the encoded image's, exactly. Reconstruction: it is not the
+    image's latent.
+    """
     method = built(name).method()
     pipeline = method._pipeline()
     seen: list[torch.Tensor] = []
     decode = pipeline.vae.decode
     monkeypatch.setattr(
-        pipeline.vae, "decode", lambda z, *rest, **named: (seen.append(z), decode(z, *rest, **named))[1]
+        pipeline.vae,
+        "decode",
+        lambda z, *rest, **named: (seen.append(z), decode(z, *rest, **named))[1],
     )
     method.generate(SAMPLES[:1], [7])
     first = seen[0][:, :, 0] if seen[0].ndim == 5 else seen[0][:1]
     pixels = torch.from_numpy(SAMPLES[0].image).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.no_grad():
-        posterior = pipeline.vae.encode(pixels[:, :, None] if seen[0].ndim == 5 else pixels).latent_dist
+        posterior = pipeline.vae.encode(
+            pixels[:, :, None] if seen[0].ndim == 5 else pixels
+        ).latent_dist
     drawn = posterior.sample(torch.Generator().manual_seed(7))
     drawn = drawn[:, :, 0] if drawn.ndim == 5 else drawn
     is_input = drawn.shape == first.shape and torch.allclose(drawn, first, atol=1e-4)
@@ -63,10 +71,17 @@ def test_the_stated_first_frame_is_what_the_decoder_is_given(built, name, monkey
     ("name", "file", "key", "value"),
     [
         ("WanImageToVideoPipeline", "model_index.json", "expand_timesteps", True),
-        ("HunyuanVideoImageToVideoPipeline", "transformer/config.json", "image_condition_type", "token_replace"),
+        (
+            "HunyuanVideoImageToVideoPipeline",
+            "transformer/config.json",
+            "image_condition_type",
+            "token_replace",
+        ),
     ],
 )
-def test_a_model_that_pins_its_first_frame_is_known_by_its_configuration(built, tmp_path, name, file, key, value):
+def test_a_model_that_pins_its_first_frame_is_known_by_its_configuration(
+    built, tmp_path, name, file, key, value
+):
     folder = tmp_path / "model"
     (folder / file).parent.mkdir(parents=True)
     (folder / "model_index.json").write_text("{}")
@@ -81,9 +96,14 @@ def test_settings_reach_the_pipeline_under_its_own_names(built):
     image = svd.pop("image")
     assert np.array_equal(np.asarray(image), SAMPLES[0].image)
     assert svd == {
-        "num_frames": 3, "num_inference_steps": 2, "max_guidance_scale": 2.5, "fps": 6, "height": 64, "width": 48,
+        "num_frames": 3,
+        "num_inference_steps": 2,
+        "max_guidance_scale": 2.5,
+        "fps": 6,
+        "height": 64,
+        "width": 48,
         "motion_bucket_id": 100,
-    }  # fmt: skip
+    }
     xl = built("I2VGenXLPipeline").method(**given).arguments(SAMPLES[0])
     assert (xl["target_fps"], xl["guidance_scale"], xl["prompt"]) == (6, 3.0, "a red star moving")
     sparse = built("AnimateDiffSparseControlNetPipeline").method().arguments(SAMPLES[0])
@@ -94,10 +114,19 @@ def test_settings_reach_the_pipeline_under_its_own_names(built):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pipeline": "LTXImageToVideoPipelin"}, "no pipeline 'LTXImageToVideoPipelin'. Did you mean 'LTXImageTo"),
-        ({"pipeline": "StableDiffusionPipeline"}, "StableDiffusionPipeline makes no video from an image"),
+        (
+            {"pipeline": "LTXImageToVideoPipelin"},
+            "no pipeline 'LTXImageToVideoPipelin'. Did you mean 'LTXImageTo",
+        ),
+        (
+            {"pipeline": "StableDiffusionPipeline"},
+            "StableDiffusionPipeline makes no video from an image",
+        ),
         ({"pipeline": "AutoencoderKL"}, "no pipeline 'AutoencoderKL'"),
-        ({"call": {"decode_timesteps": 0.1}}, "takes no 'decode_timesteps'. Did you mean 'decode_timestep'"),
+        (
+            {"call": {"decode_timesteps": 0.1}},
+            "takes no 'decode_timesteps'. Did you mean 'decode_timestep'",
+        ),
         ({"call": {"num_frames": 9}}, "call: num_frames is set by the frames"),
         ({"call": {"image": "x"}}, "call: image is set by the sample"),
         ({"call": {"generator": 1}}, "takes no 'generator'"),
@@ -108,7 +137,9 @@ def test_settings_reach_the_pipeline_under_its_own_names(built):
 )
 def test_wrong_settings_are_named(changes, message):
     with pytest.raises(ValidationError, match=re.escape(message)):
-        DiffusersSettings.model_validate({"pipeline": "LTXImageToVideoPipeline", "model": "x", **changes})
+        DiffusersSettings.model_validate(
+            {"pipeline": "LTXImageToVideoPipeline", "model": "x", **changes}
+        )
 
 
 def test_what_is_missing_is_named_with_the_place_looked_in(built, tmp_path, monkeypatch):
@@ -116,13 +147,17 @@ def test_what_is_missing_is_named_with_the_place_looked_in(built, tmp_path, monk
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     tiny = built("LTXImageToVideoPipeline")
-    with pytest.raises(WeightsMissingError, match=r"model: 'nobody/nothing' is no folder .*hub.*hf download"):
+    with pytest.raises(
+        WeightsMissingError, match=r"model: 'nobody/nothing' is no folder .*hub.*hf download"
+    ):
         tiny.method(model="nobody/nothing").fingerprint()
     with pytest.raises(WeightsMissingError, match="model: there is no folder '/no/such/folder'"):
         tiny.method(model="/no/such/folder").fingerprint()
     with pytest.raises(WeightsMissingError, match=r"has no model_index\.json"):
         tiny.method(model=str(tmp_path)).fingerprint()
-    with pytest.raises(WeightsMissingError, match=r"components\.transformer: .* has no config\.json"):
+    with pytest.raises(
+        WeightsMissingError, match=r"components\.transformer: .* has no config\.json"
+    ):
         tiny.method(components={"transformer": str(tmp_path)}).fingerprint()
 
 
@@ -149,7 +184,9 @@ def test_a_snapshot_of_the_hub_is_known_by_its_commit(built, tmp_path, monkeypat
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     repository = tmp_path / "models--somebody--tiny"
     commit = "0123456789abcdef0123456789abcdef01234567"
-    shutil.copytree(built("LTXImageToVideoPipeline").folder / "model", repository / "snapshots" / commit)
+    shutil.copytree(
+        built("LTXImageToVideoPipeline").folder / "model", repository / "snapshots" / commit
+    )
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     method = built("LTXImageToVideoPipeline").method(model="somebody/tiny")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.eval.test_torture import results
+from tests.eval.execute.test_torture import results
 
 from eval.errors import EvalError
 from eval.execute import ray_driver as ray_executor

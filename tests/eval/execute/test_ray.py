@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.eval.execute.test_torture import results
 
 from eval.errors import EvalError
 from eval.execute import ray_driver as ray_executor
 from eval.execute.events import EventLog
 from eval.execute.pool import Pool
 from eval.execute.run import Options, Outcome, run
+from tests.eval.execute.test_torture import results
 
 pytest.importorskip("ray", reason="needs the extra: pip install 'i2v-adapter[ray]'")
 

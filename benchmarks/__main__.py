@@ -37,9 +37,8 @@ def main() -> None:
         elif known.command == "against":
             print(compare.render(against(known.commit, rest or ["benchmarks"], known.sessions)))
         else:
-            write_text(
-                PAGE, page.render([read_json(path) for path in sorted(RESULTS.glob("*.json"))])
-            )
+            devices = [read_json(path) for path in sorted(RESULTS.glob("*.json"))]
+            write_text(PAGE, page.render(sorted(devices, key=lambda each: each["type"] != "cuda")))
     except EvalError as error:
         parser.exit(2, f"{error}\n")
 

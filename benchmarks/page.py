@@ -14,19 +14,15 @@ from reports.tables import markdown_text, to_markdown
 HEAD = """# Benchmarks
 
 What the adapter costs, what judging costs, and how close both are to the limit. `nox -s bench`
-measures and writes this
-page from `benchmarks/results/*.json`, which hold every single time. Weights are random except
-the glyph world's judges:
-time does not depend on them, and only "Quality and speed", of the glyph world alone, speaks of
-quality.
+measures and writes this page from `benchmarks/results/*.json`, which hold every single time.
+Weights are random except the glyph world's judges: time does not depend on them, and only
+"Quality and speed", of the glyph world alone, speaks of quality.
 
-Variants of a scenario take turns round by round. A ratio is the median of the rounds' ratios
-with a distribution-free
-interval for that median (95 % from six rounds on; below, the extremes). Of a CPU only ratios are
-given; where a goal
-is in seconds, so is its line. "sd15/4" is SD 1.5 at a quarter of its width: at half the side of
-the frame its attention
-and projections weigh as in the full model."""
+Variants of a scenario take turns round by round. A ratio is the median of the rounds' ratios with
+a distribution-free interval for that median (95 % from six rounds on; below, the extremes). Of a
+CPU only ratios are given; where a goal is in seconds, so is its line. "sd15/4" is SD 1.5 at a
+quarter of its width: at half the side of the frame its attention and projections weigh as in the
+full model."""
 
 METHOD = Path(__file__).with_name("method.md")
 """What was tried, and what was kept; the last part of the page."""

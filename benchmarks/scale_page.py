@@ -14,37 +14,27 @@ _HEAD = """\
 # Scale: one driver, many workers
 
 `python -m eval run SUITE --executor ray` gives batches to workers on Ray, with the plan, files
-and records of a run
-in one process (`tests/eval/execute/test_ray.py`). `pip install 'i2v-adapter[ray]'` brings Ray.
+and records of a run in one process (`tests/eval/execute/test_ray.py`). `pip install
+'i2v-adapter[ray]'` brings Ray.
 
-- A worker is an actor: it loads its models once, has one batch in hand, makes it, and measures
-  it as soon as it is
-  free, so encoders of one batch run while other workers generate (a test holds one worker's
-  generation until another
-  has measured). `--worker-gpus 0.5` puts two on a GPU. `--workers` says how many; without it as
-  many as fit.
-  `--address` names a cluster; without it Ray starts on this machine. A run in one process makes
-  all, then measures all.
-- The driver is the only writer of the database. It gives a worker its next batch when the rows
-  of the last one are
-  stored, so a slow driver holds workers back instead of filling memory.
-- A batch whose worker is lost goes to another, three times in all; then its clips go one by
-  one, and the one that
-  takes its worker down again three times is a failure with that reason.
+- A worker is an actor: it loads its models once, has one batch in hand, makes it, and measures it
+  as soon as it is free, so encoders of one batch run while other workers generate (a test holds
+  one worker's generation until another has measured). `--worker-gpus 0.5` puts two on a GPU.
+  `--workers` says how many; without it as many as fit. `--address` names a cluster; without it
+  Ray starts on this machine. A run in one process makes all, then measures all.
+- The driver is the only writer of the database. It gives a worker its next batch when the rows of
+  the last one are stored, so a slow driver holds workers back instead of filling memory.
+- A batch whose worker is lost goes to another, three times in all; then its clips go one by one,
+  and the one that takes its worker down again three times is a failure with that reason.
 - Before its first batch a worker checks that it sees the files and has the same weights and
-  library versions as the
-  driver. Bytes are equal where the arithmetic is: on a CPU, with as many torch threads
-  (`--worker-cpus`) as the run
-  compared with.
+  library versions as the driver. Bytes are equal where the arithmetic is: on a CPU, with as many
+  torch threads (`--worker-cpus`) as the run compared with.
 - `--storage PATH or URL` puts clips and features anywhere fsspec reaches (`s3://`, `gs://`,
-  `abfs://`; each needs its
-  package, such as s3fs). Workers write them there themselves. **The SQLite database and the
-  tables stay in the run
-  folder on a local disk**: SQLite's locks do not hold on object stores or network mounts. Every
-  command on the
-  folder, and its report, finds the clips again. A local file is written beside its place and
-  renamed; on an object
-  store an object is shown once it is complete.
+  `abfs://`; each needs its package, such as s3fs). Workers write them there themselves. **The
+  SQLite database and the tables stay in the run folder on a local disk**: SQLite's locks do not
+  hold on object stores or network mounts. Every command on the folder, and its report, finds the
+  clips again. A local file is written beside its place and renamed; on an object store an object
+  is shown once it is complete.
 
 
 
@@ -54,10 +44,9 @@ _ABOUT = """\
 ## Simulation: {clips:,} clips
 
 `python -m benchmarks.scale` wrote what follows. Workers and driver are simulated event by event
-(batches of {batch},
-{metrics} measures a clip); no clip is made. The driver's costs are measured in processor time on
-this machine, on a
-store in use; a worker's seconds for a clip are the scenario's, give or take a quarter.
+(batches of {batch}, {metrics} measures a clip); no clip is made. The driver's costs are measured
+in processor time on this machine, on a store in use; a worker's seconds for a clip are the
+scenario's, give or take a quarter.
 
 | driver, processor ms for a batch of {batch} | |
 |---|---|
@@ -126,11 +115,9 @@ def _conclusion(
     lines.append(
         f"""
 So workers write clips and features, of which the driver sees only rows, and rows are stored a
-batch at a
-time. Before and after the batches the driver works alone: a complete run of {clips:,} clips is
-found complete
-in about {look}, and its tables (3 measures) are written in {tables}, at the cost a clip of a
-run of 4,000. Samples, and for the tables all records, are held in memory.
+batch at a time. Before and after the batches the driver works alone: a complete run of {clips:,}
+clips is found complete in about {look}, and its tables (3 measures) are written in {tables}, at
+the cost a clip of a run of 4,000. Samples, and for the tables all records, are held in memory.
 """
     )
     return "".join(lines)

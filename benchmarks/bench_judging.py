@@ -18,8 +18,9 @@ import pytest
 from benchmarks.scenario import Bench, Variant
 from eval.clips.lossless import Clip, read_clip, write_clip
 from eval.encoders import ENCODERS
+from eval.measure.catalogue import catalogue
 from eval.measure.evaluator import Judge
-from eval.metrics import Metric, catalogue
+from eval.metrics import Metric
 from eval.samples import Sample
 
 GLYPH = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")

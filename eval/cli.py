@@ -229,7 +229,7 @@ def metrics(
     from rich.table import Table
 
     from eval.commands.describe import BETTER, describe
-    from eval.metrics import catalogue, parse_metric
+    from eval.measure.catalogue import catalogue, parse_metric
 
     console = Console()
     if not console.is_terminal:

@@ -102,7 +102,7 @@ def measures_of(run: RunFolder) -> list[Measure]:
 
 def _measure(metric: str, rows: pd.DataFrame) -> Measure:
     from eval.errors import EvalError
-    from eval.metrics import parse_metric
+    from eval.measure.catalogue import parse_metric
 
     try:
         known = parse_metric(metric)

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from eval.claims.verdict import MOST_MISSING, Outcome, Result, Test, decide
+from eval.measure.catalogue import find_definition
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
 from eval.store.store import Store
-from eval.summary.set_metrics import in_common_span
 from eval.summary.statistics import Interval, jackknife_interval, mean_interval
 from eval.summary.tables import true_key
 
@@ -118,9 +118,7 @@ class Values:
         """Difference of two cells' distances from the same true clips; an image left out leaves all
         three sets.
         """
-        from eval.metrics.frechet import FeatureStatistics, frechet_distance
-        from eval.metrics.kernel import kernel_distance
-
+        found = find_definition(metric.family)
         samples = list({sample.id: sample for sample, _ in pairs}.values())
         numbers = {sample.id: number for number, sample in enumerate(samples)}
         owner = np.asarray([numbers[sample.id] for sample, _ in pairs])
@@ -129,13 +127,11 @@ class Values:
         for cell in filter(None, (test.first, test.second)):
             keys = [self.cells[cell].clip_key(sample, seed) for sample, seed in pairs]
             fake = self.store.features(metric.encoder, keys)
-            sets.append(in_common_span(real, fake) if metric.family == "fvd" else (real, fake))
+            prepare = found.steps.prepare
+            sets.append(prepare(real, fake) if prepare else (real, fake))
 
         def distance(kept: np.ndarray, real: np.ndarray, fake: np.ndarray) -> float:
-            parts = real[np.unique(owner[kept])], fake[kept]
-            if metric.family == "kvd":
-                return kernel_distance(*parts)
-            return frechet_distance(*map(FeatureStatistics.from_features, parts))
+            return float(found.formula(real[np.unique(owner[kept])], fake[kept]))
 
         def statistic(kept: np.ndarray) -> float:
             values = [distance(kept, *both) for both in sets]

@@ -6,7 +6,8 @@ import os
 
 from eval.encoders import encoder_entry, encoder_fingerprint, encoder_protocol, weights
 from eval.errors import WeightsMissingError
-from eval.metrics import FAMILIES, Metric
+from eval.measure.catalogue import find_definition
+from eval.metrics import Metric
 
 BETTER = {True: "higher", False: "lower", None: "neither"}
 
@@ -25,7 +26,7 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
     Raises:
         EvalError: an ``open_clip:`` model or tag that open_clip does not know.
     """
-    family = FAMILIES[metric.family]
+    definition = find_definition(metric.family).definition
     entry = encoder_entry(metric.encoder)
     lines = [
         ("id", metric.id),
@@ -38,7 +39,7 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
             "encoder",
             f"{metric.encoder}, kind {entry.kind}, computes in {' or '.join(entry.dtypes)}",
         ),
-        ("published with", family.published or "no other protocol"),
+        ("published with", definition.published or "no other protocol"),
         ("version", f"{metric.version}, frozen: a change of any of this is a new version"),
     ]
     try:
@@ -48,6 +49,8 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
                 entry.protocol.describe(), entry.protocol.uncropped().describe()
             )
         preprocessing += _VIEWS[metric.view]
+        if definition.preprocessing:
+            preprocessing += f"; {definition.preprocessing}"
         fingerprint = encoder_fingerprint(metric.encoder)
     except WeightsMissingError as error:
         fingerprint = f"not known: {error}"
@@ -58,7 +61,7 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
         ("weights", _weights(entry.source)),
         ("fingerprint", fingerprint),
     ]
-    return lines + ([("caution", family.caution)] if family.caution else [])
+    return lines + ([("caution", definition.caution)] if definition.caution else [])
 
 
 def _weights(source: weights.Source | None) -> str:

@@ -24,7 +24,7 @@ from eval.encoders.preprocessing import (
     Preprocessing,
 )
 from eval.errors import EvalError, nearest
-from eval.metrics.families import EncoderKind
+from eval.metrics.definitions import EncoderKind
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -49,7 +49,7 @@ class ImageEncoder(Encoder, Protocol):
 
     def encode_frames(self, frames: UInt8Array, *, view: str = "standard") -> Float32Array:
         """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1; see
-        `eval.metrics.families.View`.
+        `eval.metrics.definitions.View`.
         """
         ...
 
@@ -206,6 +206,12 @@ ENCODERS: Mapping[str, EncoderEntry] = {
 """All named encoders. The modules they name are imported when one is asked for."""
 
 
+EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph", "pixels")
+"""Encoders that come with the package; the catalogue lists a published protocol with its own
+encoder and with these.
+"""
+
+
 def _folder(name: str) -> Path | None:
     """The path that a name is, if it starts like one."""
     return Path(name).expanduser() if name.startswith(("/", "./", "../", "~")) else None
@@ -234,11 +240,24 @@ def _torchscript(name: str) -> EncoderEntry:
     return EncoderEntry("video", "i3d", I3D_224, weights.Source((path.name,), folder=path.parent))
 
 
-SCHEMES: Mapping[str, Callable[[str], EncoderEntry]] = {
-    "dino": _transformers("image", "dino", DINO_224),
-    "open_clip": _open_clip,
-    "videomae": _transformers("video", "video", VIDEOMAE_224),
-    "i3d": _torchscript,
+@dataclass(frozen=True)
+class Scheme:
+    """Encoders of one kind that are named by what follows the colon.
+
+    Attributes:
+        kind: what they look at.
+        entry: what follows the colon -> how the encoder is found and built.
+    """
+
+    kind: EncoderKind
+    entry: Callable[[str], EncoderEntry]
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    "dino": Scheme("image", _transformers("image", "dino", DINO_224)),
+    "open_clip": Scheme("image-text", _open_clip),
+    "videomae": Scheme("video", _transformers("video", "video", VIDEOMAE_224)),
+    "i3d": Scheme("video", _torchscript),
 }
 """Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or
 folder, file. Unlike all others, an ``open_clip:`` id needs open_clip, hence torch, to be looked up.
@@ -254,12 +273,21 @@ def encoder_entry(id: str) -> EncoderEntry:
     """
     scheme, _, name = id.partition(":")
     if scheme in SCHEMES and name:
-        return SCHEMES[scheme](name)
+        return SCHEMES[scheme].entry(name)
     if id not in ENCODERS:
         raise EvalError(
             f"unknown encoder {id!r}; allowed: {', '.join(ENCODERS)}.{nearest(id, list(ENCODERS))}"
         )
     return ENCODERS[id]
+
+
+def encoder_kind(id: str) -> EncoderKind | None:
+    """What the encoder of this name, or of this scheme and place, looks at; None if there is no
+    such one. Unlike `encoder_entry` it needs no open_clip."""
+    scheme, _, name = id.partition(":")
+    if scheme in SCHEMES and name:
+        return SCHEMES[scheme].kind
+    return ENCODERS[id].kind if id in ENCODERS else None
 
 
 def encoder_protocol(id: str) -> str:

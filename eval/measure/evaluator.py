@@ -14,8 +14,8 @@ import numpy.typing as npt
 from eval.clips.lossless import Clip
 from eval.encoders import encoder_entry, encoder_fingerprint, load_encoder
 from eval.errors import EvalError
+from eval.measure.catalogue import find_definition
 from eval.measure.features import FeatureCache
-from eval.measure.formulas import FORMULAS
 from eval.measure.look import Look, Memory
 from eval.metrics import Metric
 from eval.samples import Sample
@@ -155,12 +155,11 @@ class Judge:
         """
         encoder = self._encoder(metrics[0].encoder)
         results: dict[Any, Any] = {}
+        values: dict[str, float] = {}
         for metric in metrics:
-            formula = FORMULAS[metric.family]
-            if (formula, metric.view) not in results:
+            found = find_definition(metric.family)
+            if (found.formula, metric.view) not in results:
                 look = Look(encoder, metric.view, sample, clip, self._memory)
-                results[formula, metric.view] = formula(look)
-        return {
-            metric.id: results[FORMULAS[metric.family], metric.view][metric.family]
-            for metric in metrics
-        }
+                results[found.formula, metric.view] = found.formula(look)
+            values[metric.id] = found.value(results[found.formula, metric.view])
+        return values

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.measure.features import FeatureCache
-from eval.metrics.families import View
+from eval.metrics.definitions import View
 from eval.metrics.vbench import sampling_stride
 from eval.samples import Sample
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from eval.errors import EvalError, WeightsMissingError, nearest
+from eval.measure.catalogue import catalogue
 from eval.measure.records import JudgeLike
-from eval.metrics import Metric, catalogue
+from eval.metrics import Metric
 
 GLYPH = "_glyph"
 """End of the ids of the glyph world's judges, which know nothing but glyphs."""

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.motion import flow_field
 from eval.metrics.vbench import video_frames
 
@@ -57,3 +58,37 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
         raise EvalError(f"smoothness: fps is {fps}; it must be finite and above 0.")
     change = np.linalg.norm(np.diff(field, axis=0), axis=-1)
     return float(change.mean() / min(field.shape[1:3]) * fps**2)
+
+
+@metric(
+    Definition(
+        name="smoothness",
+        kind="flow",
+        unit="frame sizes/s²",
+        higher_is_better=False,
+        description="Mean magnitude of the change of flow from pair to pair at each pixel, divided "
+        "by the shorter "
+        "frame side, times the frame rate squared: 0 for steady motion.",
+        source="This suite; the discrete acceleration of the flow",
+        caution="Edges of moving things count where they pass; compare clips of like motion.",
+    ),
+)
+def _smoothness(features: Features) -> float:
+    return smoothness(features.flow(), features.clip.fps)
+
+
+@metric(
+    Definition(
+        name="flicker",
+        kind="pixels",
+        unit="share of range",
+        higher_is_better=False,
+        description="Mean absolute second difference of pixel values over time, divided by its "
+        "largest possible value: "
+        "0 for still frames and steady fades, 1 for black and white in turn.",
+        source="This suite; second differences, so that a fade is no flicker",
+        caution="Moving edges count too; compare clips of like motion.",
+    ),
+)
+def _flicker(features: Features) -> float:
+    return flicker(features.clip.frames)

@@ -1,9 +1,12 @@
 """Identity: how much the frames still show what the input image shows."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 
 
 def unit_vectors(features: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
@@ -80,3 +83,55 @@ def identity(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> dic
         "identity_min": float(values.min()),
         "identity_last": float(values[-1]),
     }
+
+
+_IDENTITY = (
+    "Caron et al. 2021 (DINO features); Ruiz et al. 2023 (DreamBooth's DINO score), "
+    "against the input image"
+)
+
+
+@metric(
+    Definition(
+        name="identity",
+        kind="image",
+        unit="cosine",
+        higher_is_better=True,
+        description="Mean cosine between the input image and frames 1, 2, ... (frame 0 left out).",
+        source=_IDENTITY,
+    ),
+    Definition(
+        name="identity_min",
+        kind="image",
+        unit="cosine",
+        higher_is_better=True,
+        description="Smallest cosine between the input image and any of frames 1, 2, ....",
+        source=_IDENTITY,
+    ),
+    Definition(
+        name="identity_last",
+        kind="image",
+        unit="cosine",
+        higher_is_better=True,
+        description="Cosine between the input image and the last frame.",
+        source=_IDENTITY,
+    ),
+)
+def _identity(features: Features) -> Mapping[str, float]:
+    return identity(features.image(), features.frames())
+
+
+@metric(
+    Definition(
+        name="dreambooth.dino",
+        kind="image",
+        unit="100 x cosine",
+        higher_is_better=True,
+        description="100 times the mean cosine between the input image and frames 1, 2, ....",
+        source="Ruiz et al. 2023 (DreamBooth); Wu et al. 2024 (FreeInit)",
+        published="dino_vits16",
+        caution="Prompts differ by tens of points; never compare without the interval.",
+    ),
+)
+def _dreambooth(features: Features) -> float:
+    return 100 * identity(features.image(), features.frames())["identity"]

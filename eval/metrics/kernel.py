@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, metric
 from eval.metrics.frechet import FloatArray, feature_matrix
 
 
@@ -62,3 +63,21 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
             f"kernel distance: the result is {value}; the features are too large for float64."
         )
     return float(value)
+
+
+@metric(
+    Definition(
+        name="kvd",
+        kind="video",
+        scope="set",
+        unit="squared feature distance",
+        higher_is_better=False,
+        description="Unbiased squared maximum mean discrepancy (cubic kernel) between features of "
+        "true and generated "
+        "clips.",
+        source="Binkowski et al. 2018 (KID); Unterthiner et al. 2018 (KVD)",
+        caution="Unbiased, so it may be negative; not an FVD, and of another scale.",
+    )
+)
+def _kvd(real: FloatArray, fake: FloatArray) -> float:
+    return kernel_distance(real, fake)

@@ -1,9 +1,12 @@
 """Motion amplitude: how fast things move, whatever the frame size and rate."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 
 TOP_SHARE = 0.05
 """Share of the pixels of a frame pair that `motion_top5` averages."""
@@ -92,3 +95,64 @@ def fastest_magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 
 def _magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.hypot(field[..., 0], field[..., 1]).reshape(len(field), -1)
+
+
+_MOTION = (
+    "Flow score of EvalCrafter and dynamic degree of VBench, made continuous and free of "
+    "frame size and rate"
+)
+_PAPER = "Guo et al. 2024 (I2V-Adapter), table 1"
+_EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
+_SIZES = "frame sizes/s"
+
+
+@metric(
+    Definition(
+        name="motion",
+        kind="flow",
+        unit=_SIZES,
+        higher_is_better=None,
+        description="Mean optical-flow magnitude, divided by the shorter frame side, times frames "
+        "per second.",
+        source=_MOTION,
+    ),
+    Definition(
+        name="motion_top5",
+        kind="flow",
+        unit=_SIZES,
+        higher_is_better=None,
+        description="As motion, over the fastest 5 % of the pixels of each pair of frames.",
+        source=_MOTION,
+    ),
+)
+def _motion(features: Features) -> Mapping[str, float]:
+    return motion(features.flow(), features.clip.fps)
+
+
+@metric(
+    Definition(
+        name="evalcrafter.flow_score",
+        kind="flow",
+        unit="px/frame",
+        higher_is_better=None,
+        description="Mean optical-flow magnitude in px from each frame to the next, at the clip's "
+        "own rate and size.",
+        source=f"{_EVALCRAFTER}, flow score",
+        published="raft_things",
+        caution="Doubles with the frame size and halves with the frame rate: equal sizes and rates "
+        "only.",
+    ),
+    Definition(
+        name="paper.flow_score",
+        kind="flow",
+        unit="px/frame",
+        higher_is_better=None,
+        description="Mean optical-flow magnitude in px from each frame to the next.",
+        source=f"{_PAPER}, FlowScore",
+        published="raft_things",
+        caution="The paper counts more as better, and states neither frame size nor scale (its "
+        "values are 0.1 to 1.6).",
+    ),
+)
+def _flow_score(features: Features) -> float:
+    return flow_score(features.flow())

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 
 
 def input_distance(distances: npt.ArrayLike) -> float:
@@ -28,3 +29,19 @@ def input_distance(distances: npt.ArrayLike) -> float:
             f"lpips: {int((~np.isfinite(array)).sum())} of {len(array)} distances are not finite."
         )
     return float(array[1:].mean())
+
+
+@metric(
+    Definition(
+        name="lpips",
+        kind="perceptual",
+        unit="distance",
+        higher_is_better=False,
+        description="Mean LPIPS distance between the input image and frames 1, 2, ... (frame 0 "
+        "left out).",
+        source="Zhang et al. 2018 (LPIPS); torchmetrics' implementation",
+        caution="Sensitive to place: a thing that moves is a thing that changed.",
+    ),
+)
+def _lpips(features: Features) -> float:
+    return input_distance(features.distances())

@@ -3,6 +3,7 @@ same."""
 
 import numpy.typing as npt
 
+from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.identity import cosines
 from eval.metrics.vbench import neighbour_cosines
 
@@ -42,3 +43,40 @@ def neighbour_consistency(frame_features: npt.ArrayLike) -> float:
         0.5
     """
     return float(neighbour_cosines(frame_features).mean())
+
+
+_PAPER = "Guo et al. 2024 (I2V-Adapter), table 1"
+_EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
+
+
+@metric(
+    Definition(
+        name="paper.clip_temp",
+        kind="image-text",
+        unit="cosine",
+        higher_is_better=True,
+        description="Mean cosine between the input image and every frame, frame 0 too, in CLIP's "
+        "space.",
+        source=f"{_PAPER}, CLIPTemp",
+        published="clip_vitb32_openai",
+        caution="The paper does not say whether frame 0 counts; it adds 1/F where it is the input.",
+    ),
+)
+def _image_consistency(features: Features) -> float:
+    return image_consistency(features.image(), features.frames())
+
+
+@metric(
+    Definition(
+        name="evalcrafter.clip_temp",
+        kind="image-text",
+        unit="cosine",
+        higher_is_better=True,
+        description="Mean cosine between neighbouring frames in CLIP's space.",
+        source=f"{_EVALCRAFTER}, CLIP-Temp",
+        published="clip_vitb32_openai",
+        caution="Slow drift hardly lowers it, and a still clip scores 1.",
+    ),
+)
+def _neighbour_consistency(features: Features) -> float:
+    return neighbour_consistency(features.frames())

@@ -1,7 +1,10 @@
 """Text alignment: how well the frames show what the prompt says."""
 
+from collections.abc import Mapping
+
 import numpy.typing as npt
 
+from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.identity import cosines
 
 
@@ -29,3 +32,28 @@ def text_alignment(text_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -
     """
     values = 100.0 * cosines(text_feature, frame_features)
     return {"text": float(values.mean()), "text_min": float(values.min())}
+
+
+_TEXT = "Hessel et al. 2021 (CLIPScore without rescaling), per frame"
+
+
+@metric(
+    Definition(
+        name="text",
+        kind="image-text",
+        unit="100 x cosine",
+        higher_is_better=True,
+        description="Mean over frames of 100 times the cosine between prompt and frame.",
+        source=_TEXT,
+    ),
+    Definition(
+        name="text_min",
+        kind="image-text",
+        unit="100 x cosine",
+        higher_is_better=True,
+        description="Smallest over frames of 100 times the cosine between prompt and frame.",
+        source=_TEXT,
+    ),
+)
+def _text(features: Features) -> Mapping[str, float]:
+    return text_alignment(features.prompt(), features.frames())

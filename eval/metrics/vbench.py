@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.identity import cosines
 from eval.metrics.motion import fastest_magnitudes, flow_field
 
@@ -159,3 +160,80 @@ def video_frames(
     if len(array) < least:
         raise EvalError(f"{name}: the clip has {len(array)} frames; {least} or more are needed.")
     return array.astype(np.float64)
+
+
+_VBENCH = "Huang et al. 2024 (VBench)"
+
+
+@metric(
+    Definition(
+        name="vbench.i2v_subject",
+        kind="image",
+        unit="score",
+        higher_is_better=True,
+        description="0.4 max c + 0.3 mean d + 0.3 min d, with c the cosines to the input image and "
+        "d those of "
+        "neighbouring frames, negative ones taken as 0.",
+        source=f"{_VBENCH}, image-to-video subject",
+        published="dino_vitb16",
+        caution="Saturates when frame 0 is the input image: a drift of 90 degrees scores 0.997. "
+        "Never gate on it.",
+    ),
+)
+def _i2v_subject(features: Features) -> float:
+    return i2v_subject(features.image(), features.frames())
+
+
+@metric(
+    Definition(
+        name="vbench.subject_consistency",
+        kind="image",
+        view="uncropped",
+        unit="score",
+        higher_is_better=True,
+        description="Mean over frames 1, 2, ... of (cosine to the frame before + cosine to frame "
+        "0) / 2, negative "
+        "cosines taken as 0.",
+        source=f"{_VBENCH}, subject consistency",
+        published="dino_vitb16",
+        caution="Never looks at the input image.",
+    ),
+)
+def _subject_consistency(features: Features) -> float:
+    return subject_consistency(features.frames())
+
+
+@metric(
+    Definition(
+        name="vbench.dynamic_degree",
+        kind="flow",
+        view="sampled",
+        unit="share of clips",
+        higher_is_better=None,
+        description="1 if at least round(N / 4) of the pairs among N sampled frames move, else 0; "
+        "a pair moves if its "
+        "fastest 5 % of pixels average over 6 min(H, W) / 256 px.",
+        source=f"{_VBENCH}, dynamic degree",
+        published="raft_things",
+        caution="The fps tag changes the verdict, and at N = 2 every clip is dynamic. Never gate "
+        "on it.",
+    ),
+)
+def _dynamic_degree(features: Features) -> float:
+    return dynamic_degree(features.flow())
+
+
+@metric(
+    Definition(
+        name="vbench.temporal_flickering",
+        kind="pixels",
+        unit="score",
+        higher_is_better=True,
+        description="(255 - mean absolute difference of neighbouring frames) / 255.",
+        source=f"{_VBENCH}, temporal flickering",
+        published="pixels",
+        caution="Any motion lowers it; VBench applies it to clips meant to be still.",
+    ),
+)
+def _temporal_flickering(features: Features) -> float:
+    return temporal_flickering(features.clip.frames)

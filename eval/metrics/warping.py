@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.frechet import FloatArray
 from eval.metrics.motion import flow_field
 
@@ -99,3 +100,42 @@ def read_at(image: FloatArray, flow: FloatArray) -> FloatArray:
     upper = image[top, left] * (1 - across) + image[top, right] * across
     lower = image[bottom, left] * (1 - across) + image[bottom, right] * across
     return np.asarray(upper * (1 - down) + lower * down)
+
+
+_PAPER = "Guo et al. 2024 (I2V-Adapter), table 1"
+_EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
+_WARPING = "Lai et al. 2018 (temporal consistency); occlusion test of Sundaram et al. 2010"
+
+
+@metric(
+    Definition(
+        name="warping",
+        kind="flow",
+        unit="squared difference",
+        higher_is_better=False,
+        description="Mean over pairs of sum((frame i - frame i+1 warped onto it)^2 x visible) / "
+        "sum(visible), RGB in "
+        "[0, 1] summed over channels.",
+        source=_WARPING,
+        caution="A still clip scores 0: read it beside motion.",
+    ),
+)
+def _warping(features: Features) -> float:
+    return warping_error(features.values(), features.flow(), features.flow("backward"))
+
+
+@metric(
+    Definition(
+        name="paper.warping_error",
+        kind="flow",
+        view="half",
+        unit="1000 x squared difference",
+        higher_is_better=False,
+        description="1000 times the warping error of the frames at half their size.",
+        source=f"{_PAPER}, WarpingError; {_EVALCRAFTER}; {_WARPING}",
+        published="raft_things",
+        caution="The factor 1000 is inferred from the paper's values.",
+    ),
+)
+def _paper_warping(features: Features) -> float:
+    return 1000 * _warping(features)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError, nearest
+from eval.measure.catalogue import parse_metric
 from eval.methods import Method, load_method
-from eval.metrics import Metric, parse_metric
+from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place, batches, sweeps
 from eval.plan.suite import MethodEntry, Suite, load_suite, validated
 from eval.samples import Sample, load_samples

@@ -7,14 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.errors import EvalError
+from eval.measure.catalogue import find_definition
 from eval.metrics import Metric
-from eval.metrics.frechet import (
-    bias_corrected_frechet,
-    frechet_distance_of_features,
-    small_sample_note,
-)
-from eval.metrics.kernel import kernel_distance
 from eval.summary.statistics import Interval, few_clusters_note, jackknife_interval
 
 Features = NDArray[np.float32] | NDArray[np.float64]
@@ -37,13 +31,13 @@ def set_value(
 
     Returns:
         The value with its delete-a-group jackknife interval (groups are input images, whose true
-        clip goes with them; nan ends below three images), n = N, and a note: for Fréchet distances
-        the small-sample warning and, from four images on, the bias-corrected value; for kernel
-        distances, which have no such bias, the warning that intervals over few images are too
-        narrow. Below two images the value is nan and the note says so.
+        clip goes with them; nan ends below three images), n = N, and a note: what the definition
+        has to say (Fréchet distances warn of small samples and give the bias-corrected value),
+        else the warning that intervals over few images are too narrow. Below two images the value
+        is nan and the note says so.
 
     Raises:
-        EvalError: for a family of metrics it does not know.
+        EvalError: no definition of this name.
     """
     owner = np.asarray(owners)
     images = len(np.unique(owner))
@@ -55,45 +49,22 @@ def set_value(
         return Interval(
             np.nan, np.nan, np.nan, len(fake), images
         ), f"{images} input image: two or more are needed"
-    if metric.family not in ("fvd", "kvd"):
-        raise EvalError(
-            f"metric {metric.id}: no set metric of family '{metric.family}'; known: fvd, kvd"
-        )
-    frechet = metric.family == "fvd"
-    note = (
-        small_sample_note(min(len(fake), len(real), images), real.shape[1])
-        if frechet
-        else few_clusters_note(images)
-    )
-    notes = [note] if note and (frechet or images > 2) else []
-    if frechet:
-        real, fake = in_common_span(real, fake)
-        if min(images, len(real)) >= 4:
-            notes.append(f"bias-corrected {bias_corrected_frechet(real, fake).value:.4g}")
+    registered = find_definition(metric.family)
+    dimension, steps = real.shape[1], registered.steps
+    if steps.prepare:
+        real, fake = steps.prepare(real, fake)
+    if steps.notes:
+        notes = steps.notes(real, fake, images, dimension)
+    else:
+        few = few_clusters_note(images) if images > 2 else ""
+        notes = [few] if few else []
 
     def statistic(kept: NDArray[np.intp]) -> float:
         a, b = real[np.unique(owner[kept])] if paired else real, fake[kept]
-        return frechet_distance_of_features(a, b) if frechet else kernel_distance(a, b)
+        return float(registered.formula(a, b))
 
     if images < 3:
         everything = statistic(np.arange(len(fake)))
         notes.append("2 input images: no interval")
         return Interval(everything, np.nan, np.nan, len(fake), images), "; ".join(notes)
     return jackknife_interval(statistic, owners), "; ".join(notes)
-
-
-def in_common_span(
-    real: Features, fake: Features
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sets in an orthonormal basis of the affine space they span, float64 (., r), r < R + N.
-
-    Fréchet distances do not change under this isometry, and far fewer dimensions than features' own
-    make them cheap.
-    """
-    both = np.concatenate([real, fake]).astype(np.float64)
-    both -= both.mean(axis=0)
-    if len(both) > both.shape[1]:
-        return both[: len(real)], both[len(real) :]
-    left, singular, _ = np.linalg.svd(both, full_matrices=False)
-    coordinates = left * singular
-    return coordinates[: len(real)], coordinates[len(real) :]

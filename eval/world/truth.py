@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.errors import EvalError
+from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.exact import (
     Truth,
     canonical,
@@ -22,7 +23,6 @@ from eval.metrics.exact import (
 )
 
 if TYPE_CHECKING:
-    from eval.measure.look import Look
     from eval.samples import Sample
     from eval.world.scenes import Scene
 
@@ -36,6 +36,9 @@ DIRECTIONS: Mapping[str, tuple[float, float]] = {
 
 NOISE = 0.5
 """Flow, px a frame, up to which a pixel counts as still."""
+
+
+_EXACT = "This suite; the glyph world's ground truth, arithmetic without a network"
 
 
 def scene_of(sample: Sample) -> Scene:
@@ -55,12 +58,48 @@ def scene_of(sample: Sample) -> Scene:
         ) from error
 
 
-def exact(look: Look) -> dict[str, float]:
+@metric(
+    Definition(
+        name="exact.glyph",
+        kind="pixels",
+        unit="share of frames",
+        higher_is_better=True,
+        description="Share of frames 1, 2, ... whose foreground is, of all glyphs, most like the "
+        "true one.",
+        source=_EXACT,
+        caution="Knows plain glyphs; it names 99.9 % of the frames of true clips rightly.",
+        truth=True,
+    ),
+    Definition(
+        name="exact.colour",
+        kind="pixels",
+        unit="share of frames",
+        higher_is_better=True,
+        description="Share of frames 1, 2, ... whose foreground's mean colour is nearest to the "
+        "true one of 8.",
+        source=_EXACT,
+        truth=True,
+    ),
+    Definition(
+        name="exact.position",
+        kind="pixels",
+        unit="px",
+        higher_is_better=False,
+        description="Mean distance of the foreground's centroid from its true place in frames 1, "
+        "2, ...; a frame "
+        "without a foreground counts half its diagonal.",
+        source=_EXACT,
+        caution="A still clip of a prompt without direction is right about place: read it beside "
+        "motion.",
+        truth=True,
+    ),
+)
+def exact(features: Features) -> dict[str, float]:
     """exact.glyph, exact.colour and exact.position of a clip."""
     from eval.world.glyphs import GLYPHS
     from eval.world.scenes import COLOURS
 
-    scene, frames = scene_of(look.sample), look.clip.frames
+    scene, frames = scene_of(features.sample), features.clip.frames
     truth = truth_of(scene, len(frames))
     palette = np.asarray(list(COLOURS.values()), dtype=np.float64)
     return {
@@ -70,21 +109,46 @@ def exact(look: Look) -> dict[str, float]:
     }
 
 
-def followed(look: Look) -> float:
+@metric(
+    Definition(
+        name="exact.direction",
+        kind="flow",
+        unit="cosine",
+        higher_is_better=True,
+        description="Cosine between a clip's summed flow and the prompted direction; 0 for prompts "
+        "without one.",
+        source=_EXACT,
+        caution="Average it over prompts with a direction only.",
+        truth=True,
+    )
+)
+def followed(features: Features) -> float:
     """exact.direction of a clip."""
-    direction = DIRECTIONS.get(scene_of(look.sample).motion, (0.0, 0.0))
-    return direction_agreement(look.flow(), direction, floor=NOISE)
+    direction = DIRECTIONS.get(scene_of(features.sample).motion, (0.0, 0.0))
+    return direction_agreement(features.flow(), direction, floor=NOISE)
 
 
-def styled(look: Look) -> float:
+@metric(
+    Definition(
+        name="style",
+        kind="style",
+        unit="share of frames",
+        higher_is_better=True,
+        description="Share of frames 1, 2, ... that the judge of styles reads as drawn in the "
+        "sample's style (truth "
+        "'style', or plain).",
+        source="This suite; a classifier trained on the glyph world's styles",
+    )
+)
+def styled(features: Features) -> float:
     """style of a clip: the share of frames 1, 2, ... read as drawn in the sample's style.
 
     Raises:
         EvalError: a style that the judge does not know.
     """
-    wanted, named = str(look.sample.truth.get("style", "plain")), look.styles()
-    if wanted not in look.known_styles:
-        raise EvalError(f"style '{wanted}': the judge knows {', '.join(look.known_styles)}")
+    wanted, named = str(features.sample.truth.get("style", "plain")), features.styles()
+    if wanted not in features.known_styles:
+        raise EvalError(f"style '{wanted}': the judge knows {', '.join(features.known_styles)}")
     return float(np.mean([style == wanted for style in named[1:]]))
 
 

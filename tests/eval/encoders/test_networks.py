@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 from eval.clips.lossless import Clip
 from eval.encoders import load_encoder
 from eval.errors import EvalError
+from eval.measure.catalogue import parse_metric
 from eval.measure.evaluator import Judge
-from eval.metrics import parse_metric
 from eval.samples import Sample
 
 

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eval import metrics
 from eval.encoders import ENCODERS, encoder_fingerprint, load_encoder
 from eval.errors import EvalError, WeightsMissingError
-
-
-def test_the_registry_has_the_encoders_that_metrics_name() -> None:
-    assert {id: entry.kind for id, entry in ENCODERS.items()} == dict(metrics.ENCODERS)
 
 
 @pytest.mark.parametrize("id", [id for id, entry in ENCODERS.items() if entry.source])

@@ -9,8 +9,8 @@ import pytest
 
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
+from eval.measure.catalogue import parse_metric
 from eval.measure.evaluator import Judge
-from eval.metrics import parse_metric
 from eval.metrics.identity import identity
 from eval.metrics.motion import motion
 from eval.metrics.text import text_alignment

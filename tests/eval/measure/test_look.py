@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from eval.clips.lossless import Clip
-from eval.encoders import load_encoder
+from eval.encoders import EMBEDDED, load_encoder
 from eval.errors import EvalError
+from eval.measure.catalogue import catalogue, parse_metric
 from eval.measure.evaluator import Judge
 from eval.measure.features import FeatureCache
 from eval.measure.look import Look, Memory, halved
-from eval.metrics import EMBEDDED, catalogue, parse_metric
 from eval.samples import Sample
 from eval.world.scenes import Scene, render
 

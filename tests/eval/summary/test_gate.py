@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from eval.cli import app
-from eval.metrics import parse_metric
+from eval.measure.catalogue import parse_metric
 from eval.plan.suite import SHIPPED
 from eval.summary.gate import Baseline, Entry, Tolerance, judge, read_entries, write_baseline
 from eval.summary.tables import COMPARISONS, FAILURES, RECORDS, SUMMARY

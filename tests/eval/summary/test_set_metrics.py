@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from eval.metrics import parse_metric
+from eval.measure.catalogue import parse_metric
 from eval.metrics.frechet import FeatureStatistics, frechet_distance
+from eval.metrics.fvd import in_common_span
 from eval.metrics.kernel import kernel_distance
-from eval.summary.set_metrics import in_common_span, set_value
+from eval.summary.set_metrics import set_value
 
 FVD, KVD = parse_metric("fvd.videomae_glyph.v1"), parse_metric("kvd.videomae_glyph.v1")
 

@@ -109,8 +109,8 @@ def test_only_the_controlled_group_has_maps_against_its_prompts():
 
 
 def test_styled_samples_are_drawn_so_and_say_so():
+    from eval.measure.catalogue import parse_metric
     from eval.measure.evaluator import Judge
-    from eval.metrics import parse_metric
 
     samples = load(GlyphWorldSettings(seen=0, unseen=2, styled=7, seed=9))
     plain, styled = samples[:2], samples[2:]
@@ -128,8 +128,8 @@ def test_styled_samples_are_drawn_so_and_say_so():
 
 
 def test_a_true_clip_does_not_go_where_a_control_against_its_prompt_says():
+    from eval.measure.catalogue import parse_metric
     from eval.measure.evaluator import Judge
-    from eval.metrics import parse_metric
 
     judge = Judge(
         [parse_metric("exact.direction.flow_dis.v1"), parse_metric("exact.position.pixels.v1")]

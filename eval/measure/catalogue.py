@@ -1,0 +1,221 @@
+"""Which metrics exist: every definition with every encoder of its kind, found by id.
+
+A definition is built in (`eval.metrics`), comes from an installed package by an entry point of the
+group ``i2v_eval.metrics``, or is one's own and named ``module:name``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+
+import eval.world.truth  # noqa: F401  for the metrics that it registers
+from eval.encoders import EMBEDDED, ENCODERS, SCHEMES, encoder_kind
+from eval.errors import EvalError, nearest
+from eval.metrics.definitions import (
+    Definition,
+    Metric,
+    Registered,
+    load_package,
+    make_plain,
+    own_metric,
+    plain_metrics,
+)
+
+ENTRY_POINTS = "i2v_eval.metrics"
+
+
+@cache
+def _load_all() -> None:
+    load_package()
+    for found in entry_points(group=ENTRY_POINTS):
+        try:
+            found.load()
+        except Exception as error:
+            raise EvalError(
+                f"metric '{found.name}' of the entry point {found.value}: importing it fails with "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        make_plain(found.name, f"{found.value.partition(':')[0]}:{found.name}")
+
+
+def definitions() -> dict[str, Definition]:
+    """All definitions that have a plain name, in the order in which tables show them."""
+    _load_all()
+    return {name: found.definition for name, found in plain_metrics().items()}
+
+
+def find_definition(name: str) -> Registered:
+    """The definition with this name, and its formula.
+
+    Args:
+        name: a plain name, or ``module:name``; the module is imported.
+
+    Raises:
+        EvalError: an unknown name, with the nearest one, or a module that cannot be imported.
+    """
+    if ":" in name:
+        return _own(name)
+    _load_all()
+    plain = plain_metrics()
+    if name not in plain:
+        raise EvalError(
+            f"unknown definition {name!r}; allowed: {', '.join(plain)}, or module:name."
+            f"{nearest(name, plain)}"
+        )
+    return plain[name]
+
+
+def _own(reference: str) -> Registered:
+    found = own_metric(reference)
+    if found is not None:
+        return found
+    module, _, name = reference.partition(":")
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise EvalError(
+            f"metric '{reference}': no module '{error.name}'; put it beside the suite file, or "
+            "install it"
+        ) from error
+    except EvalError:
+        raise
+    except Exception as error:
+        raise EvalError(
+            f"metric '{reference}': importing {module} fails with {type(error).__name__}: {error}"
+        ) from error
+    found = own_metric(reference)
+    if found is None:
+        raise EvalError(
+            f"metric '{reference}': {module} registers no metric '{name}'; decorate its formula "
+            "with eval.metrics.metric"
+        )
+    return found
+
+
+def parse_metric(id: str) -> Metric:
+    """The metric with this id.
+
+    Args:
+        id: ``<name>.<encoder>.<version>``. A metric of one's own has the name ``module:name``; its
+            encoder and version may be left out where there is one encoder to choose.
+
+    Raises:
+        EvalError: the id does not have three parts, or names an unknown definition, encoder or
+            version, or an encoder of another kind than the definition reads. The message lists what
+            is allowed and the nearest valid name.
+
+    Example:
+        >>> parse_metric("identity.dino_vits16.v1").unit
+        'cosine'
+        >>> parse_metric("vbench.i2v_subject.dino:facebook/dino-vitb16.v1").encoder
+        'dino:facebook/dino-vitb16'
+    """
+    found, rest = _split(id)
+    definition = found.definition
+    if not rest:
+        return _metric(definition, _only_encoder(id, definition), definition.versions[-1])
+    encoder, _, version = rest.rpartition(".")
+    _check_encoder(id, definition, encoder)
+    if version not in definition.versions:
+        hint = nearest(version, list(definition.versions))
+        raise EvalError(
+            f"metric {id!r}: unknown version {version!r}; allowed: "
+            f"{', '.join(definition.versions)}.{hint}"
+        )
+    return _metric(definition, encoder, version)
+
+
+def is_own(id: str) -> bool:
+    """Whether the id names a metric of one's own, ``module:name``, whose module must be imported
+    to be told more."""
+    head = id.partition(":")[0]
+    return ":" in id and not any(head.startswith(f"{name}.") for name in definitions())
+
+
+def _split(id: str) -> tuple[Registered, str]:
+    """The definition, and what follows its name: ``<encoder>.<version>`` or nothing."""
+    if is_own(id):
+        module, _, rest = id.partition(":")
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise EvalError(f"metric {id!r}: '{module}' is no module; expected module:name")
+        parts = rest.split(".")
+        for count in (2, 1):  # a name may have two parts, as 'vbench.i2v_subject' has
+            found = own_metric(f"{module}:{'.'.join(parts[:count])}")
+            if found:
+                return found, ".".join(parts[count:])
+        found = _own(f"{module}:{parts[0]}")
+        return found, ".".join(parts[1:])
+    plain = definitions()
+    named, _, version = id.rpartition(".")
+    name = max((name for name in plain if named.startswith(f"{name}.")), key=len, default=None)
+    if name is not None:
+        return find_definition(name), f"{named.removeprefix(f'{name}.')}.{version}"
+    if named.count(".") < 1:
+        raise EvalError(
+            f"metric {id!r}: expected <family>.<encoder>.<version>, or module:name for one's own."
+            f"{nearest(id, [metric.id for metric in catalogue()])}"
+        )
+    publishers = {known.split(".")[0] for known in plain if "." in known}
+    first, second = named.split(".")[:2]
+    wrong = f"{first}.{second}" if first in publishers else first
+    raise EvalError(
+        f"metric {id!r}: unknown family {wrong!r}; allowed: {', '.join(plain)}."
+        f"{nearest(wrong, list(plain))}"
+    )
+
+
+def _only_encoder(id: str, definition: Definition) -> str:
+    if definition.published:
+        return definition.published
+    fitting = [name for name, entry in ENCODERS.items() if entry.kind == definition.kind]
+    if len(fitting) != 1:
+        raise EvalError(
+            f"metric {id!r}: name its encoder and version, as in "
+            f"{id}.{fitting[0] if fitting else 'ENCODER'}.{definition.versions[-1]}; encoders of "
+            f"kind {definition.kind!r}: {', '.join(fitting) or 'none'}"
+        )
+    return fitting[0]
+
+
+def _check_encoder(id: str, definition: Definition, encoder: str) -> None:
+    kind = encoder_kind(encoder)
+    if kind == definition.kind:
+        return
+    allowed = [name for name, entry in ENCODERS.items() if entry.kind == definition.kind]
+    schemes = [f"{name}:..." for name, scheme in SCHEMES.items() if scheme.kind == definition.kind]
+    state = f"is of kind {kind!r}, not {definition.kind!r}" if kind else "is unknown"
+    raise EvalError(
+        f"metric {id!r}: encoder {encoder!r} {state}; allowed: {', '.join(allowed + schemes)}."
+        f"{nearest(encoder, allowed)}"
+    )
+
+
+def _metric(definition: Definition, encoder: str, version: str) -> Metric:
+    return Metric(
+        id=f"{definition.name}.{encoder}.{version}",
+        family=definition.name,
+        encoder=encoder,
+        version=version,
+        scope=definition.scope,
+        unit=definition.unit,
+        higher_is_better=definition.higher_is_better,
+        description=definition.description,
+        source=definition.source,
+        view=definition.view,
+        truth=definition.truth,
+    )
+
+
+def catalogue() -> list[Metric]:
+    """Every definition in each version with each named encoder of its kind; a published protocol
+    with the encoder that it was published with and with those that come with the package."""
+    return [
+        _metric(definition, encoder, version)
+        for definition in definitions().values()
+        for encoder, entry in ENCODERS.items()
+        if entry.kind == definition.kind
+        and (definition.published in (None, encoder) or encoder in EMBEDDED)
+        for version in definition.versions
+    ]

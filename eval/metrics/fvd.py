@@ -1,0 +1,58 @@
+"""Fréchet video distance: `eval.metrics.frechet` on the video features of true and generated clips,
+with what a reader must know beside the value.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.metrics.definitions import Definition, SetSteps, metric
+from eval.metrics.frechet import (
+    FloatArray,
+    bias_corrected_frechet,
+    frechet_distance_of_features,
+    small_sample_note,
+)
+
+FeatureArray = npt.NDArray[np.float32] | FloatArray
+
+
+def in_common_span(real: FeatureArray, fake: FeatureArray) -> tuple[FloatArray, FloatArray]:
+    """Both sets in an orthonormal basis of the affine space they span, float64 (., r), r < R + N.
+
+    Fréchet distances do not change under this isometry, and far fewer dimensions than features' own
+    make them cheap.
+    """
+    both = np.concatenate([real, fake]).astype(np.float64)
+    both -= both.mean(axis=0)
+    if len(both) > both.shape[1]:
+        return both[: len(real)], both[len(real) :]
+    left, singular, _ = np.linalg.svd(both, full_matrices=False)
+    coordinates = left * singular
+    return coordinates[: len(real)], coordinates[len(real) :]
+
+
+def _notes(real: FloatArray, fake: FloatArray, images: int, dimension: int) -> list[str]:
+    small = small_sample_note(min(len(fake), len(real), images), dimension)
+    notes = [small] if small else []
+    if min(images, len(real)) >= 4:
+        notes.append(f"bias-corrected {bias_corrected_frechet(real, fake).value:.4g}")
+    return notes
+
+
+@metric(
+    Definition(
+        name="fvd",
+        kind="video",
+        scope="set",
+        unit="squared feature distance",
+        higher_is_better=False,
+        description="Fréchet distance between Gaussians fitted to the video features of true and "
+        "generated clips.",
+        source="Unterthiner et al. 2018 (FVD); Ge et al. 2024 (VideoMAE features)",
+        caution="Biased upwards by about c/N: equal N, frames and size only, and beside it the "
+        "bias-corrected figure.",
+    ),
+    steps=SetSteps(prepare=in_common_span, notes=_notes),
+)
+def _fvd(real: FloatArray, fake: FloatArray) -> float:
+    return frechet_distance_of_features(real, fake)

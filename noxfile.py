@@ -92,6 +92,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation strictly into site/. Posargs go to mkdocs build."""
+    install(session, "docs")
+    session.run("python", "-m", "mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
 def torture(session: nox.Session) -> None:
     """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must
     end as if never.

@@ -94,7 +94,7 @@ _PAGE = """# The glyph world: samples
 
 Written by `nox -s world -- samples`; the first samples of a seed that no training used, none
 picked by hand. Frame 0 is at the left. How it was made:
-[`eval/world/README.md`](../eval/world/README.md).
+`eval/world/README.md`.
 
 ## Measured
 

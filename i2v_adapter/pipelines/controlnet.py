@@ -48,10 +48,10 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
     """:class:`I2VAdapterPipeline` with ControlNets, one or several
     (:class:`~diffusers.AnimateDiffControlNetPipeline`).
 
+    The other components are those of :class:`I2VAdapterPipeline`.
+
     Args:
         controlnet: a ControlNet, or a list of them.
-        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, i2v_adapter,
-            feature_extractor, image_encoder: as in :class:`I2VAdapterPipeline`.
     """
 
     def __init__(

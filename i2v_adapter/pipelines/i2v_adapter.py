@@ -43,10 +43,10 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
     id takes `motion_adapter=` and `i2v_adapter=` in addition. The adapter is attached to the UNet
     during calls only, so other pipelines may share the UNet.
 
+    The other components are those of :class:`~diffusers.AnimateDiffPipeline`; `motion_adapter` is
+    not needed if `unet` is a motion UNet.
+
     Args:
-        vae, text_encoder, tokenizer, unet, motion_adapter, scheduler, feature_extractor,
-            image_encoder: as in :class:`~diffusers.AnimateDiffPipeline`; `motion_adapter` is not
-            needed if `unet` is a motion UNet.
         i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
     """
 
@@ -158,10 +158,8 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
             output_type: "pil", "np", "pt" or "latent"; the last gives (B, C, F, h, w), index 0
                 being the image's latent.
             return_dict: False gives a tuple.
-            cross_attention_kwargs, clip_skip, callback_on_step_end,
-            callback_on_step_end_tensor_inputs,
-                decode_chunk_size: as in :class:`~diffusers.AnimateDiffPipeline`. A callback cannot
-                change frame 0.
+            callback_on_step_end: as in :class:`~diffusers.AnimateDiffPipeline`, like every
+                argument not named here; it cannot change frame 0.
             image_latents: (B, C, h, w) clean and scaled, in place of the encoded images; the
                 last frame of an earlier video's latents continues it.
             ip_adapter_frame_scale: F factors on the content adapter's scale, one for each frame.

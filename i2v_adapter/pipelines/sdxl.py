@@ -34,12 +34,10 @@ from i2v_adapter.prior import FrameSimilarityPrior
 class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
     """:class:`~diffusers.AnimateDiffSDXLPipeline` with an input image as its first frame.
 
+    The other components are those of :class:`~diffusers.AnimateDiffSDXLPipeline`; `motion_adapter`
+    is not needed if `unet` is a motion UNet.
+
     Args:
-        vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, unet, motion_adapter, scheduler,
-        image_encoder,
-            feature_extractor, force_zeros_for_empty_prompt: as in
-            :class:`~diffusers.AnimateDiffSDXLPipeline`; `motion_adapter` is not needed if `unet` is
-            a motion UNet.
         i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
     """
 
@@ -122,13 +120,9 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
         """Make videos that start with `image` and follow `prompt`.
 
-        Args:
-            prompt_2, negative_prompt_2, pooled_prompt_embeds, negative_pooled_prompt_embeds,
-            guidance_rescale,
-                original_size, crops_coords_top_left, target_size: as in
-                :class:`~diffusers.AnimateDiffSDXLPipeline`.
-            image, prompt and all others: as in :class:`I2VAdapterPipeline`. A float16 VAE works
-                in float32.
+        The second prompt, the pooled embeddings, the sizes and `guidance_rescale` are those of
+        :class:`~diffusers.AnimateDiffSDXLPipeline`; every other argument is that of
+        :class:`I2VAdapterPipeline`. A float16 VAE works in float32.
 
         Returns:
             as :class:`I2VAdapterPipeline`.

@@ -1,0 +1,153 @@
+"""Pages that MkDocs makes from the code: the metrics catalogue, the suite's keys, exit codes and
+errors. A hook of mkdocs.yml; nothing here is written into the tree.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from eval import errors
+from eval.commands.describe import describe
+from eval.commands.gate import REGRESSION
+from eval.errors import SOME_FAILED, EvalError
+from eval.metrics import Metric, catalogue
+from eval.plan.suite import MethodEntry, Suite
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the generated pages to those of the folder."""
+    pages = {
+        "reference/metrics.md": metrics_page(),
+        "reference/suite.md": suite_page(),
+        "reference/exit-codes.md": exit_codes_page(),
+        "reference/errors.md": errors_page(),
+        **{f"reference/metrics/{family}.md": page for family, page in family_pages()},
+    }
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def families() -> dict[str, list[Metric]]:
+    """Every family that the catalogue lists -> its metrics."""
+    found: dict[str, list[Metric]] = {}
+    for metric in catalogue():
+        found.setdefault(metric.family, []).append(metric)
+    return found
+
+
+def metrics_page() -> str:
+    """All definitions in one table, each linked to a page of its own."""
+    rows = [
+        f"| [{family}](metrics/{family}.md) | {shown.description} | {shown.unit} | "
+        f"{_better(shown)} | {shown.source} |"
+        for family, (shown, *_) in families().items()
+    ]
+    head = [
+        "# Metrics",
+        "",
+        "A metric's id is `<definition>.<encoder>.<version>`. The version is frozen: a change of "
+        "preprocessing or arithmetic is a new version. `i2v-eval metrics ID` prints the same on "
+        "the terminal, with the fingerprint of the weights found.",
+        "",
+        "| definition | one value | unit | better | source |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def family_pages() -> Iterator[tuple[str, str]]:
+    """One page a definition: what it computes, with which encoders, and what it cannot see."""
+    for family, metrics in families().items():
+        lines = [f"# {family}", ""]
+        for metric in metrics:
+            rows = {name: text for name, text in describe(metric) if name != "fingerprint"}
+            if metric is metrics[0]:
+                lines += [rows["value"], ""]
+                if "caution" in rows:
+                    lines += ["!!! warning", f"    {rows['caution']}", ""]
+                example = f"metrics: [{metric.id}]"
+                lines += ["In a suite:", "", "```yaml", example, "```", ""]
+            lines += [f"## `{metric.id}`", "", "| | |", "|---|---|"]
+            lines += [f"| {name} | {_cell(text)} |" for name, text in rows.items() if name != "id"]
+            lines.append("")
+        yield family, "\n".join(lines)
+
+
+def suite_page() -> str:
+    """The keys of a suite file, from the models that validate it."""
+    lines = ["# The suite file", "", inspect.cleandoc(Suite.__doc__ or ""), ""]
+    for model in (Suite, MethodEntry):
+        lines += [f"## {model.__name__}", "", "| key | kind | default |", "|---|---|---|"]
+        required, fields = set(), model.model_json_schema()["properties"]
+        required = set(model.model_json_schema().get("required", ()))
+        for key, field in fields.items():
+            default = "required" if key in required else f"`{field.get('default')}`"
+            lines.append(f"| `{key}` | {_kind(field)} | {default} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def exit_codes_page() -> str:
+    """What each exit code of `i2v-eval` means."""
+    rows = {
+        0: "Everything asked for was done; of `gate`: every value lies within its tolerance.",
+        REGRESSION: "`gate`: a value moved, or is missing. Other commands: a clip failed where "
+        "that ends the command (`run --debug`).",
+        EvalError.exit_code: "Nothing was done: a usage error. The message says what to change.",
+        SOME_FAILED: "Some clips failed, the rest was made and measured; failures.csv says why.",
+        130: "Stopped by Ctrl-C; the same command goes on from there.",
+        143: "Stopped by SIGTERM; the same command goes on from there.",
+    }
+    lines = ["# Exit codes", "", "| code | meaning |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {code} | {text} |" for code, text in rows.items())]) + "\n"
+
+
+def errors_page() -> str:
+    """The tree of errors that the suite raises on purpose."""
+    lines = [
+        "# Errors",
+        "",
+        "Every error that a user can do something about is an `EvalError`.",
+        "",
+    ]
+    lines += list(_tree(EvalError, 0))
+    lines += [
+        "",
+        "```python",
+        "from eval.errors import EvalError",
+        "```",
+        "",
+        f"::: {errors.__name__}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tree(kind: type[EvalError], depth: int) -> Iterator[str]:
+    summary = " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
+    yield f"{'    ' * depth}- `{kind.__name__}` (exit code {kind.exit_code}): {summary}"
+    for child in kind.__subclasses__():
+        yield from _tree(child, depth + 1)
+
+
+def _kind(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_kind(each) for each in field["anyOf"])
+    if "$ref" in field:
+        return field["$ref"].rpartition("/")[2]
+    if field.get("type") == "array":
+        return f"list of {_kind(field['items'])}"
+    return str(field.get("type", "anything"))
+
+
+def _better(metric: Metric) -> str:
+    return {True: "higher", False: "lower"}.get(metric.higher_is_better, "–")  # type: ignore[arg-type]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -34,6 +34,13 @@ def clips(
     fps: Annotated[
         float | None, typer.Option(help="Frame rate of frame folders and .npy files.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Unknown columns are an error, not a note.")
+    ] = False,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Clips and images must lie here: for manifests that others wrote."),
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")
     ] = None,
@@ -56,7 +63,15 @@ def clips(
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     options = Options(timeout=timeout, wait=wait, debug=debug)
     scored = score(
-        folder, samples, out, encoders=chosen, reference=reference, fps=fps, options=options
+        folder,
+        samples,
+        out,
+        encoders=chosen,
+        reference=reference,
+        fps=fps,
+        strict=strict,
+        root=root,
+        options=options,
     )
     for failure in scored.failures:
         typer.echo(f"failed: {one_line(str(failure))}", err=True)

@@ -51,6 +51,8 @@ def score(
     encoders: Sequence[str] = (),
     reference: Path | None = None,
     fps: float | None = None,
+    strict: bool = False,
+    root: Path | None = None,
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
@@ -63,7 +65,7 @@ def score(
     ``failures.csv`` names what failed.
 
     Args:
-        folder: what paths in the manifest start from and may not leave.
+        folder: what paths in the manifest start from; clips may not leave it.
         manifest: see `eval.samples.clip_manifest`.
         out: the run folder.
         encoders: measure every metric of these; none: every metric whose weights are there, the
@@ -71,6 +73,8 @@ def score(
         reference: a folder of clips that set metrics (Fréchet and kernel video distance)
             compare every method with.
         fps: rate of frame folders and arrays.
+        strict: an unknown column of the manifest is an error, not a note.
+        root: a folder that clips and images must lie in, for manifests that others wrote.
         console: for progress; standard error if None.
         judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
@@ -82,8 +86,9 @@ def score(
             stored stays.
     """
     make_judge = judge or partial(default_judge, folder=out)
-    entries, failures = read_entries(manifest, folder)
+    entries, failures, notes = read_entries(manifest, folder, strict=strict, root=root)
     metrics, warnings = _metrics(encoders, reference, make_judge)
+    warnings = [*notes, *warnings]
     if not entries:
         first = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(f"{manifest}: no row can be used{first}")

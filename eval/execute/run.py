@@ -161,6 +161,7 @@ def carry_out(
         failures = planned_failures(store, plan)
         write_failures(store, failures)
         counts, warnings = write_tables(store, plan, fingerprints, failures)
+        warnings = [*plan.notes, *warnings]
         if plan.suite.claims:
             from eval.claims import write_claims
 

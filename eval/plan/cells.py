@@ -90,6 +90,7 @@ class Plan:
             pair; None: they have.
         reference_keys: feature keys of a reference set that set metrics compare every cell
             with; none: the true clips of the cell's own samples.
+        notes: what a reader should know of the samples.
     """
 
     suite: Suite
@@ -98,6 +99,7 @@ class Plan:
     metrics: list[Metric]
     coverage: Mapping[str, Sequence[tuple[Sample, int]]] | None = None
     reference_keys: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def pairs(self, cell: Cell, group: str = "all") -> list[tuple[Sample, int]]:
         """The (sample, seed) pairs of a cell whose samples are in ``group``, in plan order."""
@@ -172,7 +174,8 @@ def make_plan(path: Path) -> Plan:
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
     _check_truth(samples, metrics, path)
-    return Plan(suite, samples, cells, metrics, _coverage(suite, samples, cells, path))
+    coverage = _coverage(suite, samples, cells, path)
+    return Plan(suite, samples, cells, metrics, coverage, notes=samples.notes)
 
 
 def _metric(identifier: str, where: str) -> Metric:

@@ -116,4 +116,6 @@ def _sample(identifier: str, entry: Entry, samples: dict[str, Sample]) -> Sample
 
 def row_failure(entry: Entry, folder: Path, reason: str) -> RowFailure:
     """The failure of a row."""
-    return RowFailure(entry.line, entry.id, str(entry.clip.relative_to(folder)), reason)
+    inside = entry.clip.is_relative_to(folder)
+    clip = entry.clip.relative_to(folder) if inside else entry.clip
+    return RowFailure(entry.line, entry.id, str(clip), reason)

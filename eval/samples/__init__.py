@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -87,9 +87,21 @@ class Sample:
         return digest.hexdigest()
 
 
+class Samples(list[Sample]):
+    """Samples, and what a reader should know of where they come from.
+
+    Attributes:
+        notes: whole sentences.
+    """
+
+    def __init__(self, samples: Iterable[Sample], notes: Sequence[str] = ()) -> None:
+        super().__init__(samples)
+        self.notes = list(notes)
+
+
 def load_samples(
     settings: Mapping[str, Any], *, folder: Path | None = None, where: str = "samples"
-) -> list[Sample]:
+) -> Samples:
     """Loads the samples of a suite's ``samples`` entry.
 
     Args:
@@ -100,7 +112,7 @@ def load_samples(
         where: prefix of error messages.
 
     Returns:
-        At least one sample, with unique ids, in the source's order.
+        At least one sample, with unique ids, in the source's order, with the source's notes.
 
     Raises:
         EvalError: for an unknown source, bad settings, an empty set or a repeated id.
@@ -121,7 +133,8 @@ def load_samples(
     )
     load: Callable[[BaseModel], Sequence[Sample]] = getattr(module, loader_name)
     try:
-        samples = list(load(options))
+        loaded = load(options)
+        samples = Samples(loaded, getattr(loaded, "notes", ()))
     except EvalError as error:
         raise EvalError(f"{where}: {error}") from error
     if not samples:

@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from eval.clips.lossless import read_clip
-from eval.errors import EvalError, nearest
+from eval.errors import EvalError
 from eval.io.files import is_file
-from eval.samples import Sample
+from eval.samples import Sample, Samples
+from i2v_adapter.tables.columns import CLIP, GROUP, ID, IMAGE, PROMPT, TRUTH
+from i2v_adapter.tables.files import Finder
+from i2v_adapter.tables.rows import Rows
+from i2v_adapter.tables.texts import RowError
 
-REQUIRED = ("id", "image", "prompt")
-OPTIONAL = ("group", "clip")
-TRUTH = "truth_"
-"""Columns with this prefix become :attr:`Sample.truth`."""
+COLUMNS = (ID, replace(IMAGE, required=True), replace(PROMPT, required=True), GROUP, CLIP)
+"""Besides, columns that begin with ``truth_`` become :attr:`Sample.truth`."""
 
 
 class ManifestSettings(BaseModel):
-    """``{source: manifest, path: samples.csv}``; a relative path starts from the suite file's
-    folder.
+    """``{source: manifest, path: samples.csv}``; relative paths start from the suite file's folder.
+
+    Attributes:
+        path: the manifest, ``.csv`` or ``.jsonl``.
+        strict: an unknown column is an error; else it is ignored, with a note.
+        root: a folder that images and clips must lie in, links followed, for manifests that others
+            wrote; None: they may lie anywhere.
     """
 
     model_config = ConfigDict(extra="forbid")
     path: Path
+    strict: bool = False
+    root: Path | None = None
 
-    @field_validator("path")
+    @field_validator("path", "root")
     @classmethod
-    def _from_folder(cls, path: Path, info: ValidationInfo) -> Path:
-        return Path((info.context or {}).get("folder", "")) / path
+    def _from_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return path and Path((info.context or {}).get("folder", "")) / path
 
 
-def load(settings: ManifestSettings) -> list[Sample]:
+def load(settings: ManifestSettings) -> Samples:
     """Reads the manifest, its images and its true clips (both relative to the manifest).
 
     A run folder's own ``samples.csv`` is a manifest, too.
@@ -48,37 +54,48 @@ def load(settings: ManifestSettings) -> list[Sample]:
         no true clip.
 
     Raises:
-        EvalError: naming the file, the row, the key and the value.
+        EvalError: naming the file, the row, the column and the value.
     """
     path = settings.path
     if not is_file(path):
-        raise EvalError(
-            f"path: '{path}' not found; give a .csv or .jsonl with {', '.join(REQUIRED)}"
-        )
+        needed = ", ".join(column.name for column in COLUMNS if column.required)
+        raise EvalError(f"path: '{path}' not found; give a .csv or .jsonl with {needed}")
+    rows = Rows(path, COLUMNS, prefix=TRUTH, strict=settings.strict)
+    finder = Finder(settings.root)
     samples: list[Sample] = []
-    for line, row in read_rows(path):
-        if isinstance(row, EvalError):
-            raise row
-        where = f"{path}:{line}"
-        _check_keys(row, where)
-        if not row["prompt"].strip():
-            raise EvalError(f"{where}: prompt: '' is empty; write what the clip should show")
-        image = read_image(path.parent / row["image"], where=f"{where}: image")
-        try:
-            clip = read_clip(path.parent / row["clip"]) if row.get("clip") else None
-            truth = {
-                key[len(TRUTH) :]: _number(text)
-                for key, text in row.items()
-                if key.startswith(TRUTH) and text
-            }
-            samples.append(
-                Sample(row["id"], image, row["prompt"], row.get("group") or "all", clip, truth)
-            )
-        except EvalError as error:
-            raise EvalError(f"{where}: {error}") from error
+    try:
+        for line, row, fault in rows:
+            where = f"{path}:{line}"
+            if fault:
+                raise EvalError(f"{where}: {fault}")
+            samples.append(_sample(row, path.parent, finder, where))
+    except RowError as error:
+        raise EvalError(str(error)) from error
     if not samples:
         raise EvalError(f"{path}: the manifest has no rows; at least one sample is needed")
-    return samples
+    renamed = [f"{path}: {finder.note()}"] if finder.renamed else []
+    return Samples(samples, [*rows.notes, *renamed])
+
+
+def _sample(row: dict[str, str], folder: Path, finder: Finder, where: str) -> Sample:
+    def find(column: str) -> Path:
+        try:
+            return finder.find(folder, row[column])
+        except RowError as error:
+            raise EvalError(f"{where}: {column}: {error}") from error
+
+    image = read_image(find("image"), where=f"{where}: image")
+    file = find("clip") if row.get("clip") else None
+    try:
+        clip = read_clip(file) if file else None
+        truth = {
+            key[len(TRUTH) :]: _number(text)
+            for key, text in row.items()
+            if key.startswith(TRUTH) and text
+        }
+        return Sample(row["id"], image, row["prompt"], row.get("group") or "all", clip, truth)
+    except EvalError as error:
+        raise EvalError(f"{where}: {error}") from error
 
 
 def read_image(path: Path, *, where: str = "image") -> NDArray[np.uint8]:
@@ -113,84 +130,9 @@ def read_image(path: Path, *, where: str = "image") -> NDArray[np.uint8]:
         ) from error
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
-    """Yields the line number and the row, every value as text, or what is wrong with this row.
-
-    Raises:
-        EvalError: a file that cannot be read, is not UTF-8 text, or neither ``.csv`` nor
-            ``.jsonl``.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise EvalError(f"{path}: the manifest is not UTF-8 text") from error
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from _json_rows(path, text)
-        return
-    if path.suffix.lower() != ".csv":
-        raise EvalError(
-            f"path: '{path}': unknown manifest type '{path.suffix}'. Allowed: .csv, .jsonl"
-        )
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    for row in _readable(reader, path):
-        if None in row or None in row.values():
-            columns = len(reader.fieldnames or ())
-            yield (
-                reader.line_num,
-                EvalError(
-                    f"{path}:{reader.line_num}: the row does not have the header's {columns} values"
-                ),
-            )
-        else:
-            yield reader.line_num, {key.strip(): value for key, value in row.items()}
-
-
-def _readable(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise EvalError(f"{path}:{reader.line_num + 1}: not CSV ({error})") from error
-
-
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str] | EvalError]]:
-    for line, content in enumerate(text.splitlines(), start=1):
-        if not content.strip():
-            continue
-        try:
-            row: Any = json.loads(content)
-        except (json.JSONDecodeError, RecursionError) as error:
-            yield (
-                line,
-                EvalError(
-                    f"{path}:{line}: not JSON ({getattr(error, 'msg', 'nested too deeply')})"
-                ),
-            )
-            continue
-        if not isinstance(row, dict):
-            yield line, EvalError(f"{path}:{line}: a row must be an object of keys and values")
-            continue
-        yield line, {key: "" if value is None else str(value) for key, value in row.items()}
-
-
-def _check_keys(row: dict[str, str], where: str) -> None:
-    allowed = REQUIRED + OPTIONAL
-    for key in row:
-        if key not in allowed and not key.startswith(TRUTH):
-            hint = nearest(key, allowed)
-            raise EvalError(
-                f"{where}: unknown key '{key}'. Allowed: {', '.join(allowed)}, {TRUTH}*.{hint}"
-            )
-    for key in REQUIRED:
-        if key not in row:
-            raise EvalError(
-                f"{where}: key '{key}' is missing; every row needs {', '.join(REQUIRED)}"
-            )
-        if not row[key].strip():
-            raise EvalError(f"{where}: {key}: '' is empty; every row needs {', '.join(REQUIRED)}")
-
-
 def _number(value: str) -> str | float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return value
+    return number if math.isfinite(number) and "_" not in value else value

@@ -3,18 +3,27 @@ intervals."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from i2v_adapter.tables.rows import Column, Rows
+from i2v_adapter.tables.texts import RowError, parse_json, shorten, shown, text_of
 
 FORMAT = "i2v-ballot.v1"
+COLUMNS = (
+    Column("page", required=True),
+    Column("rater"),
+    Column("case", required=True),
+    Column("clip", required=True),
+    Column("rank", kind="whole", required=True),
+)
+LARGEST = 2**24
+"""Bytes of the largest ballot that is read; 10,000 cases of 26 clips take a third of it."""
 PSEUDO_WINS = 0.5
 """Added to each side of every pair, so that a cell that always wins keeps a finite score."""
 
@@ -79,7 +88,8 @@ def read_ballots(folder: Path, page: str, key: Key) -> list[Ranking]:
         found_page, rater, orders = _read(path)
         if found_page != page:
             raise EvalError(
-                f"{path}: of page {found_page!r}, not of {page!r}; ballots of one page go together"
+                f"{path}: of page {shown(found_page)}, not of {page!r}; ballots of one "
+                "page go together"
             )
         for case, letters in orders.items():
             if case not in key or sorted(letters) != sorted(key[case]):
@@ -89,8 +99,8 @@ def read_ballots(folder: Path, page: str, key: Key) -> list[Ranking]:
                     else f"no such case; there are {', '.join(key)}"
                 )
                 raise EvalError(
-                    f"{path}: case {case!r} is ranked {', '.join(letters)}; allowed: each once of "
-                    f"{known}"
+                    f"{path}: case {shown(case)} is ranked {shorten(', '.join(letters))}; allowed: "
+                    f"each once of {known}"
                 )
             if (rater, case) in rankings:
                 raise EvalError(
@@ -108,35 +118,61 @@ def read_ballots(folder: Path, page: str, key: Key) -> list[Ranking]:
 def _read(path: Path) -> tuple[str, str, dict[str, list[str]]]:
     """Page id, rater, and case -> letters from best to worst."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".json":
-            content: Any = json.loads(text)
-            if content["format"] != FORMAT:
-                raise EvalError(f"{path}: format {content['format']!r}, not {FORMAT!r}")
-            orders = {
-                str(case): [str(letter) for letter in order]
-                for case, order in content["rankings"].items()
-            }
-            return str(content["page"]), str(content["rater"]).strip() or path.stem, orders
-        rows = list(csv.DictReader(text.splitlines()))
-        ranked: dict[str, list[tuple[int, str]]] = {}
-        for row in rows:
-            ranked.setdefault(row["case"], []).append((int(row["rank"]), row["clip"]))
-        orders = {case: [letter for _, letter in sorted(pairs)] for case, pairs in ranked.items()}
-        repeated = [
-            case
-            for case, pairs in ranked.items()
-            if sorted(r for r, _ in pairs) != list(range(1, len(pairs) + 1))
-        ]
-        if repeated:
-            raise EvalError(f"{path}: case {repeated[0]!r}: ranks must be 1, 2, ... without ties")
-        rater = {row["rater"].strip() for row in rows}
-        pages = {row["page"] for row in rows}
-        if len(rater) > 1 or len(pages) > 1:
-            raise EvalError(f"{path}: more than one rater or page; one ballot a file")
-        return "".join(pages), "".join(rater) or path.stem, orders
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvalError(f"{path}: not a ballot ({type(error).__name__}: {error})") from error
+        return _json_ballot(path) if path.suffix == ".json" else _csv_ballot(path)
+    except RowError as error:
+        named = str(error).startswith(str(path))
+        raise EvalError(str(error) if named else f"{path}: {error}") from error
+    except OSError as error:
+        raise EvalError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _json_ballot(path: Path) -> tuple[str, str, dict[str, list[str]]]:
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise RowError(f"not a ballot: a file of at most {LARGEST:,} bytes was expected")
+    content = parse_json(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    if not isinstance(content, dict):
+        raise RowError("not a ballot: an object was expected")
+    if content.get("format") != FORMAT:
+        raise RowError(f"not a ballot: format {shown(str(content.get('format')))}, not {FORMAT!r}")
+    texts = {}
+    for name in ("page", "rater"):
+        try:
+            texts[name] = text_of(content.get(name, ""))
+        except RowError as error:
+            raise RowError(f"{name} {error}") from error
+    rankings = content.get("rankings")
+    if not isinstance(rankings, dict):
+        raise RowError("not a ballot: rankings must be an object of cases")
+    orders: dict[str, list[str]] = {}
+    for case, order in rankings.items():
+        if not isinstance(order, list):
+            raise RowError(f"case {shown(case)}: the ranking must be a list of letters")
+        try:
+            orders[case] = [text_of(letter) for letter in order]
+        except RowError as error:
+            raise RowError(f"case {shown(case)}: a letter {error}") from error
+    return texts["page"], texts["rater"].strip() or path.stem, orders
+
+
+def _csv_ballot(path: Path) -> tuple[str, str, dict[str, list[str]]]:
+    ranked: dict[str, list[tuple[int, str]]] = {}
+    raters, pages = set(), set()
+    for line, row, fault in Rows(path, COLUMNS):
+        rank = row.get("rank", "").strip()
+        if not fault and not (rank.isascii() and rank.isdecimal() and len(rank) < 6):
+            fault = f"rank {shown(rank)} is not a whole number"
+        if fault:
+            raise RowError(f"{path}:{line}: {fault}")
+        ranked.setdefault(row["case"], []).append((int(rank), row["clip"]))
+        raters.add(row.get("rater", "").strip())
+        pages.add(row["page"])
+    for case, pairs in ranked.items():
+        if sorted(rank for rank, _ in pairs) != list(range(1, len(pairs) + 1)):
+            raise RowError(f"case {shown(case)}: ranks must be 1, 2, ... without ties")
+    if len(raters) > 1 or len(pages) > 1:
+        raise RowError("more than one rater or page; one ballot a file")
+    orders = {case: [letter for _, letter in sorted(pairs)] for case, pairs in ranked.items()}
+    return "".join(pages), "".join(raters) or path.stem, orders
 
 
 def standings(

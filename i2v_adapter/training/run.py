@@ -57,7 +57,10 @@ def run(config: TrainingConfig) -> TrainingResult:
             f"mixed_precision: {config.mixed_precision!r} cannot be used here ({error})"
         ) from error
     _check_unchanged(config, accelerator)
-    clips = Clips(open_source(config.data), config.data, config.dropout, config.seed)
+    source = open_source(config.data)
+    for note in source.notes:
+        _say(accelerator, f"note: {note}")
+    clips = Clips(source, config.data, config.dropout, config.seed)
     measure = (
         load_measure(config.samples.measure) if config.samples and config.samples.measure else None
     )

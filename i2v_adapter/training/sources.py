@@ -1,16 +1,21 @@
-"""Where videos and captions come from: a folder with a CSV file, or WebDataset shards."""
+"""Where videos and captions come from: a folder with a table, or WebDataset shards."""
 
 from __future__ import annotations
 
-import csv
 import glob
 import io
-import json
 import os
+import re
 import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
+from i2v_adapter.tables.columns import CLIP, PROMPT
+from i2v_adapter.tables.files import Finder
+from i2v_adapter.tables.rows import Column, Rows
+from i2v_adapter.tables.texts import RowError, parse_json, text_of
 from i2v_adapter.training.config import Data, TrainingError
 from i2v_adapter.training.video import UnusableVideoError
 
@@ -25,7 +30,9 @@ class Entry(NamedTuple):
 
 
 class Source(Protocol):
-    """A numbered collection of captioned videos."""
+    """A numbered collection of captioned videos; `notes` say what is odd about it."""
+
+    notes: Sequence[str]
 
     def __len__(self) -> int: ...
 
@@ -36,12 +43,23 @@ class Source(Protocol):
         """Raises UnusableVideoError where the entry has no caption."""
 
 
-class VideoFolder:
-    """WebVid's layout: a CSV file with `videoid`, `name` (the caption) and perhaps `page_dir`, one
-    row a video.
+COLUMNS = (
+    replace(CLIP, old=("videoid",), kind="name", required=True),
+    replace(PROMPT, old=("name", "caption"), required=True),
+    Column("page_dir"),
+)
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
-    The video of a row is `<videos>/<page_dir>/<videoid>.mp4`; without a page_dir,
-    `<videos>/<videoid>.mp4`.
+
+class VideoFolder:
+    """A folder of videos and a table (CSV or JSON lines) with `clip`, the file in the folder, and
+    `prompt`, one row a video.
+
+    WebVid's layout is read, too: `videoid`, `name` (the caption) and perhaps `page_dir`; the video
+    of a row is `<videos>/<page_dir>/<videoid>.mp4`. Other columns are ignored.
+
+    Attributes:
+        notes: what a reader should know of the table.
 
     Raises:
         TrainingError: folder or file is missing, has no such columns, or no rows.
@@ -50,36 +68,40 @@ class VideoFolder:
     def __init__(self, videos: Path, captions: Path) -> None:
         if not videos.is_dir():
             raise TrainingError(f"data.videos: {videos}: no such folder")
-        self._folder = videos
+        self._folder, self._finder = videos, Finder()
+        table = Rows(captions, COLUMNS)
         try:
-            with captions.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                absent = {"videoid", "name"} - set(reader.fieldnames or ())
-                if absent:
-                    raise TrainingError(
-                        f"data.captions: {captions}: no column {' or '.join(sorted(absent))}"
-                    )
-                self._rows = [
-                    (row["videoid"] or "", row.get("page_dir") or "", row["name"] or "")
-                    for row in reader
-                ]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise TrainingError(f"data.captions: {captions}: cannot be read ({error})") from error
+            self._rows = [
+                (_file(values) or f"line {line}", values.get("prompt", ""), fault)
+                for line, values, fault in table
+            ]
+        except RowError as error:
+            raise TrainingError(f"data.captions: {error}") from error
         if not self._rows:
             raise TrainingError(f"data.captions: {captions}: the table has no rows")
+        self.notes: Sequence[str] = table.notes
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def name(self, index: int) -> str:
-        video, page, _ = self._rows[index]
-        return os.path.join(page, f"{video}.mp4")
+        return self._rows[index][0]
 
     def read(self, index: int) -> Entry:
-        caption = self._rows[index][2]
-        if not caption:
-            raise UnusableVideoError("has no caption")
-        return Entry(str(self._folder / self.name(index)), caption)
+        name, caption, fault = self._rows[index]
+        if fault:
+            raise UnusableVideoError(f"cannot be used: {fault}")
+        try:
+            return Entry(str(self._finder.find(self._folder, name)), caption)
+        except RowError as error:
+            raise UnusableVideoError(f"cannot be used: {error}") from error
+
+
+def _file(values: Mapping[str, str]) -> str:
+    """Of a row's video, relative to the folder; WebVid's ids have no suffix."""
+    clip = values.get("clip", "").strip()
+    suffix = "" if _SUFFIX.search(clip) else ".mp4"
+    return os.path.join(values.get("page_dir", "").strip(), f"{clip}{suffix}") if clip else ""
 
 
 class _Member(NamedTuple):
@@ -103,6 +125,7 @@ class Shards:
     """
 
     def __init__(self, pattern: str) -> None:
+        self.notes: Sequence[str] = ()
         paths = sorted(glob.glob(pattern))
         if not paths:
             raise TrainingError(f"data.shards: no file matches {pattern!r}")
@@ -135,7 +158,8 @@ class Shards:
                 if "txt" in texts:
                     caption = _read(shard, texts["txt"]).decode().strip()
                 elif "json" in texts:
-                    caption = json.loads(_read(shard, texts["json"]))["caption"]
+                    found = parse_json(_read(shard, texts["json"]))
+                    caption = text_of(found["prompt"] if "prompt" in found else found["caption"])
             except (ValueError, KeyError, TypeError) as error:
                 raise UnusableVideoError(f"has no readable caption ({error})") from error
             if not caption:

@@ -296,6 +296,7 @@ def test_pixels_and_rate(case: str, tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
+    np.save(clips.parent / "out.npy", FRAMES)
     row = {"id": "a", "clip": "good.mkv", "prompt": "x", "image": "image.png", "seed": "0"}
     changes: list[tuple[dict[str, str], str]] = [
         ({}, "the id is in line 2 already, for the same method and seed"),
@@ -303,9 +304,10 @@ def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
         ({"seed": "1", "prompt": "y"}, "an earlier row gives this id to another image or prompt"),
         ({"id": "c", "prompt": " "}, "prompt is missing; every row needs id, clip, prompt"),
         ({"id": "d", "seed": "-1"}, "seed '-1' is not a whole number"),
-        ({"id": "e", "image": "../out.png"}, "image '../out.png' leaves the folder"),
-        ({"id": "e", "clip": "n" * 300}, "nnn' is not in "),
-        ({"id": "e", "clip": "a\0b"}, "clip 'a?b' is not in "),
+        ({"id": "e", "image": "../out.png"}, "image '../out.png' is not in "),
+        ({"id": "e", "clip": "../out.npy"}, "clip '../out.npy' leaves the folder"),
+        ({"id": "e", "clip": "n" * 300}, "nnn...' is not in "),
+        ({"id": "e", "clip": "a\0b"}, "clip 'a?b' is not the name of a file"),
         ({"id": "f", "image": "good.mkv"}, "good.mkv' is not a readable image"),
         ({"id": "g/h", "prompt": "z"}, "sample id 'g/h' is not allowed"),
         ({"id": "i", "method": "a[b"}, "method 'a[b' is not allowed"),
@@ -325,10 +327,10 @@ def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: A
     )
     result = invoke(clips, clips / "m.jsonl")
     assert result.exit_code == 3
-    assert "m.jsonl:2: not JSON" in result.stderr
+    assert "line 2, id '': not JSON" in result.stderr
     assert (
-        "line 3, id 'a': unknown key 'imag'. Allowed: id, clip, prompt, image, method, seed. Did "
-        "you" in result.stderr
+        "m.jsonl: ignored unknown columns 'imag'; known are id, clip, prompt, image, method, seed. "
+        "Is 'imag' meant to be 'image'?" in result.stderr
     )
 
 

@@ -83,7 +83,7 @@ def test_json_lines_give_what_csv_gives(toy_folder: Path) -> None:
     [
         ("[1]", r"bad.jsonl:1: a row must be an object"),
         ("{", r"bad.jsonl:1: not JSON"),
-        ('{"id": "a", "image": "0.png", "prompt": null}', r"bad.jsonl:1: prompt: '' is empty"),
+        ('{"id": "a", "image": "0.png", "prompt": null}', r"bad.jsonl:1: prompt is missing"),
     ],
 )
 def test_bad_json_lines(line: str, message: str, toy_folder: Path) -> None:

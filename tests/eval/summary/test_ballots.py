@@ -97,7 +97,7 @@ def test_letters_become_cells_from_json_and_csv(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"page": "p2"}, "ann.json: of page 'p2', not of 'p1'"),
-        ({"format": "x"}, "ann.json: format 'x'"),
+        ({"format": "x"}, "ann.json: not a ballot: format 'x'"),
         (
             {"rankings": {"case-01": ["A"]}},
             "case 'case-01' is ranked A; allowed: each once of A, B",

@@ -1,0 +1,1 @@
+"""Tables that people write (manifests, captions, ballots) and the files that they name."""

@@ -6,11 +6,10 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
@@ -21,7 +20,8 @@ from eval.commands.clips import clips
 from eval.commands.folder import export, salvage, status, track
 from eval.commands.gate import gate
 from eval.commands.init import init
-from eval.errors import SOME_FAILED, EvalError, one_line
+from eval.errors import SOME_FAILED, EvalError, Stop, one_line
+from eval.methods.guard import stopped_by_sigterm
 
 if TYPE_CHECKING:
     from eval.execute.run import Outcome
@@ -68,10 +68,10 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
     @functools.wraps(command)
     def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
-            with _terminable():
+            with stopped_by_sigterm():
                 command(*args, **kwargs)
-        except KeyboardInterrupt as stop:
-            number = stop.args[0] if stop.args else signal.SIGINT
+        except Stop as stop:
+            number = stop.args[0]
             name = signal.Signals(number).name
             typer.echo(
                 f"stopped by {name}; what is stored stays, and the same command goes on", err=True
@@ -82,22 +82,17 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
                 raise
             typer.echo(f"error: {one_line(str(error))}", err=True)
             raise typer.Exit(error.exit_code) from error
+        except (SystemExit, GeneratorExit) as error:  # of foreign code: nothing here raises them
+            if kwargs.get("debug"):
+                traceback.print_exception(error)
+            typer.echo(
+                f"error: something that was called tried to end the process ({error!r}); nothing "
+                "is finished; --debug shows what it was",
+                err=True,
+            )
+            raise typer.Exit(1) from error
 
     return guarded
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt inside the block, with its number."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -9,6 +10,8 @@ SOME_FAILED = 3
 """Exit code of a command in which some clips failed and the rest went on."""
 _LONGEST = 400
 """Letters of a word that is printed whole: more than any file's name has."""
+_LONGEST_REASON = 1000
+_LONGEST_TRACEBACK = 20_000
 
 
 class EvalError(Exception):
@@ -33,6 +36,50 @@ class ClipError(EvalError):
 
 class StoreError(EvalError):
     """The run folder cannot be read or written. Unlike a clip's failure, it ends the run."""
+
+
+class Stop(KeyboardInterrupt):
+    """Somebody asked this process to stop, by SIGINT or SIGTERM; its argument is the signal's
+    number. A KeyboardInterrupt of any other class is the failure of the code that raised it.
+    """
+
+
+class ClipTimeoutError(BaseException):
+    """A call took longer than it may. Not an Exception, so that `except Exception` in a method does
+    not swallow it.
+    """
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an exception's message, with its class where it is not written for the
+    user: at most 1,000 printable characters, whatever the exception does when it is printed.
+    """
+    try:
+        text = (str(error).strip().splitlines() or ["(no message)"])[0]
+    except BaseException as second:
+        text = f"(no message: printing it raises {type(second).__name__})"
+    if not isinstance(error, EvalError | ClipTimeoutError):
+        text = f"{type(error).__name__}: {text}"
+    text = _encodable(text[: 2 * _LONGEST_REASON])
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 3]}..."
+
+
+def traceback_of(error: BaseException) -> str:
+    """Its traceback as text, the middle of a long one left out."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:  # its message cannot be printed
+        text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
+    if len(text) > _LONGEST_TRACEBACK:
+        half = _LONGEST_TRACEBACK // 2
+        text = f"{text[:half]}\n...\n{text[-half:]}"
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no file can hold, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def one_line(text: str) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import numbers
 import os
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.errors import EvalError
 from eval.io.files import is_file, write_whole
+
+SLOWEST, FASTEST = 0.01, 1000.0
+"""Frames per second that a clip may have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +29,7 @@ class Clip:
 
     Attributes:
         frames: uint8 (F, H, W, 3), RGB, F >= 1.
-        fps: frames per second, finite and above 0.
+        fps: frames per second, between 0.01 and 1000; any real number, kept as a float.
 
     Raises:
         EvalError: if shape, dtype or rate are anything else.
@@ -44,8 +49,14 @@ class Clip:
             raise EvalError(
                 f"clip frames must have shape (F, H, W, 3) with no empty axis, not {frames.shape}"
             )
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise EvalError(f"clip fps must be finite and above 0, not {self.fps}")
+        fps = self.fps
+        if isinstance(fps, bool) or not isinstance(fps, numbers.Real):
+            raise EvalError(f"clip fps must be a number, not {type(fps).__name__}")
+        if not (math.isfinite(fps) and SLOWEST <= fps <= FASTEST):
+            raise EvalError(
+                f"clip fps must be between {SLOWEST:g} and {FASTEST:g} frames per second, not {fps}"
+            )
+        object.__setattr__(self, "fps", float(fps))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -81,7 +92,27 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
         path: or a ``upath.UPath``, for a file elsewhere.
         clip: what to write.
     """
+    write_whole(_path(path), encoded(clip))
+
+
+def encoded(clip: Clip) -> bytes:
+    """The content of the file that :func:`write_clip` writes.
+
+    Raises:
+        EvalError: the codec refuses the clip, for example for its size.
+    """
     import av
+    from av.error import FFmpegError
+
+    try:
+        return _encoded(clip, av)
+    except FFmpegError as error:
+        raise EvalError(
+            f"a clip of shape {clip.frames.shape} cannot be encoded ({error.strerror or error})"
+        ) from error
+
+
+def _encoded(clip: Clip, av: Any) -> bytes:
 
     _, height, width, _ = clip.frames.shape
     rate = Fraction(clip.fps).limit_denominator(1_000_000)
@@ -101,7 +132,7 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    write_whole(_path(path), content.getvalue())
+    return content.getvalue()
 
 
 def _path(path: str | os.PathLike[str]) -> Path:

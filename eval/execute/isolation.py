@@ -4,15 +4,14 @@ clips.
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from eval.errors import EvalError, StoreError
+from eval.errors import Stop, StoreError, reason_of, traceback_of
+from eval.execute.limits import HalfImportedError, time_limit
+from eval.methods.guard import guarded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,14 +19,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Failed:
-    """Why one item has no result, in one line."""
+    """Why one item has no result.
+
+    Attributes:
+        reason: one line of at most 1,000 printable characters.
+        out_of_memory: whether memory ran out.
+        traceback: where it happened, at most 20,000 characters; "" if nothing was raised.
+    """
 
     reason: str
     out_of_memory: bool = False
-
-
-class ClipTimeoutError(Exception):
-    """A call took longer than it may."""
+    traceback: str = field(default="", compare=False)
 
 
 def isolate(
@@ -40,7 +42,9 @@ def isolate(
     """One result for each item, or why there is none.
 
     A call that fails is tried again in two halves if memory ran out, else item by item; an item
-    that fails alone has failed. StoreError is not caught: without a store nothing can go on.
+    that fails alone has failed. Whatever the call raises is a failure, SystemExit and its own
+    KeyboardInterrupt included; the process is put back into its state (:func:`guarded`). Not caught
+    are StoreError (without a store nothing can go on), Stop and HalfImportedError.
 
     Args:
         items: a batch, not empty.
@@ -52,6 +56,7 @@ def isolate(
 
     Raises:
         EvalError: if there is a timeout and no way to keep it here.
+        Stop: SIGINT or SIGTERM came.
     """
     outcome = _attempt(items, work, timeout, debug)
     if not isinstance(outcome, Failed):
@@ -72,14 +77,14 @@ def _attempt(
     debug: bool,
 ) -> list[Result | Failed] | Failed:
     try:
-        with time_limit(None if timeout is None else timeout * len(items)):
+        with guarded(), time_limit(None if timeout is None else timeout * len(items)):
             return list(work(items))
-    except StoreError:
+    except (StoreError, HalfImportedError, Stop):
         raise
-    except Exception as error:
+    except BaseException as error:  # sys.exit() and KeyboardInterrupt("text") too fail a clip alone
         if debug:
             raise
-        failed = Failed(_reason(error), _out_of_memory(error))
+        failed = Failed(reason_of(error), _out_of_memory(error), traceback_of(error))
     # The exception, and with it the frames that hold the batch's memory, is gone by here.
     torch = sys.modules.get("torch")
     if failed.out_of_memory and torch is not None and torch.cuda.is_available():
@@ -87,38 +92,7 @@ def _attempt(
     return failed
 
 
-@contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raises ClipTimeoutError inside the block once ``seconds`` have passed; None: never."""
-    if seconds is None:
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise ClipTimeoutError(f"took longer than {seconds:g} s")
-
-    try:
-        previous = signal.signal(signal.SIGALRM, stop)
-    except (AttributeError, ValueError) as error:
-        raise EvalError("a timeout needs SIGALRM and the main thread; leave it out here") from error
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-def _reason(error: Exception) -> str:
-    text = (str(error).strip().splitlines() or ["(no message)"])[0]
-    return (
-        text
-        if isinstance(error, EvalError | ClipTimeoutError)
-        else f"{type(error).__name__}: {text}"
-    )
-
-
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     """MemoryError, or what torch raises for a GPU (a class of its own) and for main memory (a plain
     RuntimeError).
     """

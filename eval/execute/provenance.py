@@ -150,9 +150,9 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _commit() -> tuple[str, bool]:
+def _commit() -> tuple[str, bool | None]:
     """Commit of the working copy this package lies in and is tracked by, and whether that differs
-    from it.
+    from it; "unknown" and None without git or outside a working copy.
     """
     package = Path(__file__).parents[1]
 
@@ -170,7 +170,7 @@ def _commit() -> tuple[str, bool]:
         git("ls-files", "--error-unmatch", "__init__.py")
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
-        return "unknown", False
+        return "unknown", None
 
 
 def _world(plan: Plan) -> dict[str, Any]:

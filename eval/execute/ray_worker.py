@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips.lossless import Clip, read_clip, write_clip
+from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
 from eval.execute.work import make_batch, measure_batch
-from eval.io.files import Files
+from eval.io.files import Files, write_whole
 from eval.measure.features import write_array
 from eval.measure.records import JudgeLike
 from eval.metrics import Metric
@@ -121,8 +121,8 @@ class Worker:
         """
         made = make_batch(self._batch(places), timeout=self._job.timeout, debug=self._job.debug)
         with folder_errors(self._job.files.root):
-            for row, clip in zip(made.rows, made.clips, strict=True):
-                write_clip(self._job.files.clip(row.key), clip)
+            for row, content in zip(made.rows, made.contents, strict=True):
+                write_whole(self._job.files.clip(row.key), content)
         return Result(made.rows, [], made.failures, 0)
 
     def measure(self, places: Sequence[Place]) -> Result:

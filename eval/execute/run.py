@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from eval.execute.events import EventLog
-from eval.execute.isolation import Failed, isolate, time_limit
+from eval.execute.isolation import Failed, isolate
+from eval.execute.limits import time_limit
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.work import make_batch, measure_batch
@@ -233,10 +234,12 @@ def make(
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
-            rows, clips, failures = make_batch(batch, timeout=options.timeout, debug=options.debug)
-            store.add_clips(rows, clips, failures)
+            rows, contents, failures = make_batch(
+                batch, timeout=options.timeout, debug=options.debug
+            )
+            store.add_clips(rows, contents, failures)
             options.log.batch("made", batch, failures)
-            made += len(clips)
+            made += len(rows)
             advance(len(batch.items))
     return made
 

@@ -3,17 +3,19 @@ database."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from eval.clips.lossless import Clip
+from eval.clips.lossless import Clip, encoded
 from eval.errors import ClipError
 from eval.execute.isolation import Failed, isolate
 from eval.measure.records import JudgeLike, Shelf, measure
 from eval.methods import varying
+from eval.methods.guard import seed_everything
 from eval.plan.batches import Batch, Item
 from eval.plan.cells import Plan
 from eval.samples.seeds import derive_seed
@@ -21,10 +23,11 @@ from eval.store.store import Failure, StoredClip
 
 
 class Made(NamedTuple):
-    """The clips of a batch, their rows, and the failures of the others."""
+    """The clips of a batch as the contents of their files, their rows, and the failures of the
+    others."""
 
     rows: list[StoredClip]
-    clips: list[Clip]
+    contents: list[bytes]
     failures: list[Failure]
 
 
@@ -32,8 +35,12 @@ def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
     """Makes the clips of a batch, or says why there is none; writes nothing. See
     `eval.execute.isolation`.
     """
+
+    def work(items: Sequence[Item]) -> list[bytes]:
+        return [encoded(clip) for clip in _generate(items)]
+
     start = time.perf_counter()
-    results = isolate(batch.items, _generate, timeout=timeout, debug=debug)
+    results = isolate(batch.items, work, timeout=timeout, debug=debug)
     seconds = (time.perf_counter() - start) / len(results)
     made = Made([], [], [])
     for item, result in zip(batch.items, results, strict=True):
@@ -41,7 +48,7 @@ def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
             made.failures.append(Failure(*item.place, "make", result.reason))
         else:
             made.rows.append(StoredClip(*item.place, item.key, seconds))
-            made.clips.append(result)
+            made.contents.append(result)
     return made
 
 
@@ -78,6 +85,7 @@ def _generate(items: Sequence[Item]) -> list[Clip]:
     cells = Batch(tuple(items)).cells
     names = varying(cells[0].instance) if len(cells) > 1 else ()
     generate: Any = cells[0].instance.generate
+    seed_everything(derive_seed(json.dumps([item.place[1:] for item in items]), 0))
     clips = list(
         generate(
             samples, seeds, **{name: [item.cell.settings[name] for item in items] for name in names}

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from eval.errors import EvalError, nearest
+from eval.errors import EvalError, Stop, nearest, reason_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -139,10 +139,10 @@ def load_method(name: str) -> type[Method]:
         raise EvalError(
             f"method '{name}': no module '{error.name}'; is it installed and on the path?"
         ) from error
-    except Exception as error:
-        raise EvalError(
-            f"method '{name}': importing it fails with {type(error).__name__}: {error}"
-        ) from error
+    except Stop:
+        raise
+    except BaseException as error:  # sys.exit() too is no way out of this process
+        raise EvalError(f"method '{name}': importing it fails with {reason_of(error)}") from error
     found = getattr(module, class_name, None)
     if found is None:
         raise EvalError(

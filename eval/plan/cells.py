@@ -16,6 +16,7 @@ from typing import Any
 from eval.errors import EvalError, nearest
 from eval.measure.catalogue import parse_metric
 from eval.methods import Method, load_method
+from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place, batches, sweeps
 from eval.plan.suite import MethodEntry, Suite, load_suite, validated
@@ -54,14 +55,8 @@ class Cell:
         Raises:
             EvalError: naming the cell, if the method cannot tell it.
         """
-        try:
+        with foreign(f"cell {self.id}: its fingerprint"):
             return self.instance.fingerprint()
-        except EvalError:
-            raise
-        except Exception as error:
-            raise EvalError(
-                f"cell {self.id}: its fingerprint fails with {type(error).__name__}: {error}"
-            ) from error
 
     def clip_key(self, sample: Sample, seed: int) -> str:
         """sha256 hex over everything that decides the clip's pixels."""
@@ -235,15 +230,19 @@ def _entry_cells(entry: MethodEntry, index: int, where: str) -> Iterator[Cell]:
     label = entry.label or entry.method
     for values in itertools.product(*entry.sweep.values()):
         swept = dict(zip(entry.sweep, values, strict=True))
-        settings = validated(method.Settings, entry.settings | swept, where=f"{where} ({label})")
-        dump = settings.model_dump(mode="json")
+        with foreign(f"{where} ({label}): building it"):
+            settings = validated(
+                method.Settings, entry.settings | swept, where=f"{where} ({label})"
+            )
+            dump = settings.model_dump(mode="json")
+            instance = method(settings)
         name = ",".join(f"{key}={dump[key]}" for key in swept)
         yield Cell(
             f"{label}[{name}]" if swept else label,
             label,
             entry.method,
             dump,
-            method(settings),
+            instance,
             index,
         )
 

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips.lossless import Clip, read_clip, write_clip
+from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
 from eval.io.files import Files, place, write_whole
 from eval.measure.features import read_array, write_array
@@ -207,14 +207,17 @@ class Store:
 
     @_named
     def add_clips(
-        self, rows: Sequence[StoredClip], clips: Sequence[Clip], failures: Sequence[Failure] = ()
+        self,
+        rows: Sequence[StoredClip],
+        contents: Sequence[bytes],
+        failures: Sequence[Failure] = (),
     ) -> None:
         """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one
-        transaction.
+        transaction. ``contents``: of :func:`eval.clips.lossless.encoded`, one for each row.
         """
         self.forget_clips([row[:3] for row in (*rows, *failures)], [row.key for row in rows])
-        for row, clip in zip(rows, clips, strict=True):
-            write_clip(self.files.clip(row.key), clip)
+        for row, content in zip(rows, contents, strict=True):
+            write_whole(self.files.clip(row.key), content)
         self.add_clip_rows(rows, failures)
 
     @_named

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from eval.errors import EvalError, StoreError
+from eval.errors import EvalError, Stop, StoreError
 from eval.execute.isolation import Failed, isolate
 from eval.execute.run import Options, Outcome, run
 from eval.plan.cells import make_plan
@@ -201,10 +201,10 @@ def test_torch_running_out_of_memory_is_recognised() -> None:
         assert failed.out_of_memory
 
 
-def test_a_broken_store_a_keyboard_interrupt_and_debug_are_not_swallowed() -> None:
+def test_a_broken_store_a_stop_and_debug_are_not_swallowed() -> None:
     for error, debug in (
         (StoreError("full"), False),
-        (KeyboardInterrupt(), False),
+        (Stop(signal.SIGINT), False),
         (ValueError("bad"), True),
     ):
 

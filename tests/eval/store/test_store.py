@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.clips.lossless import Clip
+from eval.clips.lossless import Clip, encoded
 from eval.errors import EvalError
 from eval.store import store as store_module
 from eval.store.store import Record, Store, StoredClip, read_json
@@ -14,8 +14,8 @@ from eval.store.store import Record, Store, StoredClip, read_json
 ROWS = [StoredClip("cell", "a", 0, "aa11", 0.5), StoredClip("cell", "b", 0, "bb22", 0.5)]
 
 
-def clips(value: int) -> list[Clip]:
-    return [Clip(np.full((2, 8, 8, 3), value, np.uint8), 8.0)] * 2
+def clips(value: int) -> list[bytes]:
+    return [encoded(Clip(np.full((2, 8, 8, 3), value, np.uint8), 8.0))] * 2
 
 
 def record(value: float) -> Record:
@@ -43,17 +43,17 @@ def test_a_crash_while_a_batch_is_made_again(
         store.add_clips(ROWS, clips(7))
         store.add_records([record(1.0)])
         store.add_features("videomae_glyph", {"aa11": np.zeros(3, np.float32)})
-        write = store_module.write_clip
+        write = store_module.write_whole
 
-        def crash_at_second(path: Path, clip: Clip) -> None:
+        def crash_at_second(path: Path, content: bytes) -> None:
             if path.stem == "bb22":
                 raise KeyboardInterrupt
-            write(path, clip)
+            write(path, content)
 
-        monkeypatch.setattr(store_module, "write_clip", crash_at_second)
+        monkeypatch.setattr(store_module, "write_whole", crash_at_second)
         with pytest.raises(KeyboardInterrupt):
             store.add_clips(ROWS, clips(9))
-    monkeypatch.setattr(store_module, "write_clip", write)
+    monkeypatch.setattr(store_module, "write_whole", write)
     with Store(tmp_path) as store:
         assert store.clip_keys("cell") == {}
         assert store.records("cell") == []

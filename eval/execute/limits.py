@@ -1,0 +1,96 @@
+"""Time limits that a call cannot swallow, and that never cut an import in half."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from eval.errors import ClipTimeoutError, EvalError
+from eval.io.loading import is_loading
+
+LOADING_LIMIT = 600.0
+"""Seconds that an import, or the loading of a model, may take in addition to a call's own limit."""
+_GLANCE = 0.05
+"""Seconds between two looks whether an import has ended."""
+
+
+class HalfImportedError(EvalError):
+    """An import was cut off: many modules cannot be imported a second time in one process."""
+
+    exit_code = 1
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raises ClipTimeoutError inside the block once ``seconds`` have passed; None: never.
+
+    A limit that ends while a module is imported or a model is loaded (:func:`eval.io.loading`)
+    waits for the end of that, at most :data:`LOADING_LIMIT`, and then begins again: the first call
+    of a process is not cut for what it loads.
+
+    Raises:
+        ClipTimeoutError: also after the block, where it swallowed the first.
+        HalfImportedError: an import took longer than :data:`LOADING_LIMIT`.
+        EvalError: there is no way to keep a limit here.
+    """
+    if seconds is None:
+        yield
+        return
+    alarm = _Alarm(seconds)
+    try:
+        previous = signal.signal(signal.SIGALRM, alarm.ring)
+    except (AttributeError, ValueError) as error:
+        raise EvalError("a timeout needs SIGALRM and the main thread; leave it out here") from error
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+        finally:
+            alarm.active = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+        if alarm.rung is not None:
+            raise alarm.rung
+
+
+class _Alarm:
+    def __init__(self, seconds: float) -> None:
+        self.active = True
+        self.rung: BaseException | None = None
+        self._seconds = seconds
+        self._loading_since: float | None = None
+
+    def ring(self, number: int, frame: FrameType | None) -> None:
+        if not self.active:
+            return
+        importing = _importing(frame)
+        if importing or is_loading():
+            now = time.monotonic()
+            self._loading_since = self._loading_since or now
+            if now - self._loading_since < LOADING_LIMIT:
+                signal.setitimer(signal.ITIMER_REAL, _GLANCE)
+                return
+        elif self._loading_since is not None:
+            self._loading_since = None
+            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+            return
+        if importing:
+            self.rung = HalfImportedError(
+                f"an import took longer than {LOADING_LIMIT:g} s and was cut off; modules that are "
+                "half imported cannot be used, so this process ends: run the same command again"
+            )
+        else:
+            self.rung = ClipTimeoutError(f"took longer than {self._seconds:g} s")
+        raise self.rung
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -5,7 +5,8 @@ of one image move together. Fewer than about ten clusters make any such interval
 number of clusters is therefore part of every result.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy.typing as npt
 from eval.errors import EvalError
 
 _CELLS_AT_ONCE = 4_000_000
+"""Entries of the drawn counts that are converted to float64 at a time: 32 MB."""
+_CELLS_KEPT = 400_000_000
+"""Entries, one byte each, up to which a set of draws is kept for the next call."""
 
 FEW_CLUSTERS = 10
 """With fewer input images than this, intervals are too narrow and say so."""
@@ -104,16 +108,50 @@ def mean_interval(
         Interval(mean=2.0, low=1.0, high=3.0, n=4, clusters=2)
     """
     array = _finite(values, "values")
+    return mean_intervals(array[:, None], clusters, level=level, resamples=resamples, seed=seed)[0]
+
+
+def mean_intervals(
+    values: npt.ArrayLike,
+    clusters: Sequence[Hashable],
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> list[Interval]:
+    """`mean_interval` of many columns that share their clusters, from one set of draws.
+
+    Args:
+        values: float (n, k), finite: n clips, k metrics or cells.
+        clusters, level, resamples, seed: see `mean_interval`.
+
+    Returns:
+        k intervals, each equal to `mean_interval` of its column up to rounding.
+
+    Raises:
+        EvalError: as `mean_interval`, or values that are not two-dimensional.
+
+    Example:
+        >>> [each.mean for each in mean_intervals([[1.0, 5.0], [3.0, 5.0]], ["a", "b"])]
+        [2.0, 5.0]
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2:
+        raise EvalError(f"statistics: values must have shape (n, k), got {array.shape}.")
+    _finite(array.reshape(-1), "values")
     indices, count = _cluster_indices(clusters, len(array))
     _check_level(level)
     if resamples < 1:
         raise EvalError(f"statistics: resamples is {resamples}; allowed: 1 or more.")
-    mean = float(array.mean())
-    if count < 2:
-        return Interval(mean, float("nan"), float("nan"), len(array), count)
-    means = _resampled_means((array - mean)[:, None], indices, count, resamples, seed)[:, 0]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean, mean + float(low), mean + float(high), len(array), count)
+    means = array.mean(axis=0)
+    ends = np.full((2, array.shape[1]), np.nan)
+    if count >= 2:
+        drawn = _resampled_means(array - means, indices, count, resamples, seed)
+        ends = means + np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return [
+        Interval(float(mean), float(low), float(high), len(array), count)
+        for mean, low, high in zip(means, *ends, strict=True)
+    ]
 
 
 def _resampled_means(
@@ -129,14 +167,46 @@ def _resampled_means(
     sums = np.zeros((count, columns.shape[1]))
     np.add.at(sums, indices, columns)
     sizes = np.bincount(indices, minlength=count).astype(np.float64)
-    generator = np.random.default_rng(seed)
-    step = max(1, _CELLS_AT_ONCE // count)
     means = np.empty((resamples, columns.shape[1]))
-    for start in range(0, resamples, step):
-        stop = min(start + step, resamples)
-        drawn = generator.multinomial(count, np.full(count, 1 / count), size=stop - start)
+    start = 0
+    for drawn in _draws(count, resamples, seed):
+        stop = start + len(drawn)
         means[start:stop] = (drawn @ sums) / (drawn @ sizes)[:, None]
+        start = stop
     return means
+
+
+def _draws(count: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each of `count` clusters is drawn in each resample, (m, count) at a time. All
+    cells and metrics over the same number of clusters share them, so they are drawn once.
+    """
+    step = max(1, _CELLS_AT_ONCE // count)
+    if count * resamples <= _CELLS_KEPT:
+        kept = _kept_draws(count, resamples, seed)
+        for start in range(0, resamples, step):
+            yield kept[start : start + step].astype(np.float64)
+        return
+    yield from _fresh_draws(count, resamples, seed, step)
+
+
+@lru_cache(maxsize=2)
+def _kept_draws(count: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
+    kept = np.empty((resamples, count), np.uint8)
+    start = 0
+    for drawn in _fresh_draws(count, resamples, seed, max(1, _CELLS_AT_ONCE // count)):
+        kept[start : start + len(drawn)] = drawn
+        start += len(drawn)
+    return kept
+
+
+def _fresh_draws(
+    count: int, resamples: int, seed: int, step: int
+) -> Iterator[npt.NDArray[np.float64]]:
+    generator = np.random.default_rng(seed)
+    shares = np.full(count, 1 / count)
+    for start in range(0, resamples, step):
+        drawn = generator.multinomial(count, shares, size=min(step, resamples - start))
+        yield drawn.astype(np.float64)
 
 
 def paired_difference(
@@ -313,7 +383,7 @@ def jackknife_interval(
 
     Source: Kott 2001, "The delete-a-group jackknife"; Efron and Tibshirani 1993, chapter 11.
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     indices, count = _cluster_indices(clusters, len(clusters))
     _check_level(level)
@@ -334,5 +404,5 @@ def jackknife_interval(
         [statistic(np.flatnonzero(group != g)) for g in range(groups)], "jackknife replicates"
     )
     error = np.sqrt((groups - 1) / groups * np.sum((replicates - replicates.mean()) ** 2))
-    half = float(stats.t.ppf((1 + level) / 2, groups - 1) * error)
+    half = float(stdtrit(groups - 1, (1 + level) / 2) * error)
     return Interval(value, value - half, value + half, len(indices), count)

@@ -12,6 +12,7 @@ from eval.summary.statistics import (
     few_clusters_note,
     jackknife_interval,
     mean_interval,
+    mean_intervals,
     paired_difference,
 )
 
@@ -42,6 +43,31 @@ def test_ignoring_clusters_would_cover_far_too_rarely() -> None:
         interval = mean_interval(values, range(len(values)), resamples=400)
         hits += interval.low <= 0.0 <= interval.high
     assert hits / 200 < 0.8
+
+
+def test_intervals_of_many_columns_equal_a_bootstrap_written_out() -> None:
+    generator = np.random.default_rng(12)
+    values = generator.standard_normal((30, 3))
+    clusters = [f"image-{i % 7}" for i in range(30)]
+    members = [np.flatnonzero(np.array(clusters) == name) for name in sorted(set(clusters))]
+    draws = np.random.default_rng(5).multinomial(7, np.full(7, 1 / 7), size=300)
+    for column, interval in enumerate(mean_intervals(values, clusters, resamples=300, seed=5)):
+        means = []
+        for counts in draws:
+            rows = np.concatenate([np.tile(m, c) for m, c in zip(members, counts, strict=True)])
+            means.append(values[rows.astype(int), column].mean())
+        expected = [values[:, column].mean(), *np.quantile(means, [0.025, 0.975]), 30, 7]
+        np.testing.assert_allclose(interval, expected, rtol=0, atol=1e-12)
+
+
+def test_draws_that_are_too_many_to_keep_give_the_same_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, clusters = _clustered(np.random.default_rng(6), clusters=25, size=2, between=1.0)
+    kept = mean_interval(values, clusters)
+    monkeypatch.setattr("eval.summary.statistics._CELLS_KEPT", 0)
+    monkeypatch.setattr("eval.summary.statistics._CELLS_AT_ONCE", 60)
+    np.testing.assert_allclose(mean_interval(values, clusters), kept, rtol=0, atol=1e-12)
 
 
 def test_clusters_widen_the_interval() -> None:

@@ -280,7 +280,8 @@ def main() -> None:
     for scenario in SCENARIOS:
         costs = measure_costs(scenario)._replace(call=call)
         found.append((scenario, costs, rows(scenario, costs)))
-    write_text(PAGE, render(found, measure_planning()))
+    page = render(found, measure_planning(), clips=CLIPS, batch=BATCH, metrics=METRICS)
+    write_text(PAGE, page)
 
 
 if __name__ == "__main__":

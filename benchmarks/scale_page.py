@@ -60,20 +60,25 @@ scenario's, give or take a quarter.
 def render(
     found: Sequence[tuple[Scenario, Costs, Mapping[str, Sequence[Row]]]],
     planning: tuple[float, float],
+    *,
+    clips: int,
+    batch: int,
+    metrics: int,
 ) -> str:
     """The page.
 
     Args:
         found: scenario, costs, and rows for each way to divide the work.
         planning: processor seconds for a clip to find nothing to do, and to write the tables.
+        clips: of the whole run.
+        batch: clips in one call.
+        metrics: values a clip.
     """
-    from benchmarks.scale import BATCH, CLIPS, METRICS
-
     costs = found[0][1]
     numbers: dict[str, Any] = {name: 1000 * value for name, value in costs._asdict().items()}
     parts = [
         _HEAD,
-        _ABOUT.format(clips=CLIPS, batch=BATCH, metrics=METRICS, pending=256, **numbers),
+        _ABOUT.format(clips=clips, batch=batch, metrics=metrics, pending=256, **numbers),
     ]
     for scenario, own, ways in found:
         parts.append(f"\n### {scenario.name[0].upper()}{scenario.name[1:]}\n\n")
@@ -89,7 +94,7 @@ def render(
                     f"| {way} | {row.workers} | {row.hours:.1f} | {row.rate:.1f} | {busy} | "
                     f"{driver} |\n"
                 )
-    parts.append(_conclusion(found, planning, CLIPS))
+    parts.append(_conclusion(found, planning, clips))
     return "".join(parts)
 
 

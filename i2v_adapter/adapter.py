@@ -26,7 +26,7 @@ from i2v_adapter.attention import (
     Scale,
     spatial_self_attentions,
 )
-from i2v_adapter.checkpoints import (
+from i2v_adapter.checkpoint_formats import (
     OFFICIAL_NAME,
     check_tensors,
     read_released,
@@ -115,7 +115,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         **options: Any,
     ) -> I2VAdapter:
         """Load an adapter: one saved by `save_pretrained`, or a released checkpoint
-        (:mod:`i2v_adapter.checkpoints`).
+        (:mod:`i2v_adapter.checkpoint_formats`).
 
         Args:
             pretrained_model_name_or_path: a hub id, a folder, or a checkpoint file.

@@ -18,7 +18,7 @@ from eval.calibration.material import CAMERA, GLYPH
 from eval.calibration.plan import calibration_plan, strengths, unit
 from eval.errors import ClipError
 from eval.execute.run import Options, carry_out
-from eval.measure.records import JudgeLike
+from eval.measure.evaluator import JudgeLike
 from eval.measure.selection import metrics_of
 from eval.metrics import Metric
 from eval.store.store import Store, read_json, write_text

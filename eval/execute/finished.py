@@ -17,9 +17,9 @@ from rich.console import Console
 from eval.clips.media import FORMATS, digest, read_media
 from eval.errors import EvalError, StoreError
 from eval.execute.provenance import RunDocument
-from eval.execute.run import Options, default_judge, make, measure_made, planned_failures, stale
+from eval.execute.run import Options, make, measure_made, planned_failures, stale
 from eval.io.progress import progress
-from eval.measure.records import JudgeLike
+from eval.measure.evaluator import JudgeLike, default_judge
 from eval.measure.selection import available, metrics_of
 from eval.methods.finished import FinishedClips
 from eval.metrics import Metric

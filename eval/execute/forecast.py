@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from eval.execute.run import default_judge, stale
-from eval.measure.records import JudgeLike
+from eval.execute.run import stale
+from eval.measure.evaluator import JudgeLike, default_judge
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.store.schema import FILE

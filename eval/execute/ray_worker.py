@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
 from eval.execute.work import make_batch, measure_batch
+from eval.io.arrays import write_array
 from eval.io.files import Files, write_whole
-from eval.measure.features import write_array
-from eval.measure.records import JudgeLike
+from eval.measure.evaluator import JudgeLike, default_judge
 from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place
 from eval.plan.cells import Plan
@@ -92,8 +92,6 @@ class Worker:
                 "with --storage PATH or URL"
             )
         if judge is None:
-            from eval.execute.run import default_judge
-
             self._judge = default_judge(plan.metrics, files.root)
         else:
             self._judge = judge(plan.metrics)

@@ -15,12 +15,13 @@ from rich.console import Console
 from eval.execute.events import EventLog
 from eval.execute.isolation import Failed, isolate
 from eval.execute.limits import time_limit
+from eval.execute.measuring import measure_true
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.work import make_batch, measure_batch
 from eval.io.files import Files
 from eval.io.progress import progress
-from eval.measure.records import JudgeLike, measure_true
+from eval.measure.evaluator import JudgeLike, default_judge
 from eval.metrics import Metric
 from eval.plan.batches import Batch, sweeps
 from eval.plan.cells import Plan, make_plan
@@ -175,14 +176,6 @@ def carry_out(
 def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
     taken = {cell.id: list(store.seconds(cell.id).values()) for cell in plan.cells}
     return {cell: statistics.median(seconds) for cell, seconds in taken.items() if seconds}
-
-
-def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
-    """A judge that keeps frame features where clips and features go, imported when asked for."""
-    from eval.measure.evaluator import Judge
-    from eval.measure.features import FeatureCache
-
-    return Judge(metrics, cache=FeatureCache(Files(folder).frames))
 
 
 def stale(

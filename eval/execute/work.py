@@ -13,7 +13,8 @@ from rich.console import Console
 from eval.clips.lossless import Clip, encoded
 from eval.errors import ClipError
 from eval.execute.isolation import Failed, isolate
-from eval.measure.records import JudgeLike, Shelf, measure
+from eval.execute.measuring import Shelf, measure
+from eval.measure.evaluator import JudgeLike
 from eval.methods import varying
 from eval.methods.guard import seed_everything
 from eval.plan.batches import Batch, Item

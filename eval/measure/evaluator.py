@@ -5,8 +5,9 @@ A clip is always encoded by itself, and the input image and the prompt once per 
 depends on the clip and its sample alone: not on the batch, its order, or what was judged before.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from eval.clips.lossless import Clip
 from eval.encoders import encoder_entry, encoder_fingerprint, load_encoder
 from eval.errors import EvalError
+from eval.io.files import Files
 from eval.measure.catalogue import find_definition
 from eval.measure.features import FeatureCache
 from eval.measure.look import Look, Memory
@@ -21,6 +23,17 @@ from eval.metrics import Metric
 from eval.samples import Sample
 
 Float32Array = npt.NDArray[np.float32]
+
+
+class JudgeLike(Protocol):
+    """What a run needs of :class:`Judge`."""
+
+    def fingerprints(self) -> Mapping[str, str]: ...
+    def measure(
+        self, samples: Sequence[Sample], clips: Sequence[Clip]
+    ) -> Sequence[Mapping[str, float]]: ...
+    def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Float32Array: ...
+    def flags(self, sample: Sample) -> Sequence[str]: ...
 
 
 class Judge:
@@ -163,3 +176,8 @@ class Judge:
                 results[found.formula, metric.view] = found.formula(look)
             values[metric.id] = found.value(results[found.formula, metric.view])
         return values
+
+
+def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
+    """A judge that keeps frame features where clips and features go."""
+    return Judge(metrics, cache=FeatureCache(Files(folder).frames))

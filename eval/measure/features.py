@@ -5,7 +5,6 @@ wanted, on disk.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.errors import EvalError
-from eval.io.files import write_whole
+from eval.io.arrays import read_array, write_array
 
 HELD = 256
 """Arrays kept in memory; the one used longest ago goes first."""
@@ -74,25 +72,3 @@ class FeatureCache:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
         return self._held[key]
-
-
-def read_array(path: Path) -> NDArray[np.float32]:
-    """Reads a file of :func:`write_array`.
-
-    Raises:
-        EvalError: naming the file, if it is none.
-    """
-    try:
-        loaded: NDArray[np.float32] = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise EvalError(
-            f"{path}: not a stored feature ({error}); delete it and run again"
-        ) from error
-    return loaded
-
-
-def write_array(path: Path, array: NDArray[np.float32]) -> None:
-    """Writes an ``.npy`` file, whole or not at all."""
-    content = io.BytesIO()
-    np.save(content, array)
-    write_whole(path, content.getvalue())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import catalogue
-from eval.measure.records import JudgeLike
+from eval.measure.evaluator import JudgeLike
 from eval.metrics import Metric
 
 GLYPH = "_glyph"

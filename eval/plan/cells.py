@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError, nearest
+from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
 from eval.methods import Method, load_method
 from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place, batches, sweeps
-from eval.plan.suite import MethodEntry, Suite, load_suite, validated
+from eval.plan.suite import MethodEntry, Suite, load_suite
 from eval.samples import Sample, load_samples
 from eval.samples.seeds import derive_seed
 from eval.world.truth import scene_of

@@ -4,16 +4,16 @@ allowed.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from eval.errors import EvalError, nearest
 from eval.io.files import is_file
+from eval.io.validation import validated
 
 SHIPPED = Path(__file__).parents[1] / "suites"
 """Where the suites that come with the package lie; they can be named without path and suffix."""
@@ -24,7 +24,6 @@ LARGEST = 100_000
 Scalar = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class MethodEntry(BaseModel):
@@ -169,74 +168,6 @@ def load_suite(path: Path) -> Suite:
             f"{_kind(document)}"
         )
     return validated(Suite, document, where=str(path))
-
-
-def validated(
-    model: type[Model],
-    values: Mapping[Any, Any],
-    *,
-    where: str,
-    context: Mapping[str, Any] | None = None,
-) -> Model:
-    """Validates ``values``, and turns the first failure into one line.
-
-    Args:
-        model: the pydantic model.
-        values: what the user wrote.
-        where: prefix of the message, e.g. ``suite.yaml: methods[0].settings``.
-        context: pydantic's validation context.
-
-    Raises:
-        EvalError: naming key, value and what is allowed.
-    """
-    try:
-        return model.model_validate(dict(values), context=dict(context or {}))
-    except ValidationError as error:
-        raise EvalError(_line(model, error, where)) from error
-
-
-def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
-    errors = error.errors(include_url=False)
-    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
-    location = first["loc"]
-    prefix = where + (": " if ": " not in where and where.endswith((".yaml", ".yml")) else ".")
-    key = _dotted(location)
-    name = f"{prefix}{key}" if key else where
-    if first["type"] == "extra_forbidden":
-        allowed = _fields_at(model, location[:-1])
-        listed = ", ".join(allowed) if allowed else "no settings"
-        unknown = _short(str(location[-1]))
-        return f"{name}: unknown key '{unknown}'. Allowed: {listed}.{nearest(unknown, allowed)}"
-    if first["type"] == "missing":
-        return f"{name}: the key is missing"
-    reason = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {_shown(first['input'])} is not allowed: {reason[:1].lower()}{reason[1:]}"
-
-
-def _dotted(location: tuple[int | str, ...]) -> str:
-    text = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in location
-    )
-    return text.removeprefix(".")
-
-
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            inner = [
-                found for found in (annotation, *get_args(annotation)) if inspect.isclass(found)
-            ]
-            model = next((found for found in inner if issubclass(found, BaseModel)), model)
-    return list(model.model_fields)
-
-
-def _shown(value: object) -> str:
-    return _short(repr(value))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _kind(value: object) -> str:

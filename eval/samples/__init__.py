@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip
 from eval.errors import EvalError, nearest
+from eval.io.validation import validated
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -117,8 +118,6 @@ def load_samples(
     Raises:
         EvalError: for an unknown source, bad settings, an empty set or a repeated id.
     """
-    from eval.plan.suite import validated
-
     name = str(settings.get("source", ""))
     if name not in SOURCES:
         hint = nearest(name, SOURCES)

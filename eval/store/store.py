@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
+from eval.io.arrays import read_array, write_array
 from eval.io.files import Files, place, write_whole
-from eval.measure.features import read_array, write_array
 from eval.store.faults import folder_errors
 from eval.store.lock import FolderLock
 from eval.store.schema import open_database, open_read_only, version

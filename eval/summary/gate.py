@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from eval.errors import EvalError
-from eval.plan.suite import validated
+from eval.io.validation import validated
 from eval.store.store import read_json, write_text
 from eval.summary.statistics import paired_difference
 

@@ -13,26 +13,15 @@ from rich.console import Console
 from eval.clips.lossless import Clip
 from eval.errors import ClipError, EvalError
 from eval.io.progress import progress
+from eval.measure.evaluator import JudgeLike
 from eval.plan.batches import Batch
 from eval.plan.cells import Plan
-from eval.samples import Sample
 from eval.store.store import Record, Store
 from eval.summary.tables import true_key
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-class JudgeLike(Protocol):
-    """What a run needs of :class:`eval.measure.evaluator.Judge`."""
-
-    def fingerprints(self) -> Mapping[str, str]: ...
-    def measure(
-        self, samples: Sequence[Sample], clips: Sequence[Clip]
-    ) -> Sequence[Mapping[str, float]]: ...
-    def video_features(self, clips: Sequence[Clip], encoder_id: str) -> NDArray[np.float32]: ...
-    def flags(self, sample: Sample) -> Sequence[str]: ...
 
 
 class Shelf(Protocol):

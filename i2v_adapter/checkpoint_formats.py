@@ -1,0 +1,149 @@
+"""The released checkpoint formats of the adapter.
+
+Read are: this project's own (a folder with `config.json`), the official `i2v_module.pth`, plain or
+under `state_dict`, and the unofficial layout, whose keys are those of a whole attention layer. The
+last two hold nothing but tensors: which UNet they are for comes from a UNet at hand, or else is
+Stable Diffusion 1.5.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+Layers: TypeAlias = Mapping[str, Mapping[str, int]]
+
+OFFICIAL_NAME = "i2v_module.pth"
+TENSORS = ("to_q_ff.weight", "to_out_ff.weight", "to_out_ff.bias")
+_UNOFFICIAL = {
+    "to_q.weight": TENSORS[0],
+    "to_out.0.weight": TENSORS[1],
+    "to_out.0.bias": TENSORS[2],
+}
+_UNOFFICIAL_DROPPED = ("to_k.weight", "to_v.weight")
+_LISTED = 20
+
+
+class ReleasedWeights(NamedTuple):
+    """Tensors under this project's names, and the `layout` they were found in: "official" or
+    "unofficial".
+    """
+
+    tensors: dict[str, Tensor]
+    layout: str
+
+
+def stable_diffusion_15_layers() -> dict[str, dict[str, int]]:
+    """The 16 spatial self-attentions of a Stable Diffusion 1.5 UNet, as :class:`I2VAdapter`'s
+    `layers`.
+    """
+    blocks = [(f"down_blocks.{i}.attentions.{j}", 320 * 2**i) for i in range(3) for j in range(2)]
+    blocks += [("mid_block.attentions.0", 1280)]
+    blocks += [
+        (f"up_blocks.{i}.attentions.{j}", 320 * 2 ** (3 - i)) for i in (1, 2, 3) for j in range(3)
+    ]
+    return {
+        f"{block}.transformer_blocks.0.attn1": {"channels": width, "inner": width, "heads": 8}
+        for block, width in blocks
+    }
+
+
+def read_released(path: Path) -> ReleasedWeights:
+    """Read an official or unofficial checkpoint file (`.safetensors`, or a pickle of tensors only).
+
+    Raises:
+        ValueError: the file is no checkpoint, holds something besides tensors, or no tensor of
+            an adapter.
+    """
+    state = _read(path)
+    if isinstance(state.get("state_dict"), Mapping):
+        state = dict(state["state_dict"])
+    strangers = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise ValueError(
+            f"{path} must hold tensors only, but has other entries: {_listed(strangers)}"
+        )
+    if any(name.endswith(TENSORS) for name in state):
+        return ReleasedWeights(state, "official")
+    if any(".i2v_adapter." in name for name in state):
+        return ReleasedWeights(_from_unofficial(state), "unofficial")
+    raise ValueError(
+        f"{path} is no adapter checkpoint: none of its {len(state)} tensors is named like"
+        " <block>.attn1.to_q_ff.weight (official) or <block>.i2v_adapter.to_q.weight (unofficial)"
+    )
+
+
+def check_tensors(tensors: Mapping[str, Tensor], layers: Layers, source: str) -> None:
+    """Compare tensors with what an adapter for `layers` needs.
+
+    Raises:
+        ValueError: names every missing, unexpected and mis-shaped tensor (of long lists the
+            first 20), on one line.
+    """
+    expected: dict[str, tuple[int, ...]] = {}
+    for path, size in layers.items():
+        shapes = (
+            (size["inner"], size["channels"]),
+            (size["channels"], size["inner"]),
+            (size["channels"],),
+        )
+        expected |= {f"{path}.{name}": shape for name, shape in zip(TENSORS, shapes, strict=True)}
+    misshaped = [
+        f"{name} (expected {shape}, found {tuple(tensors[name].shape)})"
+        for name, shape in expected.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    problems = {
+        "missing": [name for name in expected if name not in tensors],
+        "unexpected": [name for name in tensors if name not in expected],
+        "mis-shaped": misshaped,
+    }
+    if any(problems.values()):
+        details = "; ".join(
+            f"{kind}: {_listed(names)}" for kind, names in problems.items() if names
+        )
+        raise ValueError(f"{source} does not fit an adapter of {len(layers)} layers: {details}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{path} is not a pickle of tensors only, so it is not opened: it may run code; get it "
+            "as safetensors"
+        ) from None
+    except (EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}"
+        ) from None
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path} must hold named tensors, but holds a {type(state).__name__}")
+    return dict(state)
+
+
+def _from_unofficial(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Renamed; keys and values of the layer's own, which the adapter shares with the base, are
+    dropped.
+    """
+    tensors = {}
+    for name, value in state.items():
+        block, found, tensor = name.rpartition(".i2v_adapter.")
+        if found and tensor in _UNOFFICIAL:
+            tensors[f"{block}.attn1.{_UNOFFICIAL[tensor]}"] = value
+        elif not found or tensor not in _UNOFFICIAL_DROPPED:
+            tensors[name] = value
+    return tensors
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

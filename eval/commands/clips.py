@@ -15,12 +15,16 @@ def clips(
     folder: Annotated[
         Path, typer.Argument(help="Folder of the clips; paths in the manifest start there.")
     ],
-    samples: Annotated[
-        Path, typer.Option(help="Manifest, .csv or .jsonl: id, clip, prompt [image, method, seed].")
-    ],
     out: Annotated[
         Path, typer.Option(help="Run folder; `report` makes the page from it.", file_okay=False)
     ],
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifest, .csv or .jsonl: id, clip [prompt, image, method, seed, group]. Without "
+            "one, what needs neither image nor prompt is measured; folders in FOLDER are methods."
+        ),
+    ] = None,
     reference: Annotated[
         Path | None, typer.Option(help="Folder of real clips, for fvd and kvd.")
     ] = None,

@@ -23,10 +23,11 @@ from eval.measure.evaluator import JudgeLike, default_judge
 from eval.measure.selection import available, metrics_of
 from eval.methods.finished import FinishedClips
 from eval.metrics import Metric
+from eval.metrics.definitions import Need
 from eval.plan.batches import Batch, Place
 from eval.plan.cells import Plan
 from eval.plan.finished import plan_entries, row_failure
-from eval.samples.clip_manifest import RowFailure, read_entries
+from eval.samples.clip_manifest import RowFailure, folder_entries, read_entries
 from eval.store.samples import write_samples
 from eval.store.store import Store
 from eval.summary.tables import write_failures, write_tables
@@ -45,7 +46,7 @@ class Scored(NamedTuple):
 
 def score(
     folder: Path,
-    manifest: Path,
+    manifest: Path | None,
     out: Path,
     *,
     encoders: Sequence[str] = (),
@@ -66,7 +67,8 @@ def score(
 
     Args:
         folder: what paths in the manifest start from; clips may not leave it.
-        manifest: see `eval.samples.clip_manifest`.
+        manifest: see `eval.samples.clip_manifest`; None: the folder's own clips, by those
+            metrics that need neither image nor prompt.
         out: the run folder.
         encoders: measure every metric of these; none: every metric whose weights are there, the
             glyph world's left out.
@@ -86,13 +88,17 @@ def score(
             stored stays.
     """
     make_judge = judge or partial(default_judge, folder=out)
-    entries, failures, notes = read_entries(manifest, folder, strict=strict, root=root)
-    metrics, warnings = _metrics(encoders, reference, make_judge)
+    if manifest is None:
+        entries, failures, notes, unknown = folder_entries(folder)
+    else:
+        entries, failures, notes, unknown = read_entries(manifest, folder, strict=strict, root=root)
+    metrics, warnings = _metrics(encoders, reference, make_judge, unknown)
     warnings = [*notes, *warnings]
+    source = manifest or folder
     if not entries:
         first = f"; the first: {failures[0]}" if failures else ""
-        raise EvalError(f"{manifest}: no row can be used{first}")
-    plan, rows, unusable = plan_entries(folder, manifest, entries, metrics, fps)
+        raise EvalError(f"{source}: no row can be used{first}")
+    plan, rows, unusable = plan_entries(folder, manifest, entries, metrics, fps, unknown)
     failures += unusable
     referee = make_judge(metrics)
     with Store(out, wait=options.wait) as store:
@@ -118,7 +124,7 @@ def score(
         scored = plan.without({clip[:3] for clip in failed})
         clips = sum(len(scored.pairs(cell)) for cell in scored.cells)
         if not clips:
-            raise EvalError(f"{manifest}: no clip can be scored; the first: {failures[0]}")
+            raise EvalError(f"{source}: no clip can be scored; the first: {failures[0]}")
         warnings = [*_notes(store, scored), *_own_images(scored), *_sizes(store, scored), *warnings]
         counts, more = write_tables(store, plan, fingerprints, failed)
         document.finished(
@@ -127,8 +133,14 @@ def score(
         return Scored(store.folder, clips, failures, [*warnings, *more], store.decoded)
 
 
+_NEEDED: dict[Need, str] = {"image": "the input image", "prompt": "the prompt"}
+
+
 def _metrics(
-    encoders: Sequence[str], reference: Path | None, make_judge: Callable[[list[Metric]], JudgeLike]
+    encoders: Sequence[str],
+    reference: Path | None,
+    make_judge: Callable[[list[Metric]], JudgeLike],
+    unknown: Sequence[Need],
 ) -> tuple[list[Metric], list[str]]:
     metrics, warnings = (metrics_of(encoders), []) if encoders else available(make_judge)
     sets = [metric.id for metric in metrics if metric.scope == "set"]
@@ -141,6 +153,14 @@ def _metrics(
         warnings.append(
             f"--reference {reference} is not used: no metric of a set of clips is measured"
         )
+    for need in unknown:
+        ids = [metric.id for metric in metrics if need in metric.needs]
+        metrics = [metric for metric in metrics if need not in metric.needs]
+        if ids:
+            warnings.append(
+                f"left out {', '.join(ids)}: they need {_NEEDED[need]} of each clip; name it in a "
+                "manifest, --samples FILE"
+            )
     if not metrics:
         raise EvalError(f"nothing to measure: {'; '.join(warnings)}")
     return metrics, warnings
@@ -209,6 +229,8 @@ def _notes(store: Store, plan: Plan) -> Iterator[str]:
 
 def _own_images(plan: Plan) -> Iterator[str]:
     """Says so where methods are judged against different images of one sample."""
+    if any("image" in sample.unknown for sample in plan.samples):
+        return
     images: dict[str, set[bytes]] = {}
     for cell in plan.cells:
         for sample, _ in plan.pairs(cell):

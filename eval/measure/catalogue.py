@@ -205,6 +205,7 @@ def _metric(definition: Definition, encoder: str, version: str) -> Metric:
         source=definition.source,
         view=definition.view,
         truth=definition.truth,
+        needs=definition.needs,
     )
 
 

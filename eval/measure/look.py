@@ -63,11 +63,13 @@ class Look:
 
     def image(self) -> Float32Array:
         """Feature (D,) of the input image; encoders of kind image and image-text."""
+        self._check_known("image")
         key = (self._encoder.id, self._view, self.sample.fingerprint)
         return _remember(self._memory.images, key, lambda: self._encode(self.sample.image[None])[0])
 
     def prompt(self) -> Float32Array:
         """Feature (D,) of the prompt; encoders of kind image-text."""
+        self._check_known("prompt")
         prompt = self.sample.prompt
         return _remember(
             self._memory.prompts,
@@ -81,6 +83,7 @@ class Look:
 
     def distances(self) -> Float32Array:
         """Distances (F,) of the frames from the input image; encoders of kind perceptual."""
+        self._check_known("image")
         view = f"to {self.sample.fingerprint}"
         return self._cached(
             view, lambda: self._encoder.encode_distances(self.sample.image, self.clip.frames)
@@ -132,6 +135,10 @@ class Look:
         """The frames in [0, 1], float64 (F, H, W, 3), at the size of this view."""
         return (halved(self.clip.frames) if self._view == "half" else self.clip.frames) / 255.0
 
+    def _check_known(self, what: str) -> None:
+        if what in self.sample.unknown:
+            raise EvalError(f"the sample's {what} is not known; the metric needs it")
+
     def _cached(self, view: str, make: Callable[[], Float32Array]) -> Float32Array:
         encoder = (self._encoder.id, self._encoder.fingerprint)
         return self._memory.cache.get(encoder, self.clip.fingerprint, view, make)
@@ -148,7 +155,8 @@ class Look:
         contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
         image = np.ascontiguousarray(self.sample.image).tobytes()
         same_shape = self.sample.image.shape == self.clip.frames.shape[1:]
-        if self._encoder.kind == "image" and same_shape and image in contents:
+        known_image = "image" not in self.sample.unknown
+        if self._encoder.kind == "image" and known_image and same_shape and image in contents:
             known[image] = self.image()
         new = [
             i

@@ -26,6 +26,7 @@ EncoderKind = Literal[
 ]
 """What an encoder looks at; tables list metrics in this order."""
 Scope = Literal["clip", "set"]
+Need = Literal["image", "prompt"]
 View = Literal["standard", "uncropped", "sampled", "half"]
 """How an encoder is shown a clip.
 
@@ -48,6 +49,7 @@ class Definition:
         description: one sentence that defines the value.
         source: protocol or paper the definition comes from.
         scope: ``clip`` for one value per clip, ``set`` for one value per set of clips.
+        needs: what of a sample the formula reads; clips without it are not measured.
         view: how the encoder is shown the clip.
         preprocessing: what the formula itself does to frames or features first; empty for nothing.
         published: the encoder of the published protocol; values with another encoder do not
@@ -64,6 +66,7 @@ class Definition:
     description: str
     source: str
     scope: Scope = "clip"
+    needs: tuple[Need, ...] = ()
     view: View = "standard"
     preprocessing: str = ""
     published: str | None = None
@@ -88,6 +91,7 @@ class Metric:
         source: protocol or paper the definition comes from.
         view: how the encoder is shown the clip, see `View`.
         truth: whether samples must bring the glyph world's ground truth.
+        needs: what of a sample it reads besides the clip.
     """
 
     id: str
@@ -101,6 +105,7 @@ class Metric:
     source: str
     view: View = "standard"
     truth: bool = False
+    needs: tuple[Need, ...] = ()
 
 
 class Features(Protocol):

@@ -95,6 +95,7 @@ _IDENTITY = (
     Definition(
         name="identity",
         kind="image",
+        needs=("image",),
         unit="cosine",
         higher_is_better=True,
         description="Mean cosine between the input image and frames 1, 2, ... (frame 0 left out).",
@@ -103,6 +104,7 @@ _IDENTITY = (
     Definition(
         name="identity_min",
         kind="image",
+        needs=("image",),
         unit="cosine",
         higher_is_better=True,
         description="Smallest cosine between the input image and any of frames 1, 2, ....",
@@ -111,6 +113,7 @@ _IDENTITY = (
     Definition(
         name="identity_last",
         kind="image",
+        needs=("image",),
         unit="cosine",
         higher_is_better=True,
         description="Cosine between the input image and the last frame.",
@@ -125,6 +128,7 @@ def _identity(features: Features) -> Mapping[str, float]:
     Definition(
         name="dreambooth.dino",
         kind="image",
+        needs=("image",),
         unit="100 x cosine",
         higher_is_better=True,
         description="100 times the mean cosine between the input image and frames 1, 2, ....",

@@ -35,6 +35,7 @@ def input_distance(distances: npt.ArrayLike) -> float:
     Definition(
         name="lpips",
         kind="perceptual",
+        needs=("image",),
         unit="distance",
         higher_is_better=False,
         description="Mean LPIPS distance between the input image and frames 1, 2, ... (frame 0 "

@@ -53,6 +53,7 @@ _EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
     Definition(
         name="paper.clip_temp",
         kind="image-text",
+        needs=("image",),
         unit="cosine",
         higher_is_better=True,
         description="Mean cosine between the input image and every frame, frame 0 too, in CLIP's "

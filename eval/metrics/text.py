@@ -41,6 +41,7 @@ _TEXT = "Hessel et al. 2021 (CLIPScore without rescaling), per frame"
     Definition(
         name="text",
         kind="image-text",
+        needs=("prompt",),
         unit="100 x cosine",
         higher_is_better=True,
         description="Mean over frames of 100 times the cosine between prompt and frame.",
@@ -49,6 +50,7 @@ _TEXT = "Hessel et al. 2021 (CLIPScore without rescaling), per frame"
     Definition(
         name="text_min",
         kind="image-text",
+        needs=("prompt",),
         unit="100 x cosine",
         higher_is_better=True,
         description="Smallest over frames of 100 times the cosine between prompt and frame.",

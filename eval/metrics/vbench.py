@@ -169,6 +169,7 @@ _VBENCH = "Huang et al. 2024 (VBench)"
     Definition(
         name="vbench.i2v_subject",
         kind="image",
+        needs=("image",),
         unit="score",
         higher_is_better=True,
         description="0.4 max c + 0.3 mean d + 0.3 min d, with c the cosines to the input image and "

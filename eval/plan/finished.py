@@ -16,11 +16,12 @@ from eval.clips.media import first_frame
 from eval.errors import EvalError
 from eval.methods.finished import NAME, FinishedClips, FinishedClipsSettings
 from eval.metrics import Metric
+from eval.metrics.definitions import Need
 from eval.plan.batches import Place
 from eval.plan.cells import CLIP_PROTOCOL, Cell, Plan
 from eval.plan.suite import MethodEntry, Suite
 from eval.samples import Sample
-from eval.samples.clip_manifest import Entry, RowFailure
+from eval.samples.clip_manifest import Entry, RowFailure, row_clip
 from eval.samples.manifest import read_image
 
 
@@ -47,12 +48,25 @@ class FinishedCell(Cell):
 
 
 def plan_entries(
-    folder: Path, manifest: Path, entries: Sequence[Entry], metrics: list[Metric], fps: float | None
+    folder: Path,
+    manifest: Path | None,
+    entries: Sequence[Entry],
+    metrics: list[Metric],
+    fps: float | None,
+    unknown: tuple[Need, ...] = (),
 ) -> Planned:
     """The plan of all rows whose image can be read and whose place (method, image, seed) is free.
 
     A sample is an input image and its prompt, and bears the first id given to it; for rows without
     an image, an id.
+
+    Args:
+        folder: of the clips.
+        manifest: that the rows come from; None: the folder itself.
+        entries: the rows.
+        metrics: what is measured.
+        fps: rate of frame folders and arrays.
+        unknown: what is not known of any sample.
 
     Raises:
         EvalError: no row can be used.
@@ -77,7 +91,7 @@ def plan_entries(
                     f"line {first} has the same image, prompt, method and seed; give each its own "
                     "seed"
                 )
-            sample = _sample(identifier, entry, samples)
+            sample = _sample(identifier, entry, samples, unknown)
         except EvalError as error:
             failures.append(row_failure(entry, folder, str(error)))
             continue
@@ -87,7 +101,7 @@ def plan_entries(
         coverage.setdefault(entry.method, []).append((sample, entry.seed))
     if not rows:
         first_failure = f"; the first: {failures[0]}" if failures else ""
-        raise EvalError(f"{manifest}: no row can be used{first_failure}")
+        raise EvalError(f"{manifest or folder}: no row can be used{first_failure}")
     settings = FinishedClipsSettings(fps=fps)
     cells: list[Cell] = []
     for method in coverage:
@@ -96,7 +110,8 @@ def plan_entries(
         cells.append(FinishedCell(method, method, NAME, settings.model_dump(mode="json"), instance))
     suite = Suite(
         name=re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or NAME,
-        samples={"source": NAME, "folder": str(folder), "manifest": str(manifest)},
+        samples={"source": NAME, "folder": storable(folder)}
+        | ({"manifest": storable(manifest)} if manifest else {}),
         seeds=sorted({seed for _, _, seed in rows}),
         batch_size=1,
         reference=cells[0].id if len(cells) > 1 else None,
@@ -108,14 +123,23 @@ def plan_entries(
     )
 
 
-def _sample(identifier: str, entry: Entry, samples: dict[str, Sample]) -> Sample:
+def _sample(
+    identifier: str, entry: Entry, samples: dict[str, Sample], unknown: tuple[Need, ...]
+) -> Sample:
     if entry.image is None:
-        return Sample(identifier, first_frame(entry.clip), entry.prompt)
-    return samples.get(identifier) or Sample(identifier, read_image(entry.image), entry.prompt)
+        image = first_frame(entry.clip)
+    elif identifier in samples:
+        return samples[identifier]
+    else:
+        image = read_image(entry.image)
+    return Sample(identifier, image, entry.prompt, entry.group, unknown=unknown)
 
 
 def row_failure(entry: Entry, folder: Path, reason: str) -> RowFailure:
     """The failure of a row."""
-    inside = entry.clip.is_relative_to(folder)
-    clip = entry.clip.relative_to(folder) if inside else entry.clip
-    return RowFailure(entry.line, entry.id, str(clip), reason)
+    return RowFailure(entry.line, entry.id, row_clip(entry, folder), reason)
+
+
+def storable(path: Path) -> str:
+    """The path as text that any file can hold, also where its name is no UTF-8."""
+    return str(path).encode("utf-8", "backslashreplace").decode()

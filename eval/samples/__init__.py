@@ -38,11 +38,13 @@ class Sample:
         id: unique in its set; letters, digits, ``.``, ``_``, ``-`` (it names a folder and seeds
             the generators).
         image: uint8 (H, W, 3), RGB.
-        prompt: what the clip should show; never blank.
+        prompt: what the clip should show; never blank, but empty where it is not known.
         group: the sub-population it is summarised with besides ``all``, e.g. ``seen`` or
             ``unseen``.
         clip: the true clip, if known.
         truth: ground-truth labels, e.g. ``{"glyph": "star", "speed": 2.0}``.
+        unknown: which of ``image`` and ``prompt`` is not known, as for finished clips without a
+            manifest; metrics that need it refuse the sample.
 
     Raises:
         EvalError: naming the sample and what is wrong with it.
@@ -54,6 +56,7 @@ class Sample:
     group: str = "all"
     clip: Clip | None = None
     truth: Mapping[str, str | float] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -61,7 +64,7 @@ class Sample:
                 f"sample id '{self.id}' is not allowed: 1 to 100 letters, digits, '.', '_', '-', "
                 "no sign first"
             )
-        if not self.prompt.strip():
+        if not self.prompt.strip() and (self.prompt or "prompt" not in self.unknown):
             raise EvalError(
                 f"sample '{self.id}': the prompt is empty; write what the clip should show"
             )

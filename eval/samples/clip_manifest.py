@@ -1,14 +1,20 @@
-"""The manifest of finished clips: one clip a row, bad rows named and left out."""
+"""Finished clips: the rows of a manifest, bad ones named and left out, or a folder as it is."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from eval.clips.media import FORMATS, IMAGES
 from eval.errors import EvalError
-from i2v_adapter.tables.columns import CLIP, ID, IMAGE, PROMPT, SEED
+from eval.metrics.definitions import Need
+from i2v_adapter.tables.columns import CLIP, GROUP, ID, IMAGE, PROMPT, SEED
 from i2v_adapter.tables.columns import METHOD as METHOD_COLUMN
 from i2v_adapter.tables.files import Finder
 from i2v_adapter.tables.rows import Rows
@@ -17,14 +23,16 @@ from i2v_adapter.tables.texts import RowError, shown
 COLUMNS = (
     ID,
     replace(CLIP, required=True),
-    replace(PROMPT, required=True),
+    PROMPT,
     IMAGE,
+    GROUP,
     METHOD_COLUMN,
     SEED,
 )
 REQUIRED = ", ".join(column.name for column in COLUMNS if column.required)
 METHOD = "clips"
 """The method of rows that name none."""
+METHOD_NAMES = "at most 100 characters that can be printed, none of []=,"
 
 
 class Entry(NamedTuple):
@@ -34,10 +42,11 @@ class Entry(NamedTuple):
         line: line of the manifest.
         id: as given; unique within (method, seed).
         clip: file or folder inside the clips' folder.
-        prompt: what the clip should show.
+        prompt: what the clip should show; empty where no row of the manifest says.
         image: the input image, or None for the clip's first frame.
         method: what made the clip.
         seed: seed number, 0 if not given.
+        group: of samples, ``all`` if not given.
     """
 
     line: int
@@ -47,6 +56,7 @@ class Entry(NamedTuple):
     image: Path | None
     method: str
     seed: int
+    group: str = "all"
 
 
 class RowFailure(NamedTuple):
@@ -63,11 +73,14 @@ class RowFailure(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """The usable rows in the file's order, the others with the reason, and notes on the file."""
+    """The usable rows in the file's order, the others with the reason, notes on the file, and what
+    no row tells: ``image``, ``prompt``.
+    """
 
     entries: list[Entry]
     failures: list[RowFailure]
     notes: list[str]
+    unknown: tuple[Need, ...] = ()
 
 
 def read_entries(
@@ -118,8 +131,92 @@ def read_entries(
                 )
     except RowError as error:
         raise EvalError(str(error)) from error
-    renamed = [f"{manifest}: {note}" for note in files.notes()]
-    return Entries(entries, failures, [*rows.notes, *renamed])
+    notes = [*rows.notes, *(f"{manifest}: {note}" for note in files.notes())]
+    if not any(entry.prompt.strip() for entry in entries):
+        return Entries([e._replace(prompt="") for e in entries], failures, notes, ("prompt",))
+    reason = "prompt is missing; other rows have one"
+    failures += [
+        RowFailure(entry.line, entry.id, row_clip(entry, folder), reason)
+        for entry in entries
+        if not entry.prompt.strip()
+    ]
+    prompted = [entry for entry in entries if entry.prompt.strip()]
+    return Entries(prompted, sorted(failures), notes)
+
+
+def row_clip(entry: Entry, folder: Path) -> str:
+    """The clip's path, from the folder where it lies in it."""
+    inside = entry.clip.is_relative_to(folder)
+    return str(entry.clip.relative_to(folder) if inside else entry.clip)
+
+
+def folder_entries(folder: Path) -> Entries:
+    """The clips of a folder without a manifest; neither their image nor their prompt is known.
+
+    A video, an array or a folder of frames is a clip, and its name the id; a folder of clips is a
+    method. Other files are left out, with a note.
+
+    Raises:
+        EvalError: no such folder, or one without clips.
+    """
+    if not folder.is_dir():
+        raise EvalError(f"{folder}: no such folder; give the one that holds the clips")
+    entries: list[Entry] = []
+    failures: list[RowFailure] = []
+    others: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    for method, path in _clips_of(folder, others):
+        identifier = _identifier(path)
+        entry = Entry(len(entries) + len(failures) + 1, identifier, path, "", None, method, 0)
+        if (method, identifier) in seen or not _printable(method):
+            reason = f"another clip is named '{identifier}', too; rename one"
+            if not _printable(method):
+                reason = f"its folder's name cannot be a method's: {METHOD_NAMES}"
+            failures.append(RowFailure(entry.line, identifier, row_clip(entry, folder), reason))
+        else:
+            seen.add((method, identifier))
+            entries.append(entry)
+    if not entries and not failures:
+        held = f"; it holds {shown(others[0])}" if others else ""
+        raise EvalError(f"{folder}: no clips in it: videos, .npy arrays or folders of frames{held}")
+    notes = []
+    if others:
+        notes.append(f"{folder}: {len(others)} files are no clips, such as {shown(others[0])}")
+    return Entries(entries, failures, notes, ("image", "prompt"))
+
+
+def _clips_of(folder: Path, others: list[str]) -> Iterator[tuple[str, Path]]:
+    """(method, clip), sorted by name; what is no clip goes to `others`."""
+    for path in _visible(folder):
+        if _is_clip(path):
+            yield METHOD, path
+        elif path.is_dir() and any(map(_is_clip, _visible(path))):
+            for inner in _visible(path):
+                if _is_clip(inner):
+                    yield path.name, inner
+                else:
+                    others.append(f"{path.name}/{inner.name}")
+        else:
+            others.append(path.name)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_clip(path: Path) -> bool:
+    if path.is_dir():
+        return any(inner.suffix.lower() in IMAGES for inner in _visible(path))
+    return path.is_file() and path.suffix.lower() in {".npy", *chain(*FORMATS.values())}
+
+
+def _identifier(path: Path) -> str:
+    """The file's name as an id; where letters had to go, a part of its digest keeps it apart."""
+    stem = path.name if path.is_dir() else path.stem
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80]
+    if clean == stem:
+        return stem
+    return f"{clean or 'clip'}-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 
 
 class _Files:
@@ -152,18 +249,20 @@ def _entry(line: int, row: dict[str, str], files: _Files) -> Entry:
     if not (seed.isascii() and seed.isdecimal() and len(seed) < 20 and int(seed) < 2**63):
         raise EvalError(f"seed {shown(seed)} is not a whole number from 0 to 2^63 - 1")
     method = row.get("method", "").strip() or METHOD
-    if set(method) & set("[],=") or len(method) > 100 or not method.isprintable():
-        raise EvalError(
-            f"method {shown(method)} is not allowed: at most 100 characters that can be printed, "
-            "none of []=,"
-        )
+    if not _printable(method):
+        raise EvalError(f"method {shown(method)} is not allowed: {METHOD_NAMES}")
     image = row.get("image", "").strip()
     return Entry(
         line,
         row["id"].strip(),
         files.clip(row["clip"].strip()),
-        row["prompt"],
+        row.get("prompt", ""),
         files.image(image) if image else None,
         method,
         int(seed),
+        row.get("group", "").strip() or "all",
     )
+
+
+def _printable(method: str) -> bool:
+    return len(method) <= 100 and method.isprintable() and not set(method) & set("[],=")

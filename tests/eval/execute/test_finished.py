@@ -302,7 +302,7 @@ def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
         ({}, "the id is in line 2 already, for the same method and seed"),
         ({"id": "b"}, "line 2 has the same image, prompt, method and seed; give each its own seed"),
         ({"seed": "1", "prompt": "y"}, "an earlier row gives this id to another image or prompt"),
-        ({"id": "c", "prompt": " "}, "prompt is missing; every row needs id, clip, prompt"),
+        ({"id": "c", "prompt": " "}, "prompt is missing; other rows have one"),
         ({"id": "d", "seed": "-1"}, "seed '-1' is not a whole number"),
         ({"id": "e", "image": "../out.png"}, "image '../out.png' is not in "),
         ({"id": "e", "clip": "../out.npy"}, "clip '../out.npy' leaves the folder"),
@@ -329,8 +329,8 @@ def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: A
     assert result.exit_code == 3
     assert "line 2, id '': not JSON" in result.stderr
     assert (
-        "m.jsonl: ignored unknown columns 'imag'; known are id, clip, prompt, image, method, seed. "
-        "Is 'imag' meant to be 'image'?" in result.stderr
+        "m.jsonl: ignored unknown columns 'imag'; known are id, clip, prompt, image, group, "
+        "method, seed. Is 'imag' meant to be 'image'?" in result.stderr
     )
 
 

@@ -285,7 +285,11 @@ def _brought(name: str, arguments: list[str]) -> None:
         )
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.command(name)(next(iter(found)).load())
-    command(args=arguments, prog_name=f"i2v-eval {name}")
+    done = typer.main.get_command(command).main(
+        args=arguments, prog_name=f"i2v-eval {name}", standalone_mode=False
+    )
+    if isinstance(done, int) and done:
+        raise typer.Exit(done)
 
 
 def main() -> None:

@@ -56,9 +56,9 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     Args:
         layers: path of each spatial self-attention in the UNet -> `{"channels": width of its
             tokens, "inner": heads times head dimension, "heads": number of heads}`.
-        pooled_group_norm: while attached, the UNet's resnets and its output normalise over all
-            frames of a video together, as the official code does, not frame by frame as diffusers
-            does.
+        pooled_group_norm: while attached, the UNet's group norms take their statistics as those of
+            the official code: resnets and output over all frames of a video together, motion
+            modules frame by frame. diffusers does the reverse.
     """
 
     @register_to_config

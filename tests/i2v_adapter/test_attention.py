@@ -1,5 +1,7 @@
 """Equations 5 and 6 against plain matrix products, frame by frame, in float64."""
 
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +96,32 @@ class PooledNorm(torch.nn.Module):
         return torch.cat(videos) * self.norm.weight[:, None, None] + self.norm.bias[:, None, None]
 
 
+class FrameNorm(torch.nn.Module):
+    """Group norm of a motion module, (B, C, F, H, W), whose statistics come from each frame."""
+
+    def __init__(self, norm: torch.nn.GroupNorm) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, videos: Tensor) -> Tensor:
+        result = torch.empty_like(videos)
+        size = videos.shape[1] // self.norm.num_groups
+        for video, frame, group in itertools.product(
+            range(videos.shape[0]), range(videos.shape[2]), range(self.norm.num_groups)
+        ):
+            channels = slice(group * size, (group + 1) * size)
+            values = videos[video, channels, frame]
+            deviation = ((values - values.mean()).square().mean() + self.norm.eps).sqrt()
+            result[video, channels, frame] = (values - values.mean()) / deviation
+        weight, bias = (p[:, None, None, None] for p in (self.norm.weight, self.norm.bias))
+        return result * weight + bias
+
+
+def motion_blocks(unet: UNetMotionModel) -> list[torch.nn.Module]:
+    """The blocks of a UNet that have motion modules."""
+    return [module for module in unet.modules() if hasattr(module, "motion_modules")]
+
+
 def add_lora(unet: UNetMotionModel, plain: UNetMotionModel) -> None:
     """The same random LoRA: loaded into one UNet with peft, added to the weights of the other by
     hand.
@@ -155,6 +183,11 @@ def test_whole_unet_follows_equation_5(
         for block in [module for module in plain.modules() if isinstance(module, ResnetBlock2D)]:
             block.norm1, block.norm2 = PooledNorm(block.norm1, 5), PooledNorm(block.norm2, 5)
         plain.conv_norm_out = PooledNorm(plain.conv_norm_out, 5)
+        motion = [path for path, _ in plain.named_modules() if path.endswith(".norm")]
+        motion = [path for path in motion if re.search(r"motion_modules\.\d+\.norm$", path)]
+        assert len(motion) == sum(len(block.motion_modules) for block in motion_blocks(plain))
+        for path in motion:
+            plain.set_submodule(path, FrameNorm(plain.get_submodule(path)))
     state = adapter.state_dict()
     for path in adapter.config["layers"]:
         new = {

@@ -91,6 +91,30 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+LOWEST = [
+    "tests/eval/encoders",
+    "tests/eval/metrics",
+    "tests/eval/torchmetrics",
+    "tests/eval/clips",
+    "tests/eval/world/test_weights.py",
+    "tests/eval/commands/test_cli.py",
+    "tests/i2v_adapter/test_attention.py",
+    "tests/i2v_adapter/test_checkpoints.py",
+    "tests/i2v_adapter/test_pipeline.py",
+]
+"""What `lowest` runs: every encoder and formula, media, one run from the command line, the adapter
+on a UNet, its pipeline."""
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run a short suite of tests with the lowest versions that pyproject.toml admits. Posargs go to
+    pytest.
+    """
+    session.install("-e", ".", "--group", "tests", "--resolution", "lowest-direct")
+    session.run("python", "-m", "pytest", *(session.posargs or LOWEST))
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation strictly into site/. Posargs go to mkdocs build."""

@@ -1,5 +1,7 @@
 """Strict loading of transformers models, and the normalisation all encoders share."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def from_pretrained(
-    model_class: Any, id: str, location: Location, device: str, dtype: str, **arguments: Any
+    model_class: Any,
+    id: str,
+    location: Location,
+    device: str,
+    dtype: str,
+    *,
+    state: Mapping[str, "torch.Tensor"] | None = None,
+    **arguments: Any,
 ) -> Any:
     """A transformers model from a local folder, in evaluation mode.
 
@@ -25,6 +34,8 @@ def from_pretrained(
         location: folder with ``config.json`` and the weights.
         device: torch device.
         dtype: name of a torch dtype.
+        state: weights to load in place of those in the folder's file, under the names of this
+            version of transformers; `arguments` then hold the ``config``.
         arguments: passed on to the class.
 
     Raises:
@@ -38,7 +49,8 @@ def from_pretrained(
     logging.disable_progress_bar()
     try:
         model, report = model_class.from_pretrained(
-            location.folder,
+            location.folder if state is None else None,
+            **({} if state is None else {"state_dict": dict(state)}),
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # reported below, with names and shapes
@@ -69,6 +81,35 @@ def from_pretrained(
             f"for example {missing[0]}; the file does not belong to this configuration."
         )
     return model.to(device).eval()
+
+
+def read_state(id: str, path: Path) -> "dict[str, torch.Tensor]":
+    """The tensors of a ``.safetensors`` file or of a pickled state dict, on the CPU.
+
+    Raises:
+        EvalError: an unreadable file, or one that holds more than tensors.
+    """
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        return dict(torch.load(path, "cpu", weights_only=True))
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+        pickle.UnpicklingError,
+        TypeError,
+        ValueError,
+        EOFError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EvalError(f"encoder {id!r}: {path} cannot be read: {reason}") from error
 
 
 def unit_rows(features: "torch.Tensor") -> npt.NDArray[np.float32]:

@@ -1,14 +1,19 @@
 """Video features: what happens in a clip, as a VideoMAE classifier sees it."""
 
-from typing import Any
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.encoders.preprocessing import Preprocessing, check_frames
-from eval.encoders.pretrained import from_pretrained
+from eval.encoders.pretrained import from_pretrained, read_state
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+
+if TYPE_CHECKING:
+    import torch
 
 BATCH = 8
 
@@ -80,11 +85,64 @@ def load(
     Raises:
         EvalError: weights that do not fit the configuration.
     """
-    from transformers import VideoMAEForVideoClassification
+    import torch
+    from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-    return VideoMAEEncoder(
-        id,
-        from_pretrained(VideoMAEForVideoClassification, id, location, device, dtype),
-        preprocessing,
-        device,
+    try:
+        config = VideoMAEConfig.from_pretrained(location.folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EvalError(
+            f"encoder {id!r}: the weights in {location.folder} cannot be loaded: {reason}"
+        ) from error
+    if "qv_bias" in config.to_dict() and hasattr(config, "qkv_bias"):
+        config.qkv_bias = config.qv_bias
+    [path] = [file for entry, file in location.files.items() if entry != "config.json"]
+    with torch.device("meta"):
+        wanted = VideoMAEForVideoClassification(config).state_dict().keys()
+    state = renamed_biases(read_state(id, path), wanted)
+    model = from_pretrained(
+        VideoMAEForVideoClassification, id, location, device, dtype, config=config, state=state
     )
+    return VideoMAEEncoder(id, model, preprocessing, device)
+
+
+_BIAS = re.compile(r"(.*\.attention\.attention\.)(q_bias|v_bias|(?:query|key|value)\.bias)")
+
+
+def renamed_biases(
+    state: "Mapping[str, torch.Tensor]", wanted: Collection[str]
+) -> "dict[str, torch.Tensor]":
+    """Attention biases under the names that the installed transformers uses.
+
+    A VideoMAE has biases of queries and values and none of keys. Files hold them as ``q_bias`` and
+    ``v_bias``, or as ``query.bias`` and ``value.bias``, the latter with or without a ``key.bias``
+    of zeros; transformers has had all three layouts since 5.0.
+
+    Args:
+        state: tensors of a file, by name.
+        wanted: names of the model's tensors.
+
+    Returns:
+        The same tensors; biases of keys are left out or added as zeros, as the model has them.
+    """
+    result: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        found = _BIAS.fullmatch(name)
+        if found is None:
+            result[name] = tensor
+            continue
+        prefix, bias = found.groups()
+        if bias == "key.bias":
+            if name in wanted:  # adding one vector to all keys changes no attention weight
+                result[name] = tensor
+            continue
+        names = (
+            f"{prefix}{bias[0]}_bias",
+            f"{prefix}{'query' if bias[0] == 'q' else 'value'}.bias",
+        )
+        result[next((new for new in names if new in wanted), name)] = tensor
+        key = f"{prefix}key.bias"
+        if key in wanted and key not in state:
+            result[key] = tensor * 0
+    return result

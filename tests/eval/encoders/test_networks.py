@@ -1,6 +1,7 @@
 """DINO, CLIP and VideoMAE through their real loading path, with tiny random models."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from eval.clips.lossless import Clip
 from eval.encoders import load_encoder
+from eval.encoders.video import renamed_biases
 from eval.errors import EvalError
 from eval.measure.catalogue import parse_metric
 from eval.measure.evaluator import Judge
@@ -119,6 +121,62 @@ def test_video_features_are_what_the_classifier_reads(
         assert_allclose(read, expected, atol=1e-5)
     with pytest.raises(EvalError, match="has 7 frames; 8 or more"):
         encoder.encode_clips(clips[:, :7])
+
+
+LAYOUTS = {
+    "transformers 5.0": ("q_bias", "v_bias"),
+    "transformers 5.17": ("query.bias", "value.bias", "key.bias"),
+    "transformers 5.23": ("query.bias", "value.bias"),
+}
+
+
+@pytest.mark.parametrize("stored", LAYOUTS)
+@pytest.mark.parametrize("model", LAYOUTS)
+def test_biases_of_every_layout_reach_every_model(stored: str, model: str) -> None:
+    prefix = "videomae.encoder.layer.1.attention.attention."
+    values = {"q": torch.tensor([1.0, 2.0]), "v": torch.tensor([3.0, 4.0]), "k": torch.zeros(2)}
+    named = {
+        layout: {f"{prefix}{name}": values[name[0]] for name in names}
+        for layout, names in LAYOUTS.items()
+    }
+    other = {"classifier.bias": torch.ones(3)}
+    renamed = renamed_biases(named[stored] | other, (named[model] | other).keys())
+    assert renamed.keys() == (named[model] | other).keys()
+    assert all(torch.equal(renamed[name], value) for name, value in named[model].items())
+
+
+@pytest.mark.parametrize("stored", LAYOUTS)
+def test_files_of_every_layout_give_the_same_features(
+    stored: str, make_weights: Callable[..., Path]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = make_weights("videomae_glyph") / "model.safetensors"
+    clips = np.random.default_rng(2).integers(0, 256, (2, 8, 64, 64, 3), dtype=np.uint8)
+    generator = torch.Generator().manual_seed(5)
+    state = {}
+    for name, tensor in load_file(path).items():
+        found = re.fullmatch(r"(.*\.attention\.attention\.)([qkv]).*bias", name)
+        if found is None:
+            state[name] = tensor
+        elif found.group(2) != "k":
+            value = torch.randn(tensor.shape, generator=generator)
+            state[f"{found.group(1)}{found.group(2)}_bias"] = value
+    save_file(state, path, metadata={"format": "pt"})
+    encoder: Any = load_encoder("videomae_glyph")
+    expected = encoder.encode_clips(clips)
+    saved = {}
+    for name, tensor in state.items():
+        found = re.fullmatch(r"(.*)([qv])_bias", name)
+        if found is None:
+            saved[name] = tensor
+            continue
+        for part in LAYOUTS[stored]:
+            if part[0] in (found.group(2), "k"):
+                saved[f"{found.group(1)}{part}"] = tensor * (part[0] != "k")
+    save_file(saved, path, metadata={"format": "pt"})
+    encoder = load_encoder("videomae_glyph")
+    assert_array_equal(encoder.encode_clips(clips), expected)
 
 
 def test_weights_that_lack_a_tensor_are_refused(make_weights: Callable[..., Path]) -> None:

@@ -13,7 +13,7 @@ from eval.errors import EvalError
 
 BATCH = 32
 
-CLASSES = {
+CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("ViTModel", {"add_pooling_layer": False}),
     "dinov2": ("Dinov2Model", {}),
     "dinov2_with_registers": ("Dinov2WithRegistersModel", {}),

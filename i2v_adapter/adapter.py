@@ -332,4 +332,4 @@ def _describe(shape: Mapping[str, int] | None) -> str:
 
 
 def _natural_order(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.split(".")]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in path.split(".")]

@@ -76,6 +76,8 @@ def _noise(sample: Sample, level: float, rng: np.random.Generator) -> Frames:
 def _compression(sample: Sample, crf: float, rng: np.random.Generator) -> Frames:
     import av
 
+    from i2v_adapter.media.video import Video
+
     frames = _true(sample)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
@@ -90,14 +92,8 @@ def _compression(sample: Sample, crf: float, rng: np.random.Generator) -> Frames
                 )
             )
         container.mux(stream.encode(None))
-    buffer.seek(0)
-    with av.open(buffer, "r") as decoded:
-        return np.stack(
-            [
-                np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                for frame in decoded.decode(video=0)
-            ]
-        )
+    with Video(buffer) as video:
+        return np.stack(list(video))
 
 
 def _picked(count: int, share: float, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -7,6 +7,8 @@ import io
 import math
 import numbers
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -16,11 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.clips.border import named
 from eval.errors import EvalError
 from eval.io.files import is_file, write_whole
 
 SLOWEST, FASTEST = 0.01, 1000.0
 """Frames per second that a clip may have."""
+MAX_PIXELS = 512_000_000
+"""Frames x height x width of the largest clip that is read: 246 frames of 1920 x 1080, 1.5 GB in
+memory.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,40 +147,54 @@ def _path(path: str | os.PathLike[str]) -> Path:
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
-    """Reads a file of :func:`write_clip`, or any video PyAV decodes (as RGB, at the stream's own
-    rate).
+    """Reads a file of :func:`write_clip`, and no other: foreign video is for
+    :func:`eval.clips.media.read_media`.
 
     Args:
         path: or a ``upath.UPath``, for a file elsewhere.
 
     Raises:
-        EvalError: naming the file, if it is missing, not a video, or has no frame or no rate.
+        EvalError: naming the file, if it is missing, not such a file, cut short, or larger than
+            `MAX_PIXELS`.
     """
     import av
-    from av.error import FFmpegError
     from av.video.reformatter import VideoReformatter
 
     path = _path(path)
     if not is_file(path):
         raise EvalError(f"{path}: clip file not found")
+    source: Any = str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())
+    with (
+        named(path),
+        _readable(path),
+        av.open(source, format="matroska", metadata_errors="replace") as container,
+    ):
+        tags = {key.lower(): value for key, value in container.metadata.items()}
+        streams = container.streams.video
+        if len(streams) != 1 or streams[0].codec_context.name != "ffv1" or "fps" not in tags:
+            raise EvalError(f"{path}: not a clip file of this suite (one FFV1 stream with a rate)")
+        [stream] = streams
+        height, width = stream.height, stream.width
+        stream.thread_count = 1
+        # One for all frames: making it costs more than using it.
+        convert = VideoReformatter().reformat
+        frames: list[NDArray[np.uint8]] = []
+        for frame in container.decode(stream):
+            if (frame.height, frame.width) != (height, width):
+                raise EvalError(f"{path}: frames of several sizes")
+            if (len(frames) + 1) * height * width > MAX_PIXELS:
+                raise EvalError(f"{path}: over the limit of {MAX_PIXELS:,} pixels a clip")
+            frames.append(np.asarray(convert(frame, format="rgb24").to_ndarray(), np.uint8))
+        if not frames:
+            raise EvalError(f"{path}: the video has no frames")
+        return Clip(np.stack(frames), float(tags["fps"]))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    from av.error import FFmpegError
+
     try:
-        with av.open(
-            str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())
-        ) as container:
-            if not container.streams.video:
-                raise EvalError(f"{path}: the file holds no video stream")
-            stream = container.streams.video[0]
-            tags = {key.lower(): value for key, value in container.metadata.items()}
-            rate = tags.get("fps") or stream.average_rate
-            stream.thread_count = 1
-            convert = (
-                VideoReformatter().reformat
-            )  # one for all frames: making it costs more than using it
-            frames = [
-                convert(frame, format="rgb24").to_ndarray() for frame in container.decode(stream)
-            ]
+        yield
     except FFmpegError as error:
         raise EvalError(f"{path}: not a readable video ({error.strerror or error})") from error
-    if not frames or not rate:
-        raise EvalError(f"{path}: the video has no {'frames' if not frames else 'frame rate'}")
-    return Clip(np.stack(frames), float(rate))

@@ -2,51 +2,37 @@
 reason.
 
 What a decoder would quietly repair or drop (a cut file, transparency, times that vary) is an error
-here, and what is changed on the way to 8-bit RGB frames is noted: a score of something else than
-the file shows is worse than none.
+here, and what is changed on the way to 8-bit RGB frames is noted. Video is decoded by
+:mod:`i2v_adapter.media.video`, as in training.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips.lossless import Clip
+from eval.clips.arrays import array_frames, open_array
+from eval.clips.border import named
+from eval.clips.folders import frame_files
+from eval.clips.images import read_image
+from eval.clips.lossless import MAX_PIXELS, Clip
 from eval.errors import EvalError
-from eval.samples.manifest import read_image
+from i2v_adapter.media.errors import MediaError
+from i2v_adapter.media.files import check_regular
 
-if TYPE_CHECKING:
-    import av
+Hdr = Literal["refuse", "tone-map"]
+"""What is done with HDR video; see :mod:`i2v_adapter.media.video`."""
 
-MAX_PIXELS = 512_000_000
-"""Frames x height x width of the largest clip that is read: 246 frames of 1920 x 1080, 1.5 GB in
-memory.
-"""
-
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-"""Suffixes of the frames in a frame folder; other files there are not looked at."""
-
-FORMATS: dict[str, tuple[str, ...]] = {
-    "mov": (".mp4", ".mov", ".m4v"),
-    "matroska": (".mkv", ".webm"),
-    "gif": (".gif",),
-    "avi": (".avi",),
-}
-"""Containers by the first of their names, with the usual suffixes. Playlists, which open other
-files, are not among them."""
-
-JITTER = 0.2
-"""Largest relative deviation of a frame's duration from the median that still counts as a constant
-rate; besides, the container's own rounding is allowed for."""
-
-
-_FLATTEN = "flatten it over the background it is meant for"
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".gif", ".avi", ".npy")
+"""Usual suffixes of clips that are one file."""
+READER = "media.v2"
+"""Version of what reading does to a file; part of every clip's key."""
 
 
 class Media(NamedTuple):
@@ -56,286 +42,140 @@ class Media(NamedTuple):
     notes: list[str]
 
 
-def read_media(path: Path, *, fps: float | None = None) -> Media:
+def read_media(
+    path: Path,
+    *,
+    fps: float | None = None,
+    hdr: Hdr = "refuse",
+    root: Path | None = None,
+) -> Media:
     """Reads a video file (mp4, mov, webm, mkv, gif, avi), a folder of frames, or an .npy array.
 
-    Frames of a folder are taken in natural order of their names (``f2`` before ``f10``). An array
+    Frames of a folder are one whole sequence of numbered pictures (`eval.clips.folders`). An array
     is uint8 (F, H, W, 3), or floating point of that shape in [0, 1].
 
     Args:
         path: file or folder.
         fps: rate of frame folders and arrays, which have none of their own.
+        hdr: `tone-map` reads HDR video as SDR, with a note.
+        root: what links in a frame folder may not leave; that folder if None.
 
     Returns:
-        The clip upright (rotated as the file's display matrix says), at the file's own constant
-        rate.
+        The clip as a player shows it: upright, square pixels, at the file's own constant rate.
 
     Raises:
-        EvalError: naming the file and the reason: missing, empty, cut short, not a video, fewer
-            than 2 frames, frame times that vary, transparent pixels, frames of several sizes,
-            values out of range, larger than `MAX_PIXELS`, or a rate that nobody gave.
+        EvalError: naming the file and the reason: missing, empty, no regular file, cut short, not
+            a video, fewer than 2 frames, frame times that vary, transparent pixels, HDR, frames
+            of several sizes, values out of range, larger than `MAX_PIXELS`, or a rate that nobody
+            gave.
     """
-    notes: list[str] = []
-    if path.is_dir() or path.suffix.lower() == ".npy":
-        if fps is None:
-            raise EvalError(f"{path}: frame folders and arrays have no frame rate; give --fps")
-        frames = list(_folder_frames(path)) if path.is_dir() else list(_array_frames(path))
-    else:
-        frames, fps = _video(path, notes)
-    if len(frames) < 2:
-        raise EvalError(f"{path}: the clip has {len(frames)} frame; 2 or more are needed")
-    shapes = {frame.shape[:2] for frame in frames}
-    if len(shapes) > 1:
-        listed = ", ".join(f"{width} x {height}" for height, width in sorted(shapes))
-        raise EvalError(f"{path}: frames of several sizes ({listed}); bring them to one")
-    return Media(Clip(np.stack(frames), fps), notes)
+    with named(path):
+        if _without_rate(path):
+            if fps is None:
+                raise EvalError(f"{path}: frame folders and arrays have no frame rate; give --fps")
+            if path.is_dir():
+                files = frame_files(path, root)
+                frames = _stacked(_folder_frames(path, files), len(files))
+                return Media(Clip(frames, fps), [])
+            array = open_array(path, MAX_PIXELS)
+            return Media(Clip(_stacked(array_frames(array), len(array)), fps), [])
+        from i2v_adapter.media.containers import FORMATS
+        from i2v_adapter.media.video import Video
+
+        with Video(path, hdr=hdr, most_pixels=MAX_PIXELS) as video:
+            kind, name = video.container
+            if path.suffix.lower() not in FORMATS[kind]:
+                video.notes.append(
+                    f"named '{path.suffix}', but holds {name} ({', '.join(FORMATS[kind])})"
+                )
+            frames = _stacked(video, len(video))
+            if video.fps is None:
+                raise MediaError("the video has no frame rate")
+            return Media(Clip(frames, video.fps), video.notes)
 
 
-def first_frame(path: Path) -> NDArray[np.uint8]:
+def first_frame(
+    path: Path, *, hdr: Hdr = "refuse", root: Path | None = None
+) -> NDArray[np.uint8]:
     """The first frame as `read_media` gives it, uint8 (H, W, 3), without decoding the rest.
 
     Raises:
         EvalError: as `read_media`, as far as one frame can tell.
     """
-    if path.is_dir():
-        return next(_folder_frames(path))
-    if path.suffix.lower() == ".npy":
-        return next(_array_frames(path))
-    with _open(path) as container:
-        for frame in _decoded(path, container):
-            return _pixels(path, frame)
-    raise EvalError(f"{path}: the video has no frames; is the file cut short?")
+    with named(path):
+        if path.is_dir():
+            return next(_folder_frames(path, frame_files(path, root)))
+        if path.suffix.lower() == ".npy":
+            return next(array_frames(open_array(path, MAX_PIXELS)))
+        from i2v_adapter.media.video import Video
+
+        with Video(path, hdr=hdr, most_pixels=MAX_PIXELS) as video:
+            return next(iter(video))
 
 
-def digest(path: Path, fps: float | None) -> str:
+def digest(
+    path: Path, fps: float | None, *, hdr: Hdr = "refuse", root: Path | None = None
+) -> str:
     """sha256 hex over what `read_media` reads there: the file, or every frame's name and file; and
-    the rate, where the caller gives it. Nothing is decoded.
+    the options that change what is read. Nothing is decoded.
 
     Raises:
-        EvalError: a missing or unreadable file.
+        EvalError: a missing or unreadable file, no regular file, a frame folder that is not one
+            sequence.
     """
-    without_rate = path.is_dir() or path.suffix.lower() == ".npy"
-    total = hashlib.sha256(f"media.v1|{fps if without_rate else ''}".encode())
-    try:
-        for file in _frame_files(path) if path.is_dir() else [path]:
-            with file.open("rb") as content:
-                total.update(f"|{file.name if path.is_dir() else ''}|".encode())
-                total.update(hashlib.file_digest(content, "sha256").digest())
-    except OSError as error:
-        raise EvalError(f"{path}: cannot be read ({error.strerror})") from error
+    rate = fps if _without_rate(path) else ""
+    total = hashlib.sha256(f"{READER}|{rate}|{hdr}".encode())
+    with named(path):
+        is_folder = path.is_dir()
+        for file in frame_files(path, root) if is_folder else [path]:
+            check_regular(file)
+            try:
+                with file.open("rb") as content:
+                    total.update(b"|" + (os.fsencode(file.name) if is_folder else b"") + b"|")
+                    total.update(hashlib.file_digest(content, "sha256").digest())
+            except OSError as error:
+                raise MediaError(f"cannot be read ({error.strerror})") from error
     return total.hexdigest()
 
 
-def _video(path: Path, notes: list[str]) -> tuple[list[NDArray[np.uint8]], float]:
-    frames: list[NDArray[np.uint8]] = []
-    times: list[float] = []
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        if path.suffix.lower() not in (suffixes := FORMATS[container.format.name.split(",")[0]]):
-            notes.append(
-                f"named '{path.suffix}', but holds {container.format.long_name} "
-                f"({', '.join(suffixes)})"
-            )
-        for frame in _decoded(path, container):
-            if not frames:
-                depth = max(component.bits for component in frame.format.components)
-                if depth > 8:
-                    notes.append(f"{depth} bits a channel were reduced to 8")
-                if frame.rotation:
-                    notes.append(f"turned by {frame.rotation} degrees, as its display matrix says")
-            _check_size(path, len(frames) + 1, frame.height, frame.width)
-            frames.append(_pixels(path, frame))
-            times.append(float(frame.time) if frame.time is not None else float("nan"))
-        if not frames:
-            raise EvalError(f"{path}: the video has no frames; is the file cut short?")
-        tick = float(stream.time_base or 0)
-        _check_whole(path, container, len(frames), times, tick)
-        return frames, _rate(path, stream, np.asarray(times), tick)
+def _without_rate(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() == ".npy"
 
 
-def _open(path: Path) -> av.container.InputContainer:
-    import av
-    from av.error import FFmpegError
+def _stacked(frames: Iterable[NDArray[np.uint8]], count: int) -> NDArray[np.uint8]:
+    """All frames in one array, without a second copy of them in memory.
 
-    if not path.is_file():
-        raise EvalError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise EvalError(f"{path}: the file is empty (0 bytes)")
-    try:
-        container = av.open(
-            str(path), options={"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,gif,avi"}
-        )
-    except FFmpegError as error:
-        raise EvalError(
-            f"{path}: not a readable mp4, mov, webm, mkv, gif or avi ({_reason(error)})"
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise EvalError(f"{path}: the file holds no video stream")
-    stream = container.streams.video[0]
-    stream.thread_count = 1
-    try:
-        _check_size(path, max(1, stream.frames), stream.height, stream.width)
-        if (
-            stream.metadata.get("alpha_mode") == "1"
-        ):  # the alpha planes of VP8 and VP9, which their decoders drop
-            raise EvalError(f"{path}: the video has an alpha channel; {_FLATTEN}")
-    except EvalError:
-        container.close()
-        raise
-    return container
+    Args:
+        frames: one after another.
+        count: how many are expected.
+    """
+    stack: NDArray[np.uint8] | None = None
+    number = 0
+    for number, frame in enumerate(frames, start=1):
+        if stack is None:
+            _check_size(max(count, 1), *frame.shape[:2])
+            stack = np.empty((max(count, 1), *frame.shape), np.uint8)
+        if frame.shape != stack.shape[1:]:
+            sizes = sorted({frame.shape[:2], stack.shape[1:3]})
+            listed = ", ".join(f"{width} x {height}" for height, width in sizes)
+            raise MediaError(f"frames of several sizes ({listed}); bring them to one")
+        if number > len(stack):
+            _check_size(number, *frame.shape[:2])
+            stack = np.concatenate([stack, np.empty_like(stack)])
+        stack[number - 1] = frame
+    if stack is None or number < 2:
+        raise MediaError(f"the clip has {number} frame; 2 or more are needed")
+    return stack[:number]
 
 
-def _decoded(path: Path, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-    from av.error import FFmpegError
-
-    try:
-        for frame in container.decode(container.streams.video[0]):
-            if frame.is_corrupt:
-                raise EvalError(f"{path}: a frame is damaged; is the file cut short?")
-            yield frame
-    except FFmpegError as error:
-        raise EvalError(
-            f"{path}: decoding stops with an error ({_reason(error)}); is the file cut short?"
-        ) from error
-
-
-def _reason(error: Any) -> str:
-    return str(error.strerror or error)
-
-
-def _pixels(path: Path, frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """The frame as uint8 (H, W, 3), upright."""
-    if (
-        any(component.is_alpha for component in frame.format.components)
-        or frame.format.name == "pal8"
-    ):
-        rgba = frame.to_ndarray(format="rgba")
-        if rgba[..., 3].min() < 255:
-            raise EvalError(f"{path}: transparent pixels; {_FLATTEN}")
-        pixels = rgba[..., :3]
-    else:
-        pixels = frame.to_ndarray(format="rgb24")
-    turns, rest = divmod(round(frame.rotation), 90)
-    if rest:
-        raise EvalError(
-            f"{path}: rotated by {frame.rotation} degrees; only multiples of 90 are supported"
-        )
-    return np.ascontiguousarray(np.rot90(pixels, turns))
-
-
-def _check_size(path: Path, count: int, height: int, width: int) -> None:
+def _check_size(count: int, height: int, width: int) -> None:
     if count * height * width > MAX_PIXELS:
-        raise EvalError(
-            f"{path}: {count} or more frames of {width} x {height} px are over the limit of "
-            f"{MAX_PIXELS:,} pixels a "
-            "clip; shorten or reduce it"
+        raise MediaError(
+            f"{count} or more frames of {width} x {height} px are over the limit of "
+            f"{MAX_PIXELS:,} pixels a clip; shorten or reduce it"
         )
 
 
-def _check_whole(path: Path, container: Any, count: int, times: list[float], tick: float) -> None:
-    """Refuses a file with fewer frames, or an earlier end, than its header announces."""
-    stream = container.streams.video[0]
-    if container.format.name == "gif" and path.read_bytes()[-1:] != b";":
-        raise EvalError(f"{path}: the end mark is missing; the file is cut short")
-    if stream.frames and count < stream.frames:
-        raise EvalError(
-            f"{path}: {count} of {stream.frames} frames can be decoded; the file is cut short"
-        )
-    only = (
-        len(container.streams) == 1
-    )  # with sound, the container's duration may be that of the sound
-    tagged = _seconds(stream.metadata.get("DURATION", ""))
-    announced = tagged or (container.duration / 1e6 if container.duration and only else 0.0)
-    step = (times[-1] - times[0]) / max(1, count - 1)
-    if count > 1 and times[0] + (count + 0.5) * step + 2 * tick < announced:
-        raise EvalError(
-            f"{path}: frames end at {times[-1] + step:.2f} s of {announced:.2f} s; the file is cut "
-            "short"
-        )
-
-
-def _seconds(tag: str) -> float:
-    """Matroska's duration of a track, ``HH:MM:SS.fraction``; 0 if there is none."""
-    parts = tag.strip("\0 ").split(":")
-    try:
-        return (
-            float(parts[0]) * 3600 + float(parts[1]) * 60 + float(parts[2])
-            if len(parts) == 3
-            else 0.0
-        )
-    except ValueError:
-        return 0.0
-
-
-def _rate(path: Path, stream: Any, times: NDArray[np.float64], tick: float) -> float:
-    """Frames per second, if constant."""
-    if len(times) < 2:
-        return float(stream.average_rate or 1)
-    steps = np.diff(times)
-    median = float(np.median(steps))
-    if not np.isfinite(steps).all() or median <= 0:
-        raise EvalError(f"{path}: frames without usable times; convert the clip to a constant rate")
-    if np.abs(steps - median).max() > max(JITTER * median, 1.5 * tick):
-        raise EvalError(
-            f"{path}: frame durations vary from {steps.min() * 1000:.0f} to "
-            f"{steps.max() * 1000:.0f} ms; "
-            "convert the clip to a constant rate"
-        )
-    measured = 1.0 / float(steps.mean())
-    stated = float(stream.average_rate or 0)
-    return stated if abs(stated - measured) < 0.01 * measured else measured
-
-
-def _folder_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
-    files = _frame_files(path)
-    if not files:
-        raise EvalError(f"{path}: the folder holds no frames ({', '.join(IMAGES)})")
+def _folder_frames(folder: Path, files: list[Path]) -> Iterator[NDArray[np.uint8]]:
     for file in files:
-        pixels = read_image(file, where=str(path))
-        _check_size(path, len(files), *pixels.shape[:2])
-        yield pixels
-
-
-def _frame_files(folder: Path) -> list[Path]:
-    return sorted(
-        (file for file in folder.iterdir() if file.suffix.lower() in IMAGES), key=_natural
-    )
-
-
-def _natural(file: Path) -> list[tuple[int, str]]:
-    return [
-        (int(part), "") if part.isdigit() else (-1, part)
-        for part in re.split(r"(\d+)", file.name.lower())
-    ]
-
-
-def _array_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise EvalError(f"{path}: no such file") from error
-    except (ValueError, EOFError, OSError) as error:
-        reason = "0 bytes" if path.stat().st_size == 0 else str(error).splitlines()[0]
-        raise EvalError(
-            f"{path}: not a readable .npy array ({reason}); is the file cut short?"
-        ) from error
-    if array.ndim != 4 or array.shape[3] != 3 or min(array.shape) < 1:
-        raise EvalError(f"{path}: an array of shape {array.shape}; it must be (F, H, W, 3), RGB")
-    _check_size(path, *array.shape[:3])
-    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
-        raise EvalError(
-            f"{path}: values of type {array.dtype}; give uint8, or floating point in [0, 1]"
-        )
-    for number, frame in enumerate(array):
-        if array.dtype == np.uint8:
-            yield np.array(frame)
-            continue
-        if not np.isfinite(frame).all():
-            raise EvalError(f"{path}: frame {number} holds values that are not finite")
-        if frame.min() < 0 or frame.max() > 1:
-            raise EvalError(
-                f"{path}: frame {number} has values from {frame.min():g} to {frame.max():g}; give "
-                "[0, 1]"
-            )
-        yield np.rint(np.asarray(frame, np.float64) * 255).astype(np.uint8)
+        yield read_image(file, where=str(folder))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
-from eval.errors import SOME_FAILED, one_line
+from eval.errors import SOME_FAILED, EvalError, one_line
 
 
 def clips(
@@ -45,6 +45,9 @@ def clips(
         Path | None,
         typer.Option(help="Clips and images must lie here: for manifests that others wrote."),
     ] = None,
+    hdr: Annotated[
+        str, typer.Option(help="HDR clips: refuse them, or tone-map them to SDR.")
+    ] = "refuse",
     timeout: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")
     ] = None,
@@ -60,9 +63,12 @@ def clips(
 
     The same command again scores only what is new, changed or failed.
     """
+    from eval.clips.media import Hdr
     from eval.execute.finished import score
     from eval.execute.run import Options
 
+    if hdr not in get_args(Hdr):
+        raise EvalError(f"--hdr {hdr}: unknown. Allowed: {', '.join(get_args(Hdr))}.")
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     options = Options(timeout=timeout, wait=wait, debug=debug)
@@ -75,6 +81,7 @@ def clips(
         fps=fps,
         strict=strict,
         root=root,
+        hdr=cast(Hdr, hdr),
         options=options,
     )
     for failure in scored.failures:

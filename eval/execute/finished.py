@@ -5,7 +5,6 @@ the rest scored.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,9 +13,16 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from eval.clips.media import FORMATS, digest, read_media
-from eval.errors import EvalError, StoreError
+from eval.clips.media import Hdr
+from eval.errors import EvalError
+from eval.execute.limits import time_limit
 from eval.execute.provenance import RunDocument
+from eval.execute.reference import (
+    format_warnings,
+    length_warnings,
+    reference_keys,
+    reference_notes,
+)
 from eval.execute.run import Options, make, measure_made, planned_failures, stale
 from eval.io.progress import progress
 from eval.measure.evaluator import JudgeLike, default_judge
@@ -54,6 +60,7 @@ def score(
     fps: float | None = None,
     strict: bool = False,
     root: Path | None = None,
+    hdr: Hdr = "refuse",
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
@@ -77,6 +84,7 @@ def score(
         fps: rate of frame folders and arrays.
         strict: an unknown column of the manifest is an error, not a note.
         root: a folder that clips and images must lie in, for manifests that others wrote.
+        hdr: ``tone-map`` reads HDR clips as SDR, with a note; they fail otherwise.
         console: for progress; standard error if None.
         judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
@@ -98,7 +106,17 @@ def score(
     if not entries:
         first = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(f"{source}: no row can be used{first}")
-    plan, rows, unusable = plan_entries(folder, manifest, entries, metrics, fps, unknown)
+    plan, rows, unusable = plan_entries(
+        folder,
+        manifest,
+        entries,
+        metrics,
+        fps,
+        unknown,
+        hdr,
+        root,
+        partial(time_limit, options.timeout),
+    )
     failures += unusable
     referee = make_judge(metrics)
     with Store(out, wait=options.wait) as store:
@@ -106,7 +124,9 @@ def score(
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         if reference is not None and plan.set_encoders:
-            keys, bad = _reference(store, reference, plan.set_encoders, referee, fps)
+            keys, bad = reference_keys(
+                store, reference, plan.set_encoders, referee, fps, hdr, options.timeout
+            )
             plan = dataclasses.replace(plan, reference_keys=keys)
             failures += bad
         write_samples(store, plan.samples)
@@ -125,7 +145,14 @@ def score(
         clips = sum(len(scored.pairs(cell)) for cell in scored.cells)
         if not clips:
             raise EvalError(f"{source}: no clip can be scored; the first: {failures[0]}")
-        warnings = [*_notes(store, scored), *_own_images(scored), *_sizes(store, scored), *warnings]
+        warnings = [
+            *_notes(store, scored),
+            *_own_images(scored),
+            *reference_notes(store, scored),
+            *format_warnings(store, scored),
+            *length_warnings(store, scored, referee),
+            *warnings,
+        ]
         counts, more = write_tables(store, plan, fingerprints, failed)
         document.finished(
             {**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more]
@@ -177,7 +204,7 @@ def _read(store: Store, batches: Sequence[Batch], console: Console, options: Opt
                 instance = item.cell.instance
                 assert isinstance(instance, FinishedClips)
                 store.set_meta(_notes_key(item.place), json.dumps(instance.notes[item.place[1:]]))
-                store.set_meta(f"shape/{item.key}", json.dumps(instance.shapes[item.place[1:]]))
+                store.set_meta(f"format/{item.key}", json.dumps(instance.formats[item.place[1:]]))
             advance(1)
 
 
@@ -185,46 +212,20 @@ def _notes_key(place: Place) -> str:
     return f"notes/{json.dumps(place)}"
 
 
-def _reference(
-    store: Store, folder: Path, encoders: Sequence[str], referee: JudgeLike, fps: float | None
-) -> tuple[list[str], list[RowFailure]]:
-    """Feature keys of the clips of the reference folder, and those that cannot be used."""
-    if not folder.is_dir():
-        raise EvalError(f"--reference {folder}: no such folder")
-    suffixes = {suffix for group in FORMATS.values() for suffix in group} | {".npy"}
-    keys, failures = [], []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in suffixes):
-            continue
-        try:
-            key = hashlib.sha256(f"reference|{digest(path, fps)}".encode()).hexdigest()
-            missing = [
-                encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()
-            ]
-            if missing:
-                clip = read_media(path, fps=fps).clip
-                store.set_meta(f"shape/{key}", json.dumps(clip.frames.shape[:3]))
-                for encoder in missing:
-                    store.add_features(encoder, {key: referee.video_features([clip], encoder)[0]})
-            keys.append(key)
-        except StoreError:
-            raise
-        except EvalError as error:
-            failures.append(RowFailure(0, path.name, path.name, str(error)))
-    if len(keys) < 2:
-        first = f"; the first: {failures[0]}" if failures else ""
-        raise EvalError(
-            f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}"
-        )
-    return keys, failures
-
-
 def _notes(store: Store, plan: Plan) -> Iterator[str]:
-    """What reading changed about a clip, clip by clip."""
+    """What reading changed: a note on one clip names it, a note on several counts them."""
     for cell in plan.cells:
+        clips: dict[str, list[tuple[str, int]]] = {}
         for sample, seed in plan.pairs(cell):
             for note in json.loads(store.meta(_notes_key((cell.id, sample.id, seed))) or "[]"):
-                yield f"clip of sample '{sample.id}', method {cell.id}, seed {seed}: {note}"
+                clips.setdefault(note, []).append((sample.id, seed))
+        for note, named in clips.items():
+            sample_id, seed = named[0]
+            which = f"clip of sample '{sample_id}', method {cell.id}, seed {seed}"
+            if len(named) > 1:
+                which = f"{len(named)} clips of method {cell.id} (the first: sample '{sample_id}'"
+                which += f", seed {seed})"
+            yield f"{which}: {note}"
 
 
 def _own_images(plan: Plan) -> Iterator[str]:
@@ -242,25 +243,3 @@ def _own_images(plan: Plan) -> Iterator[str]:
             "their clips is "
             "judged against its own first frame; name the image in the manifest's column 'image'"
         )
-
-
-def _sizes(store: Store, plan: Plan) -> Iterator[str]:
-    """Says so where clips and reference clips differ in frame number or size, which moves set
-    metrics.
-    """
-    if not plan.reference_keys:
-        return
-    real = {tuple(json.loads(store.meta(f"shape/{key}") or "[]")) for key in plan.reference_keys}
-    for cell in plan.cells:
-        for sample, seed in plan.pairs(cell)[:1]:
-            key = cell.clip_key(sample, seed)
-            shape = tuple(
-                json.loads(store.meta(f"shape/{key}") or "null") or store.read(key).frames.shape[:3]
-            )
-            if real != {shape}:
-                listed = ", ".join(" x ".join(map(str, other)) for other in sorted(real))
-                yield (
-                    f"{cell.id}: its first clip is {' x '.join(map(str, shape))} (frames, height, "
-                    "width), reference "
-                    f"clips are {listed}; set metrics compare like with like only for equal ones"
-                )

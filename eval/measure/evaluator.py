@@ -136,6 +136,10 @@ class Judge:
             )
         return np.asarray(features, dtype=np.float32)
 
+    def frames_read(self, encoder_id: str) -> int | None:
+        """How many frames of a clip a video encoder reads; None if it was not needed so far."""
+        return getattr(self._encoders.get(encoder_id), "frames", None)
+
     def flags(self, sample: Sample) -> list[str]:
         """Warnings on the sample's values: ``prompt_truncated`` if an encoder drops words of its
         prompt.

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.clips.lossless import Clip
-from eval.clips.media import digest, read_media
+from eval.clips.media import Hdr, read_media
 from eval.samples import Sample
 from eval.samples.seeds import derive_seed
 
@@ -18,10 +18,16 @@ NAME = "finished-clips"
 
 
 class FinishedClipsSettings(BaseModel):
-    """Rate of the media that have none of their own."""
+    """How clips are read.
+
+    Attributes:
+        fps: rate of the media that have none of their own.
+        hdr: ``tone-map`` reads HDR clips as SDR; they are refused otherwise.
+    """
 
     model_config = ConfigDict(extra="forbid")
     fps: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+    hdr: Hdr = "refuse"
 
 
 class FinishedClips:
@@ -31,18 +37,24 @@ class FinishedClips:
     Args:
         settings: see the class.
         files: (sample id, seed number) -> video file, frame folder or array.
+        digests: the same -> :func:`eval.clips.media.digest`.
+        root: what links in frame folders may not leave; each folder if None.
     """
 
     Settings: ClassVar[type[BaseModel]] = FinishedClipsSettings
 
     def __init__(
-        self, settings: FinishedClipsSettings, files: Mapping[tuple[str, int], Path]
+        self,
+        settings: FinishedClipsSettings,
+        files: Mapping[tuple[str, int], Path],
+        digests: Mapping[tuple[str, int], str],
+        root: Path | None = None,
     ) -> None:
         self.settings = settings
-        self.digests = {pair: digest(path, settings.fps) for pair, path in files.items()}
+        self.digests = dict(digests)
         self.notes: dict[tuple[str, int], list[str]] = {}
-        self.shapes: dict[tuple[str, int], tuple[int, ...]] = {}
-        self._files = files
+        self.formats: dict[tuple[str, int], tuple[float, ...]] = {}
+        self._files, self._root = files, root
         self._pairs = {
             (sample, derive_seed(sample, seed)): (sample, seed) for sample, seed in files
         }
@@ -57,11 +69,22 @@ class FinishedClips:
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
         """Raises EvalError, naming the file, for a clip that cannot be read whole; `notes` has what
-        was changed, `shapes` how many frames of which height and width there are."""
+        was changed, `formats` number, height, width and rate of the frames."""
         clips = []
         for sample, seed in zip(samples, seeds, strict=True):
             pair = self._pairs[sample.id, seed]
-            media = read_media(self._files[pair], fps=self.settings.fps)
-            self.notes[pair], self.shapes[pair] = media.notes, media.clip.frames.shape[:3]
+            media = read_media(
+                self._files[pair],
+                fps=self.settings.fps,
+                hdr=self.settings.hdr,
+                root=self._root,
+            )
+            self.notes[pair] = media.notes
+            self.formats[pair] = clip_format(media.clip)
             clips.append(media.clip)
         return clips
+
+
+def clip_format(clip: Clip) -> tuple[float, ...]:
+    """Number of frames, height and width in px, frames per second."""
+    return (*clip.frames.shape[:3], clip.fps)

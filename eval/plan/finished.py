@@ -7,13 +7,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from eval.clips.media import first_frame
-from eval.errors import EvalError
+from eval.clips.images import read_image
+from eval.clips.media import Hdr, digest, first_frame
+from eval.errors import ClipTimeoutError, EvalError
 from eval.methods.finished import NAME, FinishedClips, FinishedClipsSettings
 from eval.metrics import Metric
 from eval.metrics.definitions import Need
@@ -22,7 +24,6 @@ from eval.plan.cells import CLIP_PROTOCOL, Cell, Plan
 from eval.plan.suite import MethodEntry, Suite
 from eval.samples import Sample
 from eval.samples.clip_manifest import Entry, RowFailure, row_clip
-from eval.samples.manifest import read_image
 
 
 class Planned(NamedTuple):
@@ -54,8 +55,22 @@ def plan_entries(
     metrics: list[Metric],
     fps: float | None,
     unknown: tuple[Need, ...] = (),
+    hdr: Hdr = "refuse",
+    root: Path | None = None,
+    limit: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Planned:
-    """The plan of all rows whose image can be read and whose place (method, image, seed) is free.
+    """The plan of all rows whose files can be read and whose place (method, image, seed) is free.
+
+    Args:
+        folder: what the manifest's paths start from.
+        manifest: the file of the rows, for messages.
+        entries: its rows.
+        metrics: what will be measured.
+        fps: rate of frame folders and arrays.
+        unknown: what no row tells.
+        hdr: what is done with HDR clips.
+        root: what links in frame folders may not leave; ``folder`` if None.
+        limit: a context in which reading a row's files takes too long at some time.
 
     A sample is an input image and its prompt, and bears the first id given to it; for rows without
     an image, an id.
@@ -74,6 +89,7 @@ def plan_entries(
     samples: dict[str, Sample] = {}
     named: dict[tuple[Path | str, str], str] = {}
     rows: dict[Place, Entry] = {}
+    digests: dict[Place, str] = {}
     coverage: dict[str, list[tuple[Sample, int]]] = {}
     failures: list[RowFailure] = []
     for entry in entries:
@@ -91,8 +107,10 @@ def plan_entries(
                     f"line {first} has the same image, prompt, method and seed; give each its own "
                     "seed"
                 )
-            sample = _sample(identifier, entry, samples, unknown)
-        except EvalError as error:
+            with limit():
+                sample = _sample(identifier, entry, samples, unknown, root or folder, hdr)
+                digests[place] = digest(entry.clip, fps, hdr=hdr, root=root or folder)
+        except (EvalError, ClipTimeoutError) as error:
             failures.append(row_failure(entry, folder, str(error)))
             continue
         named[key] = identifier
@@ -102,11 +120,12 @@ def plan_entries(
     if not rows:
         first_failure = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(f"{manifest or folder}: no row can be used{first_failure}")
-    settings = FinishedClipsSettings(fps=fps)
+    settings = FinishedClipsSettings(fps=fps, hdr=hdr)
     cells: list[Cell] = []
     for method in coverage:
         files = {place[1:]: entry.clip for place, entry in rows.items() if place[0] == method}
-        instance = FinishedClips(settings, files)
+        known = {place[1:]: digests[place] for place in rows if place[0] == method}
+        instance = FinishedClips(settings, files, known, root or folder)
         cells.append(FinishedCell(method, method, NAME, settings.model_dump(mode="json"), instance))
     suite = Suite(
         name=re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or NAME,
@@ -124,10 +143,15 @@ def plan_entries(
 
 
 def _sample(
-    identifier: str, entry: Entry, samples: dict[str, Sample], unknown: tuple[Need, ...]
+    identifier: str,
+    entry: Entry,
+    samples: dict[str, Sample],
+    unknown: tuple[Need, ...],
+    root: Path,
+    hdr: Hdr,
 ) -> Sample:
     if entry.image is None:
-        image = first_frame(entry.clip)
+        image = first_frame(entry.clip, hdr=hdr, root=root)
     elif identifier in samples:
         return samples[identifier]
     else:

@@ -45,6 +45,7 @@ class Sample:
         truth: ground-truth labels, e.g. ``{"glyph": "star", "speed": 2.0}``.
         unknown: which of ``image`` and ``prompt`` is not known, as for finished clips without a
             manifest; metrics that need it refuse the sample.
+        notes: what reading the true clip changed, in words.
 
     Raises:
         EvalError: naming the sample and what is wrong with it.
@@ -57,6 +58,7 @@ class Sample:
     clip: Clip | None = None
     truth: Mapping[str, str | float] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

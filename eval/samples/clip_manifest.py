@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from eval.clips.media import FORMATS, IMAGES
+from eval.clips.folders import IMAGES
+from eval.clips.media import SUFFIXES
 from eval.errors import EvalError
 from eval.metrics.definitions import Need
 from i2v_adapter.tables.columns import CLIP, GROUP, ID, IMAGE, PROMPT, SEED
@@ -207,7 +207,7 @@ def _visible(folder: Path) -> list[Path]:
 def _is_clip(path: Path) -> bool:
     if path.is_dir():
         return any(inner.suffix.lower() in IMAGES for inner in _visible(path))
-    return path.is_file() and path.suffix.lower() in {".npy", *chain(*FORMATS.values())}
+    return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
 def _identifier(path: Path) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from eval.clips.lossless import read_clip
+from eval.clips.images import read_image
+from eval.clips.media import Hdr, read_media
 from eval.errors import EvalError
 from eval.io.files import is_file
 from eval.samples import Sample, Samples
@@ -31,12 +31,16 @@ class ManifestSettings(BaseModel):
         strict: an unknown column is an error; else it is ignored, with a note.
         root: a folder that images and clips must lie in, links followed, for manifests that others
             wrote; None: they may lie anywhere.
+        fps: rate of true clips that are frame folders or arrays.
+        hdr: ``tone-map`` reads HDR clips as SDR; they are refused otherwise.
     """
 
     model_config = ConfigDict(extra="forbid")
     path: Path
     strict: bool = False
     root: Path | None = None
+    fps: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+    hdr: Hdr = "refuse"
 
     @field_validator("path", "root")
     @classmethod
@@ -68,66 +72,61 @@ def load(settings: ManifestSettings) -> Samples:
             where = f"{path}:{line}"
             if fault:
                 raise EvalError(f"{where}: {fault}")
-            samples.append(_sample(row, path.parent, finder, where))
+            samples.append(_sample(row, settings, finder, where))
     except RowError as error:
         raise EvalError(str(error)) from error
     if not samples:
         raise EvalError(f"{path}: the manifest has no rows; at least one sample is needed")
     renamed = [f"{path}: {finder.note()}"] if finder.renamed else []
-    return Samples(samples, [*rows.notes, *renamed])
+    return Samples(samples, [*rows.notes, *renamed, *_clip_notes(samples)])
 
 
-def _sample(row: dict[str, str], folder: Path, finder: Finder, where: str) -> Sample:
+def _clip_notes(samples: list[Sample]) -> Iterator[str]:
+    """What reading changed about true clips: each note once, with the number of clips."""
+    found: dict[str, list[str]] = {}
+    for sample in samples:
+        for note in sample.notes:
+            found.setdefault(note, []).append(sample.id)
+    for note, names in found.items():
+        which = f"true clip of sample '{names[0]}'"
+        if len(names) > 1:
+            which = f"{len(names)} true clips (the first: sample '{names[0]}')"
+        yield f"{which}: {note}"
+
+
+def _sample(
+    row: dict[str, str], settings: ManifestSettings, finder: Finder, where: str
+) -> Sample:
     def find(column: str) -> Path:
         try:
-            return finder.find(folder, row[column])
+            return finder.find(settings.path.parent, row[column])
         except RowError as error:
             raise EvalError(f"{where}: {column}: {error}") from error
 
     image = read_image(find("image"), where=f"{where}: image")
     file = find("clip") if row.get("clip") else None
     try:
-        clip = read_clip(file) if file else None
+        media = None
+        if file:
+            media = read_media(file, fps=settings.fps, hdr=settings.hdr, root=settings.root)
         truth = {
             key[len(TRUTH) :]: _number(text)
             for key, text in row.items()
             if key.startswith(TRUTH) and text
         }
-        return Sample(row["id"], image, row["prompt"], row.get("group") or "all", clip, truth)
+        return Sample(
+            row["id"],
+            image,
+            row["prompt"],
+            row.get("group") or "all",
+            media.clip if media else None,
+            truth,
+            notes=tuple(media.notes) if media else (),
+        )
     except EvalError as error:
         raise EvalError(f"{where}: {error}") from error
 
 
-def read_image(path: Path, *, where: str = "image") -> NDArray[np.uint8]:
-    """Reads an image as uint8 (H, W, 3) RGB, turned upright by its EXIF orientation.
-
-    Raises:
-        EvalError: naming the file, if it is missing, not an image, has transparent pixels or
-            16-bit grey values.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if not is_file(path):
-        raise EvalError(f"{where}: '{path}' not found")
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise EvalError(
-                    f"{where}: '{path}' has {image.mode} values; convert it to 8 bits a channel"
-                )
-            if (
-                image.has_transparency_data
-                and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
-            ):
-                raise EvalError(
-                    f"{where}: '{path}' has transparent pixels; flatten it over a background"
-                )
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).split(":")[0].split(" '")[0]
-        raise EvalError(
-            f"{where}: '{path}' is not a readable image ({reason}); PNG, JPEG and WebP are"
-        ) from error
 
 
 def _number(value: str) -> str | float:

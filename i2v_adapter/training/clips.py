@@ -41,6 +41,7 @@ class Clips:
         self._source, self._data, self._dropout, self._seed = source, data, dropout, seed
         self._order: tuple[int, np.ndarray] | None = None
         self._unusable: dict[int, str] = {}
+        self._notes: dict[int, str] = {}
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -48,6 +49,11 @@ class Clips:
         return {
             self._source.name(index): reason for index, reason in sorted(self._unusable.items())
         }
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Name of each video met so far of which reading changed something -> what."""
+        return {self._source.name(index): note for index, note in sorted(self._notes.items())}
 
     def __getitem__(self, number: int) -> TrainingClip:
         """Raises TrainingError if no video at all can be used."""
@@ -61,12 +67,18 @@ class Clips:
                 continue
             try:
                 file, caption = self._source.read(index)
-                frames = read_clip(
-                    file, self._data.frames, self._data.stride, lambda starts: int(where * starts)
+                frames, notes = read_clip(
+                    file,
+                    self._data.frames,
+                    self._data.stride,
+                    lambda starts: int(where * starts),
+                    self._data.hdr,
                 )
             except UnusableVideoError as error:
                 self._unusable[index] = str(error)
                 continue
+            if notes:
+                self._notes[index] = "; ".join(notes)
             text, image, both = np.cumsum(
                 [self._dropout.text, self._dropout.image, self._dropout.both]
             )

@@ -49,6 +49,7 @@ class Data(_Section):
         frames, stride: a clip is every `stride`-th frame from a random start, `frames` in all,
             2 or more.
         workers: threads that read and decode ahead.
+        hdr: HDR videos are skipped (`refuse`) or read as SDR (`tone-map`).
     """
 
     videos: Path | None = None
@@ -59,6 +60,7 @@ class Data(_Section):
     frames: Annotated[int, Field(ge=2)] = 16
     stride: Count = 4
     workers: Count = 4
+    hdr: Literal["refuse", "tone-map"] = "refuse"
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:

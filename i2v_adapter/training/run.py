@@ -32,7 +32,7 @@ def run(config: TrainingConfig) -> TrainingResult:
 
     Written there: `config.json`, `training_state.pt` (to go on from), `step-<n>/` and at the end
     `adapter/` (the adapter; its moving average, if there is one), `log.jsonl`, `samples/<n>/`,
-    `skipped.csv` (unusable videos).
+    `skipped.csv` (unusable videos), `notes.csv` (what reading changed in others).
 
     Raises:
         TrainingError: something in the configuration, or in what it names, cannot be used.
@@ -86,7 +86,8 @@ def run(config: TrainingConfig) -> TrainingResult:
         if not (saving or sampling):
             return
         if saving:
-            _record_skipped(clips.skipped, output, accelerator)
+            _record_videos(clips.skipped, output / "skipped.csv", "reason", accelerator)
+            _record_videos(clips.notes, output / "notes.csv", "note", accelerator)
         if accelerator.is_main_process:
             with _averaged(adapter, ema):
                 if saving:
@@ -135,7 +136,8 @@ def run(config: TrainingConfig) -> TrainingResult:
     if accelerator.is_main_process:
         with _averaged(adapter, ema):
             adapter.save_pretrained(output / "adapter")
-    skipped = _record_skipped(clips.skipped, output, accelerator)
+    skipped = _record_videos(clips.skipped, output / "skipped.csv", "reason", accelerator)
+    _record_videos(clips.notes, output / "notes.csv", "note", accelerator)
     accelerator.end_training()
     if skipped:
         _say(
@@ -192,28 +194,27 @@ def _averaged(adapter: I2VAdapter, ema: EMAModel | None) -> Iterator[None]:
         ema.restore(adapter.parameters())
 
 
-def _record_skipped(
-    skipped: Mapping[str, str], output: Path, accelerator: Accelerator
+def _record_videos(
+    videos: Mapping[str, str], path: Path, column: str, accelerator: Accelerator
 ) -> dict[str, str]:
-    """Write the unusable videos of all processes, and of the run before it was resumed; all
-    processes call this.
+    """Write videos of all processes, and of the run before it was resumed, with what is to be said
+    of each; all processes call this.
 
     Returns:
         them, in the main process; nothing in the others.
     """
-    path = output / "skipped.csv"
-    everywhere = gather_object([dict(skipped)])
+    everywhere = gather_object([dict(videos)])
     merged: dict[str, str] = {}
     if not accelerator.is_main_process:
         return merged
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
-            merged = {row["video"]: row["reason"] for row in csv.DictReader(file)}
+            merged = {row["video"]: row[column] for row in csv.DictReader(file)}
     for part in everywhere:
         merged |= part
     if merged:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["video", "reason"])
+            writer.writerow(["video", column])
             writer.writerows(sorted(merged.items()))
     return merged

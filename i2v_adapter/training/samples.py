@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from diffusers.utils import export_to_gif
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from i2v_adapter.media.errors import MediaError
+from i2v_adapter.media.images import read_image
 from i2v_adapter.pipelines import I2VAdapterPipeline
 from i2v_adapter.training.config import Data, Samples, TrainingError
 from i2v_adapter.training.video import fit
@@ -53,11 +55,9 @@ def load_images(samples: Samples, data: Data) -> list[Image.Image]:
     images = []
     for entry in samples.inputs:
         try:
-            pixels = np.array(Image.open(entry.image).convert("RGB"))
-        except (OSError, UnidentifiedImageError) as error:
-            raise TrainingError(
-                f"samples.inputs: {entry.image}: cannot be read as an image ({error})"
-            ) from error
+            pixels = read_image(entry.image)
+        except MediaError as error:
+            raise TrainingError(f"samples.inputs: '{entry.image}' {error}") from error
         images.append(Image.fromarray(fit(pixels[None], data.height, data.width)[0]))
     return images
 

@@ -3,86 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-import av
 import numpy as np
-from av.error import FFmpegError
 from PIL import Image
+
+from i2v_adapter.media.errors import MediaError
+from i2v_adapter.media.video import Hdr, Video
 
 
 class UnusableVideoError(Exception):
     """A video that training skips; the message is the reason."""
 
 
-def read_clip(
-    file: str | BinaryIO, frames: int, stride: int, choose_start: Callable[[int], int]
-) -> np.ndarray:
-    """Every `stride`-th frame of a video, `frames` in all.
+class VideoClip(NamedTuple):
+    """Frames of a video, uint8 (F, H, W, 3), RGB, and what reading changed, in words."""
 
-    The file is walked twice: packets are counted without decoding, then frames are decoded from the
-    key frame before the start. Frames are found by their time stamps, so the count in the header,
-    often wrong, is not used.
+    frames: np.ndarray
+    notes: list[str]
+
+
+def read_clip(
+    file: str | BinaryIO,
+    frames: int,
+    stride: int,
+    choose_start: Callable[[int], int],
+    hdr: Hdr = "refuse",
+) -> VideoClip:
+    """Every `stride`-th frame of a video, `frames` in all, as a player shows them.
+
+    Frames are decoded from the key frame before the start, by the reader that evaluation uses
+    (:class:`i2v_adapter.media.video.Video`); what it refuses is unusable here.
 
     Args:
         file: path, or a seekable binary file.
         frames: F.
         stride: distance between two of them.
         choose_start: number of possible starts -> the start, in 0..number - 1.
-
-    Returns:
-        uint8 (F, H, W, 3), RGB.
+        hdr: what is done with HDR video.
 
     Raises:
-        UnusableVideoError: the video is missing, damaged or too short.
+        UnusableVideoError: the video is missing, damaged, too short, HDR, or its frame durations
+            vary in the chosen part.
     """
     needed = (frames - 1) * stride + 1
     try:
-        with av.open(file, "r") as container:
-            if not container.streams.video:
-                raise UnusableVideoError("holds no video stream")
-            stream = container.streams.video[0]
-            packets = [
-                (
-                    packet.pts,
-                    packet.pts if packet.dts is None else min(packet.pts, packet.dts),
-                    packet.is_keyframe,
-                )
-                for packet in container.demux(stream)
-                if packet.size and packet.pts is not None and not packet.is_discard
-            ]
-            stamps = sorted(shown for shown, _, _ in packets)
-            if len(stamps) < needed:
+        with Video(file, hdr=hdr, even=False) as video:
+            if len(video) < needed:
                 raise UnusableVideoError(
-                    f"has {len(stamps)} frames with a time stamp, but {frames} at stride {stride} "
+                    f"has {len(video)} frames with a time stamp, but {frames} at stride {stride} "
                     f"need {needed}"
                 )
-            start = choose_start(len(stamps) - needed + 1)
-            wanted = stamps[start : start + needed : stride]
-            found = {}
-            stream.thread_count = 1  # clips are decoded in parallel, one thread each
-            # Containers seek by decoding time: a key frame decoded before a B-frame may be shown
-            # after it.
-            keys = [
-                (shown, decoded)
-                for shown, decoded, is_key in packets
-                if is_key and shown <= wanted[0]
-            ]
-            container.seek(max(keys, default=packets[0])[1], stream=stream)
-            for frame in container.decode(stream):
-                if frame.pts in wanted and not frame.is_corrupt:
-                    found[frame.pts] = frame.to_ndarray(format="rgb24")
-                if frame.pts is not None and frame.pts >= wanted[-1]:
-                    break
-    except (FFmpegError, OSError) as error:
-        raise UnusableVideoError(f"cannot be decoded ({error.strerror or error})") from error
-    if len(found) < frames:
+            start = choose_start(len(video) - needed + 1)
+            picked = video.pick(range(start, start + needed, stride))
+    except MediaError as error:
+        raise UnusableVideoError(f"cannot be decoded ({error})") from error
+    except UnusableVideoError:
+        raise
+    except Exception as error:  # whatever a damaged file provokes, it is that file's alone
         raise UnusableVideoError(
-            f"is damaged: {frames - len(found)} of {frames} frames cannot be decoded"
-        )
-    if len({frame.shape for frame in found.values()}) > 1:
+            f"cannot be decoded ({type(error).__name__}: {str(error)[:200]})"
+        ) from error
+    if len({frame.shape for frame in picked}) > 1:
         raise UnusableVideoError("changes its size within the clip")
-    return np.stack([found[stamp] for stamp in wanted])
+    return VideoClip(np.stack(picked), video.notes)
 
 
 def fit(frames: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -50,6 +50,7 @@ def video(
     with av.open(str(path), "w", format=container, container_options=options) as file:
         stream = file.add_stream(codec, rate=8, options={"crf": "4"} if codec == "libx264" else {})
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], pixels
+        stream.codec_context.colorspace = 6  # BT.601, which is what from_ndarray is encoded as
         for index, pixel in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixel), format="rgb24")
             if times:

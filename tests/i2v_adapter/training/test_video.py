@@ -24,7 +24,7 @@ def test_the_right_frames_from_every_start(
     for start in range(starts):
         clip = read_clip(
             str(path), 4, 3, lambda possible, start=start: start if possible == starts else 1 / 0
-        )
+        ).frames
         assert clip.shape == (4, 32, 48, 3)
         assert clip.dtype == np.uint8
         shown = clip.mean(axis=(1, 2, 3)) / LEVEL
@@ -35,7 +35,8 @@ def test_a_file_in_memory(write_video: Callable[..., None], tmp_path: Path) -> N
     path = tmp_path / "video.mp4"
     write_video(path, frames=8)
     in_memory = read_clip(io.BytesIO(path.read_bytes()), 3, 2, lambda starts: starts - 1)
-    assert np.array_equal(in_memory, read_clip(str(path), 3, 2, lambda starts: starts - 1))
+    on_disk = read_clip(str(path), 3, 2, lambda starts: starts - 1)
+    assert np.array_equal(in_memory.frames, on_disk.frames)
 
 
 def test_unusable_videos(write_video: Callable[..., None], tmp_path: Path) -> None:
@@ -46,12 +47,12 @@ def test_unusable_videos(write_video: Callable[..., None], tmp_path: Path) -> No
     ):
         read_clip(str(path), 4, 3, lambda starts: 0)
     whole = path.read_bytes()
-    with pytest.raises(UnusableVideoError, match=r"cannot be decoded|holds no video stream"):
+    with pytest.raises(UnusableVideoError, match="cannot be decoded"):
         read_clip(io.BytesIO(whole[: len(whole) // 2]), 4, 2, lambda starts: 0)
-    with pytest.raises(UnusableVideoError, match=r"cannot be decoded \(No such file"):
+    with pytest.raises(UnusableVideoError, match=r"cannot be decoded \(no such file"):
         read_clip(str(tmp_path / "absent.mp4"), 4, 2, lambda starts: 0)
     data = whole.index(b"mdat") + 4
-    with pytest.raises(UnusableVideoError, match=r"is damaged|cannot be decoded"):
+    with pytest.raises(UnusableVideoError, match="cannot be decoded"):
         read_clip(
             io.BytesIO(whole[:data] + b"\xff" * 400 + whole[data + 400 :]), 4, 2, lambda starts: 0
         )

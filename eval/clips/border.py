@@ -1,0 +1,30 @@
+"""Where foreign files enter: whatever goes wrong there is one line that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eval.errors import EvalError
+from i2v_adapter.media.errors import MediaError
+
+
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """Every exception in the block becomes an EvalError that begins with ``path``.
+
+    Errors that are EvalErrors already pass unchanged. Bytes of a name that are no
+    UTF-8 are shown as escapes, so that the message can be written anywhere.
+    """
+    path = str(path).encode("utf-8", "backslashreplace").decode()
+    try:
+        yield
+    except EvalError:
+        raise
+    except MediaError as error:
+        raise EvalError(f"{path}: {error}") from error
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[0][:300]
+        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise EvalError(f"{path}: cannot be read ({reason})") from error

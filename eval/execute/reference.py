@@ -1,0 +1,135 @@
+"""Reference clips: real ones, which set metrics compare every method with, and how alike they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from eval.clips.media import SUFFIXES, Hdr, digest, read_media
+from eval.errors import ClipTimeoutError, EvalError, StoreError
+from eval.execute.limits import time_limit
+from eval.measure.evaluator import JudgeLike
+from eval.methods.finished import clip_format
+from eval.plan.cells import Plan
+from eval.samples.clip_manifest import RowFailure
+from eval.store.store import Store
+
+
+def reference_keys(
+    store: Store,
+    folder: Path,
+    encoders: Sequence[str],
+    referee: JudgeLike,
+    fps: float | None,
+    hdr: Hdr,
+    timeout: float | None,
+) -> tuple[list[str], list[RowFailure]]:
+    """Feature keys of the clips of the reference folder, and those that cannot be used."""
+    if not folder.is_dir():
+        raise EvalError(f"--reference {folder}: no such folder")
+    keys, failures = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in SUFFIXES):
+            continue
+        try:
+            with time_limit(timeout):
+                content = digest(path, fps, hdr=hdr, root=folder)
+            key = hashlib.sha256(f"reference|{content}".encode()).hexdigest()
+            missing = [
+                encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()
+            ]
+            if missing:
+                with time_limit(timeout):
+                    clip, notes = read_media(path, fps=fps, hdr=hdr, root=folder)
+                store.set_meta(f"notes/{key}", json.dumps(notes))
+                store.set_meta(f"format/{key}", json.dumps(clip_format(clip)))
+                for encoder in missing:
+                    store.add_features(encoder, {key: referee.video_features([clip], encoder)[0]})
+            keys.append(key)
+        except StoreError:
+            raise
+        except (EvalError, ClipTimeoutError) as error:
+            failures.append(RowFailure(0, path.name, path.name, str(error)))
+    if len(keys) < 2:
+        first = f"; the first: {failures[0]}" if failures else ""
+        raise EvalError(
+            f"--reference {folder}: {len(keys)} usable clips; two or more are needed{first}"
+        )
+    return keys, failures
+
+
+def reference_notes(store: Store, plan: Plan) -> Iterator[str]:
+    """What reading changed about reference clips: each note once, with the number of clips."""
+    keys = plan.reference_keys or ()
+    notes = Counter(n for key in keys for n in json.loads(store.meta(f"notes/{key}") or "[]"))
+    for note, count in notes.items():
+        yield f"{count} of {len(keys)} reference clips: {note}"
+
+
+def format_warnings(store: Store, plan: Plan) -> Iterator[str]:
+    """Counts the clips that differ from the reference clips in length, size or rate, which moves
+    set metrics.
+    """
+    if not plan.reference_keys:
+        return
+    real = Counter(_format(store, key) for key in plan.reference_keys)
+    if len(real) > 1:
+        yield f"reference clips are not alike: {_listed(real)}; set metrics compare like with like"
+    for cell in plan.cells:
+        keys = [cell.clip_key(sample, seed) for sample, seed in plan.pairs(cell)]
+        own = Counter(_format(store, key) for key in keys)
+        others = Counter({kind: count for kind, count in own.items() if kind not in real})
+        if others:
+            yield (
+                f"{cell.id}: {others.total()} of {own.total()} clips differ from the reference "
+                f"clips: {_listed(others)}; reference: {_listed(real)}; set metrics compare like "
+                "with like"
+            )
+
+
+class _Format(NamedTuple):
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+    def __str__(self) -> str:
+        return f"{self.frames} frames of {self.width} x {self.height} px at {self.fps:g} fps"
+
+
+def _format(store: Store, key: str) -> _Format:
+    stored = store.meta(f"format/{key}")
+    frames, height, width, fps = json.loads(stored) if stored else clip_format(store.read(key))
+    return _Format(int(frames), int(height), int(width), round(float(fps), 2))
+
+
+def _listed(kinds: Counter[_Format]) -> str:
+    """The most common kinds with their counts."""
+    most = [f"{kind} ({count} clips)" for kind, count in kinds.most_common(3)]
+    return ", ".join(most) + (f" and {len(kinds) - 3} other kinds" if len(kinds) > 3 else "")
+
+
+def length_warnings(store: Store, plan: Plan, referee: JudgeLike) -> Iterator[str]:
+    """Says so where an encoder of set metrics reads fewer frames than the clips have."""
+    for encoder in plan.set_encoders:
+        read = getattr(referee, "frames_read", lambda encoder: None)(encoder)
+        if read is not None:
+            store.set_meta(f"frames/{encoder}", str(read))
+        most = int(store.meta(f"frames/{encoder}") or 0)
+        groups = [("reference", list(plan.reference_keys or ()))]
+        groups += [(c.id, [c.clip_key(*pair) for pair in plan.pairs(c)]) for c in plan.cells]
+        for name, keys in groups:
+            lengths = [_format(store, key).frames for key in keys]
+            longer = [length for length in lengths if most and length > most]
+            if longer:
+                spread = f"{min(longer)}"
+                spread += f" to {max(longer)}" if max(longer) > min(longer) else ""
+                yield (
+                    f"{name}: encoder {encoder} read the first {most} of {spread} frames "
+                    f"({len(longer)} of {len(lengths)} clips)"
+                )

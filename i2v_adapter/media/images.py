@@ -1,0 +1,62 @@
+"""The one reader of images: upright 8-bit RGB, or the reason why it cannot be had."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2v_adapter.media.errors import MediaError
+from i2v_adapter.media.files import MAX_FRAME, check_regular
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM")
+"""Formats by Pillow's names. Those that start other programs (EPS) are not among them."""
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Reads an image, turned upright by its EXIF orientation.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        MediaError: missing, no regular file, not an image, more than `MAX_FRAME` pixels,
+            transparent pixels, 16-bit grey or floating-point values. The reason follows the
+            file's name in a sentence, as in "is not a readable image (...)".
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        check_regular(Path(path))
+    except MediaError as error:
+        missing = str(error) == "no such file"
+        raise MediaError("not found" if missing else f"is not readable ({error})") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is below
+            Image.init()
+            opened = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
+        with opened as image:
+            if image.width * image.height > MAX_FRAME:
+                raise MediaError(
+                    f"has {image.width} x {image.height} pixels, over the limit of {MAX_FRAME:,}; "
+                    "reduce it"
+                )
+            if image.mode.startswith(("I", "F")):
+                raise MediaError(f"has {image.mode} values; convert it to 8 bits a channel")
+            if (
+                image.has_transparency_data
+                and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+            ):
+                raise MediaError("has transparent pixels; flatten it over a background")
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except MediaError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).split(":")[0].split(" '")[0][:200]
+        raise MediaError(
+            f"is not a readable image ({reason}); PNG, JPEG and WebP are"
+        ) from error

@@ -69,9 +69,7 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
             start = file.tell()
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise MediaError(
-            f"not a readable .npy array ({reason}); is the file cut short?"
-        ) from error
+        raise MediaError(f"not a readable .npy array ({reason}); is the file cut short?") from error
     if dtype.hasobject:
         raise MediaError("not a readable .npy array (it holds Python objects)")
     return shape, dtype, start

@@ -94,9 +94,7 @@ def read_media(
             return Media(Clip(frames, video.fps), video.notes)
 
 
-def first_frame(
-    path: Path, *, hdr: Hdr = "refuse", root: Path | None = None
-) -> NDArray[np.uint8]:
+def first_frame(path: Path, *, hdr: Hdr = "refuse", root: Path | None = None) -> NDArray[np.uint8]:
     """The first frame as `read_media` gives it, uint8 (H, W, 3), without decoding the rest.
 
     Raises:
@@ -113,9 +111,7 @@ def first_frame(
             return next(iter(video))
 
 
-def digest(
-    path: Path, fps: float | None, *, hdr: Hdr = "refuse", root: Path | None = None
-) -> str:
+def digest(path: Path, fps: float | None, *, hdr: Hdr = "refuse", root: Path | None = None) -> str:
     """sha256 hex over what `read_media` reads there: the file, or every frame's name and file; and
     the options that change what is read. Nothing is decoded.
 

@@ -1,5 +1,4 @@
-"""Reference clips: real ones, which set metrics compare every method with, and how alike they are.
-"""
+"""Reference clips, which set metrics compare every method with, and how alike they are."""
 
 from __future__ import annotations
 

@@ -94,9 +94,7 @@ def _clip_notes(samples: list[Sample]) -> Iterator[str]:
         yield f"{which}: {note}"
 
 
-def _sample(
-    row: dict[str, str], settings: ManifestSettings, finder: Finder, where: str
-) -> Sample:
+def _sample(row: dict[str, str], settings: ManifestSettings, finder: Finder, where: str) -> Sample:
     def find(column: str) -> Path:
         try:
             return finder.find(settings.path.parent, row[column])
@@ -125,8 +123,6 @@ def _sample(
         )
     except EvalError as error:
         raise EvalError(f"{where}: {error}") from error
-
-
 
 
 def _number(value: str) -> str | float:

@@ -57,6 +57,4 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).split(":")[0].split(" '")[0][:200]
-        raise MediaError(
-            f"is not a readable image ({reason}); PNG, JPEG and WebP are"
-        ) from error
+        raise MediaError(f"is not a readable image ({reason}); PNG, JPEG and WebP are") from error

@@ -10,7 +10,7 @@ from benchmarks import compare, page
 from benchmarks.results import RESULTS
 from benchmarks.turns import against
 from eval.errors import EvalError
-from eval.store.store import read_json, write_text
+from eval.io.documents import read_json, write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from benchmarks.interleave import LEVEL, Ratio, quantile, ratio
 from benchmarks.reach import typeset
 from eval.errors import EvalError
-from eval.store.store import read_json
+from eval.io.documents import read_json
 from reports.tables import to_markdown
 
 Results = Mapping[str, Any]

@@ -4,7 +4,6 @@ the code's.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from eval.store.store import read_json, write_text
+from eval.io.documents import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -89,5 +88,5 @@ def save(folder: Path, name: str, device_type: str, families: dict[str, dict[str
         "type": device_type,
         "families": dict(sorted((kept | families).items())),
     }
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_json(path, content)
     return path

@@ -24,10 +24,11 @@ import yaml
 from benchmarks.scale_page import render
 from eval.clips.lossless import Clip, write_clip
 from eval.execute.run import stale
+from eval.io.documents import write_text
 from eval.plan.batches import Batch, Item
 from eval.plan.cells import Cell, make_plan
 from eval.samples import Sample
-from eval.store.store import Record, Store, StoredClip, write_text
+from eval.store.store import Record, Store, StoredClip
 from eval.summary.tables import write_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"

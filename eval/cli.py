@@ -220,15 +220,13 @@ def metrics(
     """List the metric ids, what they mean and which direction is better; or print one in full:
     metrics ID.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from eval.commands.describe import BETTER, describe
+    from eval.io.console import table_console
     from eval.measure.catalogue import catalogue, parse_metric
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
+    console = table_console()
     if id is not None:
         table = Table("", "", box=None, pad_edge=False, show_header=False)
         table.columns[0].no_wrap = True

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +15,11 @@ from eval.calibration.material import CAMERA, GLYPH
 from eval.calibration.plan import calibration_plan, strengths, unit
 from eval.errors import ClipError
 from eval.execute.run import Options, carry_out
+from eval.io.documents import read_json, write_csv, write_json
 from eval.measure.evaluator import JudgeLike
 from eval.measure.selection import metrics_of
 from eval.metrics import Metric
-from eval.store.store import Store, read_json, write_text
+from eval.store.store import Store
 
 ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
 """What is calibrated unless other encoders are chosen: the glyph world's judges and the flow."""
@@ -91,16 +89,12 @@ def calibrate(
         },
     }
     _write_csv(out / "calibration.csv", metrics)
-    write_text(
-        out / "calibration.json", json.dumps(_plain(document), indent=1, ensure_ascii=False) + "\n"
-    )
+    write_json(out / "calibration.json", document)
     return out / "calibration.json"
 
 
 def _write_csv(path: Path, metrics: Sequence[dict[str, Any]]) -> None:
     """One row for each metric, group, corruption and strength."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
     columns = (
         "metric",
         "group",
@@ -114,7 +108,7 @@ def _write_csv(path: Path, metrics: Sequence[dict[str, Any]]) -> None:
         "share",
         "verdict",
     )
-    writer.writerow(columns)
+    rows: list[list[object]] = []
     for entry in metrics:
         for name, response in entry["responses"].items():
             points = zip(
@@ -128,14 +122,5 @@ def _write_csv(path: Path, metrics: Sequence[dict[str, Any]]) -> None:
                     repr(response["share"]),
                     response["verdict"],
                 )
-                writer.writerow([entry["metric"], entry["group"], name, *numbers, *rest])
-    write_text(path, table.getvalue())
-
-
-def _plain(value: Any) -> Any:
-    """The same with None for numbers that are not finite, which JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+                rows.append([entry["metric"], entry["group"], name, *numbers, *rest])
+    write_csv(path, columns, rows)

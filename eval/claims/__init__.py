@@ -4,13 +4,8 @@ of its run.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from eval.claims.judges import agreements
 from eval.claims.table import CLAIMS, Claim
@@ -18,8 +13,9 @@ from eval.claims.values import Values
 from eval.claims.verdict import RULE, Result, Verdict, combine
 from eval.claims.weights import facts
 from eval.errors import WeightsMissingError
+from eval.io.documents import finite, write_csv, write_json
 from eval.plan.cells import Plan
-from eval.store.store import Store, write_text
+from eval.store.store import Store
 
 FILE = "claims.json"
 COLUMNS = (
@@ -80,23 +76,18 @@ def write_claims(store: Store, plan: Plan) -> None:
                 "title": item.claim.title,
                 "verdict": item.verdict,
                 "reason": item.reason,
-                "tests": [_plain(asdict(result)) for result in item.results],
+                "tests": [asdict(result) for result in item.results],
             }
             for item in judged
         ],
         "judges": [
             {"metric": row.metric, "exact": row.exact}
-            | {name: _plain(getattr(row, name)._asdict()) for name in ("across", "within")}
+            | {name: getattr(row, name)._asdict() for name in ("across", "within")}
             for row in agreements(values)
         ],
     }
-    write_text(
-        store.folder / FILE,
-        json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-    )
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    write_json(store.folder / FILE, content)
+    rows = []
     for item in judged:
         for result in item.results:
             row = {
@@ -105,8 +96,8 @@ def write_claims(store: Store, plan: Plan) -> None:
                 "test": result.title,
                 **asdict(result),
             }
-            writer.writerow(["" if _plain(row[name]) is None else row[name] for name in COLUMNS])
-    write_text(store.folder / "claims.csv", table.getvalue())
+            rows.append(["" if finite(row[name]) is None else row[name] for name in COLUMNS])
+    write_csv(store.folder / "claims.csv", COLUMNS, rows)
 
 
 def _facts(store: Store, plan: Plan) -> dict[str, list[Result]]:
@@ -130,10 +121,3 @@ def _unknown(kind: str) -> Result:
     return Result(
         f"weights: {kind}", "weights", "", "more", 0.0, nan, nan, nan, 0, 0, "not measured", reason
     )
-
-
-def _plain(value: Any) -> Any:
-    """``value`` with None for numbers that are not finite, which JSON has not."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

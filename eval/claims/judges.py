@@ -12,11 +12,9 @@ import numpy.typing as npt
 
 from eval.claims.values import Values
 from eval.errors import EvalError
+from eval.methods.anchors import ANCHORS
 from eval.summary.statistics import Interval
-from eval.world.truth import DIRECTIONS
-
-ANCHORS = ("true-clip", "still-image", "pan-zoom")
-"""Methods that generate nothing; their extreme clips would make every correlation look good."""
+from eval.world.scenes import DIRECTIONS
 
 
 class Agreement(NamedTuple):
@@ -45,6 +43,7 @@ def agreements(values: Values) -> Iterator[Agreement]:
     """
     clip_metrics = [metric for metric in values.plan.clip_metrics if metric.family != "style"]
     exact = [metric for metric in clip_metrics if metric.truth]
+    # The extreme clips of methods that generate nothing would make every correlation look good.
     cells = [cell for cell in values.plan.cells if cell.method not in ANCHORS]
     rows = [
         (cell.id, sample, seed)

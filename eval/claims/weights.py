@@ -13,7 +13,7 @@ from typing import Any
 
 from eval.claims.verdict import Result
 from eval.errors import WeightsMissingError
-from eval.store.store import read_json, write_text
+from eval.io.documents import read_json, write_json
 
 MOST_TRAINED = 0.25
 """Share of the base's weights that an adapter may train and still count as few, stated in advance.
@@ -45,7 +45,7 @@ def facts(folder: Path, weights: Path) -> dict[str, list[Result]]:
     known = read_json(path)
     if known.get("files") != digest.hexdigest():
         known = {"files": digest.hexdigest(), **_measured(weights)}
-        write_text(path, json.dumps(known, indent=1) + "\n")
+        write_json(path, known)
     cards = {part: read_json(weights / part / "card.json") for part in ("i2v_adapter", "concat")}
     return {
         "untouched": [_untouched(known)],

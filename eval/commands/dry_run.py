@@ -9,11 +9,11 @@ import typer
 
 def dry_run(suite: str, out: Path | None) -> None:
     """Prints cells, clips to make and to measure, estimated time and disk."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from eval.execute.forecast import forecast
+    from eval.io.console import table_console
     from eval.io.progress import duration
     from eval.plan.cells import make_plan
     from eval.plan.suite import locate_suite
@@ -28,8 +28,7 @@ def dry_run(suite: str, out: Path | None) -> None:
         time = "unknown" if row.seconds is None else duration(row.seconds)
         disk = "unknown" if row.size is None else _size(row.size)
         table.add_row(Text(row.cell), str(row.clips), str(row.make), str(row.measure), time, disk)
-    console = Console()
-    (console if console.is_terminal else Console(width=240)).print(table)
+    table_console().print(table)
     seconds = sum(row.seconds or 0.0 for row in rows)
     untimed = sum(row.make for row in rows if row.seconds is None)
     clips, make, measure = (

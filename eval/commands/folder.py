@@ -15,20 +15,17 @@ def status(folder: Folder, debug: Debug = False) -> None:
     """Say how far a run has come, who works on it, and what failed. Nothing in the folder is
     touched.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from eval.io.console import table_console
     from eval.store.status import status as look
 
     found = look(folder)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
     table = Table("cell", "wanted", "made", "measured", "failed", box=None, pad_edge=False)
     for cell in found.cells:
         table.add_row(Text(cell.cell), *map(str, cell[1:]))
-    console.print(table)
+    table_console().print(table)
     state = f"held by {found.holder}" if found.holder else f"finished {found.finished or 'never'}"
     typer.echo(f"suite {found.suite}, schema {found.schema}, {state}, {len(found.failures)} failed")
 

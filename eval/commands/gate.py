@@ -26,10 +26,9 @@ def gate(
     """Hold a run against a baseline. Exit 0: it holds; 1: a value moved; 2: usage or no baseline;
     4: no values.
     """
-    from rich.console import Console
-
     from eval.errors import EvalError
-    from eval.store.store import write_text
+    from eval.io.console import table_console
+    from eval.io.documents import write_text
     from eval.summary import gate_output as output
     from eval.summary.gate import judge, read_baseline, read_entries, write_baseline
 
@@ -49,8 +48,7 @@ def gate(
     verdicts = judge(held, entries)
     write_text(markdown or folder / "gate.md", output.markdown(verdicts, held.reason))
     write_text(junit or folder / "gate.xml", output.junit(verdicts))
-    console = Console()
-    (console if console.is_terminal else Console(width=240)).print(output.table(verdicts))
+    table_console().print(output.table(verdicts))
     typer.echo(output.headline(verdicts, held.reason))
     if any(verdict.failed for verdict in verdicts):
         typer.echo("if the change is wanted, --update REASON makes this run the baseline", err=True)

@@ -66,7 +66,7 @@ def init(
     import re
 
     from eval.errors import EvalError
-    from eval.store.store import write_text
+    from eval.io.documents import write_text
 
     if file.exists():
         raise EvalError(f"{file}: there already; give another name, or remove it")

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-import numpy as np
-import numpy.typing as npt
-
 from eval.encoders import weights
 from eval.encoders.preprocessing import (
     CLIP_224,
@@ -24,10 +21,8 @@ from eval.encoders.preprocessing import (
     Preprocessing,
 )
 from eval.errors import EvalError, nearest
+from eval.io.arrays import Float32Array, UInt8Array
 from eval.metrics.definitions import EncoderKind
-
-UInt8Array = npt.NDArray[np.uint8]
-Float32Array = npt.NDArray[np.float32]
 
 
 class Encoder(Protocol):

@@ -8,8 +8,7 @@ import numpy.typing as npt
 from eval.encoders.preprocessing import check_frames
 from eval.encoders.weights import Location
 from eval.errors import EvalError
-
-Float32Array = npt.NDArray[np.float32]
+from eval.io.arrays import Float32Array
 
 SMALLEST = 64
 """Shorter side, px, below which frames are enlarged by a whole factor."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eval.encoders.flow import Float32Array, check_pairs
+from eval.encoders.flow import check_pairs
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+from eval.io.arrays import Float32Array
 
 SMALLEST = 128
 """Shorter side, px, that RAFT needs; smaller frames are enlarged by a whole factor."""

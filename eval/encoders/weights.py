@@ -20,11 +20,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from eval.errors import EvalError, WeightsMissingError
+from eval.io.files import file_sha256
+from eval.world.models import WEIGHTS
 
 OPTION = "I2V_EVAL_WEIGHTS"
 """Environment variable: a folder with one folder per encoder id."""
 
-EMBEDDED = Path(__file__).resolve().parent.parent / "world" / "weights"
+EMBEDDED = WEIGHTS
 """The glyph world's judges."""
 
 
@@ -166,8 +168,7 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _file_hash(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def fingerprint(protocol: str, location: Location | None) -> str:

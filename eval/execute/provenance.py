@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -15,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError
+from eval.io.documents import read_json, write_json
+from eval.io.files import file_sha256
 from eval.methods import first_frame
 from eval.plan.cells import Plan
-from eval.store.store import read_json, write_text
+from eval.world.models import WEIGHTS
 
 PACKAGES = (
     "i2v-adapter",
@@ -35,7 +35,6 @@ PACKAGES = (
     "pillow",
     "pydantic",
 )
-WORLD_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
 
 
 class RunDocument:
@@ -119,7 +118,7 @@ class RunDocument:
         self._write()
 
     def _write(self) -> None:
-        write_text(self.path, json.dumps(self._content, indent=2, ensure_ascii=False) + "\n")
+        write_json(self.path, self._content, indent=2)
 
 
 def _now() -> str:
@@ -183,8 +182,8 @@ def _world(plan: Plan) -> dict[str, Any]:
     methods = any(isinstance(cell.instance, GlyphWorldMethod) for cell in plan.cells)
     if not (judges or methods):
         return {"weights": {}, "judge_cards": {}}
-    files = sorted(WORLD_WEIGHTS.glob("*/*.safetensors"))
-    cards = sorted(WORLD_WEIGHTS.glob("*/card.json"))
+    files = sorted(WEIGHTS.glob("*/*.safetensors"))
+    cards = sorted(WEIGHTS.glob("*/card.json"))
     return {
         "weights": {f"{path.parent.name}/{path.name}": _sha256(path) for path in files},
         "judge_cards": {path.parent.name: read_json(path) for path in cards},
@@ -193,7 +192,6 @@ def _world(plan: Plan) -> dict[str, Any]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise EvalError(f"{path}: the weights file cannot be read ({error.strerror})") from error

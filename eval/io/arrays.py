@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from eval.errors import EvalError
 from eval.io.files import write_whole
 
+UInt8Array = NDArray[np.uint8]
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
 
 def read_array(path: Path) -> NDArray[np.float32]:
     """Reads a file of :func:`write_array`.

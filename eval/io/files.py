@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from eval.errors import EvalError
+from eval.errors import EvalError, StoreError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Files:
@@ -83,20 +91,74 @@ def place(text: str) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that appears whole or not at all.
+    """Writes a file that appears whole or not at all, also if the machine stops.
 
-    A local file is written beside its place and renamed. Elsewhere it is a transaction of the
-    filesystem: an object store shows an object once it is complete; a filesystem without
-    transactions of its own gets a plain write.
+    A local file is written beside its place, brought to the disk and renamed. Elsewhere it is a
+    transaction of the filesystem: an object store shows an object once it is complete; a filesystem
+    without transactions of its own gets a plain write.
+
+    Raises:
+        StoreError: naming the file and what to do, if it cannot be written. Nothing is left behind,
+            and what was there before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not isinstance(path, Path):
-        with path.fs.transaction, path.fs.open(path.path, "wb") as file:
-            file.write(content)
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(path, Path):
+            with path.fs.transaction, path.fs.open(path.path, "wb") as file:
+                file.write(content)
+            return
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Brings a rename to the disk, where the system lets a folder be opened."""
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        number = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except OSError:
+        return
+    try:
+        with contextlib.suppress(OSError):  # some network filesystems refuse it for folders
+            os.fsync(number)
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(number)
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into a StoreError that names ``path`` and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {explained(error)}") from error
+
+
+def explained(error: OSError) -> str:
+    """What the disk says, and what to do."""
+    text = str(error.strerror or error)
+    if error.errno in _FULL:
+        return (
+            f"no space left ({text}); what is stored stays: make room, and run the same command "
+            "again"
+        )
+    if error.errno in _CLOSED:
+        return f"cannot be written ({text}); give another --out"
+    return f"{text}; what is stored stays: put it right, and run the same command again"
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 hex of a file's content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from eval.clips.lossless import Clip
 from eval.encoders import encoder_entry, encoder_fingerprint, load_encoder
 from eval.errors import EvalError
+from eval.io.arrays import Float32Array
 from eval.io.files import Files
 from eval.measure.catalogue import find_definition
 from eval.measure.features import FeatureCache
 from eval.measure.look import Look, Memory
 from eval.metrics import Metric
 from eval.samples import Sample
-
-Float32Array = npt.NDArray[np.float32]
 
 
 class JudgeLike(Protocol):

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
+from eval.io.arrays import Float32Array, UInt8Array
 from eval.measure.features import FeatureCache
 from eval.metrics.definitions import View
 from eval.metrics.vbench import sampling_stride
 from eval.samples import Sample
-
-Float32Array = NDArray[np.float32]
-UInt8Array = NDArray[np.uint8]
 
 
 class Memory:

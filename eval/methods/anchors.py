@@ -15,6 +15,9 @@ from eval.errors import EvalError
 from eval.methods import FirstFrame
 from eval.samples import Sample
 
+ANCHORS = ("true-clip", "still-image", "pan-zoom")
+"""Names of the methods that generate nothing; they anchor the scale and do not compete."""
+
 
 class TrueClipSettings(BaseModel):
     """No settings."""

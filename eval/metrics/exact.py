@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
-
-Float64Array = npt.NDArray[np.float64]
+from eval.io.arrays import Float64Array
 
 LOWEST, FULL = 0.3, 0.7
 """Distance from the background, in shares of the true contrast, at which the foreground starts, and

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
-
-FloatArray = npt.NDArray[np.float64]
+from eval.io.arrays import Float64Array
 
 ENOUGH = 256
 """Sets smaller than this are warned about, whatever the feature dimension."""
@@ -27,7 +26,7 @@ eigendecomposition is used.
 """
 
 
-def feature_matrix(features: npt.ArrayLike, name: str) -> FloatArray:
+def feature_matrix(features: npt.ArrayLike, name: str) -> Float64Array:
     """Features as float64 (N, D).
 
     Raises:
@@ -58,8 +57,8 @@ class FeatureStatistics:
     """
 
     n: int
-    mean: FloatArray
-    covariance: FloatArray
+    mean: Float64Array
+    covariance: Float64Array
 
     @classmethod
     def from_features(cls, features: npt.ArrayLike, name: str = "features") -> "FeatureStatistics":
@@ -98,7 +97,7 @@ def _same_dimension(a: FeatureStatistics, b: FeatureStatistics) -> None:
         )
 
 
-def _square_root(covariance: FloatArray) -> FloatArray:
+def _square_root(covariance: Float64Array) -> Float64Array:
     """A factor R (D, r), r the numerical rank, with R R^T = covariance: Cholesky's, several times
     cheaper, where the matrix is safely positive definite, else from the symmetric
     eigendecomposition.
@@ -119,7 +118,7 @@ def _square_root(covariance: FloatArray) -> FloatArray:
     return np.asarray(vectors[:, kept] * np.sqrt(eigenvalues[kept]))
 
 
-def _product_roots(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+def _product_roots(a: Float64Array, b: Float64Array) -> tuple[float, float]:
     """The sum of the square roots of the eigenvalues of C_a C_b, and a bound of its rounding error;
     the bound is inf where a covariance is not positive definite to rounding."""
     from scipy import linalg

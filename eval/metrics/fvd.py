@@ -5,18 +5,18 @@ with what a reader must know beside the value.
 import numpy as np
 import numpy.typing as npt
 
+from eval.io.arrays import Float64Array
 from eval.metrics.definitions import Definition, SetSteps, metric
 from eval.metrics.frechet import (
-    FloatArray,
     bias_corrected_frechet,
     frechet_distance_of_features,
     small_sample_note,
 )
 
-FeatureArray = npt.NDArray[np.float32] | FloatArray
+FeatureArray = npt.NDArray[np.float32] | Float64Array
 
 
-def in_common_span(real: FeatureArray, fake: FeatureArray) -> tuple[FloatArray, FloatArray]:
+def in_common_span(real: FeatureArray, fake: FeatureArray) -> tuple[Float64Array, Float64Array]:
     """Both sets in an orthonormal basis of the affine space they span, float64 (., r), r < R + N.
 
     Fréchet distances do not change under this isometry, and far fewer dimensions than features' own
@@ -31,7 +31,7 @@ def in_common_span(real: FeatureArray, fake: FeatureArray) -> tuple[FloatArray, 
     return coordinates[: len(real)], coordinates[len(real) :]
 
 
-def _notes(real: FloatArray, fake: FloatArray, images: int, dimension: int) -> list[str]:
+def _notes(real: Float64Array, fake: Float64Array, images: int, dimension: int) -> list[str]:
     small = small_sample_note(min(len(fake), len(real), images), dimension)
     notes = [small] if small else []
     if min(images, len(real)) >= 4:
@@ -54,5 +54,5 @@ def _notes(real: FloatArray, fake: FloatArray, images: int, dimension: int) -> l
     ),
     steps=SetSteps(prepare=in_common_span, notes=_notes),
 )
-def _fvd(real: FloatArray, fake: FloatArray) -> float:
+def _fvd(real: Float64Array, fake: Float64Array) -> float:
     return frechet_distance_of_features(real, fake)

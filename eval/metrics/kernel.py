@@ -5,13 +5,14 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.io.arrays import Float64Array
 from eval.metrics.definitions import Definition, metric
-from eval.metrics.frechet import FloatArray, feature_matrix
+from eval.metrics.frechet import feature_matrix
 
 
 def polynomial_kernel(
-    a: FloatArray, b: FloatArray, *, degree: int = 3, coefficient: float = 1.0
-) -> FloatArray:
+    a: Float64Array, b: Float64Array, *, degree: int = 3, coefficient: float = 1.0
+) -> Float64Array:
     """(a_i . b_j / D + coefficient) ** degree for rows of float64 (N, D) and (M, D): float64 (N,
     M).
     """
@@ -79,5 +80,5 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
         caution="Unbiased, so it may be negative; not an FVD, and of another scale.",
     )
 )
-def _kvd(real: FloatArray, fake: FloatArray) -> float:
+def _kvd(real: Float64Array, fake: Float64Array) -> float:
     return kernel_distance(real, fake)

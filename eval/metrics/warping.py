@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.io.arrays import Float64Array
 from eval.metrics.definitions import Definition, Features, metric
-from eval.metrics.frechet import FloatArray
 from eval.metrics.motion import flow_field
 
 TOLERANCE = (0.01, 0.5)
@@ -85,7 +85,7 @@ def visible_pixels(forward: npt.ArrayLike, backward: npt.ArrayLike) -> npt.NDArr
     return np.asarray(inside & (((there + back) ** 2).sum(axis=-1) <= allowed))
 
 
-def read_at(image: FloatArray, flow: FloatArray) -> FloatArray:
+def read_at(image: Float64Array, flow: Float64Array) -> Float64Array:
     """``image`` (H, W, C) at x + flow(x), linear between pixels, edges repeated: float64 (H, W,
     C)."""
     height, width = image.shape[:2]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from eval.clips.lossless import write_clip
+from eval.io.documents import write_csv
 from eval.samples import Sample
 from eval.samples.manifest import TRUTH
-from eval.store.store import Store, write_text
+from eval.store.store import Store
 
 
 def write_samples(store: Store, samples: Sequence[Sample]) -> None:
@@ -17,11 +16,8 @@ def write_samples(store: Store, samples: Sequence[Sample]) -> None:
     ``samples.csv``.
     """
     truths = sorted({key for sample in samples for key in sample.truth})
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(
-        ["id", "group", "prompt", "image", "clip", *(f"{TRUTH}{key}" for key in truths)]
-    )
+    header = ["id", "group", "prompt", "image", "clip", *(f"{TRUTH}{key}" for key in truths)]
+    rows: list[list[object]] = []
     for sample in samples:
         image, clip = (
             f"samples/{sample.id}/image.png",
@@ -29,8 +25,8 @@ def write_samples(store: Store, samples: Sequence[Sample]) -> None:
         )
         _write_files(store, sample, image, clip)
         values = (sample.truth.get(key, "") for key in truths)
-        writer.writerow([sample.id, sample.group, sample.prompt, image, clip, *values])
-    write_text(store.folder / "samples.csv", table.getvalue())
+        rows.append([sample.id, sample.group, sample.prompt, image, clip, *values])
+    write_csv(store.folder / "samples.csv", header, rows)
 
 
 def _write_files(store: Store, sample: Sample, image: str, clip: str) -> None:

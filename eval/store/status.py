@@ -6,9 +6,10 @@ import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eval.io.documents import read_json
 from eval.store.lock import holder, is_held
 from eval.store.schema import VERSION
-from eval.store.store import Failure, Store, read_json
+from eval.store.store import Failure, Store
 
 
 class CellStatus(NamedTuple):

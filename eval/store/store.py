@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -347,30 +346,3 @@ class _Transaction:
     ) -> None:
         if self._database.in_transaction:  # SQLite itself rolls back when the disk is full
             self._database.execute("ROLLBACK" if kind else "COMMIT")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 file that appears whole or not at all, with ``\\n`` line ends.
-
-    Raises:
-        StoreError: naming the file, if it cannot be written.
-    """
-    with folder_errors(path):
-        write_whole(path, text.encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, or an empty one if there is no such file.
-
-    Raises:
-        EvalError: naming the file, if it is not a JSON object.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EvalError(f"{path}: not valid JSON ({error}); remove it and run again") from error
-    if not isinstance(content, dict):
-        raise EvalError(f"{path}: not a JSON object; remove it and run again")
-    return content

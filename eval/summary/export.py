@@ -5,15 +5,14 @@ not.
 from __future__ import annotations
 
 import csv
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
 from eval.errors import EvalError
+from eval.io.documents import read_json, write_csv, write_json
 from eval.store.faults import folder_errors
-from eval.store.store import Store, read_json, write_text
+from eval.store.store import Store
 from eval.summary.tables import RECORDS
 
 Format = Literal["parquet", "csv", "json"]
@@ -41,12 +40,9 @@ def export(folder: Path, path: Path, format: str) -> int:
         _write_parquet(path, rows)
     elif format == "json":
         objects = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-        write_text(path, json.dumps(objects, indent=1, ensure_ascii=False) + "\n")
+        write_json(path, objects)
     else:
-        table = io.StringIO()
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerows([COLUMNS, *rows])
-        write_text(path, table.getvalue())
+        write_csv(path, COLUMNS, rows)
     return len(rows)
 
 

@@ -5,7 +5,6 @@ seeds.
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from eval.errors import EvalError
+from eval.io.documents import read_json, write_json
 from eval.io.validation import validated
-from eval.store.store import read_json, write_text
 from eval.summary.statistics import paired_difference
 
 DEFAULT = "default"
@@ -238,9 +237,7 @@ def write_baseline(path: Path, folder: Path, reason: str) -> Baseline:
         **kept,
     }
     baseline = validated(Baseline, values, where=str(path))
-    write_text(
-        path, json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
-    )
+    write_json(path, baseline.model_dump(mode="json"))
     return baseline
 
 

@@ -4,9 +4,7 @@ equal bytes.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.errors import EvalError
+from eval.io.documents import write_csv
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
-from eval.store.store import Failure, Record, Store, write_text
+from eval.store.store import Failure, Record, Store
 from eval.summary.set_metrics import set_value
 from eval.summary.statistics import (
     comparison_note,
@@ -244,11 +243,7 @@ def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_text(value) for value in row] for row in rows)
-    write_text(path, table.getvalue())
+    write_csv(path, header, ([_text(value) for value in row] for row in rows))
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from eval.errors import EvalError, nearest
-from eval.store.store import read_json
+from eval.io.documents import read_json
 from eval.summary.gate import Entry, read_entries
 
 _NOT_ALLOWED = re.compile(r"[^\w\-. /]")

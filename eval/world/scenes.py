@@ -8,7 +8,7 @@ everything is deterministic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -46,7 +46,14 @@ MOTIONS: dict[str, str] = {
     "grow": "growing",
     "rotate": "rotating",
 }
-_DIRECTIONS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
+DIRECTIONS: Mapping[str, tuple[float, float]] = {
+    "left": (-1.0, 0.0),
+    "right": (1.0, 0.0),
+    "up": (0.0, -1.0),
+    "down": (0.0, 1.0),
+}
+"""Prompted motion -> (dx, dy); the other motions have no direction."""
+
 _SUPERSAMPLE = 4
 
 Draw = Callable[[str], np.ndarray]
@@ -131,7 +138,7 @@ def pose(scene: Scene, frame: int) -> tuple[float, float, float, float]:
     """Centre x and y (px), size (px) and angle (radians, positive turns clockwise on screen) at a
     frame.
     """
-    dx, dy = _DIRECTIONS.get(scene.motion, (0.0, 0.0))
+    dx, dy = DIRECTIONS.get(scene.motion, (0.0, 0.0))
     travel = scene.speed * frame
     size = scene.size + (travel if scene.motion == "grow" else 0.0)
     angle = travel / (scene.size / 2.0) if scene.motion == "rotate" else 0.0

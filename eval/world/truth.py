@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,18 +20,12 @@ from eval.metrics.exact import (
     position_error,
     shape_share,
 )
+from eval.world.control import scene_of as described
+from eval.world.glyphs import GLYPHS, mask
+from eval.world.scenes import COLOURS, DIRECTIONS, Scene, render, render_frame
 
 if TYPE_CHECKING:
     from eval.samples import Sample
-    from eval.world.scenes import Scene
-
-DIRECTIONS: Mapping[str, tuple[float, float]] = {
-    "left": (-1.0, 0.0),
-    "right": (1.0, 0.0),
-    "up": (0.0, -1.0),
-    "down": (0.0, 1.0),
-}
-"""Prompted motion -> (dx, dy); the other motions have no direction."""
 
 NOISE = 0.5
 """Flow, px a frame, up to which a pixel counts as still."""
@@ -47,8 +40,6 @@ def scene_of(sample: Sample) -> Scene:
     Raises:
         EvalError: naming the sample and what its truth lacks.
     """
-    from eval.world.control import scene_of as described
-
     try:
         return described(sample.truth)
     except EvalError as error:
@@ -96,9 +87,6 @@ def scene_of(sample: Sample) -> Scene:
 )
 def exact(features: Features) -> dict[str, float]:
     """exact.glyph, exact.colour and exact.position of a clip."""
-    from eval.world.glyphs import GLYPHS
-    from eval.world.scenes import COLOURS
-
     scene, frames = scene_of(features.sample), features.clip.frames
     truth = truth_of(scene, len(frames))
     palette = np.asarray(list(COLOURS.values()), dtype=np.float64)
@@ -155,8 +143,6 @@ def styled(features: Features) -> float:
 @lru_cache(maxsize=512)
 def truth_of(scene: Scene, frames: int) -> Truth:
     """What `frames` frames of a scene are held against."""
-    from eval.world.scenes import COLOURS, render, render_frame
-
     empty, _ = render_frame(replace(scene, x=-1000.0), 0)
     turned = scene.speed / (scene.size / 2.0) if scene.motion == "rotate" else 0.0
     return Truth(
@@ -169,6 +155,4 @@ def truth_of(scene: Scene, frames: int) -> Truth:
 
 @lru_cache(maxsize=1)
 def _templates() -> NDArray[np.float64]:
-    from eval.world.glyphs import GLYPHS, mask
-
     return np.stack([canonical(mask(character)) for character in GLYPHS.values()])

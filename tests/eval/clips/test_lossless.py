@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eval.clips.lossless import Clip, read_clip, rounded_clip, write_clip
-from eval.errors import EvalError
+from eval.errors import EvalError, StoreError
 
 
 @settings(
@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_the_old_file(
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StoreError, match="disk full"):
         write_clip(path, Clip(np.ones((2, 8, 8, 3), np.uint8), 8))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

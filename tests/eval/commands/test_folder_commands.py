@@ -19,9 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from eval.cli import app
-from eval.clips.lossless import Clip
+from eval.clips.lossless import Clip, encoded
 from eval.errors import StoreError
-from eval.store import store as store_module
 from eval.store.schema import VERSION
 from eval.store.store import Failure, Record, Store, StoredClip
 
@@ -36,7 +35,7 @@ def fill(folder: Path, samples: int = 4) -> None:
         Record(CELL, row.sample, 0, "motion.flow_dis.v1", 1 / (3 + i), "", row.key, "w" * 64)
         for i, row in enumerate(rows)
     ]
-    clips = [Clip(np.full((2, 8, 8, 3), 7, np.uint8), 8.0)] * samples
+    clips = [encoded(Clip(np.full((2, 8, 8, 3), 7, np.uint8), 8.0))] * samples
     with Store(folder) as store:
         store.add_clips(
             rows[:-1], clips[:-1], [Failure(CELL, rows[-1].sample, 0, "make", "no luck")]
@@ -161,19 +160,19 @@ def test_a_folder_that_is_held_can_be_waited_for(folder: Path) -> None:
 def test_a_disk_that_fails_leaves_a_readable_store(
     code: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: Path, clip: Clip) -> None:
-        raise OSError(code, os.strerror(code), str(path))
+    def fail(number: int) -> None:
+        raise OSError(code, os.strerror(code))
 
     way_out = {
         errno.ENOSPC: "no space left .* make room",
         errno.EIO: "Input/output error; what is stored stays",
     }[code]
     with Store(folder) as store:
-        clip = Clip(np.zeros((2, 8, 8, 3), np.uint8), 8.0)
+        content = encoded(Clip(np.zeros((2, 8, 8, 3), np.uint8), 8.0))
         with monkeypatch.context() as patch:
-            patch.setattr(store_module, "write_clip", fail)
+            patch.setattr(os, "fsync", fail)
             with pytest.raises(StoreError, match=way_out):
-                store.add_clips([StoredClip(CELL, "s0003", 0, "f" * 64, 0.1)], [clip])
+                store.add_clips([StoredClip(CELL, "s0003", 0, "f" * 64, 0.1)], [content])
         assert len(store.clip_keys(CELL)) == 3
     assert invoke("status", folder).exit_code == 0
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from eval.cli import app
 from eval.clips.lossless import Clip, read_clip, write_clip
-from eval.errors import EvalError
+from eval.errors import EvalError, StoreError
 from eval.execute.run import Options, Outcome, run
 from eval.io.files import place, write_whole
 from reports.load import load_run
@@ -118,11 +118,11 @@ def test_a_file_appears_whole_or_not_at_all(
     old = (tmp_path / "a.mkv").read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", break_off)
-        with pytest.raises(OSError, match="pulled the plug"):
+        with pytest.raises(StoreError, match="pulled the plug"):
             write_whole(tmp_path / "a.mkv", b"new")
     with monkeypatch.context() as patch:
         patch.setattr(type(memory.open("/bucket/b", "wb")), "write", break_off)
-        with pytest.raises(OSError, match="pulled the plug"):
+        with pytest.raises(StoreError, match="pulled the plug"):
             write_whole(place("memory://bucket/a.mkv"), b"new")
     assert memory.cat("/bucket/a.mkv") == (tmp_path / "a.mkv").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]

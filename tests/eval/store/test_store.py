@@ -8,8 +8,9 @@ import pytest
 
 from eval.clips.lossless import Clip, encoded
 from eval.errors import EvalError
+from eval.io.documents import read_json
 from eval.store import store as store_module
-from eval.store.store import Record, Store, StoredClip, read_json
+from eval.store.store import Record, Store, StoredClip
 
 ROWS = [StoredClip("cell", "a", 0, "aa11", 0.5), StoredClip("cell", "b", 0, "bb22", 0.5)]
 

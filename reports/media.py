@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.clips.images import read_image
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
@@ -83,9 +84,8 @@ def picture(path: Path) -> Film:
     from PIL import Image
 
     try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        image = Image.fromarray(read_image(path))
+    except EvalError as error:
         raise EvalError(f"{path}: not a readable image ({error})") from error
     reduced = max(image.size) > LONGEST_SIDE
     if reduced:

@@ -69,7 +69,7 @@ class Clip:
     def fingerprint(self) -> str:
         """sha256 hex over shape, rate and pixels."""
         digest = hashlib.sha256(f"{self.frames.shape}|{float(self.fps)!r}|".encode())
-        digest.update(np.ascontiguousarray(self.frames).tobytes())
+        digest.update(np.ascontiguousarray(self.frames).data)
         return digest.hexdigest()
 
 
@@ -120,7 +120,6 @@ def encoded(clip: Clip) -> bytes:
 
 
 def _encoded(clip: Clip, av: Any) -> bytes:
-
     _, height, width, _ = clip.frames.shape
     rate = Fraction(clip.fps).limit_denominator(1_000_000)
     content = io.BytesIO()
@@ -158,7 +157,6 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
             `MAX_PIXELS`.
     """
     import av
-    from av.video.reformatter import VideoReformatter
 
     path = _path(path)
     if not is_file(path):
@@ -169,25 +167,44 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         _readable(path),
         av.open(source, format="matroska", metadata_errors="replace") as container,
     ):
-        tags = {key.lower(): value for key, value in container.metadata.items()}
-        streams = container.streams.video
-        if len(streams) != 1 or streams[0].codec_context.name != "ffv1" or "fps" not in tags:
-            raise EvalError(f"{path}: not a clip file of this suite (one FFV1 stream with a rate)")
-        [stream] = streams
-        height, width = stream.height, stream.width
-        stream.thread_count = 1
-        # One for all frames: making it costs more than using it.
-        convert = VideoReformatter().reformat
-        frames: list[NDArray[np.uint8]] = []
-        for frame in container.decode(stream):
-            if (frame.height, frame.width) != (height, width):
-                raise EvalError(f"{path}: frames of several sizes")
-            if (len(frames) + 1) * height * width > MAX_PIXELS:
-                raise EvalError(f"{path}: over the limit of {MAX_PIXELS:,} pixels a clip")
-            frames.append(np.asarray(convert(frame, format="rgb24").to_ndarray(), np.uint8))
-        if not frames:
-            raise EvalError(f"{path}: the video has no frames")
-        return Clip(np.stack(frames), float(tags["fps"]))
+        return _decoded(path, container)
+
+
+def _decoded(path: Path, container: Any) -> Clip:
+    from av.video.reformatter import VideoReformatter
+
+    tags = {key.lower(): value for key, value in container.metadata.items()}
+    streams = container.streams.video
+    if len(streams) != 1 or streams[0].codec_context.name != "ffv1" or "fps" not in tags:
+        raise EvalError(f"{path}: not a clip file of this suite (one FFV1 stream with a rate)")
+    [stream] = streams
+    stream.thread_count = 1
+    fps = float(tags["fps"])
+    height, width = stream.height, stream.width
+    count = sum(packet.size > 0 for packet in container.demux(stream))
+    if not count:
+        raise EvalError(f"{path}: the video has no frames")
+    if count * height * width > MAX_PIXELS:
+        raise EvalError(
+            f"{path}: {count} frames of {width} x {height} px are over the limit of "
+            f"{MAX_PIXELS:,} pixels a clip"
+        )
+    announced = (container.duration or 0) / 1e6
+    if (count + 0.5) / fps + 0.002 < announced:
+        raise EvalError(
+            f"{path}: {count} of {round(announced * fps)} frames are there; the file is cut short"
+        )
+    frames = np.empty((count, height, width, 3), np.uint8)
+    convert = VideoReformatter().reformat  # one for all: making it costs more than using it
+    container.seek(0)
+    number = -1
+    for number, frame in enumerate(container.decode(stream)):
+        if frame.is_corrupt or (frame.height, frame.width) != (height, width):
+            raise EvalError(f"{path}: frame {number} is damaged")
+        frames[number] = convert(frame, format="rgb24").to_ndarray()
+    if number + 1 < count:
+        raise EvalError(f"{path}: {number + 1} of {count} frames can be decoded")
+    return Clip(frames, fps)
 
 
 @contextmanager

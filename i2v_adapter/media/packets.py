@@ -103,8 +103,9 @@ def check_end(opened: Opened, found: Survey, times: list[float], tick: float) ->
     duration = opened.container.duration
     announced = _seconds(opened.stream.metadata.get("DURATION", ""))
     announced = announced or (duration / 1e6 if duration and only else 0.0)
-    step = (times[-1] - times[0]) / max(1, count - 1)
-    if count > 1 and times[0] + (count + 0.5) * step + 2 * tick < announced:
+    rate = next((rate for rate in opened.rates() if rate > 0), 0.0)
+    step = (times[-1] - times[0]) / (count - 1) if count > 1 else 1 / rate if rate else 0.0
+    if step and times[0] + (count + 0.5) * step + 2 * tick < announced:
         raise MediaError(
             f"frames end at {times[-1] + step:.2f} s of {announced:.2f} s; the file is cut short"
         )

@@ -480,3 +480,44 @@ def test_a_file_in_memory_gives_what_a_path_gives(tmp_path: Path) -> None:
     with Video(io.BytesIO(path.read_bytes())) as video:
         assert np.array_equal(np.stack(list(video)), read(path)[0])
         assert np.array_equal(np.stack(list(video)), read(path)[0])  # and once more
+
+
+# Training: the same reader, some frames
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {"codec": "mpeg4", "pixels": "yuv420p", "prepare": with_b_frames}),
+        ("a.avi", {"codec": "mpeg4", "pixels": "yuv420p", "prepare": with_b_frames}),
+        ("h264.avi", {"pixels": "yuv420p"}),
+        ("a.webm", {"codec": "libvpx-vp9", "pixels": "yuv420p"}),
+        ("a.mkv", {"codec": "ffv1", "pixels": "bgr0"}),
+    ],
+)
+def test_picked_frames_are_those_of_the_whole(
+    name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, [*FRAMES, *FRAMES[::-1]], **options)
+    whole, _, fps = read(path)
+    assert (len(whole), fps) == (16, 8)
+    for start in range(10):
+        trained = read_clip(str(path), 3, 3, lambda starts, start=start: start)
+        assert np.array_equal(trained.frames, whole[start : start + 7 : 3])
+
+
+def test_training_reads_the_even_part_of_an_uneven_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "bgr0"
+        for image, time in zip(FRAMES, (0, 125, 250, 375, 1000, 1500, 1625, 1750), strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with pytest.raises(MediaError, match="frame durations vary from 125 to 625 ms"):
+        read(path)
+    assert np.array_equal(read_clip(str(path), 4, 1, lambda starts: 0).frames, FRAMES[:4])
+    with pytest.raises(UnusableVideoError, match="frame durations vary"):
+        read_clip(str(path), 4, 1, lambda starts: 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def vae(blocks: int = 4, latent_channels: int = 8):
+def vae(blocks: int = 4, latent_channels: int = 8, widths: tuple[int, ...] = (16, 32, 64, 128)):
     """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8): a side of 64 /
     2**(blocks - 1).
     """
@@ -16,7 +16,7 @@ def vae(blocks: int = 4, latent_channels: int = 8):
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * blocks,
         up_block_types=("UpDecoderBlock2D",) * blocks,
-        block_out_channels=(16, 32, 64, 128)[:blocks],
+        block_out_channels=widths[:blocks],
         layers_per_block=1,
         latent_channels=latent_channels,
         norm_num_groups=8,
@@ -51,7 +51,11 @@ def text_encoder(vocabulary: int):
 
 
 def spatial_unet(
-    channels: tuple[int, int] = UNET_CHANNELS, *, side: int = 8, latent_channels: int = 8
+    channels: tuple[int, ...] = UNET_CHANNELS,
+    *,
+    side: int = 8,
+    latent_channels: int = 8,
+    layers: int = 1,
 ):
     """UNet2DConditionModel: the text-to-image base that the motion modules are added to, as
     AnimateDiff does.
@@ -62,23 +66,23 @@ def spatial_unet(
         sample_size=side,
         in_channels=latent_channels,
         out_channels=latent_channels,
-        down_block_types=("CrossAttnDownBlock2D",) * 2,
-        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        down_block_types=("CrossAttnDownBlock2D",) * len(channels),
+        up_block_types=("CrossAttnUpBlock2D",) * len(channels),
         block_out_channels=channels,
-        layers_per_block=1,
+        layers_per_block=layers,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
     )
 
 
-def motion_adapter(channels: tuple[int, int] = UNET_CHANNELS):
+def motion_adapter(channels: tuple[int, ...] = UNET_CHANNELS, *, layers: int = 1):
     """AnimateDiff's motion modules, the middle block included."""
     from diffusers import MotionAdapter
 
     return MotionAdapter(
         block_out_channels=channels,
-        motion_layers_per_block=1,
+        motion_layers_per_block=layers,
         motion_num_attention_heads=4,
         motion_norm_num_groups=16,
         motion_max_seq_length=32,
@@ -97,7 +101,12 @@ def image_base(unet):
     """The UNet2DConditionModel inside a UNetMotionModel: the same parameters, without the motion
     modules.
     """
-    spatial = spatial_unet(tuple(unet.config.block_out_channels))
+    spatial = spatial_unet(
+        tuple(unet.config.block_out_channels),
+        side=unet.config.sample_size,
+        latent_channels=unet.config.out_channels,
+        layers=unet.config.layers_per_block,
+    )
     shared = dict(unet.named_parameters())
     for name, module in spatial.named_modules():
         for key in (key for key, value in module._parameters.items() if value is not None):
@@ -106,12 +115,11 @@ def image_base(unet):
 
 
 def controlnet(spatial):
-    """ControlNetModel with a copy of the image base's encoder: latents (N, 8, 8, 8), maps (N, 3,
-    64, 64) in [0, 1].
-    """
+    """ControlNetModel with a copy of the image base's encoder; maps (N, 3, 64, 64) in [0, 1]."""
     from diffusers import ControlNetModel
 
-    return ControlNetModel.from_unet(spatial, conditioning_embedding_out_channels=(16, 32, 64, 96))
+    widths = {8: (16, 32, 64, 96), 16: (16, 32, 96)}[spatial.config.sample_size]  # 64 px halved
+    return ControlNetModel.from_unet(spatial, conditioning_embedding_out_channels=widths)
 
 
 def scheduler():

@@ -4,7 +4,9 @@ resumable.
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -40,8 +42,32 @@ def main(
     device: Annotated[
         str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")
     ] = "cpu",
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Train the whole generator in this time, everything counted: meant for a GPU.",
+        ),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(help="With --minutes: coarse (8x8 latents) or fine (16x16).")
+    ] = "fine",
+    batch: Annotated[int, typer.Option(min=1, help="With --minutes: clips a step.")] = 64,
+    clips: Annotated[int, typer.Option(min=1, help="With --minutes: clips drawn.")] = 40_000,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --minutes: processes that draw clips.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --minutes: folder for the weights in shards.")
+    ] = None,
+    ablations: Annotated[
+        float, typer.Option(min=0.0, help="With --minutes: seconds of them kept for ablations.")
+    ] = 0.0,
 ) -> None:
     """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
+    if minutes is not None:
+        _in_minutes(minutes, work, weights, device, size, batch, clips, workers, out, ablations)
+        return
     import torch
 
     from eval.world_training.context import Context
@@ -56,6 +82,30 @@ def main(
         for name in chosen:
             torch.manual_seed(_FIRST_WEIGHTS)
             runnable[name](Context(work, weights, budget, command.strip(), steps, device, go_on))
+
+
+def _in_minutes(
+    minutes, work, weights, device, size, batch, clips, workers, out, ablations
+) -> None:
+    started = time.monotonic()
+    from eval.world_training.context import Context
+    from eval.world_training.gpu.run import train_world
+    from eval.world_training.gpu.size import SIZES
+
+    if size not in SIZES:
+        raise typer.BadParameter(f"unknown size {size!r}; sizes are {', '.join(SIZES)}")
+    command = "python -m eval.world_training " + " ".join(sys.argv[1:])
+    train_world(
+        Context(work, weights, minutes, command.strip(), device=device),
+        started=started,
+        minutes=minutes,
+        size=size,
+        batch=batch,
+        clips=clips,
+        workers=workers or max(1, (os.cpu_count() or 2) - 1),
+        out=out,
+        ablation_seconds=ablations,
+    )
 
 
 def _fastest_attention(device: str):

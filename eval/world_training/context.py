@@ -7,7 +7,7 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eval.world.cards import load, training_history, write_card
 from eval.world_training.steplog import keep_log
@@ -27,8 +27,11 @@ class Context(NamedTuple):
     go_on: bool = False
 
 
-def record(context: Context, stage: str, part: str, recipe, outcome, figures: dict) -> None:
-    """Keeps a training's log and writes the card of `part`, which it trained."""
+def record(
+    context: Context, stage: str, part: str, recipe, outcome, figures: dict, **facts: Any
+) -> None:
+    """Keeps a training's log and writes the card of `part`, which it trained; `facts` beside what
+    every card says."""
     import torch
 
     before = training_history(context.weights / part) if context.go_on else []
@@ -48,6 +51,7 @@ def record(context: Context, stage: str, part: str, recipe, outcome, figures: di
         else torch.cuda.get_device_name(recipe.device),
         machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
         torch=torch.__version__,
+        **facts,
         figures=figures,
     )
 

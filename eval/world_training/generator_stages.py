@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from eval.world import models
 from eval.world.cards import load, publish
 from eval.world_training.context import (
@@ -77,9 +79,26 @@ def motion(context: Context) -> None:
         record(context, "motion", part, recipe, outcome, {})
 
 
-def content(context: Context) -> None:
+def publish_content(content, weights: Path) -> None:
+    """Saves a trained `stages.content.Content`: image encoder, its processor and the released
+    layout."""
     from safetensors.torch import save_file
 
+    from eval.world_training.stages.content import released_state
+
+    publish(content.image_encoder, weights / "image_encoder")
+    models.image_processor().save_pretrained(weights / "feature_extractor")
+    folder = weights / "ip_adapter"
+    folder.mkdir(parents=True, exist_ok=True)
+    flat = {
+        f"{group}.{name}": value.half().contiguous()
+        for group, part in released_state(content).items()
+        for name, value in part.items()
+    }
+    save_file(flat, folder / models.IP_ADAPTER_FILE)
+
+
+def content(context: Context) -> None:
     from eval.world_training.stages import content as stage
 
     tokenizer, text_encoder, unet = published_base(context)
@@ -97,17 +116,7 @@ def content(context: Context) -> None:
         models.image_base(unet),
         start,
     )
-    publish(outcome.module.image_encoder, context.weights / "image_encoder")
-    models.image_processor().save_pretrained(context.weights / "feature_extractor")
-    state = stage.released_state(outcome.module)
-    folder = context.weights / "ip_adapter"
-    folder.mkdir(parents=True, exist_ok=True)
-    flat = {
-        f"{group}.{name}": value.half()
-        for group, part in state.items()
-        for name, value in part.items()
-    }
-    save_file(flat, folder / models.IP_ADAPTER_FILE)
+    publish_content(outcome.module, context.weights)
     record(context, "content", "ip_adapter", recipe, outcome, {})
 
 

@@ -55,6 +55,13 @@ def samples(context: Context) -> None:
     run(context)
 
 
+def errors(context: Context) -> None:
+    """What each family gets wrong in held-out clips, by timestep."""
+    from eval.world_training.errors import show
+
+    show(context)
+
+
 STAGES: dict[str, Callable[[Context], None]] = {
     "vae": vae,
     "spatial": spatial,
@@ -70,4 +77,8 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "style": style,
     "figures": figures,
 }
-EXTRAS: dict[str, Callable[[Context], None]] = {"compare": compare, "samples": samples}
+EXTRAS: dict[str, Callable[[Context], None]] = {
+    "compare": compare,
+    "errors": errors,
+    "samples": samples,
+}

@@ -18,10 +18,9 @@ import torch
 from torch import nn
 
 from eval.world import models
-from eval.world.concatenation import concatenate
 from eval.world_training.latents import LatentSet
 from eval.world_training.stages import i2v
-from eval.world_training.stages.epsilon import add_noise
+from eval.world_training.stages.epsilon import add_noise, denoising_loss
 from eval.world_training.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=i2v.RECIPE.steps, learning_rate=i2v.RECIPE.learning_rate, seed=802)
@@ -40,7 +39,6 @@ def run(
     text_encoder.requires_grad_(False).to(recipe.device)
     scheduler = models.scheduler()
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids[0]
-    frames = data.latents.shape[1]
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         rows = rng.integers(len(data.latents), size=i2v.BATCH)
@@ -52,13 +50,8 @@ def run(
             scheduler, latents, rng.integers(len(scheduler.betas), size=i2v.BATCH), recipe.device
         )
         with torch.no_grad():
-            states = text_encoder(tokens.to(recipe.device)).last_hidden_state.repeat_interleave(
-                frames, dim=0
-            )
+            states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():
-            predicted = unet(
-                concatenate(noised.noisy, image.to(recipe.device)), noised.timesteps, states
-            ).sample
-        return noised.loss(predicted)
+            return denoising_loss(unet, noised, states, image.to(recipe.device))
 
     return train(unet, loss_of, recipe, folder)

@@ -16,12 +16,12 @@ from torch import nn
 from eval.world import models
 from eval.world_training.data import to_tensor
 from eval.world_training.latents import LatentSet
-from eval.world_training.stages.epsilon import add_noise, drop_text
+from eval.world_training.stages.epsilon import add_noise, denoising_loss, drop_text
 from eval.world_training.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=2000, learning_rate=1e-3, seed=401)
 BATCH = 64
-_IMAGE_DROPOUT = 0.1
+IMAGE_DROPOUT = 0.1
 
 
 class Content(nn.Module):
@@ -43,6 +43,12 @@ class Content(nn.Module):
                 if hasattr(value, "to_k_ip")
             }
         )
+
+
+def image_states(image_encoder: nn.Module, images: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+    """What the UNet is told of images, (N, 3, H, W) in [-1, 1]: its `added_cond_kwargs`."""
+    hidden = image_encoder(images, output_hidden_states=True).hidden_states[-2]
+    return {"image_embeds": [hidden[:, None]]}
 
 
 def released_state(content: Content) -> dict[str, dict[str, torch.Tensor]]:
@@ -74,22 +80,14 @@ def run(
         latents = data.latents[rows, moments].float()
         tokens = drop_text(rng, data.tokens[rows], empty)
         images = to_tensor(data.images[rows].numpy())
-        images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= _IMAGE_DROPOUT).float()
+        images *= torch.from_numpy(rng.random((BATCH, 1, 1, 1)) >= IMAGE_DROPOUT).float()
         noised = add_noise(
             scheduler, latents, rng.integers(len(scheduler.betas), size=BATCH), recipe.device
         )
         with torch.no_grad():
             states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():
-            hidden = content.image_encoder(
-                images.to(recipe.device), output_hidden_states=True
-            ).hidden_states[-2]
-            predicted = spatial(
-                noised.noisy,
-                noised.timesteps,
-                states,
-                added_cond_kwargs={"image_embeds": [hidden[:, None]]},
-            ).sample
-        return noised.loss(predicted)
+            shown = image_states(content.image_encoder, images.to(recipe.device))
+            return denoising_loss(spatial, noised, states, added_cond_kwargs=shown)
 
     return train(content, loss_of, recipe, folder)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from eval.world.concatenation import concatenate
+
 TEXT_DROPOUT = 0.1
 MIN_SNR_GAMMA = 5.0
 SNR_FLOOR = 0.25  # reached at timestep 460; for all stages but the first, `spatial`
@@ -40,11 +42,44 @@ def add_noise(
 ) -> Noised:
     """Moves latents, float32 (N, C, ...), to `device` and noises them to `timesteps`, int64
     (N,)."""
-    moments = torch.from_numpy(timesteps)
-    weights = min_snr_weights(scheduler.alphas_cumprod, moments, gamma, floor)
-    latents, moments, weights = (part.to(device) for part in (latents, moments, weights))
-    noise = torch.randn_like(latents)
-    return Noised(scheduler.add_noise(latents, noise, moments), noise, moments, weights)
+    latents, moments = latents.to(device), torch.from_numpy(timesteps).to(device)
+    return noised(scheduler, latents, torch.randn_like(latents), moments, gamma=gamma, floor=floor)
+
+
+def noised(
+    scheduler: Any,
+    latents: torch.Tensor,
+    noise: torch.Tensor,
+    timesteps: torch.Tensor,
+    *,
+    gamma: float = MIN_SNR_GAMMA,
+    floor: float = SNR_FLOOR,
+) -> Noised:
+    """Latents, float32 (N, C, ...), with their noise, to `timesteps`, int64 (N,), all on one
+    device."""
+    alphas_cumprod = scheduler.alphas_cumprod.to(timesteps.device)
+    weights = min_snr_weights(alphas_cumprod, timesteps, gamma, floor)
+    return Noised(scheduler.add_noise(latents, noise, timesteps), noise, timesteps, weights)
+
+
+def denoising_loss(
+    unet: Any, known: Noised, states: torch.Tensor, beside: torch.Tensor | None = None, **more: Any
+) -> torch.Tensor:
+    """What `unet` gets wrong in the noise of frames (N, C, h, w) or clips (N, C, F, h, w): the loss
+    of every stage that trains a denoiser, but `i2v`, whose first frame is clean
+    (`i2v_adapter.training.i2v_loss`), and `controlnet`.
+
+    Args:
+        states: text, (N, L, D).
+        beside: the image's latent, (N, C, h, w), where the UNet reads it beside every frame.
+        more: passed to the UNet.
+    """
+    noisy = known.noisy
+    if noisy.ndim == 5:
+        states = states.repeat_interleave(noisy.shape[2], dim=0)
+    if beside is not None:
+        noisy = concatenate(noisy, beside)
+    return known.loss(unet(noisy, known.timesteps, states, **more).sample)
 
 
 def min_snr_weights(

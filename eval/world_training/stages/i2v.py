@@ -19,7 +19,7 @@ from eval.world_training.trainer import Outcome, Recipe
 
 RECIPE = Recipe(steps=2000, learning_rate=1e-3, seed=801)
 BATCH = 8
-_DROPOUT = 0.05  # text alone, image alone and both, each
+DROPOUT = 0.05  # text alone, image alone and both, each
 
 
 def dropped(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,8 +27,8 @@ def dropped(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     bool (B,) each.
     """
     draw = torch.from_numpy(rng.random(BATCH))
-    no_text = (draw < _DROPOUT) | ((draw >= 2 * _DROPOUT) & (draw < 3 * _DROPOUT))
-    return no_text, (draw >= _DROPOUT) & (draw < 3 * _DROPOUT)
+    no_text = (draw < DROPOUT) | ((draw >= 2 * DROPOUT) & (draw < 3 * DROPOUT))
+    return no_text, (draw >= DROPOUT) & (draw < 3 * DROPOUT)
 
 
 def run(

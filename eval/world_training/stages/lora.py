@@ -15,7 +15,7 @@ from torch import nn
 
 from eval.world import models
 from eval.world_training.latents import LatentSet
-from eval.world_training.stages.epsilon import add_noise, drop_text
+from eval.world_training.stages.epsilon import add_noise, denoising_loss, drop_text
 from eval.world_training.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=4000, learning_rate=2e-3, seed=901, minutes=10.0)
@@ -79,7 +79,6 @@ def run(
         with torch.no_grad():
             states = text_encoder(tokens.to(recipe.device)).last_hidden_state
         with recipe.autocast():
-            predicted = spatial(noised.noisy, noised.timesteps, states).sample
-        return noised.loss(predicted)
+            return denoising_loss(spatial, noised, states)
 
     return train(lora, loss_of, recipe, folder)

@@ -21,12 +21,12 @@ from torch import nn
 
 from eval.world import models
 from eval.world_training.latents import LatentSet
-from eval.world_training.stages.epsilon import add_noise, drop_text
+from eval.world_training.stages.epsilon import add_noise, denoising_loss, drop_text
 from eval.world_training.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=6000, learning_rate=1e-3, seed=302)
 CLIPS, FRAMES = 8, 64  # a step of either kind
-_HIGH_NOISE, _HIGH_NOISE_FROM = 0.6, 500  # share of a clip step's timesteps at or above this one
+HIGH_NOISE, HIGH_NOISE_FROM = 0.6, 500  # share of a clip step's timesteps at or above this one
 
 
 class TextToVideo(nn.Module):
@@ -67,18 +67,13 @@ def run(
         timesteps = rng.integers(last, size=len(rows))
         if is_clip:
             latents = data.latents[rows].float().transpose(1, 2)  # (B, C, F, h, w)
-            high = rng.random(CLIPS) < _HIGH_NOISE
-            timesteps = np.where(high, rng.integers(_HIGH_NOISE_FROM, last, size=CLIPS), timesteps)
+            high = rng.random(CLIPS) < HIGH_NOISE
+            timesteps = np.where(high, rng.integers(HIGH_NOISE_FROM, last, size=CLIPS), timesteps)
         else:
             latents = data.latents[rows, rng.integers(frames, size=FRAMES)].float()
         noised = add_noise(scheduler, latents, timesteps, recipe.device)
         with recipe.autocast():
             states = model.text_encoder(tokens.to(recipe.device)).last_hidden_state
-            if is_clip:
-                states = states.repeat_interleave(frames, dim=0)
-            predicted = (model.unet if is_clip else images)(
-                noised.noisy, noised.timesteps, states
-            ).sample
-        return noised.loss(predicted)
+            return denoising_loss(model.unet if is_clip else images, noised, states)
 
     return train(model, loss_of, recipe, folder)

@@ -12,7 +12,12 @@ from torch import nn
 
 from eval.world import models
 from eval.world_training.latents import LatentSet
-from eval.world_training.stages.epsilon import MIN_SNR_GAMMA, add_noise, drop_text
+from eval.world_training.stages.epsilon import (
+    MIN_SNR_GAMMA,
+    add_noise,
+    denoising_loss,
+    drop_text,
+)
 from eval.world_training.trainer import Outcome, Recipe, train
 
 RECIPE = Recipe(steps=12_000, learning_rate=1e-3, seed=201)
@@ -51,7 +56,6 @@ def run(
         noised = add_noise(scheduler, latents, timesteps, recipe.device, gamma=gamma, floor=0.0)
         with recipe.autocast():
             states = model.text_encoder(tokens.to(recipe.device)).last_hidden_state
-            predicted = model.unet(noised.noisy, noised.timesteps, states).sample
-        return noised.loss(predicted)
+            return denoising_loss(model.unet, noised, states)
 
     return train(model, loss_of, recipe, folder)

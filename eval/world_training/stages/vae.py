@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,17 @@ _GLYPH_WEIGHT = 0.5  # more than that (3 was tried) costs the backgrounds their 
 _KL_WEIGHT = 1e-4
 
 
+def loss(model: Any, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Square error, more of it near the glyph, and a little of the KL divergence; images float32
+    (N, 3, H, W) in [-1, 1], masks float32 (N, 1, H, W) in [0, 1]."""
+    posterior = model.encode(images.to(model.dtype)).latent_dist
+    decoded = model.decode(posterior.sample()).sample
+    error = (decoded.float() - images).square()
+    weights = 1.0 + _GLYPH_WEIGHT * functional.max_pool2d(masks, 5, stride=1, padding=2)
+    divergence = posterior.kl().float().mean() / posterior.mean[0].numel()
+    return (error * weights).mean() + _KL_WEIGHT * divergence
+
+
 def run(recipe: Recipe, folder: Path, model: torch.nn.Module | None = None) -> Outcome:
     model = models.vae() if model is None else model
 
@@ -26,26 +38,20 @@ def run(recipe: Recipe, folder: Path, model: torch.nn.Module | None = None) -> O
         batch = frame_batch(rng, 16, glyphs=tuple(SEEN), wild=0.4)
         images, masks = batch.images.to(recipe.device), batch.masks.to(recipe.device)
         with recipe.autocast():
-            posterior = model.encode(images).latent_dist
-            decoded = model.decode(posterior.sample()).sample
-        error = (decoded.float() - images).square()
-        weights = 1.0 + _GLYPH_WEIGHT * functional.max_pool2d(masks, 5, stride=1, padding=2)
-        return (
-            error * weights
-        ).mean() + _KL_WEIGHT * posterior.kl().float().mean() / posterior.mean[0].numel()
+            return loss(model, images, masks)
 
     return train(model, loss_of, recipe, folder, figures=figures)
 
 
 @torch.no_grad()
-def latent_scale(model: torch.nn.Module) -> float:
+def latent_scale(model: Any) -> float:
     """1 / standard deviation of the latents: diffusers' `scaling_factor`."""
     batch = frame_batch(np.random.default_rng(102), 256, glyphs=tuple(SEEN), wild=0.4)
-    return 1.0 / float(model.encode(batch.images).latent_dist.mean.std())
+    return 1.0 / float(model.encode(batch.images.to(model.device)).latent_dist.mean.std())
 
 
 @torch.no_grad()
-def figures(model: torch.nn.Module) -> dict[str, float]:
+def figures(model: Any) -> dict[str, float]:
     """PSNR in dB of round trips (posterior mode) on 256 fresh frames of unseen and of seen
     glyphs."""
     found = {}
@@ -54,7 +60,7 @@ def figures(model: torch.nn.Module) -> dict[str, float]:
         scenes = [sample_scene(rng, glyphs=tuple(glyphs)) for _ in range(256)]
         images = to_tensor(
             np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes])
-        )
+        ).to(model.device)
         decoded = model.decode(model.encode(images).latent_dist.mode()).sample.clamp(-1.0, 1.0)
         error = (decoded - images).square().mean(dim=(1, 2, 3)) / 4.0
         found[f"psnr_{group}"] = float((-10.0 * error.log10()).mean())

@@ -1,0 +1,183 @@
+"""What limits the adapter: short trainings that differ in one thing each, judged by the errors of
+`eval.world_training.errors`.
+
+Every arm trains the I2V adapter from its start for the same time. What does not fit into the time
+is left out, and the journal says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eval.world import models
+from eval.world_training import errors
+from eval.world_training.context import published_base, published_image_encoder
+from eval.world_training.gpu.stages import (
+    Bench,
+    i2v_task,
+    mixed_rows,
+    quicken,
+    text_task,
+)
+from eval.world_training.gpu.trainer import Draws, Task, in_dtype
+from eval.world_training.stages import epsilon, motion
+from eval.world_training.trainer import Recipe
+
+_SPARE = 5.0  # seconds an arm takes beside its training
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One thing changed: `layers` that learn (a pattern of their names, the others stay at zero),
+    the floor of the loss's weights, or a base that is trained on first, with or without clips whose
+    first frame is clean."""
+
+    name: str
+    layers: str = ""
+    floor: float = epsilon.SNR_FLOOR
+    more_base: bool = False
+    clean_first: bool = False
+
+    @property
+    def trainings(self) -> int:
+        return 2 if self.more_base else 1
+
+
+_FINEST = r"down_blocks\.0|up_blocks\.1"
+ARMS = (
+    Arm("as it is"),
+    Arm("base trained on, half of its clips with a clean first frame", more_base=True,
+        clean_first=True),
+    Arm("base trained on as before", more_base=True),
+    Arm("not in the finest layers", layers=f"^(?!.*({_FINEST}))"),
+    Arm("errors at high noise weigh up to four times as much", floor=1.0),
+    Arm("in the finest layers alone", layers=f"({_FINEST})"),
+)  # fmt: skip
+
+
+def ablate(
+    bench: Bench,
+    seconds: float,
+    ends: float,
+    held_out: int,
+    out: Path | None,
+    say: Callable[..., None],
+) -> None:
+    """Runs what fits before `ends` (of the monotonic clock), judged on `held_out` clips, and writes
+    `ablations.json`: the errors of each arm, and their paired differences from the first arm's."""
+    work = bench.context.work
+    each = seconds / sum(arm.trainings for arm in ARMS) - _SPARE
+    each = max(each, min(10.0, seconds))
+    tokenizer, text_encoder, _ = published_base(bench.context)
+    known = errors.held_out(bench.context, tokenizer, held_out)
+    text_encoder.to(bench.device)
+    image_encoder = published_image_encoder(bench.context).to(bench.device)
+    found: dict[str, np.ndarray] = {}
+    steps: dict[str, int] = {}
+    for number, arm in enumerate(ARMS):
+        if found and ends - time.monotonic() < arm.trainings * (each + _SPARE) + 5.0:
+            say("left out", arm=arm.name)
+            continue
+        unet, steps[arm.name] = _train(bench, arm, each, work / "ablations" / str(number))
+
+        def predict(noisy, times, states, shown, _, unet=unet):
+            return unet(noisy, times, states, added_cond_kwargs=shown).sample
+
+        found[arm.name] = errors.errors(
+            known, text_encoder, image_encoder, predict, device=bench.device, clean_first=True
+        )
+        say("arm", arm=arm.name, errors=[round(float(v), 4) for v in found[arm.name].mean(axis=1)])
+        _write(found, steps, each, [path for path in (work, out) if path is not None])
+
+
+def _write(found: dict, steps: dict[str, int], each: float, folders: list[Path]) -> None:
+    first = next(iter(found.values()))
+    table = {
+        name: {
+            "steps": steps[name],
+            "errors": errors.summary(values),
+            "difference": errors.summary(values - first),
+        }
+        for name, values in found.items()
+    }
+    for folder in folders:
+        text = json.dumps({"seconds": each, "clips": first.shape[1], "arms": table}, indent=1)
+        (folder / "ablations.json").write_text(text + "\n")
+
+
+def _train(bench: Bench, arm: Arm, seconds: float, folder: Path) -> tuple[Any, int]:
+    """The system with its adapter trained, in float32, and the adapter's steps."""
+    from i2v_adapter import I2VAdapter
+
+    def recipe(rate: float, seed: int) -> Recipe:
+        return Recipe(10**7, rate, seed, minutes=seconds / 60.0, device=bench.device)
+
+    _, text_encoder, unet = published_base(bench.context)
+    quicken(unet, bench.temporal)
+    if arm.more_base:
+        bench.here(unet, learns=True)
+        tasks = _base_tasks(bench, bench.here(text_encoder), unet, arm.clean_first)
+        bench.train(f"{folder.relative_to(bench.context.work)}/base", unet, tasks, recipe(3e-4, 31))
+        unet = unet.to(bench.device)
+    unet._load_ip_adapter_weights(
+        [models.published_ip_adapter(bench.context.weights)], low_cpu_mem_usage=False
+    )
+    bench.here(unet)
+    adapter = I2VAdapter.from_unet(unet)
+    bench.here(adapter, learns=True)
+    for name, value in adapter.named_parameters():
+        value.requires_grad_(re.search(arm.layers, name) is not None)
+    adapter.attach(unet)
+    outcome = bench.train(
+        f"{folder.relative_to(bench.context.work)}/adapter",
+        adapter,
+        [i2v_task(bench, unet, arm.floor)],
+        recipe(1e-3, 32),
+    )
+    for module in (unet, outcome.module):
+        nn.Module.to(module, bench.device, torch.float32)
+    return unet.eval(), outcome.steps
+
+
+def _base_tasks(bench: Bench, text_encoder: Any, unet: Any, clean_first: bool) -> list[Task]:
+    from i2v_adapter.training import i2v_loss
+
+    usual = text_task(
+        bench,
+        text_encoder,
+        unet,
+        lambda draws, count: mixed_rows(bench, draws, count),
+        clips=True,
+        high_noise=motion.HIGH_NOISE,
+    )
+    if not clean_first:
+        return [usual]
+    scheduler, denoise = models.scheduler(), in_dtype(unet, bench.dtype)
+
+    def draw(draws: Draws) -> dict[str, Tensor]:
+        return usual.draw(draws)
+
+    def loss(latents: Tensor, noise: Tensor, tokens: Tensor, timesteps: Tensor) -> Tensor:
+        states = text_encoder(tokens).last_hidden_state
+        return i2v_loss(
+            denoise,
+            scheduler,
+            latents,
+            timesteps,
+            noise,
+            states,
+            snr_gamma=epsilon.MIN_SNR_GAMMA,
+            snr_floor=epsilon.SNR_FLOOR,
+        )
+
+    return [usual._replace(share=0.5), Task(draw, loss, 0.5)]

@@ -1,0 +1,129 @@
+"""Clips rendered by worker processes into shared memory, while the device already trains.
+
+The workers are forked before anything touches CUDA: a process with a CUDA context cannot be forked.
+"""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import os
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from eval.errors import EvalError
+from eval.world.control import places
+from eval.world.glyphs import mask, wild_characters
+from eval.world.scenes import FRAMES, MOTIONS, SIZE, caption, describe, render_frame
+from eval.world.styles import STYLES
+from eval.world_training.latents import clip_scene
+from eval.world_training.stages.lora import STYLE
+
+_CHUNK = 32  # clips
+_WORDS = 96  # bytes kept of a caption
+
+
+class Part(NamedTuple):
+    """`clips` clips of the set with this seed; see `eval.world_training.latents.clip_scene`."""
+
+    name: str
+    clips: int
+    seed: int
+    wild: float
+    style: str | None = None
+
+
+def parts(clips: int) -> tuple[Part, ...]:
+    """The sets that the generator's stages are trained on, as the CPU recipe has them, about
+    `clips` in all."""
+    return (
+        Part("base", max(4, clips * 3 // 8), 2001, 0.15),
+        Part("wild", max(4, clips * 9 // 16), 2002, 0.6),
+        Part("style", max(4, clips // 16), 2003, 0.4, STYLE),
+    )
+
+
+class Rendering:
+    """Starts the workers. Rows of one part lie together, in its own order.
+
+    Attributes:
+        frames: uint8 (N, F, 64, 64, 3); masks: uint8 (N, F, 64, 64), 255 inside; captions and
+            others: bytes (N,), the caption, and the same with a motion drawn at random; places:
+            float32 (N, F, 3), see `eval.world.control.places`.
+    """
+
+    def __init__(self, sets: tuple[Part, ...], workers: int) -> None:
+        wild_characters()  # once, not in every worker
+        self.starts, count = {}, 0
+        for part in sets:
+            self.starts[part.name] = (count, count + part.clips)
+            count += part.clips
+        self.frames = _shared((count, FRAMES, SIZE, SIZE, 3), np.uint8)
+        self.masks = _shared((count, FRAMES, SIZE, SIZE), np.uint8)
+        self.captions = _shared((count,), f"S{_WORDS}")
+        self.others = _shared((count,), f"S{_WORDS}")
+        self.places = _shared((count, FRAMES, 3), np.float32)
+        self.chunks = _interleaved(sets, self.starts)
+        self._done = _shared((len(self.chunks),), np.uint8)
+        fork = multiprocessing.get_context("fork")
+        self._workers = [
+            fork.Process(target=self._work, args=(worker, workers), daemon=True)
+            for worker in range(workers)
+        ]
+        for process in self._workers:
+            process.start()
+
+    def _work(self, worker: int, workers: int) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)
+        for number in range(worker, len(self.chunks), workers):
+            part, first, last = self.chunks[number]
+            for row in range(first, last):
+                self._draw(part, row, row - self.starts[part.name][0])
+            self._done[number] = 1
+        os._exit(0)  # nothing of the parent's to clean up
+
+    def _draw(self, part: Part, row: int, index: int) -> None:
+        scene = clip_scene(part.seed, index, wild=part.wild)
+        draw = mask if part.style is None else STYLES[part.style]
+        for frame in range(FRAMES):
+            self.frames[row, frame], inside = render_frame(scene, frame, draw)
+            self.masks[row, frame] = np.rint(inside * 255.0)
+        motion = str(np.random.default_rng([part.seed, index, 1]).choice(list(MOTIONS)))
+        other = describe(scene.colour, scene.glyph, motion, scene.background)
+        self.captions[row], self.others[row] = caption(scene).encode(), other.encode()
+        self.places[row] = places(scene, FRAMES)
+
+    def ready(self) -> int:
+        """How many of `chunks`, from the first on, are drawn. Raises EvalError when a worker
+        failed."""
+        done = np.asarray(self._done)
+        if failed := [p.exitcode for p in self._workers if p.exitcode not in (None, 0)]:
+            raise EvalError(f"a rendering process ended with exit code {failed[0]}")
+        return len(done) if done.all() else int(done.argmin())
+
+    def wait(self) -> None:
+        """Returns when all is drawn."""
+        while self.ready() < len(self.chunks):
+            time.sleep(0.05)
+
+
+def _interleaved(sets: tuple[Part, ...], starts: dict) -> list[tuple[Part, int, int]]:
+    """Chunks (part, first row, row after the last), those of all parts in turn, so that what is
+    ready first holds some of each."""
+    found = []
+    for part in sets:
+        first, last = starts[part.name]
+        for start in range(first, last, _CHUNK):
+            where = (start - first) / (last - first)
+            found.append((where, part, start, min(start + _CHUNK, last)))
+    return [chunk[1:] for chunk in sorted(found, key=lambda chunk: chunk[0])]
+
+
+def _shared(shape: tuple[int, ...], dtype) -> np.ndarray:
+    count = int(np.prod(shape))
+    memory = mmap.mmap(-1, max(1, count * np.dtype(dtype).itemsize))
+    return np.frombuffer(memory, dtype, count).reshape(shape)

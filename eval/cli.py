@@ -16,6 +16,7 @@ import typer
 
 from eval import __version__
 from eval.commands.calibrate import calibrate
+from eval.commands.changes import changed_keys
 from eval.commands.clips import clips
 from eval.commands.folder import export, salvage, status, track
 from eval.commands.gate import gate
@@ -149,6 +150,17 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; this machine alone if not given.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, cuda[:INDEX] or mps, for the suite's."),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16, of methods and encoders.")
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="KEY=VALUE of the suite, such as base=my-base.yaml; repeat it."),
+    ] = [],  # noqa: B006
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -166,8 +178,9 @@ def run(
     from eval.execute.run import Options
     from eval.execute.run import run as run_suite
 
+    changes = changed_keys(set_, device=device, dtype=dtype)
     if dry_run:
-        show_plan(suite, out)
+        show_plan(suite, out, changes)
         return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -183,7 +196,13 @@ def run(
     options = Options(
         timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool
     )
-    outcome = run_suite(suite, out, console=Console(stderr=True, quiet=quiet), options=options)
+    outcome = run_suite(
+        suite,
+        out,
+        console=Console(stderr=True, quiet=quiet),
+        options=options,
+        changes=changes,
+    )
     if not quiet:
         _summarise(outcome, time.perf_counter() - start)
     if outcome.failures:

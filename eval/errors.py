@@ -26,6 +26,12 @@ class WeightsMissingError(EvalError):
     """An encoder's or a method's weights are neither in the local folder nor in the hub cache."""
 
 
+class NotServedError(EvalError):
+    """A base lacks what a method needs. Where a base is given in place of a suite's own, the cells
+    that it cannot serve are left out and named.
+    """
+
+
 class ClipError(EvalError):
     """A clip could not be made or measured. What was stored stays, so the same command goes on from
     there.

@@ -105,7 +105,7 @@ def _facts(store: Store, plan: Plan) -> dict[str, list[Result]]:
     are there.
     """
     full = next((cell for cell in plan.cells if cell.id == "full"), None)
-    if full is None or full.method != "i2v-adapter":
+    if full is None or full.method != "i2v-adapter" or full.base is not None:
         return {}
     from eval.world.models import WEIGHTS
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
 
-def dry_run(suite: str, out: Path | None) -> None:
+def dry_run(suite: str, out: Path | None, changes: Mapping[str, Any] | None = None) -> None:
     """Prints cells, clips to make and to measure, estimated time and disk."""
     from rich.table import Table
     from rich.text import Text
@@ -18,7 +20,9 @@ def dry_run(suite: str, out: Path | None) -> None:
     from eval.plan.cells import make_plan
     from eval.plan.suite import locate_suite
 
-    plan = make_plan(locate_suite(suite))
+    plan = make_plan(locate_suite(suite), changes)
+    for note in plan.notes:
+        typer.echo(f"warning: {note}", err=True)
     folder = out or Path("runs") / plan.suite.name
     rows = forecast(plan, folder)
     table = Table(

@@ -317,6 +317,10 @@ def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Enc
     location = weights.find(id, entry.source) if entry.source else None
     module = importlib.import_module(f"eval.encoders.{entry.module}")
     encoder = cast(Encoder, module.load(id, location, entry.protocol, device, dtype))
+    if device != "cpu" and hasattr(module, "BATCH"):
+        from eval.encoders.batching import on_gpu
+
+        encoder = cast(Encoder, on_gpu(encoder, module.BATCH))
     encoder.fingerprint = encoder_fingerprint(id, dtype=dtype)
     return encoder
 

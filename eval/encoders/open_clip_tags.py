@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
+from eval.encoders.clip import BATCH as BATCH
 from eval.encoders.clip import ClipEncoder
 from eval.encoders.clip import protocol as protocol
 from eval.encoders.preprocessing import Preprocessing

@@ -46,7 +46,8 @@ def forecast(
     Raises:
         EvalError: as :func:`eval.execute.run.run` would, before it makes anything.
     """
-    referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder)
+    own = plan.suite.placement
+    referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder, **own)
     fingerprints = dict(referee.fingerprints())
     if not (folder / FILE).is_file():
         every = {cell.id: len(plan.pairs(cell)) for cell in plan.cells}

@@ -92,7 +92,7 @@ class Worker:
                 "with --storage PATH or URL"
             )
         if judge is None:
-            self._judge = default_judge(plan.metrics, files.root)
+            self._judge = default_judge(plan.metrics, files.root, **plan.suite.placement)
         else:
             self._judge = judge(plan.metrics)
         other = [

@@ -8,10 +8,13 @@ import itertools
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from eval import device as devices
 from eval.execute.events import EventLog
 from eval.execute.isolation import Failed, isolate
 from eval.execute.limits import time_limit
@@ -75,6 +78,7 @@ def run(
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
+    changes: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Runs a suite, or goes on with it.
 
@@ -92,6 +96,7 @@ def run(
         judge: makes the judge of the suite's metrics; :class:`eval.measure.evaluator.Judge` if
             None.
         options: patience and debugging.
+        changes: key of the suite -> value in place of the file's, such as ``base`` or ``device``.
 
     Raises:
         EvalError: for anything the user can put right; nothing is made before the whole suite
@@ -99,7 +104,7 @@ def run(
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
     """
-    plan = make_plan(locate_suite(suite))
+    plan = make_plan(locate_suite(suite), changes)
     return carry_out(
         plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options
     )
@@ -115,13 +120,14 @@ def carry_out(
 ) -> Outcome:
     """:func:`run` for a plan that is made already."""
     console = console or Console(stderr=True)
-    referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder)
+    default: Callable[..., JudgeLike] = partial(default_judge, **plan.suite.placement)
+    referee = judge(plan.metrics) if judge else default(plan.metrics, folder)
     with time_limit(options.timeout):
         pass  # it cannot be kept everywhere, and that is better said once than of every clip
     fingerprints = dict(referee.fingerprints())
     with Store(folder, wait=options.wait, storage=options.storage) as store:
         if judge is None and store.storage:
-            referee = default_judge(plan.metrics, store.files.root)
+            referee = default(plan.metrics, store.files.root)
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         write_samples(store, plan.samples)
@@ -141,8 +147,13 @@ def carry_out(
         }
         options.log.write("started", suite=plan.suite.name, folder=str(folder), **sizes)
 
+        if unmade or unmeasured:
+            for note in plan.notes:
+                console.print(f"warning: {note}", style=None, markup=False, highlight=False)
+            _say_device(plan, console)
         if options.pool is None:
             made = make(store, unmade, console, options)
+            devices.release()  # the methods' models make room for the encoders
             measured = measure_made(
                 store, plan, unmeasured, referee, fingerprints, console, options
             )
@@ -171,6 +182,13 @@ def carry_out(
         document.finished(counts, warnings, _seconds_per_clip(store, plan))
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
         return Outcome(store.folder, made, measured, failures, warnings, store.decoded)
+
+
+def _say_device(plan: Plan, console: Console) -> None:
+    device = devices.resolve(plan.suite.device)
+    if device != "cpu":
+        chosen = "auto took " if plan.suite.device == "auto" else ""
+        console.print(f"device: {chosen}{devices.describe(device)}", markup=False, highlight=False)
 
 
 def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:

@@ -6,15 +6,18 @@ depends on the clip and its sample alone: not on the batch, its order, or what w
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from eval import device as devices
 from eval.clips.lossless import Clip
 from eval.encoders import encoder_entry, encoder_fingerprint, load_encoder
+from eval.encoders.batching import together
 from eval.errors import EvalError
-from eval.io.arrays import Float32Array
+from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
 from eval.measure.catalogue import find_definition
 from eval.measure.features import FeatureCache
@@ -39,7 +42,7 @@ class Judge:
 
     Args:
         metrics: what to measure; metrics of a set only add their encoder (see `video_features`).
-        device: torch device that networks run on.
+        device: torch device that networks run on, or ``auto``; see `eval.device.resolve`.
         dtype: what networks that can do so compute in (`eval.encoders.DTYPES`); the others keep
             to float32.
         cache: of what encoders see in clips; one in memory if None. Its `passes` count what was
@@ -56,7 +59,7 @@ class Judge:
     ) -> None:
         self.metrics = list(metrics)
         self.cache = cache or FeatureCache()
-        self._device = device
+        self._wanted, self._resolved = device, ""
         self._dtype = dtype
         self._encoders: dict[str, Any] = {}
         self._memory = Memory(self.cache)
@@ -97,6 +100,8 @@ class Judge:
         per_clip = [metric for metric in self.metrics if metric.scope == "clip"]
         for encoder_id in dict.fromkeys(metric.encoder for metric in per_clip):
             wanted = [metric for metric in per_clip if metric.encoder == encoder_id]
+            if self.device != "cpu":
+                self._encode_together(wanted, samples, clips)
             for row, sample, clip in zip(values, samples, clips, strict=True):
                 try:
                     row.update(self._values(wanted, sample, clip))
@@ -105,6 +110,7 @@ class Judge:
                     raise
                 finally:
                     self._memory.flows.clear()
+            self._memory.ready.clear()
         return [{metric.id: row[metric.id] for metric in per_clip} for row in values]
 
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Float32Array:
@@ -125,7 +131,10 @@ class Judge:
                 f"judge: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need "
                 "'video'."
             )
-        features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
+        if self.device == "cpu":
+            features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
+        else:
+            features = self._clips_together(encoder, clips)
         bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(bad):
             raise EvalError(
@@ -152,8 +161,21 @@ class Judge:
 
     def _encoder(self, id: str) -> Any:
         if id not in self._encoders:
-            self._encoders[id] = load_encoder(id, device=self._device, dtype=self._dtype_of(id))
+            if self.device != "cpu":
+                devices.holds("encoders", self.release)
+            devices.check_dtype(self.device, self._dtype)
+            self._encoders[id] = load_encoder(id, device=self.device, dtype=self._dtype_of(id))
         return self._encoders[id]
+
+    @property
+    def device(self) -> str:
+        """The torch device of the networks. Raises EvalError if it is not there."""
+        self._resolved = self._resolved or devices.resolve(self._wanted)
+        return self._resolved
+
+    def release(self) -> None:
+        """Lets the networks go; they are loaded again when they are needed."""
+        self._encoders.clear()
 
     def _dtype_of(self, id: str) -> str:
         return self._dtype if len(encoder_entry(id).dtypes) > 1 else "float32"
@@ -162,6 +184,46 @@ class Judge:
         named = (encoder.id, encoder.fingerprint)
         return self.cache.get(
             named, clip.fingerprint, "standard", lambda: encoder.encode_clips(clip.frames[None])[0]
+        )
+
+    def _encode_together(
+        self, metrics: Sequence[Metric], samples: Sequence[Sample], clips: Sequence[Clip]
+    ) -> None:
+        """Frames of all clips through an encoder of kind image or image-text in full batches, so
+        that a GPU is busy; the looks then find them.
+        """
+        encoder = self._encoder(metrics[0].encoder)
+        if encoder.kind not in ("image", "image-text"):
+            return
+        for view in dict.fromkeys(metric.view for metric in metrics):
+            looks = [
+                Look(encoder, view, sample, clip, self._memory)
+                for sample, clip in zip(samples, clips, strict=True)
+            ]
+            new: dict[bytes, UInt8Array] = {}
+            for look in looks:
+                if not look.known():
+                    for frame in look.clip.frames:
+                        new.setdefault(np.ascontiguousarray(frame).tobytes(), frame)
+            features = together(list(new.values()), looks[0].encode) if new else []
+            for content, feature in zip(new, features, strict=True):
+                self._memory.ready[view, content] = feature
+
+    def _clips_together(self, encoder: Any, clips: Sequence[Clip]) -> Float32Array:
+        named, view = (encoder.id, encoder.fingerprint), "standard"
+        new = [clip for clip in clips if not self.cache.known(named, clip.fingerprint, view)]
+        made = together([clip.frames for clip in new], encoder.encode_clips) if new else []
+        features = {clip.fingerprint: row for clip, row in zip(new, made, strict=True)}
+
+        def feature(clip: Clip) -> Float32Array:
+            made = features.get(clip.fingerprint)
+            return encoder.encode_clips(clip.frames[None])[0] if made is None else made
+
+        return np.stack(
+            [
+                self.cache.get(named, clip.fingerprint, view, partial(feature, clip))
+                for clip in clips
+            ]
         )
 
     def _values(self, metrics: Sequence[Metric], sample: Sample, clip: Clip) -> dict[str, float]:
@@ -180,6 +242,8 @@ class Judge:
         return values
 
 
-def default_judge(metrics: list[Metric], folder: Path) -> JudgeLike:
+def default_judge(
+    metrics: list[Metric], folder: Path, *, device: str = "auto", dtype: str = "float32"
+) -> JudgeLike:
     """A judge that keeps frame features where clips and features go."""
-    return Judge(metrics, cache=FeatureCache(Files(folder).frames))
+    return Judge(metrics, device=device, dtype=dtype, cache=FeatureCache(Files(folder).frames))

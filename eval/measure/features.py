@@ -58,9 +58,9 @@ class FeatureCache:
             EvalError: as `make`, or a stored file that cannot be read.
         """
         name, fingerprint = encoder
-        key = hashlib.sha256(f"{content}|{fingerprint}|{view}".encode()).hexdigest()
+        key = _key(content, fingerprint, view)
         if key not in self._held:
-            path = self._folder / key[:2] / f"{key}.npy" if self._folder else None
+            path = self._path(key)
             if path and path.is_file():
                 self._held[key] = read_array(path)
             else:
@@ -72,3 +72,16 @@ class FeatureCache:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
         return self._held[key]
+
+    def known(self, encoder: tuple[str, str], content: str, view: str) -> bool:
+        """Whether :meth:`get` would find the array without making it."""
+        key = _key(content, encoder[1], view)
+        path = self._path(key)
+        return key in self._held or (path is not None and path.is_file())
+
+    def _path(self, key: str) -> Path | None:
+        return self._folder / key[:2] / f"{key}.npy" if self._folder else None
+
+
+def _key(content: str, fingerprint: str, view: str) -> str:
+    return hashlib.sha256(f"{content}|{fingerprint}|{view}".encode()).hexdigest()

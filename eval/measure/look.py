@@ -30,6 +30,7 @@ class Memory:
         prompts: (encoder id, prompt) -> feature of the prompt.
         flows: (encoder id, clip fingerprint, stride, size, direction) -> flow; large, so
             emptied after each clip.
+        ready: (view, bytes of a frame) -> its feature, encoded with those of other clips.
     """
 
     def __init__(self, cache: FeatureCache) -> None:
@@ -37,6 +38,7 @@ class Memory:
         self.images: dict[tuple[str, str, str], Float32Array] = {}
         self.prompts: dict[tuple[str, str], Float32Array] = {}
         self.flows: dict[tuple[str, str, int, str, str], Float32Array] = {}
+        self.ready: dict[tuple[str, bytes], Float32Array] = {}
 
 
 class Look:
@@ -63,7 +65,7 @@ class Look:
         """Feature (D,) of the input image; encoders of kind image and image-text."""
         self._check_known("image")
         key = (self._encoder.id, self._view, self.sample.fingerprint)
-        return _remember(self._memory.images, key, lambda: self._encode(self.sample.image[None])[0])
+        return _remember(self._memory.images, key, lambda: self.encode(self.sample.image[None])[0])
 
     def prompt(self) -> Float32Array:
         """Feature (D,) of the prompt; encoders of kind image-text."""
@@ -141,7 +143,13 @@ class Look:
         encoder = (self._encoder.id, self._encoder.fingerprint)
         return self._memory.cache.get(encoder, self.clip.fingerprint, view, make)
 
-    def _encode(self, frames: UInt8Array) -> Float32Array:
+    def known(self) -> bool:
+        """Whether the features of the frames are stored already."""
+        encoder = (self._encoder.id, self._encoder.fingerprint)
+        return self._memory.cache.known(encoder, self.clip.fingerprint, self._view)
+
+    def encode(self, frames: UInt8Array) -> Float32Array:
+        """uint8 (N, H, W, 3) -> (N, D), as this view shows frames to the encoder."""
         if self._view == "standard":
             return np.asarray(self._encoder.encode_frames(frames))
         return np.asarray(self._encoder.encode_frames(frames, view=self._view))
@@ -152,6 +160,13 @@ class Look:
         known: dict[bytes, Float32Array] = {}
         contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
         image = np.ascontiguousarray(self.sample.image).tobytes()
+        if self._memory.ready:
+            found = [self._memory.ready.get((self._view, content)) for content in contents]
+            known |= {
+                content: feature
+                for content, feature in zip(contents, found, strict=True)
+                if feature is not None
+            }
         same_shape = self.sample.image.shape == self.clip.frames.shape[1:]
         known_image = "image" not in self.sample.unknown
         if self._encoder.kind == "image" and known_image and same_shape and image in contents:
@@ -162,7 +177,7 @@ class Look:
             if content not in known and content not in contents[:i]
         ]
         if new:
-            for index, vector in zip(new, self._encode(self.clip.frames[new]), strict=True):
+            for index, vector in zip(new, self.encode(self.clip.frames[new]), strict=True):
                 known[contents[index]] = vector
         return np.stack([known[content] for content in contents])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from eval.errors import EvalError, Stop, nearest, reason_of
@@ -157,6 +157,30 @@ def load_method(name: str) -> type[Method]:
             )
     method: type[Method] = found
     return method
+
+
+_ON_BASE = {
+    "i2v-adapter": "FullOnBase",
+    "i2v-adapter-alone": "AloneOnBase",
+    "content-adapter": "ContentOnBase",
+    "image-prior": "PriorOnBase",
+    "text-to-video": "TextOnBase",
+    "channel-concatenation": "ConcatenationOnBase",
+    "concatenation-text": "ConcatenationTextOnBase",
+}
+"""Methods that run on a base -> their class in `eval.methods.on_base`."""
+
+
+def takes_base(name: str) -> bool:
+    """Whether a method is one of the paper's family, which runs on any base."""
+    return name in _ON_BASE
+
+
+def method_on_base(name: str, base: Any) -> tuple[Callable[[Any], Method], type[BaseModel]]:
+    """What builds a method of the paper's family on a base of one's own, and its settings."""
+    module = importlib.import_module("eval.methods.on_base")
+    found: Any = getattr(module, _ON_BASE[name])
+    return (lambda settings: found(settings, base)), found.Settings
 
 
 def _is_path(target: str) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from eval.clips.lossless import Clip, rounded_clip
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.methods import FirstFrame
+from eval.methods.files import find_folder, identity
 from eval.samples import Sample
 
 
@@ -83,7 +83,6 @@ _OWN = ("self", "prompt", "generator", "output_type", "return_dict", "kwargs")
 _OTHER_STREAM = (
     0x2545F4914F6CDD1D  # keeps global draws apart from those of the generator with the same seed
 )
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class DiffusersSettings(BaseModel):
@@ -184,9 +183,11 @@ class DiffusersMethod:
     @cached_property
     def _folders(self) -> dict[str, Path]:
         """Option -> folder of the model and of every further component."""
-        found = {"model": _find("model", self.settings.model, "model_index.json")}
+        model = self.settings.model
+        found = {"model": find_folder("method 'diffusers', model", model, "model_index.json")}
         for name, source in sorted(self.settings.components.items()):
-            found[name] = _find(f"components.{name}", source, "config.json")
+            option = f"method 'diffusers', components.{name}"
+            found[name] = find_folder(option, source, "config.json")
         return found
 
     def fingerprint(self) -> str:
@@ -198,7 +199,7 @@ class DiffusersMethod:
         )
         digest = hashlib.sha256(f"diffusers.v1 {self.settings.pipeline} {libraries}".encode())
         for option, folder in self._folders.items():
-            digest.update(f"\n{option} {_identity(folder)}".encode())
+            digest.update(f"\n{option} {identity(folder)}".encode())
         return digest.hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
@@ -322,45 +323,3 @@ def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
 
 def _argument(parameters: Mapping[str, Any], setting: str) -> str | None:
     return next((name for name in _ARGUMENTS[setting] if name in parameters), None)
-
-
-def _find(option: str, source: str, file: str) -> Path:
-    """The folder that `source` names, or that the hub's local cache has for it; `file` must lie in
-    it.
-    """
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        if not _HUB_ID.fullmatch(source):
-            raise WeightsMissingError(
-                f"method 'diffusers', {option}: there is no folder '{source}'"
-            )
-        from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-
-        try:
-            folder = Path(snapshot_download(source, local_files_only=True))
-        except LocalEntryNotFoundError as error:
-            raise WeightsMissingError(
-                f"method 'diffusers', {option}: '{source}' is no folder and not in the hub's local "
-                "cache"
-                f" ({constants.HF_HUB_CACHE}); nothing is downloaded here: run `hf download "
-                f"{source}` or name a folder"
-            ) from error
-    if not (folder / file).is_file():
-        raise WeightsMissingError(
-            f"method 'diffusers', {option}: {folder} has no {file}, so it is no such model"
-        )
-    return folder
-
-
-def _identity(folder: Path) -> str:
-    """The commit of a snapshot of the hub, else a digest of every file's name and bytes."""
-    from eval.encoders.weights import sha256
-
-    if folder.parent.name == "snapshots":
-        return folder.name
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts
-    )
-    lines = "".join(f"{path.relative_to(folder)} {sha256(path)}\n" for path in files)
-    return hashlib.sha256(lines.encode()).hexdigest()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
 from eval.methods import FirstFrame
 from eval.samples import Sample
@@ -82,6 +83,12 @@ class GlyphWorldMethod(ABC):
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+        self._device = "cpu"
+        self._dtype = "float32"
+
+    def to(self, device: str, dtype: str) -> None:
+        """Where to run, and in which precision."""
+        self._device, self._dtype = device, dtype
 
     @property
     def extras(self) -> Extras:
@@ -100,6 +107,8 @@ class GlyphWorldMethod(ABC):
         digest = hashlib.sha256(
             f"{self.version} {version('diffusers')} {version('torch')}".encode()
         )
+        if self._dtype != "float32":
+            digest.update(self._dtype.encode())
         for path in require(self.base_parts + self.parts + self.extras.parts, self.weights):
             digest.update(f"\n{path.parent.name}/{path.name} {sha256(path)}".encode())
         return digest.hexdigest()
@@ -148,7 +157,11 @@ class GlyphWorldMethod(ABC):
         `options`."""
         from eval.world.pipelines import LORA
 
-        pipeline = make(self.weights, self.extras, **which)
+        pipeline = make(self.weights, self.extras, **which, dtype=self._dtype)
+        device = devices.resolve(self._device)
+        devices.check_dtype(device, self._dtype)
+        if str(pipeline.device) != device:
+            pipeline.to(device)
         if self.settings.lora is not None:
             pipeline.set_adapters(LORA, self.settings.lora_scale)
         return pipeline(**options).frames

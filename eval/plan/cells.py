@@ -13,10 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eval.errors import EvalError, nearest
+from eval import device as devices
+from eval.errors import EvalError, NotServedError, nearest
 from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
-from eval.methods import Method, load_method
+from eval.methods import Method, load_method, method_on_base, takes_base
+from eval.methods.base import Base, read_base
 from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place, batches, sweeps
@@ -40,6 +42,7 @@ class Cell:
         settings: all settings as validated, defaults included.
         instance: the method, built with these settings; it has loaded nothing yet.
         entry: which of the suite's methods it comes from.
+        base: what it runs on, if not on the glyph world; part of the fingerprint by its files.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Cell:
     settings: dict[str, Any]
     instance: Method
     entry: int = 0
+    base: Mapping[str, Any] | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -148,25 +152,32 @@ class Plan:
         return list(dict.fromkeys(["all", *(sample.group for sample in self.samples)]))
 
 
-def make_plan(path: Path) -> Plan:
+def make_plan(path: Path, changes: Mapping[str, Any] | None = None) -> Plan:
     """Reads a suite file and resolves every name in it.
+
+    Args:
+        path: of the suite file.
+        changes: see :func:`eval.plan.suite.load_suite`. Where they give a base, the cells that it
+            cannot serve are left out and named; otherwise such a cell is an error.
 
     Raises:
         EvalError: one line naming file, key, value and what is allowed.
     """
-    suite = load_suite(path)
+    suite = load_suite(path, changes)
+    devices.check(suite.device, suite.dtype)
     metrics = [
         _metric(identifier, f"{path}: metrics[{index}]")
         for index, identifier in enumerate(suite.metrics)
     ]
-    cells = list(_cells(suite, path))
+    cells, notes = _servable(list(_cells(suite, path)), path, changed="base" in (changes or {}))
+    if notes and suite.reference not in {cell.id for cell in cells}:
+        suite = suite.model_copy(update={"reference": None})
     if suite.reference is not None and suite.reference not in {cell.id for cell in cells}:
         ids = [cell.id for cell in cells]
         hint = nearest(suite.reference, ids)
         raise EvalError(
             f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}"
         )
-    _check_fingerprints(cells, path)
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
     _check_truth(samples, metrics, path)
@@ -184,7 +195,7 @@ def _metric(identifier: str, where: str) -> Metric:
 def _cells(suite: Suite, path: Path) -> Iterator[Cell]:
     seen: dict[str, int] = {}
     for index, entry in enumerate(suite.methods):
-        for cell in _entry_cells(entry, index, f"{path}: methods[{index}]"):
+        for cell in _entry_cells(suite, entry, index, path):
             if cell.id in seen:
                 first = f"methods[{seen[cell.id]}]"
                 raise EvalError(
@@ -223,21 +234,27 @@ def _coverage(
     return coverage
 
 
-def _entry_cells(entry: MethodEntry, index: int, where: str) -> Iterator[Cell]:
+def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> Iterator[Cell]:
+    where = f"{path}: methods[{index}]"
     try:
-        method = load_method(entry.method)
+        method: Any = load_method(entry.method)
     except EvalError as error:
         raise EvalError(f"{where}.method: {error}") from error
+    base, settings_model = _base(suite, entry, where, path), method.Settings
+    if base is not None:
+        method, settings_model = method_on_base(entry.method, base)
     label = entry.label or entry.method
+    own = {} if base is None else base.settings_of(settings_model)
     for values in itertools.product(*entry.sweep.values()):
         swept = dict(zip(entry.sweep, values, strict=True))
+        chosen = own | entry.settings | swept
         with foreign(f"{where} ({label}): building it"):
-            settings = validated(
-                method.Settings, entry.settings | swept, where=f"{where} ({label})"
-            )
+            settings = validated(settings_model, chosen, where=f"{where} ({label})")
             dump = settings.model_dump(mode="json")
             instance = method(settings)
         name = ",".join(f"{key}={dump[key]}" for key in swept)
+        if base is not None or takes_base(entry.method):
+            instance.to(suite.device, suite.dtype)
         yield Cell(
             f"{label}[{name}]" if swept else label,
             label,
@@ -245,16 +262,42 @@ def _entry_cells(entry: MethodEntry, index: int, where: str) -> Iterator[Cell]:
             dump,
             instance,
             index,
+            None if base is None else base.model_dump(mode="json", exclude_defaults=True),
         )
 
 
-def _check_fingerprints(cells: Sequence[Cell], path: Path) -> None:
+def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | None:
+    """The base of one of the suite's methods; None for the glyph world, or a method without."""
+    folder = path.resolve().parent
+    if entry.base is not None:
+        if not takes_base(entry.method):
+            raise EvalError(f"{where}.base: method '{entry.method}' takes no base; remove it")
+        return read_base(entry.base, folder, f"{where}.base")
+    return read_base(suite.base, folder, f"{path}: base") if takes_base(entry.method) else None
+
+
+def _servable(
+    cells: list[Cell], path: Path, *, changed: bool
+) -> tuple[list[Cell], tuple[str, ...]]:
+    """The cells whose fingerprint can be told, which those on a base that lacks a part cannot;
+    with `changed` these are left out, and a note names them.
+    """
+    kept: list[Cell] = []
+    left_out: dict[str, list[str]] = {}
     for cell in cells:
         try:
             if not cell.fingerprint:
                 raise EvalError(f"cell {cell.id}: its fingerprint is empty")
+            kept.append(cell)
+        except NotServedError as error:
+            if not changed:
+                raise type(error)(f"{path}: cell {cell.id}: {error}") from error
+            left_out.setdefault(str(error), []).append(cell.id)
         except EvalError as error:
             raise type(error)(f"{path}: {error}") from error
+    if not kept:
+        raise EvalError(f"{path}: the base serves none of its cells; {next(iter(left_out))}")
+    return kept, tuple(f"left out {', '.join(ids)}: {why}" for why, ids in left_out.items())
 
 
 def _check_true_clips(

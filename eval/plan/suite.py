@@ -4,13 +4,14 @@ allowed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from eval.device import PATTERN, Dtype
 from eval.errors import EvalError, nearest
 from eval.io.files import is_file
 from eval.io.validation import validated
@@ -29,7 +30,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 class MethodEntry(BaseModel):
     """One entry of ``methods``: a method, its settings, the settings to sweep (every combination is
     a cell), and the samples it is given: those of ``groups`` (all), and of each group at most
-    ``limit``, the first ones.
+    ``limit``, the first ones. ``base`` replaces the suite's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +40,7 @@ class MethodEntry(BaseModel):
     sweep: dict[str, Annotated[list[Scalar], Field(min_length=1)]] = {}
     groups: Annotated[list[str], Field(min_length=1)] | None = None
     limit: int | None = Field(default=None, ge=1)
+    base: str | dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _set_once(self) -> MethodEntry:
@@ -61,6 +63,10 @@ class Suite(BaseModel):
         metrics: metric ids, at least one, none twice.
         claims: whether `eval.claims` judges the paper's claims on the run; it finds cells by
             their labels.
+        base: what the paper's family of methods runs on, see `eval.methods.base.read_base`; None:
+            the glyph world.
+        device: where methods and encoders run, see `eval.device.resolve`.
+        dtype: what they compute in, where they can; a base's own comes first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +78,15 @@ class Suite(BaseModel):
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
     metrics: Annotated[list[str], Field(min_length=1)]
     claims: bool = False
+    base: str | dict[str, Any] | None = None
+    device: Annotated[str, Field(pattern=PATTERN)] = "auto"
+    dtype: Dtype = "float32"
+
+    @property
+    def placement(self) -> dict[str, Any]:
+        """Device and dtype, where the suite states others than the default."""
+        stated = {"device": self.device, "dtype": self.dtype}
+        return {key: value for key, value in stated.items() if value not in ("auto", "float32")}
 
     @field_validator("seeds", "metrics")
     @classmethod
@@ -141,9 +156,13 @@ def locate_suite(reference: str) -> Path:
     )
 
 
-def load_suite(path: Path) -> Suite:
+def load_suite(path: Path, changes: Mapping[str, Any] | None = None) -> Suite:
     """Reads and validates a suite file. Names of methods, metrics and sample sources are resolved
     by the plan.
+
+    Args:
+        path: of the file.
+        changes: key -> value in place of the file's; ``samples.seen`` is a key within a mapping.
 
     Raises:
         EvalError: one line that names the file, the key, the value and what is allowed.
@@ -167,7 +186,19 @@ def load_suite(path: Path) -> Suite:
             f"{path}: a suite is a mapping with the keys {allowed}; this file holds "
             f"{_kind(document)}"
         )
+    for key, value in (changes or {}).items():
+        _change(document, key, value)
     return validated(Suite, document, where=str(path))
+
+
+def _change(document: dict[Any, Any], key: str, value: Any) -> None:
+    *outer, last = key.split(".")
+    for name in outer:
+        inner = document.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise EvalError(f"--set {key}: '{name}' is not a mapping in this suite")
+        document = inner
+    document[last] = value
 
 
 def _kind(value: object) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eval import device as devices
 from eval.errors import WeightsMissingError
 from eval.world.cards import load
 from eval.world.models import IP_ADAPTER_FILE, WEIGHTS
@@ -91,7 +92,10 @@ def _controlnet(extras: Extras, weights: Path) -> dict[str, Any]:
     )
 
 
-def _finished(pipeline: Any, extras: Extras, weights: Path, *, content: bool) -> Any:
+def _finished(
+    pipeline: Any, extras: Extras, weights: Path, *, content: bool, dtype: str = "float32"
+) -> Any:
+    import torch
     from torch import nn
 
     if content:
@@ -105,19 +109,29 @@ def _finished(pipeline: Any, extras: Extras, weights: Path, *, content: bool) ->
         pipeline.load_lora_weights(weights / extras.lora, adapter_name=LORA)
     nn.Module.float(pipeline.unet)
     pipeline.set_progress_bar_config(disable=True)
+    if dtype != "float32":
+        for part in pipeline.components.values():
+            if isinstance(part, nn.Module):
+                nn.Module.to(part, getattr(torch, dtype))
     return pipeline
 
 
-def image_to_video(weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = True) -> Any:
+def image_to_video(
+    weights: Path = WEIGHTS,
+    extras: Extras = _NONE,
+    *,
+    content: bool = True,
+    dtype: str = "float32",
+) -> Any:
     """`I2VAdapterPipeline` with the content adapter loaded: the paper's system. Without `content`,
     the I2V adapter alone; with a ControlNet among the extras, `I2VAdapterControlNetPipeline`.
     Loaded once a process.
     """
-    return _image_to_video(weights, extras, content)
+    return _image_to_video(weights, extras, content, dtype)
 
 
 @cache
-def _image_to_video(weights: Path, extras: Extras, content: bool) -> Any:
+def _image_to_video(weights: Path, extras: Extras, content: bool, dtype: str) -> Any:
     from i2v_adapter import I2VAdapter, I2VAdapterControlNetPipeline, I2VAdapterPipeline
 
     require(ADAPTER_PARTS, weights)
@@ -130,19 +144,24 @@ def _image_to_video(weights: Path, extras: Extras, content: bool) -> Any:
         **control,
         "i2v_adapter": adapter,
     }
-    return _finished(pipeline_class(**parts), extras, weights, content=content)
+    return _finished(pipeline_class(**parts), extras, weights, content=content, dtype=dtype)
 
 
 def baseline(
-    weights: Path = WEIGHTS, extras: Extras = _NONE, *, content: bool = False, concat: bool = False
+    weights: Path = WEIGHTS,
+    extras: Extras = _NONE,
+    *,
+    content: bool = False,
+    concat: bool = False,
+    dtype: str = "float32",
 ) -> Any:
     """`BaselinePipeline` on the base; `content`: with the content adapter; `concat`: on the
     fine-tuned base that reads the image's latent beside the noise. Loaded once a process."""
-    return _baseline(weights, extras, content, concat)
+    return _baseline(weights, extras, content, concat, dtype)
 
 
 @cache
-def _baseline(weights: Path, extras: Extras, content: bool, concat: bool) -> Any:
+def _baseline(weights: Path, extras: Extras, content: bool, concat: bool, dtype: str) -> Any:
     from diffusers import UNetMotionModel
 
     from eval.world.baseline import BaselinePipeline
@@ -155,7 +174,7 @@ def _baseline(weights: Path, extras: Extras, content: bool, concat: bool) -> Any
     if concat:
         require(CONCAT_PARTS, weights)
         parts["unet"] = load(UNetMotionModel, weights / "concat")
-    return _finished(BaselinePipeline(**parts), extras, weights, content=content)
+    return _finished(BaselinePipeline(**parts), extras, weights, content=content, dtype=dtype)
 
 
 @cache
@@ -164,3 +183,11 @@ def text_to_video(weights: Path = WEIGHTS) -> Any:
     from diffusers import AnimateDiffPipeline
 
     return _finished(AnimateDiffPipeline(**_base(weights)), _NONE, weights, content=False)
+
+
+def _release() -> None:
+    for loaded in (_image_to_video, _baseline, text_to_video):
+        loaded.cache_clear()
+
+
+devices.holds("glyph-world", _release)

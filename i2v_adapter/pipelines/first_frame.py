@@ -71,6 +71,13 @@ class FirstFrameMixin(DiffusionPipeline):
             pass
         self.register_modules(i2v_adapter=adapter)
 
+    def _require_adapter(self) -> None:
+        """Raises ValueError if the pipeline has no adapter."""
+        if self.i2v_adapter is None:
+            raise ValueError(
+                "the pipeline has no adapter: call load_i2v_adapter() or pass i2v_adapter= to it"
+            )
+
     @property
     def _free_noise(self) -> bool:
         return getattr(self, "free_noise_enabled", False)  # SDXL's pipeline has none.
@@ -86,10 +93,7 @@ class FirstFrameMixin(DiffusionPipeline):
         """What the videos start from (images, else the latents given), and the size of the videos
         in pixels.
         """
-        if self.i2v_adapter is None:
-            raise ValueError(
-                "the pipeline has no adapter: call load_i2v_adapter() or pass i2v_adapter= to it"
-            )
+        self._require_adapter()
         if image is None and image_latents is None:
             raise ValueError("image is missing: pass the first frame of the video as image=")
         max_frames = self.unet.config.motion_max_seq_length

@@ -1,0 +1,132 @@
+"""Where models run and in which precision: one choice of a run, obeyed by methods and encoders.
+
+Importing this loads no torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from eval.errors import EvalError
+
+PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+"""What a device may be called."""
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def resolve(device: str) -> str:
+    """The torch device that a name stands for; ``auto`` is the first GPU, else the CPU.
+
+    >>> resolve("cpu")
+    'cpu'
+
+    Raises:
+        EvalError: a device that this machine, or this build of torch, does not have.
+    """
+    if device == "cpu":
+        return device
+    import torch
+
+    kind, _, index = device.partition(":")
+    if kind == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise EvalError(
+                f"device '{device}': torch {torch.__version__} finds no CUDA GPU here; use "
+                "--device cpu, or auto to take a GPU where there is one"
+            )
+        if int(index or 0) >= count:
+            raise EvalError(f"device '{device}': this machine has {count} GPUs, counted from 0")
+    elif kind == "mps" and not torch.backends.mps.is_available():
+        raise EvalError(f"device '{device}': torch finds no Apple GPU here; use --device cpu")
+    elif kind not in ("cuda", "mps"):
+        raise EvalError(f"device '{device}' is not one of auto, cpu, cuda, cuda:INDEX, mps")
+    return device
+
+
+def check_dtype(device: str, dtype: str) -> None:
+    """Raises EvalError for float16 on a CPU, where most layers cannot compute in it."""
+    if device == "cpu" and dtype == "float16":
+        raise EvalError(
+            "dtype float16 needs a GPU, and the device is the CPU; use float32 (or bfloat16), or "
+            "--device cuda"
+        )
+
+
+def check(device: str, dtype: str) -> None:
+    """Raises EvalError for a device that is not here, and for float16 on a CPU, without loading
+    torch where neither is in question.
+    """
+    if device not in ("auto", "cpu") or dtype == "float16":
+        check_dtype(resolve(device), dtype)
+
+
+def describe(device: str) -> str:
+    """A resolved device with the name of its hardware, for people and for provenance."""
+    if device.startswith("cuda"):
+        import torch
+
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return device
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Within the block, float32 on a GPU is float32: TF32 is off for convolutions and products."""
+    import torch
+
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, convolution.allow_tf32
+    matmul.allow_tf32 = convolution.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, convolution.allow_tf32 = before
+
+
+def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` called within :func:`full_precision`."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with full_precision():
+            return function(*args, **kwargs)
+
+    return called
+
+
+_HELD: dict[str, Callable[[], None]] = {}
+
+
+def holds(name: str, release: Callable[[], None]) -> None:
+    """Registers what lets loaded models go: see :func:`release`."""
+    _HELD[name] = release
+
+
+def release(*names: str) -> None:
+    """Lets the models go that these holders keep loaded (all, if none is named), with the GPU
+    memory they had. They are loaded again when they are needed.
+    """
+    for name in names or tuple(_HELD):
+        if name in _HELD:
+            _HELD[name]()
+    free_memory()
+
+
+def free_memory() -> None:
+    """Gives GPU memory that nothing holds any more back to the system."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        import gc
+
+        gc.collect()
+        torch.cuda.empty_cache()

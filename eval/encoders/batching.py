@@ -1,0 +1,78 @@
+"""Encoders on a GPU: batches of one fixed size, padded, and float32 that is float32."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from eval.device import full_precision
+
+_ROWS = {
+    "encode_frames": (0,),
+    "encode_text": (0,),
+    "encode_pairs": (0, 1),
+    "encode_clips": (0,),
+    "encode_styles": (0,),
+    "encode_distances": (1,),
+    "encode_quality": (),
+}
+"""Method -> which of its arguments have a row for each result."""
+
+
+def on_gpu(encoder: Any, size: int) -> Any:
+    """The encoder, whose methods now work through batches of exactly `size` rows, the last one
+    filled up by its last row, with TF32 off.
+
+    So one kernel computes every row, and a feature depends neither on how many rows are encoded
+    with it nor on the library's idea of precision.
+    """
+    for name, rows in _ROWS.items():
+        method = getattr(encoder, name, None)
+        if method is not None:
+            setattr(encoder, name, _padded(method, rows, size))
+    return encoder
+
+
+def _padded(method: Callable[..., Any], rows: tuple[int, ...], size: int) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def called(*arguments: Any, **options: Any) -> Any:
+        with full_precision():
+            count = min((len(arguments[row]) for row in rows), default=0)
+            if count == 0:
+                return method(*arguments, **options)
+            found = []
+            for start in range(0, count, size):
+                part = list(arguments)
+                for row in rows:
+                    part[row] = _filled(arguments[row][start : start + size], size)
+                found.append(method(*part, **options)[: count - start])
+            return np.concatenate(found)
+
+    return called
+
+
+def _filled(rows: Any, size: int) -> Any:
+    missing = size - len(rows)
+    if missing <= 0:
+        return rows
+    if isinstance(rows, np.ndarray):
+        return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+    return [*rows, *[rows[-1]] * missing]
+
+
+def together(
+    frames: Sequence[np.ndarray], encode: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray]:
+    """A feature for each array, those of one shape encoded in one call."""
+    found: list[Any] = [None] * len(frames)
+    shapes: dict[tuple[int, ...], list[int]] = {}
+    for index, frame in enumerate(frames):
+        shapes.setdefault(frame.shape, []).append(index)
+    for indices in shapes.values():
+        features = encode(np.stack([frames[index] for index in indices]))
+        for index, feature in zip(indices, features, strict=True):
+            found[index] = feature
+    return found

@@ -1,0 +1,203 @@
+"""The parts of a base: where they lie, of what kind they are, what identifies them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from eval.errors import EvalError, NotServedError, WeightsMissingError
+from eval.methods.base import Base, Content, ControlNet, Part
+from eval.methods.files import CHECKPOINTS, identity, locate
+
+SD15 = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+SDXL = (*SD15, "text_encoder_2", "tokenizer_2")
+
+
+class Recipe(NamedTuple):
+    """What of a base one pipeline is made of.
+
+    Attributes:
+        base: as JSON, so that equal bases are one.
+        folder: what its relative paths start from.
+        adapter: with the I2V adapter, in `I2VAdapterPipeline` and its relatives.
+        content: with the content adapter.
+        concatenation: with the widened UNet.
+        lora, controlnet: names of those that are used besides the unnamed ones.
+        dtype: what the models compute in.
+    """
+
+    base: str
+    folder: str
+    adapter: bool
+    content: bool
+    concatenation: bool
+    lora: str | None
+    controlnet: str | None
+    dtype: str
+
+    @property
+    def parsed(self) -> Base:
+        return Base.model_validate_json(self.base)
+
+    def find(self, key: str, part: Part | str) -> Path:
+        """Where a part of the base lies. Raises WeightsMissingError naming the key."""
+        source = part if isinstance(part, str) else part.model
+        found = locate(f"base.{key}", source, Path(self.folder))
+        if isinstance(part, Part):
+            inside = found / (part.subfolder or "") / (part.weight_name or "")
+            if not inside.exists():
+                raise WeightsMissingError(
+                    f"base.{key}: {found} has no {'/'.join(inside.relative_to(found).parts)}"
+                )
+        return found
+
+
+def model_kind(recipe: Recipe) -> str:
+    """``SD 1.5`` or ``SDXL``, by the parts that the model's folder lists; a checkpoint file by its
+    size in tensors.
+
+    Raises:
+        EvalError: another kind of model, or a part missing from its folder.
+    """
+    path = recipe.find("model", recipe.parsed.model)
+    if path.is_file():
+        return _checkpoint_kind(path)
+    index = path / "model_index.json"
+    if not index.is_file():
+        inside = "it is a single model, not a pipeline" if (path / "config.json").is_file() else ""
+        hint = inside or "give a folder in the hub's layout, a hub id or a checkpoint file"
+        raise EvalError(f"base.model: {path} has no model_index.json; {hint}")
+    listed = json.loads(index.read_text(encoding="utf-8"))
+    kind = "SDXL" if "text_encoder_2" in listed else "SD 1.5"
+    wanted = SDXL if kind == "SDXL" else SD15
+    absent = [part for part in wanted if not isinstance(listed.get(part), list)]
+    if absent or "transformer" in listed:
+        raise EvalError(
+            f"base.model: {path} is a {listed.get('_class_name', 'model without a class')}; a base "
+            f"is of the SD 1.5 or SDXL kind (no {', '.join(absent) or 'UNet'} in it). `method: "
+            "diffusers` runs other pipelines"
+        )
+    missing = [part for part in wanted if not (path / part).is_dir()]
+    if missing:
+        raise WeightsMissingError(
+            f"base.model: {path} lacks the folder {', '.join(missing)} that its model_index.json "
+            "lists; copy or download it again"
+        )
+    return kind
+
+
+def _checkpoint_kind(path: Path) -> str:
+    if path.suffix not in CHECKPOINTS:
+        raise EvalError(f"base.model: {path} is a file, but not one of {', '.join(CHECKPOINTS)}")
+    if path.suffix != ".safetensors":
+        return "SD 1.5"
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            names = list(file.keys())
+    except SafetensorError as error:
+        raise EvalError(f"base.model: {path} is not readable ({error})") from error
+    if not any(name.startswith("model.diffusion_model.") for name in names):
+        raise EvalError(
+            f"base.model: {path} is no Stable Diffusion checkpoint: no tensor of its {len(names)} "
+            "is named model.diffusion_model.*"
+        )
+    return (
+        "SDXL" if any(name.startswith("conditioner.embedders.1.") for name in names) else "SD 1.5"
+    )
+
+
+def contents(recipe: Recipe) -> Iterator[str]:
+    """A line for everything that decides the clips of a pipeline: parts with the hash of their
+    files or the hub's commit, options that are no file. Loads no model.
+
+    Raises:
+        EvalError: a part that is missing, or of the wrong kind.
+    """
+    base = recipe.parsed
+    kind = model_kind(recipe)
+    yield f"dtype {recipe.dtype}"
+    model = recipe.find("model", base.model)
+    parts = [part for part in (SDXL if kind == "SDXL" else SD15)]
+    if base.vae is not None:
+        parts.remove("vae")
+    if recipe.concatenation:
+        parts.remove("unet")
+    yield f"model {kind} {identity(model, () if model.is_file() else parts)} {base.variant}"
+    for key, part in _extra(recipe, base):
+        if isinstance(part, str):
+            yield f"{key} {identity(recipe.find(key, part))}"
+            continue
+        found = recipe.find(key, part)
+        inside = found / (part.subfolder or "") / (part.weight_name or "")
+        named = part.model_dump(include={"subfolder", "weight_name", "scale", "pooled_group_norm"})
+        whole = found if found.parent.name == "snapshots" else inside
+        yield f"{key} {identity(whole)} {json.dumps(named, sort_keys=True)}"
+        if isinstance(part, Content):
+            yield f"{key}.image_encoder {identity(image_encoder(recipe, part))}"
+        if isinstance(part, ControlNet) and part.frames is not None:
+            yield f"{key}.frames {identity(recipe.find(f'{key}.frames', part.frames))}"
+    if base.scheduler:
+        yield f"scheduler {json.dumps(base.scheduler, sort_keys=True)}"
+
+
+def _extra(recipe: Recipe, base: Base) -> Iterator[tuple[str, Part | str]]:
+    """Key and part of everything that is added to the model."""
+    if base.config is not None:
+        yield "config", base.config
+    if base.vae is not None:
+        yield "vae", base.vae
+    if recipe.concatenation:
+        yield "concatenation_unet", needed(base.concatenation_unet, "concatenation_unet")
+    elif base.motion_adapter is not None:
+        yield "motion_adapter", base.motion_adapter
+    if recipe.adapter:
+        yield "i2v_adapter", needed(base.i2v_adapter, "i2v_adapter")
+    if recipe.content:
+        yield "content_adapter", needed(base.content_adapter, "content_adapter")
+    for lora in base.named_lora(recipe.lora):
+        yield f"loras[{base.loras.index(lora)}]", lora
+    for net in base.named_controlnet(recipe.controlnet):
+        yield f"controlnets[{base.controlnets.index(net)}]", net
+
+
+def needed(part: Part | None, key: str) -> Part:
+    """The part of this key. Raises NotServedError if the base has none."""
+    if part is None:
+        raise NotServedError(f"base: it has no {key}, which this method needs; add {key}:")
+    return part
+
+
+def image_encoder(recipe: Recipe, content: Content) -> Path:
+    """Folder of the content adapter's image encoder. Raises WeightsMissingError if it is none."""
+    key = "content_adapter.image_encoder"
+    if content.image_encoder is not None:
+        found = recipe.find(key, content.image_encoder)
+    else:
+        root = recipe.find("content_adapter", content)
+        choices = [root / (content.subfolder or "") / "image_encoder", root / "image_encoder"]
+        found = next((choice for choice in choices if choice.is_dir()), choices[0])
+    if not (found / "config.json").is_file():
+        raise WeightsMissingError(
+            f"base.{key}: {found} has no config.json; give the folder of the content adapter's "
+            "image encoder"
+        )
+    return found
+
+
+def lora_name(index: int) -> str:
+    """Name under which a pipeline carries the LoRA of this index among those it uses."""
+    return f"lora_{index}"
+
+
+def lora_scales(recipe: Recipe) -> list[float]:
+    """Scales of the LoRAs that a pipeline carries."""
+    return [lora.scale for lora in recipe.parsed.named_lora(recipe.lora)]
+
+
+def control_scales(recipe: Recipe) -> list[float]:
+    """Scales of the ControlNets that a pipeline carries."""
+    return [net.scale for net in recipe.parsed.named_controlnet(recipe.controlnet)]

@@ -1,0 +1,326 @@
+"""The paper's families on a base of one's own: the glyph world's methods with any weights."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from eval import device as devices
+from eval.clips.lossless import Clip, rounded_clip
+from eval.errors import EvalError, NotServedError, nearest
+from eval.methods import FirstFrame
+from eval.methods.base import Base
+from eval.methods.base_parts import (
+    Recipe,
+    contents,
+    control_scales,
+    lora_name,
+    lora_scales,
+    model_kind,
+)
+from eval.methods.base_pipelines import pipeline
+from eval.methods.base_sampling import (
+    AdapterSampling,
+    ContentSampling,
+    FullSampling,
+    PriorSampling,
+    Sampling,
+)
+from eval.samples import Sample
+
+_OWN = (
+    *("self", "image", "prompt", "num_frames", "height", "width", "num_inference_steps"),
+    *("guidance_scale", "negative_prompt", "prior", "eta", "generator", "latents", "clip_skip"),
+    *("output_type", "return_dict", "match_colors", "conditioning_frames", "options", "args"),
+    *("controlnet_conditioning_scale", "callback_on_step_end", "image_latents"),
+    "callback_on_step_end_tensor_inputs",
+)
+"""Arguments of the pipelines' calls that the sample and the settings give, or that no suite can."""
+
+
+class OnBase:
+    """A family on a base. Building one and its fingerprint load no model.
+
+    Args:
+        settings: of the class's `Settings`.
+        base: what to load.
+
+    Attributes:
+        version: a change of what the method does is a new one.
+        first_frame: see :data:`eval.methods.FirstFrame`.
+        adapter, content, concatenation: what of the base it loads.
+        without_image: a widened UNet's image channels stay at zero.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = Sampling
+    version: ClassVar[str]
+    first_frame: ClassVar[FirstFrame]
+    adapter: ClassVar[bool] = False
+    content: ClassVar[bool] = False
+    concatenation: ClassVar[bool] = False
+    without_image: ClassVar[bool] = False
+
+    def __init__(self, settings: Any, base: Base) -> None:
+        self.settings = settings
+        self.base = base
+        self._device = base.device or "auto"
+        self._dtype: str = base.dtype or "float32"
+
+    def to(self, device: str, dtype: str) -> None:
+        """Where to run and in which precision, unless the base says so itself."""
+        self._device = self.base.device or device
+        self._dtype = self.base.dtype or dtype
+
+    @property
+    def recipe(self) -> Recipe:
+        """What of the base the pipeline is made of."""
+        return Recipe(
+            base=self.base.model_dump_json(exclude={"settings", "device", "dtype"}),
+            folder=str(self.base.folder),
+            adapter=self.adapter,
+            content=self.content,
+            concatenation=self.concatenation,
+            lora=self.settings.lora,
+            controlnet=self.settings.controlnet,
+            dtype=self._dtype,
+        )
+
+    def fingerprint(self) -> str:
+        """sha256 over the method's version, the libraries, precision and files of every part that
+        it loads.
+
+        Raises:
+            EvalError: a part is missing, or a setting is none of this base's pipeline.
+        """
+        names = ["diffusers", "transformers", "torch", "i2v-adapter"]
+        names += ["peft"] if lora_scales(self.recipe) else []
+        libraries = " ".join(f"{name} {version(name)}" for name in names)
+        self._check_settings()
+        lines = [f"{self.version} on a base; {libraries}", *contents(self.recipe)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _check_settings(self) -> None:
+        from i2v_adapter import I2VAdapterPipeline, I2VAdapterSDXLPipeline
+
+        kind = model_kind(self.recipe)
+        found = I2VAdapterSDXLPipeline if kind == "SDXL" else I2VAdapterPipeline
+        controlled = kind != "SDXL" and self.base.named_controlnet(self.settings.controlnet)
+        parameters = [*inspect.signature(found.__call__).parameters]
+        if controlled:
+            parameters += ["guess_mode", "control_guidance_start", "control_guidance_end"]
+        known = [name for name in parameters if name not in _OWN]
+        for name in self.settings.call:
+            if name not in known:
+                raise EvalError(
+                    f"call: {found.__name__} takes no '{name}' besides what the settings give."
+                    f"{nearest(name, known)}"
+                )
+        if kind == "SDXL" and getattr(self.settings, "free_noise", False) is not False:
+            raise NotServedError(
+                "free_noise: diffusers has it for SD 1.5 bases alone; this is SDXL"
+            )
+        if kind == "SDXL" and self.base.named_controlnet(self.settings.controlnet):
+            raise NotServedError("base.controlnets: they are for SD 1.5 bases; this is SDXL")
+
+    def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
+        """One clip per sample, each from a generator of its own on the CPU.
+
+        Raises:
+            EvalError: a part that cannot be loaded or does not fit, or values that are not finite.
+        """
+        return self._clips(samples, seeds, [getattr(self.settings, "p", None)] * len(samples))
+
+    def _clips(
+        self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[Any]
+    ) -> list[Clip]:
+        alone = self.base.named_controlnet(self.settings.controlnet) or getattr(
+            self.settings, "free_noise", False
+        )
+        if alone and len(samples) > 1:
+            rows = zip(samples, seeds, p, strict=True)
+            return [
+                clip for sample, seed, own in rows for clip in self._clips([sample], [seed], [own])
+            ]
+        found = self.prepared()
+        videos = found(**self.arguments(samples, seeds, p)).frames
+        return [rounded_clip(video, self.settings.fps) for video in videos]
+
+    def prepared(self) -> Any:
+        """The pipeline with this cell's scales and options set, as :meth:`generate` calls it."""
+        device = devices.resolve(self._device)
+        devices.check_dtype(device, self._dtype)
+        settings, recipe = self.settings, self.recipe
+        found = pipeline(recipe, device)
+        scales = lora_scales(recipe)
+        if scales:
+            names = [lora_name(index) for index in range(len(scales))]
+            found.set_adapters(names, [scale * settings.lora_scale for scale in scales])
+        if self.content:
+            assert self.base.content_adapter is not None
+            own = settings.content_scale
+            found.set_ip_adapter_scale(self.base.content_adapter.scale if own is None else own)
+        if self.adapter:
+            found.i2v_adapter.scale = settings.scale
+            _switch(found, "free_init", settings.free_init)
+            if hasattr(found, "free_noise_enabled"):
+                _switch(found, "free_noise", settings.free_noise)
+        return found
+
+    def arguments(
+        self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[Any]
+    ) -> dict[str, Any]:
+        """Of the pipeline's call, under its own names."""
+        import torch
+
+        settings = self.settings
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        values: dict[str, Any] = {
+            "image": [sample.image for sample in samples],
+            "prompt": [sample.prompt for sample in samples],
+            "num_frames": settings.frames,
+            "height": settings.height,
+            "width": settings.width,
+            "num_inference_steps": settings.steps,
+            "guidance_scale": settings.guidance_scale,
+            "prior": self._prior(p),
+            "eta": settings.eta,
+            "generator": generators[0] if getattr(settings, "free_noise", False) else generators,
+            "clip_skip": settings.clip_skip,
+            "match_colors": settings.match_colors,
+            "output_type": "np",
+        }
+        if settings.negative_prompt is not None:
+            values["negative_prompt"] = [settings.negative_prompt] * len(samples)
+        if self.without_image:
+            values["without_image"] = True
+        nets = self.base.named_controlnet(settings.controlnet)
+        if nets:
+            frames = [_conditioning(self.recipe, net, samples[0], settings.frames) for net in nets]
+            scales = [scale * settings.control_scale for scale in control_scales(self.recipe)]
+            values["conditioning_frames"] = frames if len(nets) > 1 else frames[0]
+            values["controlnet_conditioning_scale"] = scales if len(nets) > 1 else scales[0]
+        return values | settings.call
+
+    def _prior(self, p: Sequence[Any]) -> Any:
+        from i2v_adapter import FrameSimilarityPrior
+
+        t0 = getattr(self.settings, "t0", None)
+        return None if t0 is None else FrameSimilarityPrior(t0, list(p))
+
+
+class _Swept(OnBase):
+    """p decides the start alone, and no timestep, so it may differ within a call."""
+
+    Settings: ClassVar[type[BaseModel]] = PriorSampling
+    varying: ClassVar[tuple[str, ...]] = ("p",)
+
+    def generate(
+        self, samples: Sequence[Sample], seeds: Sequence[int], p: Sequence[float] | None = None
+    ) -> list[Clip]:
+        """As every family does; ``p``: one for each sample, in place of the settings'."""
+        return self._clips(samples, seeds, [self.settings.p] * len(samples) if p is None else p)
+
+
+class FullOnBase(_Swept):
+    """I2V adapter, content adapter and frame similarity prior: the paper's full system."""
+
+    Settings = FullSampling
+    version = "i2v-adapter.v1"
+    first_frame = "input"
+    adapter = content = True
+
+
+class AloneOnBase(_Swept):
+    """I2V adapter and prior without the content adapter."""
+
+    Settings = AdapterSampling
+    version = "i2v-adapter-alone.v1"
+    first_frame = "input"
+    adapter = True
+
+
+class ContentOnBase(_Swept):
+    """The content adapter in cross-attention alone."""
+
+    Settings = ContentSampling
+    version = "content-adapter.v1"
+    first_frame = "reconstruction"
+    content = True
+
+
+class PriorOnBase(_Swept):
+    """Text-to-video from the frame similarity prior."""
+
+    version = "image-prior.v1"
+    first_frame = "reconstruction"
+
+
+class TextOnBase(OnBase):
+    """The prompt alone; of the image only the size is used."""
+
+    version = "text-to-video.v1"
+    first_frame = "free"
+
+
+class ConcatenationOnBase(OnBase):
+    """A widened UNet that reads the image's latent beside every noisy frame."""
+
+    version = "channel-concatenation.v1"
+    first_frame: ClassVar[FirstFrame] = "reconstruction"
+    concatenation = True
+
+
+class ConcatenationTextOnBase(ConcatenationOnBase):
+    """The same UNet without the image."""
+
+    version = "concatenation-text.v1"
+    first_frame: ClassVar[FirstFrame] = "free"
+    without_image = True
+
+
+def _switch(found: Any, name: str, wanted: bool | dict[str, Any]) -> None:
+    """Enables or disables `free_init` or `free_noise`."""
+    enabled = getattr(found, f"{name}_enabled", False)
+    if wanted is not False:
+        if enabled:
+            getattr(found, f"disable_{name}")()
+        getattr(found, f"enable_{name}")(**(wanted if isinstance(wanted, dict) else {}))
+    elif enabled:
+        getattr(found, f"disable_{name}")()
+
+
+def _conditioning(recipe: Recipe, net: Any, sample: Sample, frames: int) -> list[Any]:
+    """The frames that a ControlNet is shown for a sample: its folder of images or its clip, else
+    the glyph world's position maps.
+    """
+    if net.frames is None:
+        from eval.world.control import position_maps
+
+        try:
+            return list(position_maps(sample.truth, frames))
+        except EvalError as error:
+            raise EvalError(
+                f"controlnets: no conditioning frames for sample '{sample.id}': give frames: "
+                "FOLDER, with a folder of images or a clip named by each sample's id"
+            ) from error
+    from eval.clips.media import read_media
+
+    root = recipe.find("controlnets.frames", net.frames)
+    choices: list[Path] = sorted(
+        path for path in root.iterdir() if sample.id in (path.name, path.stem)
+    )
+    if len(choices) != 1:
+        raise EvalError(
+            f"controlnets: {root} holds {len(choices)} entries named '{sample.id}'; one is needed, "
+            "a folder of images or a clip"
+        )
+    found = read_media(choices[0], fps=8.0).clip.frames
+    if len(found) < frames:
+        raise EvalError(f"controlnets: {choices[0]} has {len(found)} frames; {frames} are needed")
+    return list(found[:frames])

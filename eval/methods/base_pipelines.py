@@ -115,6 +115,8 @@ def _model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str,
     import diffusers
     import transformers
 
+    from i2v_adapter.pipelines.motion import motion_unet
+
     path = recipe.find("model", base.model)
     options: dict[str, Any] = {"local_files_only": True}
     if path.is_file():
@@ -155,7 +157,7 @@ def _model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str,
         )
         if type(parts["unet"]).__name__ == "UNet2DConditionModel":
             with _loading("motion_adapter", recipe.find("motion_adapter", base.motion_adapter)):
-                parts["unet"] = diffusers.UNetMotionModel.from_unet2d(parts["unet"], motion)
+                parts["unet"] = motion_unet(parts["unet"], motion)
         parts["motion_adapter"] = motion
     elif type(parts["unet"]).__name__ != "UNetMotionModel":
         raise EvalError(

@@ -28,6 +28,7 @@ from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines.content import content_embeds, content_frame_scale
 from i2v_adapter.pipelines.first_frame import DEFAULT_PRIOR, FirstFrameMixin
 from i2v_adapter.pipelines.inputs import PipelineImage, match_inputs
+from i2v_adapter.pipelines.motion import motion_unet
 from i2v_adapter.prior import FrameSimilarityPrior
 
 
@@ -70,7 +71,7 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
             text_encoder_2,
             tokenizer,
             tokenizer_2,
-            unet,
+            motion_unet(unet, motion_adapter),
             motion_adapter,
             scheduler,
             image_encoder,

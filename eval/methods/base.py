@@ -160,7 +160,7 @@ class Base(BaseModel):
         known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
         for key in changes:
             if key != "class" and key not in known:
-                raise ValueError(f"{name} has no '{key}'.{nearest(key, known)}")
+                raise ValueError(f"the {name} has no '{key}'.{nearest(key, known)}")
         return changes
 
     @model_validator(mode="after")

@@ -90,7 +90,7 @@ class Plan:
             pair; None: they have.
         reference_keys: feature keys of a reference set that set metrics compare every cell
             with; none: the true clips of the cell's own samples.
-        notes: what a reader should know of the samples.
+        notes: what a reader should know of the samples, and which cells a base leaves out.
     """
 
     suite: Suite
@@ -182,7 +182,7 @@ def make_plan(path: Path, changes: Mapping[str, Any] | None = None) -> Plan:
     _check_true_clips(samples, metrics, cells, path)
     _check_truth(samples, metrics, path)
     coverage = _coverage(suite, samples, cells, path)
-    return Plan(suite, samples, cells, metrics, coverage, notes=samples.notes)
+    return Plan(suite, samples, cells, metrics, coverage, notes=(*notes, *samples.notes))
 
 
 def _metric(identifier: str, where: str) -> Metric:

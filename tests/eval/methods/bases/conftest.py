@@ -165,7 +165,9 @@ def lora(unet: Any, folder: Path, kind: Any) -> None:
 
 
 def controlnet(unet: Any, folder: Path) -> None:
-    net = diffusers.ControlNetModel.from_unet(unet, conditioning_channels=3)
+    net = diffusers.ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=(16, 32), conditioning_channels=3
+    )
     for block in (*net.controlnet_down_blocks, net.controlnet_mid_block):
         torch.nn.init.normal_(block.weight, std=0.1)
     torch.nn.init.normal_(net.controlnet_cond_embedding.conv_out.weight, std=0.5)

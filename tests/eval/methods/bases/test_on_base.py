@@ -204,7 +204,7 @@ BAD = [
     ({"motion_adapter": None}, EvalError, "is an image model, and there is no motion_adapter"),
     ({"i2v_adapter": None}, NotServedError, "it has no i2v_adapter, which this method needs"),
     ({"i2v_adapter": "motion"}, EvalError, "base.i2v_adapter: .* cannot be used"),
-    ({"i2v_adapter": "official/none.pth"}, WeightsMissingError, "base.i2v_adapter: there is no"),
+    ({"i2v_adapter": "./official/none.pth"}, WeightsMissingError, "base.i2v_adapter: there is no"),
     ({"vae": "ours"}, EvalError, "base.vae: .*not a AutoencoderKL"),
     ({"loras": ["content/ip.safetensors"]}, EvalError, r"base.loras\[0\]: "),
     ({"content_adapter": "control-1"}, WeightsMissingError, "image_encoder: .*has no config.json"),
@@ -273,7 +273,7 @@ def write_suite(tmp_path, photographs, write_images):
             **keys,
         }
         path = tmp_path / "suite.yaml"
-        path.write_text(yaml.safe_dump(suite))
+        path.write_text(yaml.safe_dump(suite, sort_keys=False))
         return path
 
     return write
@@ -319,7 +319,7 @@ def test_a_suite_by_yaml_alone_sweeps_t0_and_p_and_the_claims_leave_out_what_is_
 def _with_base(path: Path, folder: Path) -> Path:
     suite = yaml.safe_load(path.read_text())
     suite["base"] = "base.yaml"
-    (folder / "claims.yaml").write_text(yaml.safe_dump(suite))
+    (folder / "claims.yaml").write_text(yaml.safe_dump(suite, sort_keys=False))
     return folder / "claims.yaml"
 
 

@@ -31,7 +31,7 @@ methods:
   - method: i2v-adapter
     settings: {{steps: {steps}, frames: {frames}, guidance_scale: 7.5}}
     sweep: {{t0: [0.8, 1.0], p: [0.5, 1.0]}}
-metrics: [identity.dino_vits16.v1]
+metrics: [identity.dino_vits16.v2]
 """
 AGREE = 1e-4
 """Largest difference between CPU and GPU, as a share of a metric's range."""

@@ -34,9 +34,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def families() -> dict[str, list[Metric]]:
-    """Every family that the catalogue lists -> its metrics."""
+    """Every family that the catalogue lists -> its metrics, superseded versions last."""
     found: dict[str, list[Metric]] = {}
-    for metric in catalogue():
+    newest = catalogue(superseded=False)
+    for metric in [*newest, *(old for old in catalogue() if old not in newest)]:
         found.setdefault(metric.family, []).append(metric)
     return found
 

@@ -94,10 +94,17 @@ def measures_of(run: RunFolder) -> list[Measure]:
         _measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics
     ]
     labels = [measure.label for measure in found]
-    return [
-        m if labels.count(m.label) == 1 else replace(m, label=f"{m.label} ({m.encoder})")
-        for m in found
-    ]
+    named = [(measure.label, measure.encoder) for measure in found]
+
+    def told_apart(measure: Measure) -> Measure:
+        if labels.count(measure.label) == 1:
+            return measure
+        by = measure.encoder
+        if named.count((measure.label, by)) > 1:  # versions of one metric
+            by = measure.id.rpartition(f".{by}.")[2]
+        return replace(measure, label=f"{measure.label} ({by})")
+
+    return [told_apart(measure) for measure in found]
 
 
 def _measure(metric: str, rows: pd.DataFrame) -> Measure:

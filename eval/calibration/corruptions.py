@@ -157,6 +157,7 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "text": _WORDS,
     "text_min": _WORDS,
     "paper.clip_temp": _LOOKS,
+    "consistency": _FLICKERS,
     "evalcrafter.clip_temp": _FLICKERS,
     "motion": _SPEED,
     "motion_top5": _SPEED,
@@ -172,6 +173,8 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "dover.technical": {"blur": 0, "noise": 0, "compression": 0},
     "fvd": _VIDEO,
     "kvd": _VIDEO,
+    "stylegan_v.fvd": _VIDEO,
+    "cd_fvd.fvd": _VIDEO,
 }
 """Metric family -> corruption -> the direction it must move: 1 up, -1 down, 0 to the worse side.
 What a family is for, not all it sees; families that are not here are measured and judged by

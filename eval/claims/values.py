@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from eval.claims.verdict import MOST_MISSING, Outcome, Result, Test, decide
-from eval.measure.catalogue import find_definition
+from eval.measure.catalogue import registered
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
@@ -118,7 +118,7 @@ class Values:
         """Difference of two cells' distances from the same true clips; an image left out leaves all
         three sets.
         """
-        found = find_definition(metric.family)
+        found = registered(metric)
         samples = list({sample.id: sample for sample, _ in pairs}.values())
         numbers = {sample.id: number for number, sample in enumerate(samples)}
         owner = np.asarray([numbers[sample.id] for sample, _ in pairs])

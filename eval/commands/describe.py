@@ -6,16 +6,24 @@ import os
 
 from eval.encoders import encoder_entry, encoder_fingerprint, encoder_protocol, weights
 from eval.errors import WeightsMissingError
-from eval.measure.catalogue import find_definition
+from eval.measure.catalogue import registered
 from eval.metrics import Metric
 
 BETTER = {True: "higher", False: "lower", None: "neither"}
 
+_PADDED = "; edges repeated on both sides to multiples of 8, and the padding counts"
 _VIEWS = {
     "standard": "",
     "uncropped": "",
+    "vbench": "",
+    "vbench_noaa": "",
+    "evalcrafter": "",
     "sampled": "; every max(1, round(fps / 8))-th frame",
-    "half": "; frames at half their size, averages of 2 x 2 pixels",
+    "padded": _PADDED,
+    "sampled_padded": f"; every max(1, round(fps / 8))-th frame{_PADDED}",
+    "half": "; frames at half their size, averages of 2 x 2 pixels in 8 bit",
+    "half_padded": "; frames at half their size, averages of 2 x 2 pixels in [0, 1], not rounded, "
+    "edges repeated to sides that are multiples of 8",
 }
 
 
@@ -26,7 +34,7 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
     Raises:
         EvalError: an ``open_clip:`` model or tag that open_clip does not know.
     """
-    definition = find_definition(metric.family).definition
+    definition = registered(metric).definition
     entry = encoder_entry(metric.encoder)
     lines = [
         ("id", metric.id),
@@ -39,14 +47,14 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
             "encoder",
             f"{metric.encoder}, kind {entry.kind}, computes in {' or '.join(entry.dtypes)}",
         ),
-        ("published with", definition.published or "no other protocol"),
+        ("published with", definition.published or definition.protocols or "no other protocol"),
         ("version", f"{metric.version}, frozen: a change of any of this is a new version"),
     ]
     try:
         preprocessing = encoder_protocol(metric.encoder)
-        if metric.view == "uncropped" and entry.protocol:
+        if entry.protocol and entry.kind in ("image", "image-text"):
             preprocessing = preprocessing.replace(
-                entry.protocol.describe(), entry.protocol.uncropped().describe()
+                entry.protocol.describe(), entry.protocol.seen_as(metric.view).describe()
             )
         preprocessing += _VIEWS[metric.view]
         if definition.preprocessing:

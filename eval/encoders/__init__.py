@@ -6,107 +6,31 @@ Weights are never downloaded here: see `eval.encoders.weights` for where they ar
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from eval.encoders import weights
+from eval.encoders.kinds import Encoder as Encoder
+from eval.encoders.kinds import FlowEncoder as FlowEncoder
+from eval.encoders.kinds import ImageEncoder as ImageEncoder
+from eval.encoders.kinds import ImageTextEncoder as ImageTextEncoder
+from eval.encoders.kinds import PerceptualEncoder as PerceptualEncoder
+from eval.encoders.kinds import QualityEncoder as QualityEncoder
+from eval.encoders.kinds import StyleEncoder as StyleEncoder
+from eval.encoders.kinds import VideoEncoder as VideoEncoder
 from eval.encoders.preprocessing import (
     CLIP_224,
     DINO_224,
     GLYPH_64,
     I3D_224,
+    I3D_SQUASH_224,
     VIDEOMAE_224,
     Preprocessing,
 )
 from eval.errors import EvalError, nearest
-from eval.io.arrays import Float32Array, UInt8Array
 from eval.metrics.definitions import EncoderKind
-
-
-class Encoder(Protocol):
-    """What every encoder has; the kinds below add how it is called.
-
-    Attributes:
-        id: name in `ENCODERS`, part of the ids of the metrics that use it.
-        kind: what it looks at.
-        fingerprint: sha256 hex over weights and preprocessing.
-    """
-
-    id: str
-    kind: EncoderKind
-    fingerprint: str
-
-
-class ImageEncoder(Encoder, Protocol):
-    """Frames to appearance features."""
-
-    def encode_frames(self, frames: UInt8Array, *, view: str = "standard") -> Float32Array:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1; see
-        `eval.metrics.definitions.View`.
-        """
-        ...
-
-
-class ImageTextEncoder(Encoder, Protocol):
-    """Frames and prompts to features of one joint space."""
-
-    def encode_frames(self, frames: UInt8Array) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, D), rows of length 1."""
-        ...
-
-    def encode_text(self, prompts: Sequence[str]) -> Float32Array:
-        """N prompts -> float32 (N, D), rows of length 1."""
-        ...
-
-    def truncated(self, prompt: str) -> bool:
-        """Whether the tokenizer drops words of the prompt (the end token always stays)."""
-        ...
-
-
-class FlowEncoder(Encoder, Protocol):
-    """Pairs of frames to optical flow."""
-
-    def encode_pairs(self, first: UInt8Array, second: UInt8Array) -> Float32Array:
-        """uint8 (N, H, W, 3) twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of
-        `first`.
-        """
-        ...
-
-
-class VideoEncoder(Encoder, Protocol):
-    """Clips to features of what happens in them."""
-
-    def encode_clips(self, clips: UInt8Array) -> Float32Array:
-        """uint8 (N, F, H, W, 3) -> float32 (N, D)."""
-        ...
-
-
-class PerceptualEncoder(Encoder, Protocol):
-    """An image and frames to distances."""
-
-    def encode_distances(self, image: UInt8Array, frames: UInt8Array) -> Float32Array:
-        """uint8 (h, w, 3) and (N, H, W, 3) RGB -> float32 (N,), >= 0."""
-        ...
-
-
-class QualityEncoder(Encoder, Protocol):
-    """A clip to a score."""
-
-    def encode_quality(self, frames: UInt8Array, fps: float) -> Float32Array:
-        """uint8 (F, H, W, 3) RGB -> float32 (1,)."""
-        ...
-
-
-class StyleEncoder(Encoder, Protocol):
-    """Frames to how they are drawn; `styles` names the columns."""
-
-    styles: Sequence[str]
-
-    def encode_styles(self, frames: UInt8Array) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB -> logits, float32 (N, styles)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -120,6 +44,9 @@ class EncoderEntry:
         source: where its weights are looked for; None for an encoder without weights.
         dtypes: torch dtypes in which it can compute; the first is the default, and another one
             is another fingerprint.
+        revision: how often what it is shown changed, from 1; metrics of an earlier revision are
+            other metrics, so their versions are refused.
+        change: what the last revision changed, for that message.
     """
 
     kind: EncoderKind
@@ -127,20 +54,31 @@ class EncoderEntry:
     protocol: Preprocessing | None = None
     source: weights.Source | None = None
     dtypes: tuple[str, ...] = ("float32",)
+    revision: int = 1
+    change: str = ""
 
 
 DTYPES = ("float32", "bfloat16", "float16")
 """What vision transformers compute in; preprocessing stays in float32, and features come out in it.
 """
 
+_RESIZED = (
+    "it rounded the long side of a resized frame where the published preprocessing rounds it down "
+    "(I3D: up), and cropped one pixel off at odd widths, which changes values unless frames are "
+    "square"
+)
+_CENTRED = (
+    "it padded frames right and below to multiples of 8, where RAFT's users centre the padding, "
+    "which changes values unless the sides are such multiples"
+)
+
 _SAFETENSORS = ("config.json", "model.safetensors")
 _TRANSFORMERS = ("config.json", "model.safetensors|pytorch_model.bin")
 
 
 def _hub(kind: EncoderKind, module: str, protocol: Preprocessing, repository: str) -> EncoderEntry:
-    return EncoderEntry(
-        kind, module, protocol, weights.Source(_TRANSFORMERS, hub=repository), DTYPES
-    )
+    source = weights.Source(_TRANSFORMERS, hub=repository)
+    return EncoderEntry(kind, module, protocol, source, DTYPES, 2, _RESIZED)
 
 
 def _torchvision(kind: EncoderKind, module: str, file: str) -> EncoderEntry:
@@ -149,11 +87,16 @@ def _torchvision(kind: EncoderKind, module: str, file: str) -> EncoderEntry:
         kind,
         module,
         source=weights.Source((f"{file}|{unpinned}|model.safetensors",), torch_hub=True),
+        revision=2 if module == "raft" else 1,
+        change=_CENTRED if module == "raft" else "",
     )
 
 
 _CLIP_FILES = ("open_clip_config.json", "model.safetensors", "vocab.json")
 _CLIP_HUB_FILES = ("open_clip_config.json", "open_clip_model.safetensors|model.safetensors")
+
+_I3D_PORT_FILE = weights.Source(("i3d_pretrained_400.pt",))
+_I3D_FILE = weights.Source(("i3d_torchscript.pt",))
 
 ENCODERS: Mapping[str, EncoderEntry] = {
     "dino_glyph": EncoderEntry(
@@ -174,6 +117,8 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         CLIP_224,
         weights.Source(_CLIP_HUB_FILES, hub="timm/vit_base_patch32_clip_224.openai"),
         DTYPES,
+        revision=2,
+        change=_RESIZED,
     ),
     "flow_dis": EncoderEntry("flow", "flow"),
     "raft_large": EncoderEntry(
@@ -182,6 +127,8 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         source=weights.Source(
             ("raft_large_C_T_SKHT_V2-ff5fadd5.pth|model.safetensors",), torch_hub=True
         ),
+        revision=2,
+        change=_CENTRED,
     ),
     "raft_things": _torchvision("flow", "raft", "raft_large_C_T_V1-22a6c225.pth"),
     "raft_small": _torchvision("flow", "raft", "raft_small_C_T_V2-01064c6d.pth"),
@@ -189,7 +136,18 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         "video", "video", GLYPH_64, weights.Source(_SAFETENSORS, embedded="videomae"), DTYPES
     ),
     "videomae": _hub("video", "video", VIDEOMAE_224, "MCG-NJU/videomae-base-finetuned-ssv2"),
-    "i3d": EncoderEntry("video", "i3d", I3D_224, weights.Source(("i3d_torchscript.pt",))),
+    "i3d": EncoderEntry(
+        "video",
+        "i3d",
+        I3D_224,
+        _I3D_FILE,
+        revision=2,
+        change=_RESIZED,
+    ),
+    "i3d_resize": EncoderEntry("video", "i3d", source=_I3D_FILE),
+    "i3d_squash_ts": EncoderEntry("video", "i3d", I3D_SQUASH_224, _I3D_FILE),
+    "i3d_squash": EncoderEntry("video", "i3d_port", I3D_SQUASH_224, _I3D_PORT_FILE),
+    "i3d_videogpt": EncoderEntry("video", "i3d_port", I3D_224, _I3D_PORT_FILE),
     "pixels": EncoderEntry("pixels", "pixels"),
     "lpips_alex": _torchvision("perceptual", "perceptual", "alexnet-owt-7be5be79.pth"),
     "lpips_vgg": _torchvision("perceptual", "perceptual", "vgg16-397923af.pth"),
@@ -218,7 +176,7 @@ def _transformers(
     def entry(name: str) -> EncoderEntry:
         folder = _folder(name)
         source = weights.Source(_TRANSFORMERS, hub=None if folder else name, folder=folder)
-        return EncoderEntry(kind, module, protocol, source, DTYPES)
+        return EncoderEntry(kind, module, protocol, source, DTYPES, 2, _RESIZED)
 
     return entry
 
@@ -227,12 +185,13 @@ def _open_clip(name: str) -> EncoderEntry:
     from eval.encoders import open_clip_tags
 
     protocol, source = open_clip_tags.describe(name)
-    return EncoderEntry("image-text", "open_clip_tags", protocol, source, DTYPES)
+    return EncoderEntry("image-text", "open_clip_tags", protocol, source, DTYPES, 2, _RESIZED)
 
 
 def _torchscript(name: str) -> EncoderEntry:
     path = Path(name).expanduser()
-    return EncoderEntry("video", "i3d", I3D_224, weights.Source((path.name,), folder=path.parent))
+    source = weights.Source((path.name,), folder=path.parent)
+    return EncoderEntry("video", "i3d", I3D_224, source, revision=2, change=_RESIZED)
 
 
 @dataclass(frozen=True)
@@ -242,10 +201,14 @@ class Scheme:
     Attributes:
         kind: what they look at.
         entry: what follows the colon -> how the encoder is found and built.
+        revision: as of `EncoderEntry`, of all of them.
+        change: as of `EncoderEntry`.
     """
 
     kind: EncoderKind
     entry: Callable[[str], EncoderEntry]
+    revision: int = 2
+    change: str = _RESIZED
 
 
 SCHEMES: Mapping[str, Scheme] = {
@@ -283,6 +246,19 @@ def encoder_kind(id: str) -> EncoderKind | None:
     if scheme in SCHEMES and name:
         return SCHEMES[scheme].kind
     return ENCODERS[id].kind if id in ENCODERS else None
+
+
+def encoder_revision(id: str) -> int:
+    """`EncoderEntry.revision` of the encoder of this name, or of this scheme; 1 if there is no such
+    one. Like `encoder_kind` it needs no open_clip."""
+    found = SCHEMES.get(id.partition(":")[0]) or ENCODERS.get(id)
+    return found.revision if found else 1
+
+
+def encoder_change(id: str) -> str:
+    """`EncoderEntry.change` of the encoder of this name, or of this scheme."""
+    found = SCHEMES.get(id.partition(":")[0]) or ENCODERS.get(id)
+    return found.change if found else ""
 
 
 def encoder_protocol(id: str) -> str:

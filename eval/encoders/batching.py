@@ -12,6 +12,7 @@ from eval.device import full_precision
 
 _ROWS = {
     "encode_frames": (0,),
+    "encode_image": (),
     "encode_text": (0,),
     "encode_pairs": (0, 1),
     "encode_clips": (0,),

@@ -50,22 +50,39 @@ class ClipEncoder:
         self._device = device
         self._dtype = next(model.parameters()).dtype
 
-    def encode_frames(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def encode_frames(
+        self, frames: npt.NDArray[np.uint8], *, view: str = "standard"
+    ) -> npt.NDArray[np.float32]:
         """uint8 (N, H, W, 3) RGB -> float32 (N, D). Works through fixed batches of 32 frames.
+
+        Args:
+            frames: RGB.
+            view: one of images (see `Preprocessing.seen_as`).
 
         Raises:
             EvalError: another shape or dtype.
         """
+        preprocessing = self._preprocessing.seen_as(view)
+        batches = range(0, max(1, len(frames)), BATCH)
+        return np.concatenate(
+            [
+                self._encode(preprocessing.apply(frames[start : start + BATCH], self._device))
+                for start in batches
+            ]
+        )
+
+    def encode_image(
+        self, image: npt.NDArray[np.uint8], *, view: str = "standard"
+    ) -> npt.NDArray[np.float32]:
+        """The input image, uint8 (H, W, 3) RGB -> float32 (D,)."""
+        preprocessing = self._preprocessing.seen_as(view)
+        return self._encode(preprocessing.apply_to_image(image, self._device))[0]
+
+    def _encode(self, pixels: Any) -> npt.NDArray[np.float32]:
         import torch
 
-        features = []
-        for start in range(0, max(1, len(frames)), BATCH):
-            pixels = self._preprocessing.apply(frames[start : start + BATCH], self._device).to(
-                self._dtype
-            )
-            with torch.inference_mode():
-                features.append(unit_rows(self._model.encode_image(pixels)))
-        return np.concatenate(features)
+        with torch.inference_mode():
+            return unit_rows(self._model.encode_image(pixels.to(self._dtype)))
 
     def encode_text(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
         """N prompts -> float32 (N, D). Works through fixed batches of 32 prompts.

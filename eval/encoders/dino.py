@@ -53,25 +53,33 @@ class DinoEncoder:
 
         Args:
             frames: RGB.
-            view: ``standard``, or ``uncropped`` (see `Preprocessing.uncropped`).
+            view: one of images (see `Preprocessing.seen_as`).
 
         Raises:
             EvalError: another shape or dtype.
         """
+        preprocessing = self._preprocessing.seen_as(view)
+        batches = range(0, max(1, len(frames)), BATCH)
+        return np.concatenate(
+            [
+                self._encode(preprocessing.apply(frames[start : start + BATCH], self._device))
+                for start in batches
+            ]
+        )
+
+    def encode_image(
+        self, image: npt.NDArray[np.uint8], *, view: str = "standard"
+    ) -> npt.NDArray[np.float32]:
+        """The input image, uint8 (H, W, 3) RGB -> float32 (D,)."""
+        preprocessing = self._preprocessing.seen_as(view)
+        return self._encode(preprocessing.apply_to_image(image, self._device))[0]
+
+    def _encode(self, pixels: Any) -> npt.NDArray[np.float32]:
         import torch
 
-        preprocessing = (
-            self._preprocessing.uncropped() if view == "uncropped" else self._preprocessing
-        )
-        features = []
-        for start in range(0, max(1, len(frames)), BATCH):
-            pixels = preprocessing.apply(frames[start : start + BATCH], self._device)
-            with torch.inference_mode():
-                hidden = self._model(
-                    pixel_values=pixels.to(self._model.dtype), **self._size(pixels)
-                )
-                features.append(unit_rows(hidden.last_hidden_state[:, 0]))
-        return np.concatenate(features)
+        with torch.inference_mode():
+            hidden = self._model(pixel_values=pixels.to(self._model.dtype), **self._size(pixels))
+            return unit_rows(hidden.last_hidden_state[:, 0])
 
     def _size(self, pixels: Any) -> dict[str, bool]:
         """`ViTModel` takes frames of another size than its own only when told to; the other classes

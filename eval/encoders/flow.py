@@ -1,6 +1,6 @@
 """Optical flow without a network: OpenCV's DIS, made steady enough to measure amounts of motion."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from eval.encoders.preprocessing import check_frames
 from eval.encoders.weights import Location
 from eval.errors import EvalError
-from eval.io.arrays import Float32Array
+from eval.io.arrays import Float32Array, Frames
 
 SMALLEST = 64
 """Shorter side, px, below which frames are enlarged by a whole factor."""
@@ -80,19 +80,20 @@ class DisFlowEncoder:
         self.id = id
         self.fingerprint = ""
 
-    def encode_pairs(
-        self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
-    ) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of
-        `first`.
+    def encode_pairs(self, first: Frames, second: Frames) -> Float32Array:
+        """(N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px of each pixel of `first`.
 
-        Every pair is treated by itself, so neither the batch nor the number of threads changes a
-        value.
+        Frames are uint8, or float32 in [0, 1], which are rounded to 8 bit. Every pair is treated by
+        itself, so neither the batch nor the number of threads changes a value.
 
         Raises:
             EvalError: another shape or dtype, or frames of two shapes.
         """
         check_pairs(first, second)
+        first, second = (
+            frames if frames.dtype == np.uint8 else np.rint(frames * 255).astype(np.uint8)
+            for frames in (first, second)
+        )
         return np.stack([self._pair(one, two) for one, two in zip(first, second, strict=True)])
 
     def _pair(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
@@ -140,10 +141,22 @@ class DisFlowEncoder:
         return search
 
 
-def check_pairs(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> None:
-    """Raises EvalError unless both are uint8 (N, H, W, 3) of one shape, N >= 1."""
-    check_frames(first)
-    check_frames(second)
+def check_pairs(first: Frames, second: Frames) -> None:
+    """Raises EvalError unless both are (N, H, W, 3) of one shape, N >= 1, uint8 or float32 in [0,
+    1]."""
+    for frames in (first, second):
+        if frames.dtype != np.float32:
+            check_frames(cast(npt.NDArray[np.uint8], frames))
+        elif frames.ndim != 4 or frames.shape[3] != 3 or min(frames.shape) < 1:
+            raise EvalError(
+                f"encoder: float frames must have shape (N, H, W, 3) with no empty axis, got "
+                f"{frames.shape}."
+            )
+        elif not (frames.min() >= 0 and frames.max() <= 1):
+            raise EvalError(
+                f"encoder: float frames must lie in [0, 1], these reach from {frames.min()} to "
+                f"{frames.max()}."
+            )
     if first.shape != second.shape:
         raise EvalError(
             f"encoder: pairs of frames must have one shape, got {first.shape} and {second.shape}."

@@ -1,6 +1,6 @@
 """Video features of the published FVD: the Kinetics-400 I3D network, as its TorchScript port."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,9 @@ import numpy.typing as npt
 from eval.encoders.preprocessing import Preprocessing, check_frames
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+
+if TYPE_CHECKING:
+    import torch
 
 FRAMES = 16
 """Consecutive frames that are read."""
@@ -25,7 +28,9 @@ class I3DEncoder:
     """TorchScript I3D; clips to float32 (N, 400) logits.
 
     The file is called as ``module(videos, rescale=False, resize=False, return_features=True)`` with
-    float32 (N, 3, 16, 224, 224) in [-1, 1], which is how the published port is made to be called.
+    float32 (N, 3, 16, 224, 224) in [-1, 1]; without a preprocessing as StyleGAN-V calls it, with
+    ``rescale=True, resize=True`` and uint8 (N, 3, 16, H, W), which the file scales and squashes
+    itself. The published FVDs differ in this.
 
     Source: Carreira and Zisserman 2017 (I3D); Unterthiner et al. 2018 (FVD); the TorchScript port
     of the StyleGAN-V authors, which differs from the TensorFlow original by 0.1 % (151.256 against
@@ -35,7 +40,7 @@ class I3DEncoder:
     kind = "video"
 
     def __init__(
-        self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu"
+        self, id: str, model: Any, preprocessing: Preprocessing | None, device: str = "cpu"
     ) -> None:
         self.id = id
         self.fingerprint = ""
@@ -62,10 +67,11 @@ class I3DEncoder:
         features = []
         for start in range(0, len(clips), BATCH):
             batch = clips[start : start + BATCH, :FRAMES]
-            pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device)
-            videos = pixels.unflatten(0, batch.shape[:2]).transpose(1, 2)
+            own = self._preprocessing is None
             with torch.inference_mode():
-                logits = self._model(videos, rescale=False, resize=False, return_features=True)
+                logits = self._model(
+                    self._videos(batch), rescale=own, resize=own, return_features=True
+                )
             if tuple(logits.shape) != (len(batch), LOGITS):
                 shape = tuple(logits.shape)
                 raise EvalError(
@@ -75,9 +81,19 @@ class I3DEncoder:
             features.append(np.asarray(logits.float().cpu().numpy(), dtype=np.float32))
         return np.concatenate(features)
 
+    def _videos(self, batch: npt.NDArray[np.uint8]) -> "torch.Tensor":
+        """uint8 (N, F, H, W, 3) -> (N, 3, F, ., .)."""
+        import torch
+
+        if self._preprocessing is None:
+            videos = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+            return videos.permute(0, 4, 1, 2, 3).contiguous()
+        pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device)
+        return pixels.unflatten(0, batch.shape[:2]).transpose(1, 2)
+
 
 def load(
-    id: str, location: Location, preprocessing: Preprocessing, device: str, dtype: str
+    id: str, location: Location, preprocessing: Preprocessing | None, device: str, dtype: str
 ) -> I3DEncoder:
     """Reads the TorchScript file.
 

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from eval.encoders.flow import check_pairs
 from eval.encoders.weights import Location
 from eval.errors import EvalError
-from eval.io.arrays import Float32Array
+from eval.io.arrays import Float32Array, Frames
 
 SMALLEST = 128
 """Shorter side, px, that RAFT needs; smaller frames are enlarged by a whole factor."""
@@ -24,9 +23,9 @@ BATCH = 4
 def protocol() -> str:
     """What the flow is, apart from the weights."""
     return (
-        f"raft_large 1: rgb/127.5-1, {UPDATES} updates, bicubic enlargement by a whole factor to "
+        f"raft 2: rgb/127.5-1, {UPDATES} updates, bicubic enlargement by a whole factor to "
         f"{SMALLEST} px, "
-        "edges repeated to a multiple of 8, flow averaged down"
+        "edges repeated on both sides to a multiple of 8, flow averaged down"
     )
 
 
@@ -47,11 +46,14 @@ class RaftEncoder:
         self._model = model
         self._device = device
 
-    def encode_pairs(
-        self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
-    ) -> Float32Array:
-        """uint8 (N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through fixed
+    def encode_pairs(self, first: Frames, second: Frames) -> Float32Array:
+        """(N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through fixed
         batches of 4 pairs.
+
+        Args:
+            first: uint8; or float32 in [0, 1], which the network is shown as values of 0 to 1 out
+                of 255, as EvalCrafter does for its warping error.
+            second: as `first`.
 
         Raises:
             EvalError: another shape or dtype, or frames of two shapes.
@@ -65,16 +67,17 @@ class RaftEncoder:
             ]
         )
 
-    def _batch(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
+    def _batch(self, first: Frames, second: Frames) -> Float32Array:
         import torch
         from torch.nn import functional
 
         height, width = first.shape[1:3]
         factor = -(-SMALLEST // min(height, width))
         size = (height * factor, width * factor)
-        padding = (0, -size[1] % 8, 0, -size[0] % 8)
+        top, left = (-side % 8 // 2 for side in size)
+        padding = (left, -size[1] % 8 - left, top, -size[0] % 8 - top)
 
-        def prepare(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+        def prepare(frames: Frames) -> torch.Tensor:
             pixels = (
                 torch.from_numpy(np.ascontiguousarray(frames))
                 .to(self._device)
@@ -90,7 +93,8 @@ class RaftEncoder:
 
         with torch.inference_mode():
             flow = self._model(prepare(first), prepare(second), num_flow_updates=UPDATES)[-1]
-            flow = functional.avg_pool2d(flow[:, :, : size[0], : size[1]], factor) / factor
+            flow = flow[:, :, top : top + size[0], left : left + size[1]]
+            flow = functional.avg_pool2d(flow, factor) / factor
         return np.asarray(flow.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
 
 

@@ -27,11 +27,14 @@ def protocol() -> str:
 
 
 class VideoMAEEncoder:
-    """transformers `VideoMAEForVideoClassification`; clips to the input of its classifier, float32
-    (N, D), any length.
+    """transformers `VideoMAEForVideoClassification`; clips to float32 (N, D), any length.
 
-    Source: Tong et al. 2022 (VideoMAE); Ge et al. 2024, "On the Content Bias in Fréchet Video
-    Distance" (why not I3D).
+    Features are the mean of the last hidden states, after `fc_norm` where the model has one. That
+    is the input of its classifier if it pools by the mean; one that does not (`use_mean_pooling`
+    false) reads its first token instead.
+
+    Source: Tong et al. 2022 (VideoMAE). Ge et al. 2024, "On the Content Bias in Fréchet Video
+    Distance", show why not I3D; their network is VideoMAE-v2, not this one.
     """
 
     kind = "video"

@@ -11,7 +11,14 @@ from functools import cache
 from importlib.metadata import entry_points
 
 import eval.world.truth  # noqa: F401  for the metrics that it registers
-from eval.encoders import EMBEDDED, ENCODERS, SCHEMES, encoder_kind
+from eval.encoders import (
+    EMBEDDED,
+    ENCODERS,
+    SCHEMES,
+    encoder_change,
+    encoder_kind,
+    encoder_revision,
+)
 from eval.errors import EvalError, nearest
 from eval.metrics.definitions import (
     Definition,
@@ -19,9 +26,12 @@ from eval.metrics.definitions import (
     Registered,
     load_package,
     make_plain,
+    newest_version,
     own_metric,
     plain_metrics,
+    registered_versions,
 )
+from eval.metrics.views import OWN_PREPROCESSING
 
 ENTRY_POINTS = "i2v_eval.metrics"
 
@@ -47,7 +57,7 @@ def definitions() -> dict[str, Definition]:
 
 
 def find_definition(name: str) -> Registered:
-    """The definition with this name, and its formula.
+    """The newest definition with this name, and its formula; `registered` is that of a metric.
 
     Args:
         name: a plain name, or ``module:name``; the module is imported.
@@ -65,6 +75,35 @@ def find_definition(name: str) -> Registered:
             f"{nearest(name, plain)}"
         )
     return plain[name]
+
+
+def registered(metric: Metric) -> Registered:
+    """The definition and the formula that a metric names.
+
+    Raises:
+        EvalError: as `find_definition`, or no such version.
+    """
+    find_definition(metric.family)
+    return _versions(metric.family, metric.encoder)[metric.version]
+
+
+def _versions(name: str, encoder: str) -> dict[str, Registered]:
+    """The versions of a metric with an encoder, as they are numbered in its id.
+
+    A version is frozen: where the encoder's preprocessing was revised since, a version that leaves
+    the preprocessing to the encoder is gone, and the newest such definition counts as the next
+    version.
+    """
+    known = registered_versions(name)
+    newest = newest_version(known)
+    found: dict[str, Registered] = {}
+    for version, one in known.items():
+        stale = encoder_revision(encoder) > one.definition.encoder_revision
+        if not (stale and one.definition.view in OWN_PREPROCESSING):
+            found[version] = one
+        elif version == newest:
+            found[f"v{int(version.removeprefix('v')) + 1}"] = one
+    return found
 
 
 def _own(reference: str) -> Registered:
@@ -107,24 +146,44 @@ def parse_metric(id: str) -> Metric:
             is allowed and the nearest valid name.
 
     Example:
-        >>> parse_metric("identity.dino_vits16.v1").unit
+        >>> parse_metric("identity.dino_vits16.v2").unit
         'cosine'
-        >>> parse_metric("vbench.i2v_subject.dino:facebook/dino-vitb16.v1").encoder
+        >>> parse_metric("vbench.i2v_subject.dino:facebook/dino-vitb16.v2").encoder
         'dino:facebook/dino-vitb16'
     """
     found, rest = _split(id)
     definition = found.definition
     if not rest:
-        return _metric(definition, _only_encoder(id, definition), definition.versions[-1])
-    encoder, _, version = rest.rpartition(".")
+        encoder = _only_encoder(id, definition)
+        versions = _versions(definition.name, encoder)
+        newest = newest_version(versions)
+        return _metric(versions[newest].definition, encoder, newest)
+    encoder, version = _encoder_and_version(definition.name, rest)
     _check_encoder(id, definition, encoder)
-    if version not in definition.versions:
-        hint = nearest(version, list(definition.versions))
+    versions = _versions(definition.name, encoder)
+    if version in versions:
+        return _metric(versions[version].definition, encoder, version)
+    known = registered_versions(definition.name)
+    if version in known:
+        newest = newest_version(versions)
+        changed = "; its definition was corrected too" if newest in known else ""
         raise EvalError(
-            f"metric {id!r}: unknown version {version!r}; allowed: "
-            f"{', '.join(definition.versions)}.{hint}"
+            f"metric {id!r}: {version} is measured no more: {encoder_change(encoder)}{changed}. "
+            f"Use {definition.name}.{encoder}.{newest}"
         )
-    return _metric(definition, encoder, version)
+    hint = nearest(version, list(versions))
+    raise EvalError(
+        f"metric {id!r}: unknown version {version!r}; allowed: {', '.join(versions)}.{hint}"
+    )
+
+
+def _encoder_and_version(name: str, rest: str) -> tuple[str, str]:
+    """What follows the name of an id, split: a variant's version has two parts, ``noaa.v1``."""
+    for version in registered_versions(name):
+        if "." in version and rest.endswith(f".{version}"):
+            return rest.removesuffix(f".{version}"), version
+    encoder, _, version = rest.rpartition(".")
+    return encoder, version
 
 
 def is_own(id: str) -> bool:
@@ -209,14 +268,25 @@ def _metric(definition: Definition, encoder: str, version: str) -> Metric:
     )
 
 
-def catalogue() -> list[Metric]:
+def catalogue(*, superseded: bool = True) -> list[Metric]:
     """Every definition in each version with each named encoder of its kind; a published protocol
-    with the encoder that it was published with and with those that come with the package."""
-    return [
-        _metric(definition, encoder, version)
-        for definition in definitions().values()
-        for encoder, entry in ENCODERS.items()
-        if entry.kind == definition.kind
-        and (definition.published in (None, encoder) or encoder in EMBEDDED)
-        for version in definition.versions
-    ]
+    with the encoder that it was published with and with those that come with the package.
+
+    Args:
+        superseded: also the versions that a newer one takes the place of; variants (``noaa.v1``)
+            are there in any case.
+    """
+    found = []
+    for name, definition in definitions().items():
+        for encoder, entry in ENCODERS.items():
+            named = definition.published in (None, encoder) or encoder in EMBEDDED
+            if entry.kind != definition.kind or not named:
+                continue
+            versions = _versions(name, encoder)
+            newest = newest_version(versions)
+            found += [
+                _metric(one.definition, encoder, version)
+                for version, one in versions.items()
+                if superseded or "." in version or version == newest
+            ]
+    return found

@@ -19,7 +19,7 @@ from eval.encoders.batching import together
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
-from eval.measure.catalogue import find_definition
+from eval.measure.catalogue import registered
 from eval.measure.features import FeatureCache
 from eval.measure.look import Look, Memory
 from eval.metrics import Metric
@@ -234,7 +234,7 @@ class Judge:
         results: dict[Any, Any] = {}
         values: dict[str, float] = {}
         for metric in metrics:
-            found = find_definition(metric.family)
+            found = registered(metric)
             if (found.formula, metric.view) not in results:
                 look = Look(encoder, metric.view, sample, clip, self._memory)
                 results[found.formula, metric.view] = found.formula(look)

@@ -5,14 +5,14 @@ only once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
-from eval.io.arrays import Float32Array, UInt8Array
+from eval.io.arrays import Float32Array, Frames, UInt8Array
 from eval.measure.features import FeatureCache
 from eval.metrics.definitions import View
 from eval.metrics.vbench import sampling_stride
@@ -65,7 +65,7 @@ class Look:
         """Feature (D,) of the input image; encoders of kind image and image-text."""
         self._check_known("image")
         key = (self._encoder.id, self._view, self.sample.fingerprint)
-        return _remember(self._memory.images, key, lambda: self.encode(self.sample.image[None])[0])
+        return _remember(self._memory.images, key, self._image)
 
     def prompt(self) -> Float32Array:
         """Feature (D,) of the prompt; encoders of kind image-text."""
@@ -114,9 +114,11 @@ class Look:
         Raises:
             EvalError: fewer than two such frames.
         """
-        stride = sampling_stride(self.clip.fps) if self._view == "sampled" else 1
-        size = "half" if self._view == "half" else "full"
-        frames = (halved(self.clip.frames) if size == "half" else self.clip.frames)[::stride]
+        stride = sampling_stride(self.clip.fps) if self._view.startswith("sampled") else 1
+        shown = self._shown()
+        same = shown.shape == self.clip.frames.shape
+        size = "full" if same else self._view.removeprefix("sampled_")
+        frames = shown[::stride]
         if len(frames) < 2:
             count = f"{len(self.clip.frames)} frame{'s'[: len(self.clip.frames) > 1]}"
             wanted = f"more than {stride} at {self.clip.fps:g} fps" if stride > 1 else "2 or more"
@@ -133,7 +135,18 @@ class Look:
 
     def values(self) -> NDArray[np.float64]:
         """The frames in [0, 1], float64 (F, H, W, 3), at the size of this view."""
-        return (halved(self.clip.frames) if self._view == "half" else self.clip.frames) / 255.0
+        frames = self._shown()
+        return frames.astype(np.float64) / (255.0 if frames.dtype == np.uint8 else 1.0)
+
+    def _shown(self) -> Frames:
+        """The frames at the size of this view."""
+        if self._view == "half":
+            return halved(self.clip.frames)
+        if self._view == "half_padded":
+            return padded(halves(self.clip.frames))
+        if self._view in ("padded", "sampled_padded"):
+            return padded(self.clip.frames)
+        return self.clip.frames
 
     def _check_known(self, what: str) -> None:
         if what in self.sample.unknown:
@@ -148,6 +161,11 @@ class Look:
         encoder = (self._encoder.id, self._encoder.fingerprint)
         return self._memory.cache.known(encoder, self.clip.fingerprint, self._view)
 
+    def _image(self) -> Float32Array:
+        if self._view == "standard":  # encoders of one's own may know no views
+            return np.asarray(self._encoder.encode_frames(self.sample.image[None]))[0]
+        return np.asarray(self._encoder.encode_image(self.sample.image, view=self._view))
+
     def encode(self, frames: UInt8Array) -> Float32Array:
         """uint8 (N, H, W, 3) -> (N, D), as this view shows frames to the encoder."""
         if self._view == "standard":
@@ -156,7 +174,8 @@ class Look:
 
     def _frames(self) -> Float32Array:
         """Equal frames are encoded once; encoders of kind image take frames equal to the input
-        image from it, so that the two have a cosine of exactly 1."""
+        image from it, so that the two have a cosine of exactly 1. VBench treats the image
+        otherwise than the frames, so not in its views."""
         known: dict[bytes, Float32Array] = {}
         contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
         image = np.ascontiguousarray(self.sample.image).tobytes()
@@ -168,8 +187,9 @@ class Look:
                 if feature is not None
             }
         same_shape = self.sample.image.shape == self.clip.frames.shape[1:]
+        alike = self._encoder.kind == "image" and self._view in ("standard", "uncropped")
         known_image = "image" not in self.sample.unknown
-        if self._encoder.kind == "image" and known_image and same_shape and image in contents:
+        if alike and known_image and same_shape and image in contents:
             known[image] = self.image()
         new = [
             i
@@ -189,13 +209,30 @@ def halved(frames: UInt8Array) -> UInt8Array:
     Raises:
         EvalError: a side of one pixel.
     """
+    return np.rint(_averages(frames)).astype(np.uint8)
+
+
+def halves(frames: UInt8Array) -> Float32Array:
+    """As `halved`, but not rounded: float32 in [0, 1]."""
+    return (_averages(frames) / 255).astype(np.float32)
+
+
+def _averages(frames: UInt8Array) -> NDArray[np.float64]:
     count, height, width, _ = frames.shape
     if min(height, width) < 2:
         raise EvalError(f"frames of {height} x {width} px have no half size")
     even = frames[:, : height // 2 * 2, : width // 2 * 2].reshape(
         count, height // 2, 2, width // 2, 2, 3
     )
-    return np.rint(even.mean(axis=(2, 4))).astype(np.uint8)
+    return np.asarray(even.mean(axis=(2, 4)))
+
+
+def padded(frames: Frames, multiple: int = 8) -> Frames:
+    """(F, H, W, 3) with edges repeated to sides that are multiples of `multiple`; of an odd number
+    of rows or columns the larger half goes below or to the right."""
+    missing = [-side % multiple for side in frames.shape[1:3]]
+    widths = [(0, 0), *((lack // 2, lack - lack // 2) for lack in missing), (0, 0)]
+    return cast(Frames, np.pad(frames, widths, mode="edge"))
 
 
 def _remember(

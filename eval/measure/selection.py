@@ -14,7 +14,8 @@ GLYPH = "_glyph"
 
 
 def metrics_of(encoders: Sequence[str]) -> list[Metric]:
-    """Every metric of these encoders that needs no ground truth, in the catalogue's order.
+    """Every metric of these encoders that needs no ground truth, in the catalogue's order and its
+    newest version.
 
     Raises:
         EvalError: an encoder that no metric names.
@@ -26,12 +27,13 @@ def metrics_of(encoders: Sequence[str]) -> list[Metric]:
                 f"unknown encoder '{encoder}'. Allowed: "
                 f"{', '.join(known)}.{nearest(encoder, known)}"
             )
-    return [metric for metric in catalogue() if metric.encoder in encoders and not metric.truth]
+    newest = catalogue(superseded=False)
+    return [metric for metric in newest if metric.encoder in encoders and not metric.truth]
 
 
 def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Metric], list[str]]:
     """Every metric for any clips (not of the glyph world's judges) whose weights are on this
-    machine.
+    machine, in its newest version.
 
     Returns:
         The metrics, and one line for each encoder left out: its metrics, and how to provide the
@@ -39,7 +41,7 @@ def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Met
     """
     found: list[Metric] = []
     left_out: dict[str, list[str]] = {}
-    for metric in catalogue():
+    for metric in catalogue(superseded=False):
         if metric.encoder.endswith(GLYPH) or metric.truth:
             continue
         try:

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from eval.errors import EvalError, nearest
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from eval.clips.lossless import Clip
-    from eval.samples import Sample
+from eval.metrics.features import Features as Features
+from eval.metrics.views import View
 
 EncoderKind = Literal[
     "image", "image-text", "flow", "pixels", "perceptual", "quality", "style", "video"
@@ -27,14 +23,6 @@ EncoderKind = Literal[
 """What an encoder looks at; tables list metrics in this order."""
 Scope = Literal["clip", "set"]
 Need = Literal["image", "prompt"]
-View = Literal["standard", "uncropped", "sampled", "half"]
-"""How an encoder is shown a clip.
-
-- ``standard``: all frames, or all consecutive pairs, with the encoder's own preprocessing;
-- ``uncropped``: short side to the encoder's size, bilinear, no antialiasing, no crop;
-- ``sampled``: every max(1, round(fps / 8))-th frame, pairs of neighbours among those;
-- ``half``: frames at half their size (2 x 2 averages), in values of [0, 1].
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +42,15 @@ class Definition:
         preprocessing: what the formula itself does to frames or features first; empty for nothing.
         published: the encoder of the published protocol; values with another encoder do not
             compare with it. None for definitions of this suite.
+        protocols: where there are several published protocols, which; else empty.
         caution: what a reader must know before trusting the value.
         truth: whether samples must bring the glyph world's ground truth.
-        versions: frozen protocol versions, the newest last.
+        versions: frozen protocol versions that this definition is, the newest last: ``v1``, ``v2``,
+            or of a variant beside them ``noaa.v1``. Definitions of one name in other versions may
+            be registered beside it.
+        encoder_revision: revision of the encoders' preprocessing (`EncoderEntry.revision`) that
+            these versions were made with; with encoders revised since, they are refused, and the
+            newest definition counts as the next version.
     """
 
     name: str
@@ -70,9 +64,11 @@ class Definition:
     view: View = "standard"
     preprocessing: str = ""
     published: str | None = None
+    protocols: str = ""
     caution: str = ""
     truth: bool = False
     versions: tuple[str, ...] = ("v1",)
+    encoder_revision: int = 2
 
 
 @dataclass(frozen=True)
@@ -106,56 +102,6 @@ class Metric:
     view: View = "standard"
     truth: bool = False
     needs: tuple[Need, ...] = ()
-
-
-class Features(Protocol):
-    """What a formula is given: one clip as its encoder sees it. Each feature is computed when it is
-    first asked for, and only once.
-
-    Attributes:
-        clip: frames uint8 (F, H, W, 3) and rate.
-        sample: what the clip was made from.
-        known_styles: every style that an encoder of kind style can name.
-    """
-
-    @property
-    def clip(self) -> Clip: ...
-    @property
-    def sample(self) -> Sample: ...
-    @property
-    def known_styles(self) -> Sequence[str]: ...
-
-    def image(self) -> NDArray[np.float32]:
-        """Feature (D,) of the input image; encoders of kind image and image-text."""
-        ...
-
-    def prompt(self) -> NDArray[np.float32]:
-        """Feature (D,) of the prompt; encoders of kind image-text."""
-        ...
-
-    def frames(self) -> NDArray[np.float32]:
-        """Features (F, D) of the frames; encoders of kind image and image-text."""
-        ...
-
-    def distances(self) -> NDArray[np.float32]:
-        """Distances (F,) of the frames from the input image; encoders of kind perceptual."""
-        ...
-
-    def quality(self) -> float:
-        """Score of the clip; encoders of kind quality."""
-        ...
-
-    def styles(self) -> list[str]:
-        """The most probable style of each frame; encoders of kind style."""
-        ...
-
-    def flow(self, direction: Literal["forward", "backward"] = "forward") -> NDArray[np.float32]:
-        """Flow (P, H, W, 2) in px between neighbours; encoders of kind flow."""
-        ...
-
-    def values(self) -> NDArray[np.float64]:
-        """The frames in [0, 1], float64 (F, H, W, 3), at the size of the definition's view."""
-        ...
 
 
 Formula = Callable[..., Any]
@@ -204,10 +150,13 @@ class Registered:
         return float(result)
 
 
+_VERSION = re.compile(r"([a-z][a-z0-9]*\.)?v([1-9][0-9]*)")
+
 BUILT_IN = "eval."
 """Beginning of the modules whose metrics have plain names."""
-_PLAIN: dict[str, Registered] = {}
-_OWN: dict[str, Registered] = {}
+_PLAIN: dict[str, dict[str, Registered]] = {}
+_OWN: dict[str, dict[str, Registered]] = {}
+"""Name -> version -> definition and formula."""
 
 
 def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[Made], Made]:
@@ -245,17 +194,19 @@ def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[
         for definition in definitions:
             module = formula.__module__
             found = Registered(definition, formula, module, steps)
-            taken = _PLAIN.get(definition.name)
+            taken = next(iter(_PLAIN.get(definition.name, {}).values()), None)
             if taken and taken.module != module:
                 raise EvalError(
                     f"metric '{definition.name}' of module '{module}': '{taken.module}' defines a "
                     "metric of this name already; choose another"
                 )
             if module.startswith(BUILT_IN):
-                _PLAIN[definition.name] = found
+                versions = _PLAIN.setdefault(definition.name, {})
             else:
                 name = f"{module}:{definition.name}"
-                _OWN[name] = replace(found, definition=replace(definition, name=name))
+                found = replace(found, definition=replace(definition, name=name))
+                versions = _OWN.setdefault(name, {})
+            versions.update(dict.fromkeys(definition.versions, found))
         return formula
 
     return register
@@ -280,7 +231,7 @@ def _check(definition: Definition) -> None:
             f"metric '{name}': higher_is_better is {definition.higher_is_better!r}; give True, "
             "False, or None where neither direction is better"
         )
-    if not definition.versions or not all(v.isalnum() for v in definition.versions):
+    if not definition.versions or not all(_VERSION.fullmatch(v) for v in definition.versions):
         raise EvalError(
             f"metric '{name}': versions are {definition.versions!r}; give one or more like 'v1'"
         )
@@ -294,19 +245,36 @@ def load_package() -> None:
 
 
 def plain_metrics() -> dict[str, Registered]:
-    """The metrics registered under a plain name so far, sorted by kind of encoder, the suite's own
-    before published ones."""
+    """The newest version of each metric registered under a plain name so far, sorted by kind of
+    encoder, the suite's own before published ones."""
     kinds = get_args(EncoderKind)
+    newest = {name: versions[newest_version(versions)] for name, versions in _PLAIN.items()}
     ordered = sorted(
-        _PLAIN.items(), key=lambda item: (kinds.index(item[1].definition.kind), "." in item[0])
+        newest.items(), key=lambda item: (kinds.index(item[1].definition.kind), "." in item[0])
     )
     return dict(ordered)
+
+
+def registered_versions(name: str) -> dict[str, Registered]:
+    """The versions registered of a plain name or of ``module:name``; empty if there are none."""
+    return dict(_PLAIN.get(name) or _OWN.get(name) or {})
+
+
+def newest_version(versions: Iterable[str]) -> str:
+    """The one with the highest number; variants (``noaa.v1``) only where there is nothing else."""
+
+    def order(version: str) -> tuple[bool, int]:
+        variant, _, number = version.rpartition("v")
+        return not variant, int(number)
+
+    return max(versions, key=order)
 
 
 def own_metric(reference: str) -> Registered | None:
     """The metric registered by ``module`` as ``name``, given ``module:name``; None if there is no
     such one. The module must be imported."""
-    return _OWN.get(reference)
+    versions = _OWN.get(reference)
+    return versions[newest_version(versions)] if versions else None
 
 
 def make_plain(name: str, reference: str) -> None:
@@ -318,9 +286,13 @@ def make_plain(name: str, reference: str) -> None:
     found = _OWN.get(reference)
     if found is None:
         raise EvalError(f"metric '{name}': '{reference}' registers no metric of this name")
-    plain = replace(found, definition=replace(found.definition, name=name))
-    if _PLAIN.setdefault(name, plain) != plain:
+    plain = {
+        version: replace(one, definition=replace(one.definition, name=name))
+        for version, one in found.items()
+    }
+    taken = _PLAIN.setdefault(name, plain)
+    if taken != plain:
+        module = next(iter(taken.values())).module
         raise EvalError(
-            f"metric '{name}' of '{reference}': '{_PLAIN[name].module}' defines a metric of this "
-            "name already"
+            f"metric '{name}' of '{reference}': '{module}' defines a metric of this name already"
         )

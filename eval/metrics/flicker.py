@@ -63,6 +63,7 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
 @metric(
     Definition(
         name="smoothness",
+        encoder_revision=1,
         kind="flow",
         unit="frame sizes/s²",
         higher_is_better=False,

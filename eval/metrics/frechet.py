@@ -4,7 +4,7 @@ what to warn about.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -178,7 +178,9 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     return max(0.0, apart - 2 * float(np.linalg.svd(factors, compute_uv=False).sum()))
 
 
-def frechet_distance_of_features(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+def frechet_distance_of_features(
+    x: npt.ArrayLike, y: npt.ArrayLike, *, divisor: Literal["n - 1", "n"] = "n - 1"
+) -> float:
     """`frechet_distance` between the statistics of two sets of features.
 
     Of no more features than dimensions, the trace of the root is the sum of the singular values of
@@ -187,23 +189,31 @@ def frechet_distance_of_features(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     Args:
         x: float (N, D), N >= 2.
         y: float (M, D), M >= 2.
+        divisor: of the covariances; published implementations differ. ``n`` makes every
+            covariance smaller by the factor (n - 1) / n.
 
     Raises:
         EvalError: as `frechet_distance`, or features of a wrong shape or that are not finite.
     """
     left, right = feature_matrix(x, "x"), feature_matrix(y, "y")
     if left.shape[1] != right.shape[1] or max(len(left), len(right)) > left.shape[1]:
-        return frechet_distance(
-            FeatureStatistics.from_features(left), FeatureStatistics.from_features(right)
-        )
+        statistics = (FeatureStatistics.from_features(features) for features in (left, right))
+        return frechet_distance(*(_divided(each, divisor) for each in statistics))
     _enough(len(left), len(right))
     shift = left.mean(axis=0) - right.mean(axis=0)
     a, b = (
-        (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
+        (features - features.mean(axis=0)) / np.sqrt(len(features) - (divisor == "n - 1"))
         for features in (left, right)
     )
     apart = _finite(float(shift @ shift + (a**2).sum() + (b**2).sum()))
     return max(0.0, apart - 2 * float(np.linalg.svd(a @ b.T, compute_uv=False).sum()))
+
+
+def _divided(statistics: FeatureStatistics, divisor: str) -> FeatureStatistics:
+    if divisor == "n - 1":
+        return statistics
+    shrunk = statistics.covariance * ((statistics.n - 1) / statistics.n)
+    return FeatureStatistics(statistics.n, statistics.mean, shrunk)
 
 
 def _enough(n: int, m: int) -> None:

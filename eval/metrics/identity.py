@@ -94,6 +94,7 @@ _IDENTITY = (
 @metric(
     Definition(
         name="identity",
+        encoder_revision=1,
         kind="image",
         needs=("image",),
         unit="cosine",
@@ -103,6 +104,7 @@ _IDENTITY = (
     ),
     Definition(
         name="identity_min",
+        encoder_revision=1,
         kind="image",
         needs=("image",),
         unit="cosine",
@@ -112,6 +114,7 @@ _IDENTITY = (
     ),
     Definition(
         name="identity_last",
+        encoder_revision=1,
         kind="image",
         needs=("image",),
         unit="cosine",
@@ -127,6 +130,7 @@ def _identity(features: Features) -> Mapping[str, float]:
 @metric(
     Definition(
         name="dreambooth.dino",
+        encoder_revision=1,
         kind="image",
         needs=("image",),
         unit="100 x cosine",

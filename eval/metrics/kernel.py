@@ -69,13 +69,13 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
 @metric(
     Definition(
         name="kvd",
+        encoder_revision=1,
         kind="video",
         scope="set",
         unit="squared feature distance",
         higher_is_better=False,
         description="Unbiased squared maximum mean discrepancy (cubic kernel) between features of "
-        "true and generated "
-        "clips.",
+        "true and generated clips: means over the N (N - 1) pairs of different clips of a set.",
         source="Binkowski et al. 2018 (KID); Unterthiner et al. 2018 (KVD)",
         caution="Unbiased, so it may be negative; not an FVD, and of another scale.",
     )

@@ -1,6 +1,7 @@
 """Motion amplitude: how fast things move, whatever the frame size and rate."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +110,7 @@ _SIZES = "frame sizes/s"
 @metric(
     Definition(
         name="motion",
+        encoder_revision=1,
         kind="flow",
         unit=_SIZES,
         higher_is_better=None,
@@ -118,6 +120,7 @@ _SIZES = "frame sizes/s"
     ),
     Definition(
         name="motion_top5",
+        encoder_revision=1,
         kind="flow",
         unit=_SIZES,
         higher_is_better=None,
@@ -129,21 +132,37 @@ def _motion(features: Features) -> Mapping[str, float]:
     return motion(features.flow(), features.clip.fps)
 
 
+_FLOW_SCORE = Definition(
+    name="evalcrafter.flow_score",
+    encoder_revision=1,
+    kind="flow",
+    unit="px/frame",
+    higher_is_better=None,
+    description="Mean optical-flow magnitude in px from each frame to the next, at the clip's own "
+    "rate and size.",
+    source=f"{_EVALCRAFTER}, flow score",
+    published="raft_things",
+    caution="Doubles with the frame size and halves with the frame rate: equal sizes and rates "
+    "only.",
+)
+
+
 @metric(
-    Definition(
-        name="evalcrafter.flow_score",
-        kind="flow",
-        unit="px/frame",
-        higher_is_better=None,
-        description="Mean optical-flow magnitude in px from each frame to the next, at the clip's "
-        "own rate and size.",
-        source=f"{_EVALCRAFTER}, flow score",
-        published="raft_things",
-        caution="Doubles with the frame size and halves with the frame rate: equal sizes and rates "
-        "only.",
+    replace(
+        _FLOW_SCORE,
+        caution=f"{_FLOW_SCORE.caution} v1 leaves out the padding, which EvalCrafter counts: use "
+        "v2 to compare with its values.",
+    ),
+    replace(
+        _FLOW_SCORE,
+        versions=("v2",),
+        view="padded",
+        caution=f"{_FLOW_SCORE.caution} Where a side is no multiple of 8 the padding counts too, "
+        "as in EvalCrafter.",
     ),
     Definition(
         name="paper.flow_score",
+        encoder_revision=1,
         kind="flow",
         unit="px/frame",
         higher_is_better=None,

@@ -1,6 +1,9 @@
 """Consistency over time in CLIP's space: two published numbers of one name that are not the
 same."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy.typing as npt
 
 from eval.metrics.definitions import Definition, Features, metric
@@ -52,6 +55,7 @@ _EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
 @metric(
     Definition(
         name="paper.clip_temp",
+        encoder_revision=1,
         kind="image-text",
         needs=("image",),
         unit="cosine",
@@ -67,17 +71,40 @@ def _image_consistency(features: Features) -> float:
     return image_consistency(features.image(), features.frames())
 
 
+_NEIGHBOURS = Definition(
+    name="consistency",
+    kind="image-text",
+    unit="cosine",
+    higher_is_better=True,
+    description="Mean cosine between neighbouring frames in CLIP's space.",
+    source=f"{_EVALCRAFTER}, CLIP-Temp, with CLIP's own preprocessing",
+    caution="Slow drift hardly lowers it, and a still clip scores 1.",
+)
+_CLIP_TEMP = replace(
+    _NEIGHBOURS,
+    name="evalcrafter.clip_temp",
+    source=f"{_EVALCRAFTER}, CLIP-Temp",
+    published="clip_vitb32_openai",
+    encoder_revision=1,
+)
+
+
 @metric(
-    Definition(
-        name="evalcrafter.clip_temp",
-        kind="image-text",
-        unit="cosine",
-        higher_is_better=True,
-        description="Mean cosine between neighbouring frames in CLIP's space.",
-        source=f"{_EVALCRAFTER}, CLIP-Temp",
-        published="clip_vitb32_openai",
-        caution="Slow drift hardly lowers it, and a still clip scores 1.",
+    _NEIGHBOURS,
+    replace(
+        _CLIP_TEMP,
+        caution=f"{_CLIP_TEMP.caution} v1 prepares frames as CLIP was trained, EvalCrafter does "
+        "not: use v2 to compare with its values, and consistency for a sound number.",
+    ),
+    replace(
+        _CLIP_TEMP,
+        versions=("v2",),
+        view="evalcrafter",
+        caution=f"{_CLIP_TEMP.caution} EvalCrafter squashes frames (antialiased with torchvision "
+        "0.17 or later) and shows CLIP values of 0 to 255 without mean and deviation, which CLIP "
+        "was not trained on; consistency is the sound number.",
     ),
 )
-def _neighbour_consistency(features: Features) -> float:
-    return neighbour_consistency(features.frames())
+def _neighbour_consistency(features: Features) -> Mapping[str, float]:
+    value = neighbour_consistency(features.frames())
+    return {"consistency": value, "evalcrafter.clip_temp": value}

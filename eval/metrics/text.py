@@ -34,26 +34,30 @@ def text_alignment(text_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -
     return {"text": float(values.mean()), "text_min": float(values.min())}
 
 
-_TEXT = "Hessel et al. 2021 (CLIPScore without rescaling), per frame"
+_TEXT = "Hessel et al. 2021 (CLIPScore, but neither scaled by 2.5 nor clamped at 0), per frame"
 
 
 @metric(
     Definition(
         name="text",
+        encoder_revision=1,
         kind="image-text",
         needs=("prompt",),
         unit="100 x cosine",
         higher_is_better=True,
-        description="Mean over frames of 100 times the cosine between prompt and frame.",
+        description="Mean over frames of 100 times the cosine between prompt and frame, not "
+        "clamped at 0.",
         source=_TEXT,
     ),
     Definition(
         name="text_min",
+        encoder_revision=1,
         kind="image-text",
         needs=("prompt",),
         unit="100 x cosine",
         higher_is_better=True,
-        description="Smallest over frames of 100 times the cosine between prompt and frame.",
+        description="Smallest over frames of 100 times the cosine between prompt and frame, not "
+        "clamped at 0.",
         source=_TEXT,
     ),
 )

@@ -3,6 +3,7 @@ them.
 """
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,7 @@ def neighbour_cosines(frame_features: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def sampling_stride(fps: float) -> int:
-    """max(1, round(fps / 8)): VBench looks at every so manieth frame. Half-way cases go to the even
+    """max(1, round(fps / 8)): VBench looks at every n-th frame. Half-way cases go to the even
     number.
 
     Raises:
@@ -96,7 +97,7 @@ def sampling_stride(fps: float) -> int:
     return max(1, round(fps / SAMPLED_FPS))
 
 
-def dynamic_degree(flow: npt.ArrayLike) -> float:
+def dynamic_degree(flow: npt.ArrayLike, *, side: int | None = None) -> float:
     """1 if the clip moves, else 0, from the flow between neighbouring *sampled* frames (see
     `sampling_stride`).
 
@@ -107,6 +108,7 @@ def dynamic_degree(flow: npt.ArrayLike) -> float:
 
     Args:
         flow: float (P, H, W, 2) in px; P >= 1.
+        side: shorter side of the frames, px, where the flow has padding too; min(H, W) if None.
 
     Raises:
         EvalError: no pair, another shape, flow that is not finite.
@@ -119,7 +121,7 @@ def dynamic_degree(flow: npt.ArrayLike) -> float:
     """
     field = flow_field(flow, "dynamic degree")
     pairs, height, width, _ = field.shape
-    moving = fastest_magnitudes(field).mean(axis=1) > 6 * min(height, width) / 256
+    moving = fastest_magnitudes(field).mean(axis=1) > 6 * (side or min(height, width)) / 256
     return float(moving.sum() >= round(4 * (pairs + 1) / 16))
 
 
@@ -165,20 +167,44 @@ def video_frames(
 _VBENCH = "Huang et al. 2024 (VBench)"
 
 
+_I2V_SUBJECT = Definition(
+    name="vbench.i2v_subject",
+    encoder_revision=1,
+    kind="image",
+    needs=("image",),
+    unit="score",
+    higher_is_better=True,
+    description="0.4 max c + 0.3 mean d + 0.3 min d, with c the cosines to the input image and d "
+    "those of neighbouring frames, negative ones taken as 0.",
+    source=f"{_VBENCH}, image-to-video subject",
+    published="dino_vitb16",
+    caution="Saturates when frame 0 is the input image: over 16 frames a drift of 90 degrees "
+    "scores 0.997. Never gate on it.",
+)
+_ANTIALIAS = (
+    " v2 antialiases frames, as VBench's code does with torchvision 0.17 or later: compare it with "
+    "values that you compute so. The leaderboard's values were made with an earlier torchvision, "
+    "without antialiasing: compare those with noaa.v1. The two differ by up to 0.003."
+)
+
+
 @metric(
-    Definition(
-        name="vbench.i2v_subject",
-        kind="image",
-        needs=("image",),
-        unit="score",
-        higher_is_better=True,
-        description="0.4 max c + 0.3 mean d + 0.3 min d, with c the cosines to the input image and "
-        "d those of "
-        "neighbouring frames, negative ones taken as 0.",
-        source=f"{_VBENCH}, image-to-video subject",
-        published="dino_vitb16",
-        caution="Saturates when frame 0 is the input image: a drift of 90 degrees scores 0.997. "
-        "Never gate on it.",
+    replace(
+        _I2V_SUBJECT,
+        caution=f"{_I2V_SUBJECT.caution} v1 is not VBench to the letter: it clamps, and its input "
+        "image is resized as frames are; use v2 or noaa.v1.",
+    ),
+    replace(
+        _I2V_SUBJECT,
+        versions=("v2",),
+        view="vbench",
+        caution=_I2V_SUBJECT.caution + _ANTIALIAS,
+    ),
+    replace(
+        _I2V_SUBJECT,
+        versions=("noaa.v1",),
+        view="vbench_noaa",
+        caution=_I2V_SUBJECT.caution + _ANTIALIAS,
     ),
 )
 def _i2v_subject(features: Features) -> float:
@@ -204,24 +230,37 @@ def _subject_consistency(features: Features) -> float:
     return subject_consistency(features.frames())
 
 
+_DYNAMIC = Definition(
+    name="vbench.dynamic_degree",
+    encoder_revision=1,
+    kind="flow",
+    view="sampled",
+    unit="share of clips",
+    higher_is_better=None,
+    description="1 if at least round(N / 4) of the pairs among N sampled frames move, else 0; a "
+    "pair moves if its fastest 5 % of pixels average over 6 min(H, W) / 256 px.",
+    source=f"{_VBENCH}, dynamic degree",
+    published="raft_things",
+    caution="The fps tag changes the verdict, and at N = 2 every clip is dynamic. Never gate on "
+    "it.",
+)
+
+
 @metric(
-    Definition(
-        name="vbench.dynamic_degree",
-        kind="flow",
-        view="sampled",
-        unit="share of clips",
-        higher_is_better=None,
-        description="1 if at least round(N / 4) of the pairs among N sampled frames move, else 0; "
-        "a pair moves if its "
-        "fastest 5 % of pixels average over 6 min(H, W) / 256 px.",
-        source=f"{_VBENCH}, dynamic degree",
-        published="raft_things",
-        caution="The fps tag changes the verdict, and at N = 2 every clip is dynamic. Never gate "
-        "on it.",
+    replace(
+        _DYNAMIC,
+        caution=f"{_DYNAMIC.caution} v1 leaves out the padding, which VBench counts: use v2.",
+    ),
+    replace(
+        _DYNAMIC,
+        versions=("v2",),
+        view="sampled_padded",
+        caution=f"{_DYNAMIC.caution} Where a side is no multiple of 8 the padding counts too, as "
+        "in VBench.",
     ),
 )
 def _dynamic_degree(features: Features) -> float:
-    return dynamic_degree(features.flow())
+    return dynamic_degree(features.flow(), side=min(features.clip.frames.shape[1:3]))
 
 
 @metric(

@@ -2,6 +2,9 @@
 same thing.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +16,11 @@ from eval.metrics.motion import flow_field
 TOLERANCE = (0.01, 0.5)
 """A pixel is occluded where |forward + backward|^2 exceeds TOLERANCE[0] (|forward|^2 +
 |backward|^2) + TOLERANCE[1].
+"""
+
+BOUNDARY = (0.01, 0.002)
+"""A pixel lies on a motion boundary where the squared jumps of the forward flow exceed BOUNDARY[0]
+|forward|^2 + BOUNDARY[1].
 """
 
 
@@ -43,6 +51,81 @@ def warping_error(frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.A
         >>> warping_error(frames, np.zeros((1, 4, 4, 2)), np.zeros((1, 4, 4, 2)))
         0.75
     """
+    errors = []
+    for one, two, go, come in _pairs(frames, forward, backward):
+        visible = visible_pixels(go, come)
+        if visible.any():
+            errors.append(((one - read_at(two, go)) ** 2).sum(axis=-1)[visible].mean())
+    if not errors:
+        raise EvalError(
+            f"warping: no pixel of any of the {len(np.asarray(forward))} pairs is visible in both "
+            "frames."
+        )
+    return float(np.mean(errors))
+
+
+def evalcrafter_warping_error(
+    frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.ArrayLike
+) -> float:
+    """Mean over pairs of sum(|frame i - warped frame i+1|^2 x seen) / sum(seen), EvalCrafter's way.
+
+    It differs from `warping_error` in which pixels it counts (`seen_pixels`): those whose flow
+    leaves the frame count, those at motion boundaries do not, and a pair without any has an error
+    of 0.
+
+    Args:
+        frames: float (F, H, W, 3) in [0, 1], F >= 2.
+        forward: float (F - 1, H, W, 2), flow in px from frame i to i + 1, (dx, dy).
+        backward: float (F - 1, H, W, 2), flow in px from frame i + 1 to i.
+
+    Returns:
+        The error, >= 0, in squared units of the frames' range.
+
+    Raises:
+        EvalError: shapes that do not fit, frames outside [0, 1], or flow that is not finite.
+
+    Source: Liu et al. 2024 (EvalCrafter), `optical_flow_scores.py`, after Lai et al. 2018;
+    Ruder, Dosovitskiy and Brox 2016, section 4 (occlusion and motion boundaries).
+
+    Example:
+        >>> frames = np.zeros((2, 4, 4, 3)); frames[1] = 0.5
+        >>> evalcrafter_warping_error(frames, np.zeros((1, 4, 4, 2)), np.zeros((1, 4, 4, 2)))
+        0.75
+    """
+    errors = []
+    for one, two, go, come in _pairs(frames, forward, backward):
+        seen = seen_pixels(go, come)
+        errors.append(((one - read_at(two, go)) ** 2).sum(axis=-1)[seen].sum() / max(1, seen.sum()))
+    return float(np.mean(errors))
+
+
+def seen_pixels(forward: npt.ArrayLike, backward: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Pixels (H, W) of the first frame that EvalCrafter counts, from flow (H, W, 2) both ways.
+
+    Those where the backward flow leads back (`TOLERANCE`), inside the frame or not, and where the
+    forward flow does not jump: |du/dx|^2 + |du/dy|^2 + |dv/dx|^2 + |dv/dy|^2, differences to the
+    next pixel, at most `BOUNDARY`[0] |forward|^2 + `BOUNDARY`[1].
+    """
+    there = np.asarray(forward, dtype=np.float64)
+    back = read_at(np.asarray(backward, dtype=np.float64), there)
+    jumps = np.zeros(there.shape[:2])
+    jumps[:, :-1] += (np.diff(there, axis=1) ** 2).sum(axis=-1)
+    jumps[:-1] += (np.diff(there, axis=0) ** 2).sum(axis=-1)
+    share, floor = BOUNDARY
+    steady = jumps <= share * (there**2).sum(axis=-1) + floor
+    return np.asarray(_leads_back(there, back) & steady)
+
+
+def _leads_back(there: Float64Array, back: Float64Array) -> npt.NDArray[np.bool_]:
+    share, floor = TOLERANCE
+    allowed = share * ((there**2).sum(axis=-1) + (back**2).sum(axis=-1)) + floor
+    return np.asarray(((there + back) ** 2).sum(axis=-1) <= allowed)
+
+
+def _pairs(
+    frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.ArrayLike
+) -> Iterator[tuple[Float64Array, Float64Array, Float64Array, Float64Array]]:
+    """Frame, next frame, forward and backward flow of each pair, checked."""
     pixels = np.asarray(frames, dtype=np.float64)
     if pixels.ndim != 4 or pixels.shape[3] != 3 or len(pixels) < 2:
         raise EvalError(
@@ -59,30 +142,19 @@ def warping_error(frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.A
         raise EvalError(
             f"warping: flow must have shape {expected}, got {there.shape} and {back.shape}."
         )
-    errors = []
-    for one, two, go, come in zip(pixels[:-1], pixels[1:], there, back, strict=True):
-        visible = visible_pixels(go, come)
-        if visible.any():
-            errors.append(((one - read_at(two, go)) ** 2).sum(axis=-1)[visible].mean())
-    if not errors:
-        raise EvalError(
-            f"warping: no pixel of any of the {len(there)} pairs is visible in both frames."
-        )
-    return float(np.mean(errors))
+    return zip(pixels[:-1], pixels[1:], there, back, strict=True)
 
 
 def visible_pixels(forward: npt.ArrayLike, backward: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Pixels (H, W) of the first frame that the second one shows too, from flow (H, W, 2) both
-    ways.
+    ways: the flow ends inside it, and the backward flow there leads back (`TOLERANCE`).
     """
     there = np.asarray(forward, dtype=np.float64)
     back = read_at(np.asarray(backward, dtype=np.float64), there)
     height, width, _ = there.shape
     rows, columns = np.mgrid[0:height, 0:width] + np.moveaxis(there[..., ::-1], -1, 0)
     inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
-    share, floor = TOLERANCE
-    allowed = share * ((there**2).sum(axis=-1) + (back**2).sum(axis=-1)) + floor
-    return np.asarray(inside & (((there + back) ** 2).sum(axis=-1) <= allowed))
+    return np.asarray(inside & _leads_back(there, back))
 
 
 def read_at(image: Float64Array, flow: Float64Array) -> Float64Array:
@@ -110,12 +182,13 @@ _WARPING = "Lai et al. 2018 (temporal consistency); occlusion test of Sundaram e
 @metric(
     Definition(
         name="warping",
+        encoder_revision=1,
         kind="flow",
         unit="squared difference",
         higher_is_better=False,
         description="Mean over pairs of sum((frame i - frame i+1 warped onto it)^2 x visible) / "
-        "sum(visible), RGB in "
-        "[0, 1] summed over channels.",
+        "sum(visible), RGB in [0, 1] summed over channels; visible: the flow stays in the frame "
+        "and the backward flow leads back.",
         source=_WARPING,
         caution="A still clip scores 0: read it beside motion.",
     ),
@@ -124,18 +197,46 @@ def _warping(features: Features) -> float:
     return warping_error(features.values(), features.flow(), features.flow("backward"))
 
 
+_PAPER_WARPING = Definition(
+    name="paper.warping_error",
+    encoder_revision=1,
+    kind="flow",
+    view="half",
+    unit="1000 x squared difference",
+    higher_is_better=False,
+    description="1000 times the warping error of the frames at half their size.",
+    source=f"{_PAPER}, WarpingError; {_EVALCRAFTER}; {_WARPING}",
+    published="raft_things",
+    caution="The factor 1000 is inferred from the paper's values.",
+)
+
+
 @metric(
-    Definition(
-        name="paper.warping_error",
-        kind="flow",
-        view="half",
-        unit="1000 x squared difference",
-        higher_is_better=False,
-        description="1000 times the warping error of the frames at half their size.",
-        source=f"{_PAPER}, WarpingError; {_EVALCRAFTER}; {_WARPING}",
-        published="raft_things",
-        caution="The factor 1000 is inferred from the paper's values.",
-    ),
+    replace(
+        _PAPER_WARPING,
+        caution=f"{_PAPER_WARPING.caution} v1 leaves out pixels whose flow leaves the frame and "
+        "counts motion boundaries, EvalCrafter does the reverse: use v2 to compare with published "
+        "values.",
+    )
 )
 def _paper_warping(features: Features) -> float:
     return 1000 * _warping(features)
+
+
+@metric(
+    replace(
+        _PAPER_WARPING,
+        versions=("v2",),
+        view="half_padded",
+        description="1000 times the mean over pairs of sum((frame i - frame i+1 warped onto it)^2 "
+        "x seen) / sum(seen), at half size; seen: the backward flow leads back, inside the frame "
+        "or not, and the flow does not jump.",
+        source=f"{_PAPER}, WarpingError; {_EVALCRAFTER}; occlusion and boundaries of Ruder et al. "
+        "2016",
+        caution=f"{_PAPER_WARPING.caution} As in EvalCrafter the padding counts and RAFT is shown "
+        "values of 0 to 1 out of 255, on which its flow is poor: warping is the sound number.",
+    )
+)
+def _evalcrafter_warping(features: Features) -> float:
+    flows = features.flow(), features.flow("backward")
+    return 1000 * evalcrafter_warping_error(features.values(), *flows)

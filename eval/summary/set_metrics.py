@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.measure.catalogue import find_definition
+from eval.measure.catalogue import registered
 from eval.metrics import Metric
 from eval.summary.statistics import Interval, few_clusters_note, jackknife_interval
 
@@ -49,8 +49,8 @@ def set_value(
         return Interval(
             np.nan, np.nan, np.nan, len(fake), images
         ), f"{images} input image: two or more are needed"
-    registered = find_definition(metric.family)
-    dimension, steps = real.shape[1], registered.steps
+    found = registered(metric)
+    dimension, steps = real.shape[1], found.steps
     if steps.prepare:
         real, fake = steps.prepare(real, fake)
     if steps.notes:
@@ -61,7 +61,7 @@ def set_value(
 
     def statistic(kept: NDArray[np.intp]) -> float:
         a, b = real[np.unique(owner[kept])] if paired else real, fake[kept]
-        return float(registered.formula(a, b))
+        return float(found.formula(a, b))
 
     if images < 3:
         everything = statistic(np.arange(len(fake)))

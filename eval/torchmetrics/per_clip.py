@@ -1,6 +1,8 @@
 """Values of single clips, averaged over clips."""
 
+import math
 from abc import ABC, abstractmethod
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -9,21 +11,30 @@ from torchmetrics import Metric
 
 from eval.metrics import flicker, identity, motion, temporal, text, vbench, warping
 
+_LIMB = 32
+"""Bits of a limb."""
+_PLACES = 1074
+"""Binary places of the smallest float64."""
+_LIMBS = 2100 // _LIMB + 1
+
 
 class MeanOverClips(Metric, ABC):
-    """The mean over clips of a number of each. One call of `update` is one clip."""
+    """The mean over clips of a number of each. One call of `update` is one clip.
+
+    The sum is kept exactly, as int64 limbs of a fixed-point number: neither its order nor the
+    number of processes changes the mean, no cast of a module around it (``.half()``,
+    ``.to(torch.float16)``) reaches it, and devices without float64 can hold it.
+    """
 
     is_differentiable = False
     full_state_update = False
 
-    total: Tensor
+    limbs: Tensor
     clips: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.add_state(
-            "total", default=torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum"
-        )
+        self.add_state("limbs", torch.zeros(_LIMBS, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("clips", default=torch.tensor(0), dist_reduce_fx="sum")
 
     @abstractmethod
@@ -37,12 +48,30 @@ class MeanOverClips(Metric, ABC):
             EvalError: as the pure function that `value` calls.
         """
         arrays = [_array(given) if isinstance(given, Tensor) else given for given in inputs]
-        self.total += self.value(*arrays)
+        value = self.value(*arrays)
+        self.limbs += torch.tensor(_fixed_point(value), dtype=torch.int64, device=self.limbs.device)
         self.clips += 1
 
     def compute(self) -> Tensor:
-        """float64 scalar; nan without clips."""
-        return self.total / self.clips
+        """Scalar on the metric's device, float64 where there is such; nan without clips."""
+        clips = int(self.clips)
+        total = sum(limb << _LIMB * place for place, limb in enumerate(self.limbs.tolist()))
+        mean = float(Fraction(total, clips << _PLACES)) if clips else math.nan
+        return scalar(mean, self.limbs.device)
+
+
+def _fixed_point(value: float) -> list[int]:
+    """A finite float as limbs, lowest first, all of its sign: the sum of limb * 2^(32 i - 1074)."""
+    numerator, denominator = float(value).as_integer_ratio()
+    whole = abs(numerator) * (2**_PLACES // denominator)
+    sign = 1 if numerator >= 0 else -1
+    return [sign * ((whole >> _LIMB * place) % 2**_LIMB) for place in range(_LIMBS)]
+
+
+def scalar(value: float, device: torch.device) -> Tensor:
+    """A scalar in the most precise dtype that the device has."""
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    return torch.tensor(value, dtype=dtype, device=device)
 
 
 def _array(given: Tensor) -> Any:

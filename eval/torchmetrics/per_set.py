@@ -17,10 +17,16 @@ from eval.metrics.frechet import (
     frechet_distance,
 )
 from eval.metrics.kernel import kernel_distance
+from eval.torchmetrics.per_clip import scalar
+
+_BITS = {torch.float32: torch.int32, torch.float64: torch.int64}
 
 
 class SetDistance(Metric):
     """Keeps the features of both sets; subclasses say what their distance is.
+
+    Features are float64 or float32 (all others become that) and are kept as integers of the same
+    bits, on the device they come from: no cast of a module around the metric reaches them.
 
     Args:
         encoder: called on what `update` is given, clips for example, and returns features (N,
@@ -47,9 +53,19 @@ class SetDistance(Metric):
         Raises:
             EvalError: features of another shape, or that are not finite.
         """
-        features = self.encoder(clips) if self.encoder else clips
-        feature_matrix(features.detach().cpu().double().numpy(), "real" if real else "fake")
-        (self.real if real else self.fake).append(features.detach())
+        features = (self.encoder(clips) if self.encoder else clips).detach()
+        name = "real" if real else "fake"
+        if features.dtype != torch.float64:
+            features = features.float()
+        if features.ndim != 2 or 0 in features.shape or not bool(features.isfinite().all()):
+            feature_matrix(features.cpu().numpy(), name)  # which says what is wrong
+        held = getattr(self, name)
+        bits = features.contiguous().view(_BITS[features.dtype])
+        if len(held) and held[0].dtype != bits.dtype:
+            raise EvalError(
+                f"{type(self).__name__}: {name} features in float32 and in float64; use one dtype"
+            )
+        held.append(bits)
 
     def _set(self, name: str) -> Any:
         held = getattr(self, name)
@@ -58,7 +74,9 @@ class SetDistance(Metric):
                 f"{type(self).__name__}: no {name} clips; call update(..., real={name == 'real'}) "
                 "first."
             )
-        return dim_zero_cat(held).cpu().double().numpy()
+        bits = dim_zero_cat(held)
+        dtype = torch.float64 if bits.dtype == torch.int64 else torch.float32
+        return bits.view(dtype).cpu().double().numpy()
 
 
 class FrechetVideoDistance(SetDistance):
@@ -79,7 +97,7 @@ class FrechetVideoDistance(SetDistance):
         real, fake = (
             FeatureStatistics.from_features(self._set(name), name) for name in ("real", "fake")
         )
-        return torch.tensor(frechet_distance(real, fake), dtype=torch.float64)
+        return scalar(frechet_distance(real, fake), self.device)
 
     def bias_corrected(self, **arguments: Any) -> CorrectedFrechet:
         """`eval.metrics.frechet.bias_corrected_frechet` of the features that this process holds."""
@@ -95,6 +113,4 @@ class KernelVideoDistance(SetDistance):
     """
 
     def compute(self) -> Tensor:
-        return torch.tensor(
-            kernel_distance(self._set("real"), self._set("fake")), dtype=torch.float64
-        )
+        return scalar(kernel_distance(self._set("real"), self._set("fake")), self.device)

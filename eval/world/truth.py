@@ -100,6 +100,7 @@ def exact(features: Features) -> dict[str, float]:
 @metric(
     Definition(
         name="exact.direction",
+        encoder_revision=1,
         kind="flow",
         unit="cosine",
         higher_is_better=True,

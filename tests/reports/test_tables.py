@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -160,3 +161,16 @@ def test_markdown_text_stays_in_its_place(text: str) -> None:
     assert all(
         before == "\\" for before, char in zip(" " + bare, bare, strict=False) if char == "|"
     )
+
+
+def test_versions_of_one_metric_have_labels_of_their_own() -> None:
+    ids = [f"vbench.i2v_subject.dino_vitb16.{version}" for version in ("v2", "noaa.v1")]
+    ids += ["identity.dino_vitb16.v2", "identity.dino_vits16.v2", "motion.flow_dis.v1"]
+    rows = pd.DataFrame(
+        {"metric": ids, "unit": "score", "higher_is_better": True, "low": 0.1, "high": 0.2}
+    ).assign(mean=0.15)
+    labels = [m.label for m in measures_of(SimpleNamespace(metrics=ids, summary=rows))]  # type: ignore[arg-type]
+    assert len(set(labels)) == len(labels)
+    assert labels[0].endswith("(v2)")
+    assert labels[1].endswith("(noaa.v1)")
+    assert labels[2:] == ["Identity (dino_vitb16)", "Identity (dino_vits16)", "Motion"]

@@ -154,6 +154,46 @@ def test_raft_is_torchvisions_and_takes_small_frames(
     np.testing.assert_allclose(flow, expected.permute(0, 2, 3, 1).numpy(), atol=1e-3)
 
 
+@pytest.mark.parametrize("unit", [False, True])
+def test_raft_pads_both_sides_as_its_own_padder_does(
+    unit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Float frames in [0, 1] are shown as they are, as if they were 8-bit values."""
+    import torch
+    from safetensors.torch import save_file
+    from torch.nn import functional
+    from torchvision.models.optical_flow import raft_small
+
+    torch.manual_seed(0)
+    model = raft_small(weights=None).eval()
+    (tmp_path / "raft_small").mkdir()
+    save_file(model.state_dict(), tmp_path / "raft_small" / "model.safetensors")
+    monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("eval.encoders.raft.UPDATES", 1)
+    frames = np.random.default_rng(0).integers(0, 256, (2, 131, 141, 3), dtype=np.uint8)
+    shown = (frames / 255).astype(np.float32) if unit else frames
+    encoder = load_encoder("raft_small")
+    flow = encoder.encode_pairs(shown[:1], shown[1:])  # type: ignore[attr-defined]
+    # 131 -> 136: 2 above, 3 below; 141 -> 144: 1 left, 2 right
+    rows, columns = np.clip(np.arange(-2, 134), 0, 130), np.clip(np.arange(-1, 143), 0, 140)
+    pixels = torch.from_numpy(shown[:, rows][:, :, columns].transpose(0, 3, 1, 2).copy()).float()
+    pixels = 2 * (pixels / 255) - 1
+    with torch.no_grad():
+        expected = model(pixels[:1], pixels[1:], num_flow_updates=1)[-1][:, :, 2:133, 1:142]
+    assert functional.mse_loss(expected, torch.zeros_like(expected)) > 1e-6
+    np.testing.assert_allclose(flow, expected.permute(0, 2, 3, 1).numpy(), atol=1e-4)
+
+
+def test_float_frames_are_those_of_8_bit_to_dis_and_must_lie_in_0_to_1() -> None:
+    frames = _disc(2, 2)
+    values = (frames / 255).astype(np.float32)
+    encoder = DisFlowEncoder()
+    expected = encoder.encode_pairs(frames[:1], frames[1:])
+    assert np.array_equal(encoder.encode_pairs(values[:1], values[1:]), expected)
+    with pytest.raises(EvalError, match=r"must lie in \[0, 1\], these reach from 255"):
+        encoder.encode_pairs(values[:1] * 0, values[1:] * 0 + 255)
+
+
 def test_raft_refuses_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -603,7 +603,7 @@ def test_without_weights_the_message_says_what_is_left_out(
     samples = manifest(clips, [{"id": "a", "clip": "good.mkv", "prompt": "x"}])
     result = invoke(clips, samples)
     assert result.exit_code == 0
-    assert "warning: left out identity.dino_vits16.v1" in result.stderr
+    assert "warning: left out identity.dino_vits16.v2" in result.stderr
     assert (
         "Put the files into a folder named 'dino_vits16' and set I2V_EVAL_WEIGHTS" in result.stderr
     )

@@ -16,7 +16,7 @@ from eval.errors import EvalError
 from eval.measure.catalogue import catalogue, parse_metric
 from eval.measure.evaluator import Judge
 from eval.measure.features import FeatureCache
-from eval.measure.look import Look, Memory, halved
+from eval.measure.look import Look, Memory, halved, halves, padded
 from eval.samples import Sample
 from eval.world.scenes import Scene, render
 
@@ -60,11 +60,16 @@ def test_all_metrics_take_one_pass_an_encoder_clip_and_view(
         {
             ("dino_glyph", "standard"): 3,
             ("dino_glyph", "uncropped"): 3,
+            ("dino_glyph", "vbench"): 3,
+            ("dino_glyph", "vbench_noaa"): 3,
             ("clip_glyph", "standard"): 3,
+            ("clip_glyph", "evalcrafter"): 3,
             ("flow_dis", "flow forward, full size, stride 1"): 3,  # sampled at 8 fps too
             ("flow_dis", "flow backward, full size, stride 1"): 3,
             ("flow_dis", "flow forward, half size, stride 1"): 3,
             ("flow_dis", "flow backward, half size, stride 1"): 3,
+            ("flow_dis", "flow forward, half_padded size, stride 1"): 3,
+            ("flow_dis", "flow backward, half_padded size, stride 1"): 3,
             ("videomae_glyph", "standard"): 3,
         }
     )
@@ -104,6 +109,10 @@ def test_a_still_clip_is_at_the_end_of_every_scale(values: dict[str, dict[str, f
         "evalcrafter.flow_score.flow_dis.v1": 0,
         "warping.flow_dis.v1": 0,
         "paper.warping_error.flow_dis.v1": 0,
+        "paper.warping_error.flow_dis.v2": 0,
+        "vbench.i2v_subject.dino_glyph.v2": 1,
+        "evalcrafter.clip_temp.clip_glyph.v2": 1,
+        "consistency.clip_glyph.v1": 1,
         "smoothness.flow_dis.v1": 0,
         "flicker.pixels.v1": 0,
         "vbench.temporal_flickering.pixels.v1": 1,
@@ -171,9 +180,25 @@ def test_flow_views_show_the_frames_they_say() -> None:
         EvalError, match="the clip has 9 frames; motion needs more than 12 at 100 fps"
     ):
         flow("sampled", 100.0)
+    assert flow("sampled_padded", 24.0) == [[0, 30], [30, 60]]
+    for view, shape in (("standard", (5, 6)), ("padded", (8, 8)), ("half_padded", (8, 8))):
+        look = Look(Recorder(), view, sample, Clip(frames, 24.0), Memory(FeatureCache()))  # type: ignore[arg-type]
+        assert look.flow().shape[1:3] == shape
     small = halved(np.arange(2 * 5 * 6 * 3, dtype=np.uint8).reshape(2, 5, 6, 3))
     assert small.shape == (2, 2, 3, 3)
     assert small[0, 0, 0, 0] == round((0 + 3 + 18 + 21) / 4)
+
+
+def test_half_sizes_and_padding_are_those_of_evalcrafter() -> None:
+    frames = np.random.default_rng(5).integers(0, 256, (2, 45, 61, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+    smaller = torch.nn.functional.interpolate(
+        pixels, scale_factor=0.5, mode="bilinear", align_corners=False
+    )
+    assert smaller.shape[2:] == (22, 30)  # to 24 x 32: 1 px on each side
+    expected = torch.nn.functional.pad(smaller, (1, 1, 1, 1), mode="replicate")
+    found = padded(halves(frames))
+    np.testing.assert_allclose(found, expected.permute(0, 2, 3, 1).numpy(), atol=1e-6)
 
 
 def test_what_is_not_finite_is_named(cases: list[tuple[Sample, Clip]]) -> None:

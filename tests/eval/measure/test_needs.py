@@ -29,6 +29,7 @@ class Encoder:
             count = len(arrays[-1]) if isinstance(arrays[-1], (list, np.ndarray)) else len(FRAMES)
             count = len(arrays[0]) if name == "encode_quality" else count
             shape = {
+                "encode_image": (5,),
                 "encode_pairs": (*np.shape(arrays[0])[:3], 2),
                 "encode_distances": (count,),
                 "encode_quality": (1,),

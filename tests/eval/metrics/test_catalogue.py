@@ -8,7 +8,14 @@ import pytest
 
 from eval.encoders import ENCODERS
 from eval.errors import EvalError
-from eval.measure.catalogue import catalogue, definitions, find_definition, parse_metric
+from eval.measure.catalogue import (
+    catalogue,
+    definitions,
+    find_definition,
+    parse_metric,
+    registered,
+)
+from eval.measure.selection import metrics_of
 
 
 def test_every_metric_parses_to_itself() -> None:
@@ -34,7 +41,9 @@ def test_ids_of_the_embedded_default() -> None:
 
 def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
     for metric in catalogue():
-        assert (metric.scope == "set") == (metric.family in {"fvd", "kvd"})
+        assert (metric.scope == "set") == (
+            metric.family in {"fvd", "kvd", "stylegan_v.fvd", "cd_fvd.fvd"}
+        )
         if metric.family.startswith("exact."):
             assert metric.truth
             assert metric.higher_is_better is (metric.unit != "px")
@@ -55,7 +64,8 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         assert all((family.unit, family.description.endswith("."), family.source, family.versions))
         assert family.truth == family.name.startswith("exact.")
         if family.published:
-            assert f"{family.name}.{family.published}.v1" in ids
+            start = f"{family.name}.{family.published}."
+            assert any(id.startswith(start) for id in ids)
     assert {name for name in definitions() if "." in name} == {
         "dreambooth.dino",
         "vbench.i2v_subject",
@@ -68,6 +78,8 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         "evalcrafter.clip_temp",
         "evalcrafter.flow_score",
         "dover.technical",
+        "stylegan_v.fvd",
+        "cd_fvd.fvd",
         "exact.glyph",
         "exact.colour",
         "exact.position",
@@ -84,12 +96,79 @@ def test_the_formulas_of_clips_take_features_and_those_of_sets_take_two_sets() -
 
 def test_encoders_by_hub_id_tag_and_path() -> None:
     for id, encoder in (
-        ("identity.dino:facebook/dinov2-large.v1", "dino:facebook/dinov2-large"),
-        ("text.open_clip:ViT-B-32/laion2b_s34b_b79k.v1", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
-        ("fvd.i3d:/weights/i3d.v2/i3d.pt.v1", "i3d:/weights/i3d.v2/i3d.pt"),
+        ("identity.dino:facebook/dinov2-large.v2", "dino:facebook/dinov2-large"),
+        ("text.open_clip:ViT-B-32/laion2b_s34b_b79k.v2", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
+        ("fvd.i3d:/weights/i3d.v2/i3d.pt.v2", "i3d:/weights/i3d.v2/i3d.pt"),
     ):
         metric = parse_metric(id)
-        assert (metric.id, metric.encoder, metric.version) == (id, encoder, "v1")
+        assert (metric.id, metric.encoder, metric.version) == (id, encoder, "v2")
+
+
+VERSIONS = {
+    "identity.dino_glyph": ["v1"],
+    "identity.dino_vits16": ["v2"],
+    "text.clip_vitb32_openai": ["v2"],
+    "dreambooth.dino.dino_vits16": ["v2"],
+    "consistency.clip_vitb32_openai": ["v1"],
+    "evalcrafter.clip_temp.clip_glyph": ["v1", "v2"],
+    "evalcrafter.clip_temp.clip_vitb32_openai": ["v2"],
+    "vbench.i2v_subject.dino_glyph": ["v1", "v2", "noaa.v1"],
+    "vbench.i2v_subject.dino_vitb16": ["v2", "noaa.v1"],
+    "vbench.subject_consistency.dino_vitb16": ["v1"],
+    "motion.flow_dis": ["v1"],
+    "motion.raft_large": ["v2"],
+    "paper.warping_error.flow_dis": ["v1", "v2"],
+    "paper.warping_error.raft_things": ["v2"],
+    "evalcrafter.flow_score.raft_things": ["v2"],
+    "vbench.dynamic_degree.raft_things": ["v2"],
+    "fvd.videomae_glyph": ["v1"],
+    "fvd.i3d": ["v2"],
+    "fvd.i3d_squash_ts": ["v1"],
+    "fvd.i3d_videogpt": ["v1"],
+    "stylegan_v.fvd.i3d_resize": ["v1"],
+    "cd_fvd.fvd.i3d_squash": ["v1"],
+    "kvd.videomae": ["v2"],
+}
+
+
+@pytest.mark.parametrize("start", VERSIONS)
+def test_versions_of_each_metric_with_each_encoder(start: str) -> None:
+    found = [metric.version for metric in catalogue() if metric.id.startswith(f"{start}.")]
+    assert found == VERSIONS[start]
+    for version in found:
+        metric = parse_metric(f"{start}.{version}")
+        assert f"{metric.family}.{metric.encoder}" == start
+        assert registered(metric).definition.view == metric.view
+
+
+def test_what_is_chosen_for_the_user_is_the_newest_version() -> None:
+    ids = {metric.id for metric in metrics_of(["dino_glyph", "flow_dis"])}
+    assert {
+        "vbench.i2v_subject.dino_glyph.v2",
+        "vbench.i2v_subject.dino_glyph.noaa.v1",
+        "paper.warping_error.flow_dis.v2",
+        "identity.dino_glyph.v1",
+    } <= ids
+    assert "vbench.i2v_subject.dino_glyph.v1" not in ids
+    assert "paper.warping_error.flow_dis.v1" not in ids
+
+
+@pytest.mark.parametrize(
+    ("id", "reason"),
+    [
+        ("identity.dino_vits16.v1", "rounds it down.*Use identity.dino_vits16.v2"),
+        (
+            "vbench.i2v_subject.dino:facebook/dino-vitb16.v1",
+            "its definition was corrected too. Use vbench.i2v_subject.dino:facebook/.*.v2",
+        ),
+        ("text.open_clip:ViT-L-14/openai.v1", "rounds it down.*Use text.open_clip:ViT-L-14/"),
+        ("motion.raft_large.v1", "centre the padding.*Use motion.raft_large.v2"),
+        ("fvd.i3d.v1", "I3D: up.*Use fvd.i3d.v2"),
+    ],
+)
+def test_versions_that_are_measured_no_more_say_why(id: str, reason: str) -> None:
+    with pytest.raises(EvalError, match=f"v1 is measured no more: .*{reason}"):
+        parse_metric(id)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,25 @@ def _from_data(x: np.ndarray, y: np.ndarray) -> float:
     return float(((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap)
 
 
+@pytest.mark.parametrize("n", [2, 5, 40, 256])
+def test_covariances_divided_by_n_are_numpys_with_ddof_0(n: int) -> None:
+    """As cd-fvd and StyleGAN-V compute them."""
+    generator = np.random.default_rng(n)
+    x, y = generator.standard_normal((2, n, 24)) * [[[1.0]], [[1.3]]]
+
+    def by_numpy(ddof: int) -> float:
+        a, b = (np.cov(features, rowvar=False, ddof=ddof) for features in (x, y))
+        roots = np.sqrt(np.linalg.eigvals(a @ b).astype(complex)).real.sum()
+        return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a + b) - 2 * roots)
+
+    found = frechet_distance_of_features(x, y, divisor="n")
+    assert found == pytest.approx(by_numpy(0), rel=1e-6)
+    assert frechet_distance_of_features(x, y) == pytest.approx(by_numpy(1), rel=1e-6)
+    x, y = x - x.mean(0), y - y.mean(0)
+    spread = frechet_distance_of_features(x, y)
+    assert frechet_distance_of_features(x, y, divisor="n") == pytest.approx(spread * (n - 1) / n)
+
+
 def test_singular_covariances_agree_with_the_sum_of_singular_values_of_the_data() -> None:
     generator = np.random.default_rng(6)
     x, y = generator.standard_normal((12, 400)), generator.standard_normal((12, 400)) + 0.1

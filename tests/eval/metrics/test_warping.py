@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from eval.errors import EvalError
-from eval.metrics.warping import read_at, visible_pixels, warping_error
+from eval.metrics.warping import (
+    evalcrafter_warping_error,
+    read_at,
+    seen_pixels,
+    visible_pixels,
+    warping_error,
+)
 
 
 def _flow(dx: float, dy: float, height: int = 20, width: int = 24) -> np.ndarray:
@@ -66,6 +72,71 @@ def test_a_pair_that_shows_nothing_twice_has_no_value() -> None:
         warping_error(np.zeros((2, 20, 24, 3)), _flow(90, 0), _flow(-90, 0))
 
 
+def _evalcrafter_by_loops(frames: np.ndarray, forward: np.ndarray, backward: np.ndarray) -> float:
+    """EvalCrafter's rule, pixel by pixel; the place it looks at is held inside the frame."""
+    height, width = frames.shape[1:3]
+    errors = []
+    for one, two, go, come in zip(frames[:-1], frames[1:], forward, backward, strict=True):
+        total, count = 0.0, 0
+        for row in range(height):
+            for column in range(width):
+                dx, dy = go[row, column]
+                x0, y0 = int(np.floor(column + dx)), int(np.floor(row + dy))
+                a, b = column + dx - x0, row + dy - y0
+                corners = [
+                    (min(max(y, 0), height - 1), min(max(x, 0), width - 1), weight)
+                    for y, x, weight in (
+                        (y0, x0, (1 - a) * (1 - b)),
+                        (y0, x0 + 1, a * (1 - b)),
+                        (y0 + 1, x0, (1 - a) * b),
+                        (y0 + 1, x0 + 1, a * b),
+                    )
+                ]
+                back = sum(weight * come[y, x] for y, x, weight in corners)
+                read = sum(weight * two[y, x] for y, x, weight in corners)
+                square = dx * dx + dy * dy
+                apart = (dx + back[0]) ** 2 + (dy + back[1]) ** 2
+                if apart > 0.01 * (square + back @ back) + 0.5:
+                    continue
+                jump = 0.0
+                if column + 1 < width:
+                    jump += ((go[row, column + 1] - go[row, column]) ** 2).sum()
+                if row + 1 < height:
+                    jump += ((go[row + 1, column] - go[row, column]) ** 2).sum()
+                if jump > 0.01 * square + 0.002:
+                    continue
+                count += 1
+                total += ((one[row, column] - read) ** 2).sum()
+        errors.append(total / count if count else 0.0)
+    return sum(errors) / len(errors)
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_evalcrafters_rule_against_loops(steady: bool) -> None:
+    generator = np.random.default_rng(7)
+    frames = generator.random((4, 12, 15, 3))
+    forward = np.broadcast_to(generator.uniform(-3, 3, (3, 1, 1, 2)), (3, 12, 15, 2)).copy()
+    forward += generator.normal(0, 0.01 if steady else 0.08, forward.shape)
+    backward = -forward + generator.normal(0, 0.4, forward.shape)
+    found = evalcrafter_warping_error(frames, forward, backward)
+    assert found == pytest.approx(_evalcrafter_by_loops(frames, forward, backward), rel=1e-12)
+    assert found != pytest.approx(warping_error(frames, forward, backward), rel=1e-3)
+
+
+def test_evalcrafter_counts_what_leaves_the_frame_and_no_boundaries() -> None:
+    there, back = _flow(3, 0)[0], _flow(-3, 0)[0]
+    assert seen_pixels(there, back).all()
+    assert not visible_pixels(there, back)[:, 21:].any()
+    there[:, 10:] = (4, 0)  # a jump of 1 px: 1 > 0.01 * 9 + 0.002, at the last pixel before it
+    back[:, 10:] = (-4, 0)
+    seen = seen_pixels(there, back)
+    assert not seen[:, 9].any()
+    assert seen[:, :6].all()
+    assert visible_pixels(there, back)[:, :6].all()
+    nothing = evalcrafter_warping_error(np.zeros((2, 20, 24, 3)), _flow(90, 0), _flow(0, 0))
+    assert nothing == 0  # no pixel is seen: 0 in EvalCrafter, no value in `warping`
+
+
 @pytest.mark.parametrize(
     ("frames", "forward", "message"),
     [
@@ -85,5 +156,6 @@ def test_a_pair_that_shows_nothing_twice_has_no_value() -> None:
     ],
 )
 def test_bad_input_is_named(frames: np.ndarray, forward: np.ndarray, message: str) -> None:
-    with pytest.raises(EvalError, match=message):
-        warping_error(frames, forward, _flow(0, 0))
+    for formula in (warping_error, evalcrafter_warping_error):
+        with pytest.raises(EvalError, match=message):
+            formula(frames, forward, _flow(0, 0))

@@ -1,14 +1,18 @@
 """The classes against the pure functions: per batch, accumulated, and over two processes."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torchmetrics
 from torchmetrics.image.kid import poly_mmd
 
 from eval.errors import EvalError
@@ -99,6 +103,89 @@ def test_every_class_gives_a_value_known_by_hand() -> None:
     ):
         metric.update(*inputs)  # type: ignore[arg-type]
         assert metric.compute().item() == pytest.approx(wanted, abs=1e-5), type(metric).__name__
+
+
+def _parent(metric: torchmetrics.Metric) -> torch.nn.Module:
+    module = torch.nn.Module()
+    module.weight = torch.nn.Parameter(torch.ones(1))
+    module.metric = metric
+    return module
+
+
+CASTS: dict[str, Callable[[torch.nn.Module], torch.nn.Module]] = {
+    "to(float16)": lambda module: module.to(torch.float16),
+    "half": lambda module: module.half(),
+    "to(bfloat16)": lambda module: module.to(dtype=torch.bfloat16),
+    "type": lambda module: module.type(torch.float16),
+    "metric.to(float16)": lambda module: module.metric.to(torch.float16),  # type: ignore[return-value]
+}
+
+
+@pytest.mark.parametrize("cast", CASTS)
+def test_no_cast_reaches_the_state(cast: str) -> None:
+    speeds = [0.1, 1 / 3, 1e-9, 2049.0, 1e4]
+    mean, distance = FlowScore(), KernelVideoDistance()
+    for metric in (mean, distance):
+        module = _parent(metric)
+        for speed in speeds:
+            if metric is mean:
+                metric.update(torch.tensor([speed, 0.0], dtype=torch.float64).expand(1, 4, 4, 2))
+            CASTS[cast](module)
+    assert mean.compute().item() == pytest.approx(math.fsum(speeds) / 5, rel=1e-15)
+    assert mean.compute().dtype == torch.float64
+    wanted = KernelVideoDistance()
+    for features, real in ((REAL, True), (FAKE, False)):
+        wanted.update(torch.tensor(features), real=real)
+        distance.update(torch.tensor(features), real=real)
+        CASTS[cast](_parent(distance))
+    assert distance.compute().item() == wanted.compute().item()
+
+
+def test_a_device_without_float64_takes_every_state() -> None:
+    """As MPS: moving a float64 tensor there raises."""
+
+    def move(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return tensor.clone()
+
+    mean, distance = FlowScore(), FrechetVideoDistance()
+    mean.update(torch.tensor([3.0, 4.0]).expand(1, 4, 4, 2))
+    distance.update(torch.tensor(REAL, dtype=torch.float32), real=True)
+    distance.update(torch.tensor(FAKE, dtype=torch.float32), real=False)
+    for metric in (mean, distance):
+        metric._apply(move)
+    assert mean.compute().item() == 5.0
+    assert distance.compute().item() == pytest.approx(_frechet(), rel=1e-5)
+
+
+def test_the_mean_is_exact_whatever_the_order_and_without_clips_it_is_nan() -> None:
+    speeds = [1e-300, 1e16, 1.0, 3.14, 1e-5] * 3
+    found = set()
+    for order in (speeds, speeds[::-1], sorted(speeds)):
+        metric = FlowScore()
+        metric.value = lambda *arrays: arrays[0]  # type: ignore[method-assign]
+        for speed in order:
+            metric.update(speed)
+        found.add(metric.compute().item())
+    assert found == {float(sum(map(Fraction, speeds)) / len(speeds))}
+    negative = FlowScore()
+    negative.value = lambda *arrays: arrays[0]  # type: ignore[method-assign]
+    for value in (-0.75, 0.25, -5e-324):
+        negative.update(value)
+    assert negative.compute().item() == pytest.approx(-0.5 / 3, rel=1e-15)
+    with pytest.warns(UserWarning, match="before the ``update`` method"):
+        assert math.isnan(FlowScore().compute().item())
+
+
+def test_features_stay_where_they_are_and_have_one_dtype() -> None:
+    distance = FrechetVideoDistance()
+    distance.update(torch.tensor(REAL, dtype=torch.float16), real=True)
+    assert distance.real[0].dtype == torch.int32
+    with pytest.raises(EvalError, match="real features in float32 and in float64; use one dtype"):
+        distance.update(torch.tensor(REAL), real=True)
+    with pytest.raises(EvalError, match=r"fake: features must have shape \(N, D\)"):
+        distance.update(torch.zeros(3), real=False)
 
 
 TWO_PROCESSES = """

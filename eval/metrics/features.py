@@ -1,0 +1,63 @@
+"""What a formula is given: one clip as its encoder sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eval.clips.lossless import Clip
+    from eval.samples import Sample
+
+
+class Features(Protocol):
+    """What a formula is given: one clip as its encoder sees it. Each feature is computed when it is
+    first asked for, and only once.
+
+    Attributes:
+        clip: frames uint8 (F, H, W, 3) and rate.
+        sample: what the clip was made from.
+        known_styles: every style that an encoder of kind style can name.
+    """
+
+    @property
+    def clip(self) -> Clip: ...
+    @property
+    def sample(self) -> Sample: ...
+    @property
+    def known_styles(self) -> Sequence[str]: ...
+
+    def image(self) -> NDArray[np.float32]:
+        """Feature (D,) of the input image; encoders of kind image and image-text."""
+        ...
+
+    def prompt(self) -> NDArray[np.float32]:
+        """Feature (D,) of the prompt; encoders of kind image-text."""
+        ...
+
+    def frames(self) -> NDArray[np.float32]:
+        """Features (F, D) of the frames; encoders of kind image and image-text."""
+        ...
+
+    def distances(self) -> NDArray[np.float32]:
+        """Distances (F,) of the frames from the input image; encoders of kind perceptual."""
+        ...
+
+    def quality(self) -> float:
+        """Score of the clip; encoders of kind quality."""
+        ...
+
+    def styles(self) -> list[str]:
+        """The most probable style of each frame; encoders of kind style."""
+        ...
+
+    def flow(self, direction: Literal["forward", "backward"] = "forward") -> NDArray[np.float32]:
+        """Flow (P, H, W, 2) in px between neighbours; encoders of kind flow."""
+        ...
+
+    def values(self) -> NDArray[np.float64]:
+        """The frames in [0, 1], float64 (F, H, W, 3), at the size of the definition's view."""
+        ...

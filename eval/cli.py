@@ -8,6 +8,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
@@ -161,6 +162,9 @@ def run(
         list[str],
         typer.Option("--set", help="KEY=VALUE of the suite, such as base=my-base.yaml; repeat it."),
     ] = [],  # noqa: B006
+    max_cells: Annotated[
+        int | None, typer.Option(min=1, help="Cells of the largest sweep that is taken on.")
+    ] = None,
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -180,7 +184,7 @@ def run(
 
     changes = changed_keys(set_, device=device, dtype=dtype)
     if dry_run:
-        show_plan(suite, out, changes)
+        show_plan(suite, out, changes, max_cells)
         return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -196,6 +200,8 @@ def run(
     options = Options(
         timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool
     )
+    if max_cells is not None:
+        options = replace(options, max_cells=max_cells)
     outcome = run_suite(
         suite,
         out,

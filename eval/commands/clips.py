@@ -48,6 +48,13 @@ def clips(
     hdr: Annotated[
         str, typer.Option(help="HDR clips: refuse them, or tone-map them to SDR.")
     ] = "refuse",
+    allow_glyph_encoders: Annotated[
+        bool,
+        typer.Option(
+            "--allow-glyph-encoders",
+            help="Let the glyph world's encoders judge these clips; the page gives no verdict.",
+        ),
+    ] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")
     ] = None,
@@ -82,6 +89,7 @@ def clips(
         strict=strict,
         root=root,
         hdr=cast(Hdr, hdr),
+        allow_glyph_encoders=allow_glyph_encoders,
         options=options,
     )
     for failure in scored.failures:

@@ -9,7 +9,12 @@ from typing import Any
 import typer
 
 
-def dry_run(suite: str, out: Path | None, changes: Mapping[str, Any] | None = None) -> None:
+def dry_run(
+    suite: str,
+    out: Path | None,
+    changes: Mapping[str, Any] | None = None,
+    max_cells: int | None = None,
+) -> None:
     """Prints cells, clips to make and to measure, estimated time and disk."""
     from rich.table import Table
     from rich.text import Text
@@ -18,9 +23,10 @@ def dry_run(suite: str, out: Path | None, changes: Mapping[str, Any] | None = No
     from eval.io.console import table_console
     from eval.io.progress import duration
     from eval.plan.cells import make_plan
+    from eval.plan.limits import MOST_CELLS
     from eval.plan.suite import locate_suite
 
-    plan = make_plan(locate_suite(suite), changes)
+    plan = make_plan(locate_suite(suite), changes, max_cells=max_cells or MOST_CELLS)
     for note in plan.notes:
         typer.echo(f"warning: {note}", err=True)
     folder = out or Path("runs") / plan.suite.name

@@ -44,13 +44,13 @@ methods:
 # Every other cell is compared with this one, sample by sample.
 reference: mine
 
-# Measures; python -m eval metrics lists them all. The glyph encoders come with the package and know
-# little of
-# photographs: take dino_vits16 and clip_vitb32_openai once their weights are there.
+# Measures; python -m eval metrics lists them all. Those of dino_vits16 and clip_vitb32_openai need
+# their weights; python -m eval metrics ID says where they are looked for.
 metrics:
-  - identity.dino_glyph.v1
-  - text.clip_glyph.v1
+  # - identity.dino_vits16.v1
+  # - text.clip_vitb32_openai.v1
   - motion.flow_dis.v1
+  - flicker.pixels.v1
 """
 
 

@@ -26,13 +26,14 @@ from eval.execute.reference import (
 from eval.execute.run import Options, make, measure_made, planned_failures, stale
 from eval.io.progress import progress
 from eval.measure.evaluator import JudgeLike, default_judge
-from eval.measure.selection import available, metrics_of
+from eval.measure.selection import GLYPH, available, metrics_of
 from eval.methods.finished import FinishedClips
 from eval.metrics import Metric
 from eval.metrics.definitions import Need
 from eval.plan.batches import Batch, Place
 from eval.plan.cells import Plan
 from eval.plan.finished import plan_entries, row_failure
+from eval.plan.limits import refusal
 from eval.samples.clip_manifest import RowFailure, folder_entries, read_entries
 from eval.store.samples import write_samples
 from eval.store.store import Store
@@ -61,6 +62,7 @@ def score(
     strict: bool = False,
     root: Path | None = None,
     hdr: Hdr = "refuse",
+    allow_glyph_encoders: bool = False,
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
@@ -85,6 +87,8 @@ def score(
         strict: an unknown column of the manifest is an error, not a note.
         root: a folder that clips and images must lie in, for manifests that others wrote.
         hdr: ``tone-map`` reads HDR clips as SDR, with a note; they fail otherwise.
+        allow_glyph_encoders: the glyph world's encoders may judge these clips, of which they know
+            nothing; the report then gives no verdict.
         console: for progress; standard error if None.
         judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
@@ -103,6 +107,9 @@ def score(
     metrics, warnings = _metrics(encoders, reference, make_judge, unknown)
     warnings = [*notes, *warnings]
     source = manifest or folder
+    glyph = next((metric for metric in metrics if metric.encoder.endswith(GLYPH)), None)
+    if glyph and not allow_glyph_encoders:
+        raise EvalError(f"{refusal(glyph)}, or give --allow-glyph-encoders")
     if not entries:
         first = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(f"{source}: no row can be used{first}")
@@ -116,6 +123,9 @@ def score(
         hdr,
         root,
         partial(time_limit, options.timeout),
+    )
+    plan = dataclasses.replace(
+        plan, suite=plan.suite.model_copy(update={"allow_glyph_encoders": allow_glyph_encoders})
     )
     failures += unusable
     referee = make_judge(metrics)

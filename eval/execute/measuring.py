@@ -80,6 +80,10 @@ def measure_true(store: Store, plan: Plan, judge: JudgeLike) -> None:
             store.add_features(encoder, dict(zip(clips, vectors, strict=True)))
 
 
+FOREIGN = "foreign_encoder"
+"""Flag of values by the glyph world's encoders on other pictures; see `Plan.foreign_encoders`."""
+
+
 def _records(
     plan: Plan,
     batch: Batch,
@@ -93,8 +97,11 @@ def _records(
     measured = judge.measure([item.sample for item in batch.items], clips)
     records = []
     for (cell, sample, seed), key, values in zip(batch.items, keys, measured, strict=True):
-        flags = ";".join(sorted(judge.flags(sample)))
+        own = judge.flags(sample)
         for metric in plan.clip_metrics:
+            flags = ";".join(
+                sorted([*own, *([FOREIGN] if metric.encoder in plan.foreign_encoders else [])])
+            )
             value = float(values[metric.id])
             if not math.isfinite(value):
                 raise ClipError(

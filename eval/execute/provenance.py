@@ -15,6 +15,7 @@ from typing import Any
 from eval.errors import EvalError
 from eval.io.documents import read_json, write_json
 from eval.io.files import file_sha256
+from eval.measure.selection import GLYPH, of_the_glyph_world
 from eval.methods import first_frame
 from eval.plan.cells import Plan
 from eval.world.models import WEIGHTS
@@ -172,21 +173,42 @@ def _commit() -> tuple[str, bool | None]:
         return "unknown", None
 
 
+_JUDGES = {
+    "clip": "clip_glyph",
+    "dino": "dino_glyph",
+    "flow": "flow_dis",
+    "style": "style_glyph",
+    "videomae": "videomae_glyph",
+}
+"""Folder of a card that says how good an encoder is on the glyph world -> the encoder."""
+
+
 def _world(plan: Plan) -> dict[str, Any]:
     """sha256 of the glyph world's weights, and the cards that state how good its judges are, if the
     plan uses any.
     """
     from eval.methods.glyph_world import GlyphWorldMethod
 
-    judges = any(metric.encoder.endswith("_glyph") for metric in plan.metrics)
+    used = {metric.encoder for metric in plan.metrics}
+    judges = any(encoder.endswith(GLYPH) for encoder in used)
     methods = any(isinstance(cell.instance, GlyphWorldMethod) for cell in plan.cells)
+    foreign = plan.foreign_encoders
+    here = {"foreign_encoders": list(foreign)} if foreign else {}
+    glyphs = of_the_glyph_world(plan.samples)
     if not (judges or methods):
         return {"weights": {}, "judge_cards": {}}
     files = sorted(WEIGHTS.glob("*/*.safetensors"))
-    cards = sorted(WEIGHTS.glob("*/card.json"))
-    return {
+    return here | {
         "weights": {f"{path.parent.name}/{path.name}": _sha256(path) for path in files},
-        "judge_cards": {path.parent.name: read_json(path) for path in cards},
+        "judge_cards": {
+            path.parent.name: read_json(path)
+            for path in sorted(WEIGHTS.glob("*/card.json"))
+            if (
+                methods
+                if path.parent.name not in _JUDGES
+                else glyphs and _JUDGES[path.parent.name] in used
+            )
+        },
     }
 
 

@@ -28,6 +28,7 @@ from eval.measure.evaluator import JudgeLike, default_judge
 from eval.metrics import Metric
 from eval.plan.batches import Batch, sweeps
 from eval.plan.cells import Plan, make_plan
+from eval.plan.limits import MOST_CELLS
 from eval.plan.suite import locate_suite
 from eval.samples import Sample
 from eval.store.samples import write_samples
@@ -47,6 +48,7 @@ class Options:
         log: told what happens, batch by batch.
         storage: where clips and features go; see :class:`eval.store.store.Store`.
         pool: workers on Ray; None: everything in this process.
+        max_cells: a suite of more cells is refused.
     """
 
     timeout: float | None = None
@@ -55,6 +57,7 @@ class Options:
     log: EventLog = field(default_factory=EventLog)
     storage: str | None = None
     pool: Pool | None = None
+    max_cells: int = MOST_CELLS
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def run(
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
     """
-    plan = make_plan(locate_suite(suite), changes)
+    plan = make_plan(locate_suite(suite), changes, max_cells=options.max_cells)
     return carry_out(
         plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -79,3 +80,28 @@ def _shown(value: object) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_values(document: Any, where: str) -> None:
+    """Refuses texts with half characters and numbers that are not finite, anywhere in a document.
+
+    Raises:
+        EvalError: naming the place.
+    """
+    for place, value in _values(document, ""):
+        if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise EvalError(f"{where}: {place}: the text holds half a character; write it whole")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise EvalError(f"{where}: {place}: {value} is not allowed: a finite number is needed")
+
+
+def _values(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f"{place}.key" if place else "key", key
+            yield from _values(inner, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _values(inner, f"{place}[{index}]")
+    else:
+        yield place, value

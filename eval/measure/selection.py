@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import catalogue
 from eval.measure.evaluator import JudgeLike
 from eval.metrics import Metric
+from eval.samples import Sample
+from eval.world.truth import scene_of
 
 GLYPH = "_glyph"
 """End of the ids of the glyph world's judges, which know nothing but glyphs."""
+
+
+def foreign_encoders(metrics: Iterable[Metric], samples: Iterable[Sample]) -> tuple[str, ...]:
+    """Encoders of the glyph world among those of `metrics`, where a sample is not from there; their
+    accuracy was never measured on such samples.
+    """
+    glyph = dict.fromkeys(metric.encoder for metric in metrics if metric.encoder.endswith(GLYPH))
+    return tuple(glyph) if glyph and not of_the_glyph_world(samples) else ()
+
+
+def of_the_glyph_world(samples: Iterable[Sample]) -> bool:
+    """Whether every sample brings the glyph world's ground truth."""
+    try:
+        for sample in samples:
+            scene_of(sample)
+    except EvalError:
+        return False
+    return True
 
 
 def metrics_of(encoders: Sequence[str]) -> list[Metric]:

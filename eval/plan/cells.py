@@ -17,11 +17,13 @@ from eval import device as devices
 from eval.errors import EvalError, NotServedError, nearest
 from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
+from eval.measure.selection import foreign_encoders
 from eval.methods import Method, load_method, method_on_base, takes_base
 from eval.methods.base import Base, read_base
 from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place, batches, sweeps
+from eval.plan.limits import MOST_CELLS, check_material, check_size
 from eval.plan.suite import MethodEntry, Suite, load_suite
 from eval.samples import Sample, load_samples
 from eval.samples.seeds import derive_seed
@@ -146,25 +148,36 @@ class Plan:
         """Encoders of the set metrics, sorted."""
         return sorted({metric.encoder for metric in self.set_metrics})
 
+    @cached_property
+    def foreign_encoders(self) -> tuple[str, ...]:
+        """The glyph world's encoders that the suite allows on other pictures, where there are
+        such."""
+        allowed = self.suite.allow_glyph_encoders
+        return foreign_encoders(self.metrics, self.samples) if allowed else ()
+
     @property
     def groups(self) -> list[str]:
         """``all``, then each sample group in plan order."""
         return list(dict.fromkeys(["all", *(sample.group for sample in self.samples)]))
 
 
-def make_plan(path: Path, changes: Mapping[str, Any] | None = None) -> Plan:
+def make_plan(
+    path: Path, changes: Mapping[str, Any] | None = None, *, max_cells: int = MOST_CELLS
+) -> Plan:
     """Reads a suite file and resolves every name in it.
 
     Args:
         path: of the suite file.
         changes: see :func:`eval.plan.suite.load_suite`. Where they give a base, the cells that it
             cannot serve are left out and named; otherwise such a cell is an error.
+        max_cells: a suite of more cells is refused before any is made.
 
     Raises:
         EvalError: one line naming file, key, value and what is allowed.
     """
     suite = load_suite(path, changes)
     devices.check(suite.device, suite.dtype)
+    check_size(suite, path, max_cells)
     metrics = [
         _metric(identifier, f"{path}: metrics[{index}]")
         for index, identifier in enumerate(suite.metrics)
@@ -181,6 +194,7 @@ def make_plan(path: Path, changes: Mapping[str, Any] | None = None) -> Plan:
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
     _check_true_clips(samples, metrics, cells, path)
     _check_truth(samples, metrics, path)
+    check_material(suite, samples, metrics, path)
     coverage = _coverage(suite, samples, cells, path)
     return Plan(suite, samples, cells, metrics, coverage, notes=(*notes, *samples.notes))
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from eval.device import PATTERN, Dtype
 from eval.errors import EvalError, nearest
 from eval.io.files import is_file
-from eval.io.validation import validated
+from eval.io.validation import check_values, validated
 
 SHIPPED = Path(__file__).parents[1] / "suites"
 """Where the suites that come with the package lie; they can be named without path and suffix."""
@@ -44,7 +44,12 @@ class MethodEntry(BaseModel):
 
     @model_validator(mode="after")
     def _set_once(self) -> MethodEntry:
-        for key in self.sweep:
+        if self.label and not self.label.isprintable():
+            raise ValueError("a label is made of characters that can be printed")
+        for key, values in self.sweep.items():
+            texts = [key, *(value for value in values if isinstance(value, str))]
+            if not all(text.isprintable() for text in texts):
+                raise ValueError("a swept setting and its values must be printable")
             if key in self.settings:
                 raise ValueError(f"'{key}' is in settings and in sweep; keep one")
         return self
@@ -67,6 +72,8 @@ class Suite(BaseModel):
             the glyph world.
         device: where methods and encoders run, see `eval.device.resolve`.
         dtype: what they compute in, where they can; a base's own comes first.
+        allow_glyph_encoders: whether the glyph world's encoders may judge other pictures, which
+            they know nothing of; the report then gives no verdict.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,6 +85,7 @@ class Suite(BaseModel):
     methods: Annotated[list[MethodEntry], Field(min_length=1)]
     metrics: Annotated[list[str], Field(min_length=1)]
     claims: bool = False
+    allow_glyph_encoders: bool = False
     base: str | dict[str, Any] | None = None
     device: Annotated[str, Field(pattern=PATTERN)] = "auto"
     dtype: Dtype = "float32"
@@ -91,9 +99,11 @@ class Suite(BaseModel):
     @field_validator("seeds", "metrics")
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        seen: set[Any] = set()
         for value in values:
-            if values.count(value) > 1:
+            if value in seen:
                 raise ValueError(f"'{value}' is listed twice")
+            seen.add(value)
         return values
 
 
@@ -107,10 +117,16 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
-            if key in keys[:index]:
+        seen: set[Any] = set()
+        for key, (key_node, _) in zip(keys, node.value, strict=True):
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "found unhashable key", key_node.start_mark
+                )
+            if key in seen:
                 problem = f"key '{key}' is written twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping
 
@@ -168,7 +184,7 @@ def load_suite(path: Path, changes: Mapping[str, Any] | None = None) -> Suite:
         EvalError: one line that names the file, the key, the value and what is allowed.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        document = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except OSError as error:
         raise EvalError(f"{path}: the suite file cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -188,6 +204,7 @@ def load_suite(path: Path, changes: Mapping[str, Any] | None = None) -> Suite:
         )
     for key, value in (changes or {}).items():
         _change(document, key, value)
+    check_values(document, str(path))
     return validated(Suite, document, where=str(path))
 
 

@@ -143,6 +143,7 @@ def suite_content() -> dict[str, Any]:
         "seeds": [0, 1],
         "batch_size": 4,
         "reference": "toy[t0=1.0,p=0.5]",
+        "allow_glyph_encoders": True,
         "methods": [
             {
                 "method": "toy_method:Toy",

@@ -356,7 +356,7 @@ def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: A
         ),
         (
             [{"id": "a", "clip": "good.mkv", "prompt": "x"}],
-            ["--encoders", "videomae_glyph"],
+            ["--encoders", "videomae_glyph", "--allow-glyph-encoders"],
             "give --reference FOLDER",
         ),
         (
@@ -413,7 +413,8 @@ def test_methods_are_cells_paired_on_image_and_seed(
 ) -> None:
     out = tmp_path / "out"
     encoders = ["dino_glyph", "flow_dis"]
-    scored = score(two_methods.parent, two_methods, out, encoders=encoders, fps=8, judge=toy_judge)
+    options: dict[str, Any] = {"fps": 8, "judge": toy_judge, "allow_glyph_encoders": True}
+    scored = score(two_methods.parent, two_methods, out, encoders=encoders, **options)
     assert scored.failures == []
     assert status(out).cells == [CellStatus("slow", 6, 6, 6, 0), CellStatus("fast", 5, 5, 5, 0)]
     records = pd.read_csv(out / "records.csv").query("metric == 'motion.flow_dis.v1'")
@@ -491,6 +492,7 @@ def test_reference_folder(two_methods: Path, toy_judge: Any, tmp_path: Path) -> 
     (real / "bad.mp4").write_text("no video")
     (real / "notes.txt").write_text("not looked at")
     options: dict[str, Any] = {"encoders": ["videomae_glyph"], "fps": 8, "judge": toy_judge}
+    options["allow_glyph_encoders"] = True
     scored = score(two_methods.parent, two_methods, tmp_path / "out", reference=real, **options)
     assert [failure.id for failure in scored.failures] == ["bad.mp4"]
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index(["cell", "metric"])
@@ -575,6 +577,7 @@ def test_64_clips_with_all_metrics_take_one_decode_each(
         manifest(folder, rows),
         "--encoders",
         "dino_glyph,clip_glyph,flow_dis,pixels",
+        "--allow-glyph-encoders",
         "--fps",
         "8",
     )

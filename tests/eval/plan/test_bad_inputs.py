@@ -273,12 +273,12 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "t0 not a number": (
         ("methods", 0, "sweep", "t0"),
         [float("nan")],
-        ["(toy).t0: nan is not allowed"],
+        ["methods[0].sweep.t0[0]: nan is not allowed"],
     ),
     "t0 infinite": (
         ("methods", 0, "sweep", "t0"),
         [float("inf")],
-        ["(toy).t0: inf is not allowed"],
+        ["methods[0].sweep.t0[0]: inf is not allowed"],
     ),
     "sweep of mappings": (
         ("methods", 0, "sweep", "t0"),

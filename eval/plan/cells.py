@@ -25,6 +25,7 @@ from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place, batches, sweeps
 from eval.plan.limits import MOST_CELLS, check_material, check_size
 from eval.plan.suite import MethodEntry, Suite, load_suite
+from eval.plan.sweeping import value_of, with_swept
 from eval.samples import Sample, load_samples
 from eval.samples.seeds import derive_seed
 from eval.world.truth import scene_of
@@ -261,12 +262,12 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
     own = {} if base is None else base.settings_of(settings_model)
     for values in itertools.product(*entry.sweep.values()):
         swept = dict(zip(entry.sweep, values, strict=True))
-        chosen = own | entry.settings | swept
+        chosen = with_swept(own | entry.settings, swept, f"{where} ({label})")
         with foreign(f"{where} ({label}): building it"):
             settings = validated(settings_model, chosen, where=f"{where} ({label})")
             dump = settings.model_dump(mode="json")
             instance = method(settings)
-        name = ",".join(f"{key}={dump[key]}" for key in swept)
+        name = ",".join(f"{key}={value_of(dump, key)}" for key in swept)
         if base is not None or takes_base(entry.method):
             instance.to(suite.device, suite.dtype)
         yield Cell(

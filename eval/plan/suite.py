@@ -15,6 +15,7 @@ from eval.device import PATTERN, Dtype
 from eval.errors import EvalError, nearest
 from eval.io.files import is_file
 from eval.io.validation import check_values, validated
+from eval.plan.sweeping import is_given
 
 SHIPPED = Path(__file__).parents[1] / "suites"
 """Where the suites that come with the package lie; they can be named without path and suffix."""
@@ -29,8 +30,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 class MethodEntry(BaseModel):
     """One entry of ``methods``: a method, its settings, the settings to sweep (every combination is
-    a cell), and the samples it is given: those of ``groups`` (all), and of each group at most
-    ``limit``, the first ones. ``base`` replaces the suite's.
+    a cell; ``call.strength`` sweeps a value within a setting), and the samples it is given: those
+    of ``groups`` (all), and of each group at most ``limit``, the first ones. ``base`` replaces the
+    suite's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,7 +52,7 @@ class MethodEntry(BaseModel):
             texts = [key, *(value for value in values if isinstance(value, str))]
             if not all(text.isprintable() for text in texts):
                 raise ValueError("a swept setting and its values must be printable")
-            if key in self.settings:
+            if is_given(self.settings, key):
                 raise ValueError(f"'{key}' is in settings and in sweep; keep one")
         return self
 

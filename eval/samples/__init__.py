@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SOURCES: dict[str, tuple[str, str, str]] = {
     "glyph-world": ("eval.samples.glyph_world", "GlyphWorldSettings", "load"),
     "manifest": ("eval.samples.manifest", "ManifestSettings", "load"),
+    "images": ("eval.samples.images", "ImagesSettings", "load"),
 }
 """Source name -> module, settings class, loader; imported when asked for."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from eval.clips.folders import IMAGES
 from eval.clips.media import SUFFIXES
 from eval.errors import EvalError
 from eval.metrics.definitions import Need
+from eval.samples.names import identifier
 from i2v_adapter.tables.columns import CLIP, GROUP, ID, IMAGE, PROMPT, SEED
 from i2v_adapter.tables.columns import METHOD as METHOD_COLUMN
 from i2v_adapter.tables.files import Finder
@@ -166,15 +165,15 @@ def folder_entries(folder: Path) -> Entries:
     others: list[str] = []
     seen: set[tuple[str, str]] = set()
     for method, path in _clips_of(folder, others):
-        identifier = _identifier(path)
-        entry = Entry(len(entries) + len(failures) + 1, identifier, path, "", None, method, 0)
-        if (method, identifier) in seen or not _printable(method):
-            reason = f"another clip is named '{identifier}', too; rename one"
+        id = identifier(path.name if path.is_dir() else path.stem)
+        entry = Entry(len(entries) + len(failures) + 1, id, path, "", None, method, 0)
+        if (method, id) in seen or not _printable(method):
+            reason = f"another clip is named '{id}', too; rename one"
             if not _printable(method):
                 reason = f"its folder's name cannot be a method's: {METHOD_NAMES}"
-            failures.append(RowFailure(entry.line, identifier, row_clip(entry, folder), reason))
+            failures.append(RowFailure(entry.line, id, row_clip(entry, folder), reason))
         else:
-            seen.add((method, identifier))
+            seen.add((method, id))
             entries.append(entry)
     if not entries and not failures:
         held = f"; it holds {shown(others[0])}" if others else ""
@@ -208,15 +207,6 @@ def _is_clip(path: Path) -> bool:
     if path.is_dir():
         return any(inner.suffix.lower() in IMAGES for inner in _visible(path))
     return path.is_file() and path.suffix.lower() in SUFFIXES
-
-
-def _identifier(path: Path) -> str:
-    """The file's name as an id; where letters had to go, a part of its digest keeps it apart."""
-    stem = path.name if path.is_dir() else path.stem
-    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80]
-    if clean == stem:
-        return stem
-    return f"{clean or 'clip'}-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 
 
 class _Files:

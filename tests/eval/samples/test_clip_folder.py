@@ -43,7 +43,7 @@ FOLDERS: dict[str, tuple[tuple[str, ...], list[str], str]] = {
     "methods": (("slow/a.mkv", "fast/a.mkv"), ["fast/a", "slow/a"], ""),
     "methods of frames": (("slow/a.mkv", "slow/b"), ["slow/a", "slow/b"], ""),
     "names to clean": (("a cat-0.mkv",), ["clips/a-cat-0-c5614fd6"], ""),
-    "other letters": (("猫.mkv",), ["clips/clip-a810bf84"], ""),
+    "other letters": (("猫.mkv",), ["clips/sample-a810bf84"], ""),
     "other files": (("a.mkv", "read.txt", ".hidden.mkv"), ["clips/a"], "1 files are no clips, suc"),
 }
 

@@ -23,6 +23,8 @@ from eval.commands.folder import export, salvage, status, track
 from eval.commands.gate import gate
 from eval.commands.init import init
 from eval.errors import SOME_FAILED, EvalError, Stop, one_line
+from eval.io.console import say, show
+from eval.io.files import OPEN_STORAGE
 from eval.methods.guard import stopped_by_sigterm
 
 if TYPE_CHECKING:
@@ -75,19 +77,17 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
         except Stop as stop:
             number = stop.args[0]
             name = signal.Signals(number).name
-            typer.echo(
-                f"stopped by {name}; what is stored stays, and the same command goes on", err=True
-            )
+            say(f"stopped by {name}; what is stored stays, and the same command goes on", err=True)
             raise typer.Exit(128 + number) from stop
         except EvalError as error:
             if kwargs.get("debug"):
                 raise
-            typer.echo(f"error: {one_line(str(error))}", err=True)
+            say(f"error: {one_line(str(error))}", err=True)
             raise typer.Exit(error.exit_code) from error
         except (SystemExit, GeneratorExit) as error:  # of foreign code: nothing here raises them
             if kwargs.get("debug"):
                 traceback.print_exception(error)
-            typer.echo(
+            say(
                 f"error: something that was called tried to end the process ({error!r}); nothing "
                 "is finished; --debug shows what it was",
                 err=True,
@@ -99,7 +99,7 @@ def _one_line_errors(command: Callable[Parameters, None]) -> Callable[Parameters
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -108,8 +108,13 @@ def _main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
     ] = False,
+    open_storage: Annotated[
+        bool,
+        typer.Option("--open-storage", help="Open the addresses at which run folders keep clips."),
+    ] = False,
 ) -> None:
-    pass
+    if open_storage:
+        os.environ[OPEN_STORAGE] = "1"
 
 
 @app.command()
@@ -217,14 +222,14 @@ def run(
 
 def _summarise(outcome: Outcome, took: float) -> None:
     for warning in outcome.warnings:
-        typer.echo(f"warning: {one_line(warning)}", err=True)
+        say(f"warning: {one_line(warning)}", err=True)
     for failure in outcome.failures[:_FAILURES_SHOWN]:
-        typer.echo(f"failed: {one_line(str(failure))}", err=True)
+        say(f"failed: {one_line(str(failure))}", err=True)
     summary = outcome.folder / "summary.csv"
-    typer.echo(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
+    say(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
     if outcome.failures:
         listed = outcome.folder / "failures.csv"
-        typer.echo(
+        say(
             f"{len(outcome.failures)} failed, listed in {listed}; the same command tries them "
             "again",
             err=True,
@@ -248,10 +253,8 @@ def metrics(
     from rich.table import Table
 
     from eval.commands.describe import BETTER, describe
-    from eval.io.console import table_console
     from eval.measure.catalogue import catalogue, parse_metric
 
-    console = table_console()
     if id is not None:
         table = Table("", "", box=None, pad_edge=False, show_header=False)
         table.columns[0].no_wrap = True
@@ -267,7 +270,7 @@ def metrics(
             table.add_row(
                 metric.id, metric.scope, metric.unit, better, metric.description, metric.source
             )
-    console.print(table, markup=False)
+    show(table)
 
 
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

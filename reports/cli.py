@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from eval.io.console import say
+
 
 def report(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
@@ -57,7 +59,7 @@ def compare(
 def _name(folder: Path, written: Sequence[Path]) -> None:
     """Prints the files written into a folder; of those in its folders only where they lie."""
     for name in dict.fromkeys(path.relative_to(folder).parts[0] for path in written):
-        typer.echo(folder / name)
+        say(folder / name)
 
 
 def write_report(

@@ -175,9 +175,9 @@ class RunFolder:
             )
         if storage := self.run.get("storage"):
             from eval.clips.lossless import read_clip
-            from eval.io.files import Files, place
+            from eval.io.files import Files, named_place
 
-            return read_clip(Files(place(str(storage))).clip(key))
+            return read_clip(Files(named_place(str(storage), self.path)).clip(key))
         return self._clip(f"clips/{key[:2]}/{key}.mkv")
 
     def true_clip(self, sample: str) -> Clip | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eval.errors import EvalError, nearest
+from eval.io.console import say
 
 if TYPE_CHECKING:
     from eval.summary.ballots import Standing
@@ -55,7 +56,7 @@ def rank(
         if ballots
         else write_page(directory, split_cells(cells), cases, seed)
     ):
-        typer.echo(path)
+        say(path)
 
 
 def split_cells(text: str) -> list[str]:

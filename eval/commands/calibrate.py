@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from eval.io.console import say
+
 
 def calibrate(
     out: Annotated[
@@ -44,4 +46,4 @@ def calibrate(
     path = run_calibration(
         out, encoders=chosen or ENCODERS, clips=clips, options=Options(wait=wait, debug=debug)
     )
-    typer.echo(f"calibrated in {time.perf_counter() - start:.1f} s: {path}")
+    say(f"calibrated in {time.perf_counter() - start:.1f} s: {path}")

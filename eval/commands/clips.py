@@ -9,6 +9,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from eval.errors import SOME_FAILED, EvalError, one_line
+from eval.io.console import say
 
 
 def clips(
@@ -93,12 +94,12 @@ def clips(
         options=options,
     )
     for failure in scored.failures:
-        typer.echo(f"failed: {one_line(str(failure))}", err=True)
+        say(f"failed: {one_line(str(failure))}", err=True)
     for warning in scored.warnings:
-        typer.echo(f"warning: {one_line(warning)}", err=True)
+        say(f"warning: {one_line(warning)}", err=True)
     took = time.perf_counter() - start
     summary = scored.folder / "summary.csv"
-    typer.echo(
+    say(
         f"{scored.clips} clips scored, {len(scored.failures)} failed, {scored.decoded} decoded to "
         "measure"
         f" in {took:.1f} s: {summary}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
+from eval.io.console import cell, say, show
 
 
 def dry_run(
@@ -17,10 +17,8 @@ def dry_run(
 ) -> None:
     """Prints cells, clips to make and to measure, estimated time and disk."""
     from rich.table import Table
-    from rich.text import Text
 
     from eval.execute.forecast import forecast
-    from eval.io.console import table_console
     from eval.io.progress import duration
     from eval.plan.cells import make_plan
     from eval.plan.limits import MOST_CELLS
@@ -37,8 +35,8 @@ def dry_run(
     for row in rows:
         time = "unknown" if row.seconds is None else duration(row.seconds)
         disk = "unknown" if row.size is None else _size(row.size)
-        table.add_row(Text(row.cell), str(row.clips), str(row.make), str(row.measure), time, disk)
-    table_console().print(table)
+        table.add_row(cell(row.cell), str(row.clips), str(row.make), str(row.measure), time, disk)
+    show(table)
     seconds = sum(row.seconds or 0.0 for row in rows)
     untimed = sum(row.make for row in rows if row.seconds is None)
     clips, make, measure = (
@@ -48,7 +46,7 @@ def dry_run(
     disk = _size(sum(row.size or 0 for row in rows)) + (
         " and more" if any(row.size is None for row in rows) else ""
     )
-    typer.echo(
+    say(
         f"{folder}: {len(plan.samples)} samples, {len(plan.suite.seeds)} seeds, "
         f"{len(plan.metrics)} metrics; "
         f"{make} of {clips} clips to make, {measure} to measure; {time}, at most about {disk}"

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from eval.io.console import cell as printable
+from eval.io.console import say, show
+
 Folder = Annotated[Path, typer.Argument(help="Run folder.", metavar="DIR")]
 Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 
@@ -16,24 +19,26 @@ def status(folder: Folder, debug: Debug = False) -> None:
     touched.
     """
     from rich.table import Table
-    from rich.text import Text
 
-    from eval.io.console import table_console
     from eval.store.status import status as look
 
     found = look(folder)
     table = Table("cell", "wanted", "made", "measured", "failed", box=None, pad_edge=False)
     for cell in found.cells:
-        table.add_row(Text(cell.cell), *map(str, cell[1:]))
-    table_console().print(table)
+        table.add_row(printable(cell.cell), *map(str, cell[1:]))
+    show(table)
     state = f"held by {found.holder}" if found.holder else f"finished {found.finished or 'never'}"
-    typer.echo(f"suite {found.suite}, schema {found.schema}, {state}, {len(found.failures)} failed")
+    say(f"suite {found.suite}, schema {found.schema}, {state}, {len(found.failures)} failed")
 
 
 def export(
     folder: Folder,
     format: Annotated[str, typer.Option(help="parquet, csv or json.")] = "csv",
     out: Annotated[Path | None, typer.Option(help="File; DIR/export.FORMAT if not given.")] = None,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option("--spreadsheet", help="Put ' before texts that a spreadsheet would run."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Write all records of a run, finished or not, as one table; failed clips are rows with a
@@ -42,7 +47,14 @@ def export(
     from eval.summary.export import export as write
 
     path = out or folder / f"export.{format}"
-    typer.echo(f"{write(folder, path, format)} rows: {path}")
+    rows, formulas = write(folder, path, format, spreadsheet=spreadsheet)
+    say(f"{rows} rows: {path}")
+    if formulas and format == "csv":
+        say(
+            f"note: {formulas} texts begin with =, +, - or @, which a spreadsheet runs as formulas;"
+            " --spreadsheet puts ' before them",
+            err=True,
+        )
 
 
 def track(
@@ -56,7 +68,7 @@ def track(
     """
     from eval.summary.trackers import track as write
 
-    typer.echo(f"{write(folder, to, target)} cells: {target}")
+    say(f"{write(folder, to, target)} cells: {target}")
 
 
 def salvage(folder: Folder, debug: Debug = False) -> None:
@@ -65,4 +77,4 @@ def salvage(folder: Folder, debug: Debug = False) -> None:
 
     kept, damaged = rebuild(folder)
     rows = ", ".join(f"{count} {table}" for table, count in kept.items())
-    typer.echo(f"kept {rows}; the damaged store is {damaged}; run the suite again for the rest")
+    say(f"kept {rows}; the damaged store is {damaged}; run the suite again for the rest")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from eval.io.console import say, show
+
 REGRESSION = 1
 """Exit code when a value lies outside its tolerance, or is missing."""
 
@@ -27,16 +29,13 @@ def gate(
     4: no values.
     """
     from eval.errors import EvalError
-    from eval.io.console import table_console
     from eval.io.documents import write_text
     from eval.summary import gate_output as output
     from eval.summary.gate import judge, read_baseline, read_entries, write_baseline
 
     if update is not None:
         written = write_baseline(baseline, folder, update)
-        typer.echo(
-            f"{baseline}: {len(written.entries)} values of suite {written.suite}: {written.reason}"
-        )
+        say(f"{baseline}: {len(written.entries)} values of suite {written.suite}: {written.reason}")
         return
     held = read_baseline(baseline)
     suite, entries = read_entries(folder)
@@ -48,8 +47,8 @@ def gate(
     verdicts = judge(held, entries)
     write_text(markdown or folder / "gate.md", output.markdown(verdicts, held.reason))
     write_text(junit or folder / "gate.xml", output.junit(verdicts))
-    table_console().print(output.table(verdicts))
-    typer.echo(output.headline(verdicts, held.reason))
+    show(output.table(verdicts))
+    say(output.headline(verdicts, held.reason))
     if any(verdict.failed for verdict in verdicts):
-        typer.echo("if the change is wanted, --update REASON makes this run the baseline", err=True)
+        say("if the change is wanted, --update REASON makes this run the baseline", err=True)
         raise typer.Exit(REGRESSION)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from eval.io.console import say
+
 SUITE = """\
 # A suite: what to compare, on which samples, by which measures.
 #   python -m eval run {file} --dry-run     what would be made, and what it costs
@@ -74,4 +76,4 @@ def init(
     quoted = (json.dumps(text, ensure_ascii=False) for text in (method, samples))
     values = dict(zip(("method", "samples"), quoted, strict=True))
     write_text(file, SUITE.format(file=file.name, name=name, **values))
-    typer.echo(f"{file}: fill in samples and method, then: python -m eval run {file} --dry-run")
+    say(f"{file}: fill in samples and method, then: python -m eval run {file} --dry-run")

@@ -83,11 +83,34 @@ def place(text: str) -> Path:
     try:
         found = UPath(text)
         local = found.fs.protocol
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # each filesystem has its own: of a missing host, a missing archive
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise EvalError(
-            f"{text}: {error}; give a path, or the URL of a filesystem that fsspec knows"
+            f"{text}: {reason}; give a path, or the URL of a filesystem that fsspec knows"
         ) from error
     return Path(found.path) if "file" in local else cast(Path, found)
+
+
+OPEN_STORAGE = "I2V_EVAL_OPEN_STORAGE"
+"""Environment variable: addresses that run folders name are opened. ``i2v-eval --open-storage``
+sets it."""
+
+
+def named_place(text: str, folder: Path) -> Path:
+    """:func:`place` of an address that a run folder names: a folder from elsewhere may name any, so
+    nothing but this machine's disks is opened unasked.
+
+    Raises:
+        EvalError: naming the address and how to open it; as :func:`place`.
+    """
+    near = "://" not in text or text.startswith(("file://", "local://", "memory://"))
+    if not near and not os.environ.get(OPEN_STORAGE):
+        raise EvalError(
+            f"{folder}: its clips lie at {text}, which is not opened unasked; if you know the "
+            "address, repeat the command as i2v-eval --open-storage COMMAND, or give run its "
+            "--storage"
+        )
+    return place(text)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
 from eval.io.arrays import read_array, write_array
-from eval.io.files import Files, place, write_whole
+from eval.io.files import Files, named_place, place, write_whole
 from eval.store.faults import folder_errors
 from eval.store.lock import FolderLock
 from eval.store.schema import open_database, open_read_only, version
@@ -138,6 +138,8 @@ class Store:
         """The storage that was chosen once and for all."""
         known = self.meta("storage")
         if storage is None:
+            if known:
+                named_place(known, self.folder)
             return known
         wanted = storage if "://" in storage else str(Path(storage).resolve())
         (clips,) = self._database.execute("SELECT count(*) FROM clips").fetchone()

@@ -25,13 +25,29 @@ without a value.
 Row = tuple[str | int | float | None, ...]
 
 
-def export(folder: Path, path: Path, format: str) -> int:
-    """Writes the table of a run folder and says how many rows it has. Floats keep every bit.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins so as a formula."""
+
+
+def export(folder: Path, path: Path, format: str, *, spreadsheet: bool = False) -> tuple[int, int]:
+    """Writes the table of a run folder. Floats keep every bit.
+
+    Args:
+        folder: of the run.
+        path: of the table.
+        format: one of `FORMATS`.
+        spreadsheet: texts that a spreadsheet would run as formulas get a ``'`` before them.
+
+    Returns:
+        Rows, and texts among them that a spreadsheet would run.
 
     Raises:
         StoreError: the folder is none of a run, or the file cannot be written.
-        EvalError: an unknown format, or ``parquet`` without pyarrow.
+        EvalError: an unknown format, ``parquet`` without pyarrow, or `spreadsheet` with another
+            format than ``csv``.
     """
+    if spreadsheet and format != "csv":
+        raise EvalError(f"--spreadsheet goes with --format csv, not {format}")
     if format not in FORMATS:
         raise EvalError(f"--format {format}: unknown. Allowed: {', '.join(FORMATS)}.")
     with Store(folder, read_only=True) as store:
@@ -42,8 +58,16 @@ def export(folder: Path, path: Path, format: str) -> int:
         objects = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
         write_json(path, objects)
     else:
-        write_csv(path, COLUMNS, rows)
-    return len(rows)
+        write_csv(path, COLUMNS, [_shielded(row) for row in rows] if spreadsheet else rows)
+    return len(rows), 0 if spreadsheet else sum(_runs(value) for row in rows for value in row)
+
+
+def _runs(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(FORMULA)
+
+
+def _shielded(row: Row) -> Row:
+    return tuple(f"'{value}" if _runs(value) else value for value in row)
 
 
 def _rows(store: Store) -> Iterator[Row]:

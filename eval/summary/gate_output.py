@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from eval.io.console import cell
 from eval.summary.gate import Verdict
 
 if TYPE_CHECKING:
@@ -22,11 +23,10 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|&])")
 def table(verdicts: Sequence[Verdict]) -> Table:
     """For a terminal; what failed in bold."""
     from rich.table import Table
-    from rich.text import Text
 
     found = Table(*_COLUMNS, box=None, pad_edge=False)
     for verdict in verdicts:
-        found.add_row(*map(Text, _texts(verdict)), style="bold red" if verdict.failed else "")
+        found.add_row(*map(cell, _texts(verdict)), style="bold red" if verdict.failed else "")
     return found
 
 

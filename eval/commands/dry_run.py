@@ -26,7 +26,7 @@ def dry_run(
 
     plan = make_plan(locate_suite(suite), changes, max_cells=max_cells or MOST_CELLS)
     for note in plan.notes:
-        typer.echo(f"warning: {note}", err=True)
+        say(f"warning: {note}", err=True)
     folder = out or Path("runs") / plan.suite.name
     rows = forecast(plan, folder)
     table = Table(

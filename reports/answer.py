@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING
 
 from reports.claims import load_claims
 from reports.measures import MINUS, Measure
-from reports.sweeps import grid, sweep_name, sweeps
+from reports.sweeps import PRIOR, home, sweeps
 from reports.tables import CellTable, ComparisonTable, Difference
+from reports.verdict import Name, Sentence
 
 if TYPE_CHECKING:
-    from reports.load import RunFolder
-
-
-class Name(str):
-    """A cell's id inside a sentence; typeset as code."""
+    from reports.run_folder import RunFolder
 
 
 _LISTED = 4  # cells that a sentence names before it counts the rest
-
-Sentence = tuple[str, ...]
-"""Parts of a sentence, to be joined: plain text and `Name`s."""
 
 
 def focus_group(run: RunFolder) -> str:
@@ -36,7 +30,7 @@ def answer(run: RunFolder, table: CellTable, comparisons: ComparisonTable | None
     """The paragraph's sentences, for tables of the focus group."""
     identity = _first(table.measures, "identity")
     motion = _first(table.measures, "motion")
-    sentences = [*_claims(run), _scope(run, table)]
+    sentences = [*_claims(run), _scope(run, table), *_failed(run)]
     if identity:
         sentences += _leader(table, identity, "Identity is kept best by ")
     if motion:
@@ -44,7 +38,7 @@ def answer(run: RunFolder, table: CellTable, comparisons: ComparisonTable | None
     if identity and motion:
         sentences += _prior(run, table.group, identity, motion)
     if identity and comparisons:
-        sentences += _reference(comparisons, identity)
+        sentences += _reference(run, comparisons, identity)
     return sentences
 
 
@@ -78,6 +72,13 @@ def _scope(run: RunFolder, table: CellTable) -> Sentence:
     return (f"This paragraph is about sample group “{table.group}” ({n}).",)
 
 
+def _failed(run: RunFolder) -> list[Sentence]:
+    return [
+        ("No clip of ", Name(cell), f" was scored: {why}.")
+        for cell, why in run.failed_cells.items()
+    ]
+
+
 def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
     at = table.measures.index(measure)
     found = [
@@ -88,7 +89,8 @@ def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
     rivals = [(row, entry) for row, entry in found if not row.anchor]
     if not rivals:
         return []
-    top, entry = max(rivals, key=lambda pair: pair[1].value)
+    worst_is_most = measure.lower_is_better
+    top, entry = (min if worst_is_most else max)(rivals, key=lambda pair: pair[1].value)
     quantity = (
         f"cosine {entry.text}"
         if measure.unit == "cosine"
@@ -102,9 +104,11 @@ def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
 
 def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> list[Sentence]:
     sentences: list[Sentence] = []
-    for name, points in sweeps(run).items():
-        moves = grid(run, points, motion.id, group).mean(axis=1).sort_index()
-        keeps = grid(run, points, identity.id, group).mean(axis=1).sort_index()
+    for sweep in sweeps(run):
+        if sweep.axes[0] != PRIOR[0] or not sweep.numeric(0) or len(sweep.axes) < 2:
+            continue
+        moves = sweep.grid(run, motion.id, group).mean(axis=1).sort_index()
+        keeps = sweep.grid(run, identity.id, group).mean(axis=1).sort_index()
         if len(moves) < 2 or moves.isna().any() or keeps.isna().any():
             continue
         low, high = moves.index[0], moves.index[-1]
@@ -114,7 +118,7 @@ def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> li
             (
                 "As t0 goes from ",
                 f"{low:g} to {high:g} in ",
-                Name(name),
+                Name(sweep.name),
                 f", mean motion goes from {motion.number(moves.iloc[0])} to "
                 f"{motion.number(moves.iloc[-1])} "
                 f"(Spearman correlation over the {len(moves)} t0 means {written}) and mean "
@@ -125,14 +129,15 @@ def _prior(run: RunFolder, group: str, identity: Measure, motion: Measure) -> li
     return sentences
 
 
-def _reference(table: ComparisonTable, identity: Measure) -> list[Sentence]:
+def _reference(run: RunFolder, table: ComparisonTable, identity: Measure) -> list[Sentence]:
     if identity not in table.measures:
         return []
     at = table.measures.index(identity)
     compared = [(cell, d) for cell, anchor, ds in table.rows if not anchor and (d := ds[at])]
-    home = sweep_name(table.reference)
-    siblings = [(cell, d) for cell, d in compared if sweep_name(cell) == home]
-    others = [(cell, d) for cell, d in compared if sweep_name(cell) != home]
+    own = home(run, table.reference)
+    family = set(own.cells.values()) if own else set()
+    siblings = [(cell, d) for cell, d in compared if cell in family]
+    others = [(cell, d) for cell, d in compared if cell not in family]
     sentences: list[Sentence] = []
     for verdict, words in (
         ("better", "keeps identity better than "),

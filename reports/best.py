@@ -68,7 +68,7 @@ def best_cells(
             and (entry := row.entries[at]) is not None
             and math.isfinite(entry.value)
         ]
-        rivals.sort(key=lambda rival: rival[1].value, reverse=measure.higher_is_better is not False)
+        rivals.sort(key=lambda rival: rival[1].value, reverse=not measure.lower_is_better)
         if rivals:
             found.append(_best(measure, rivals, pairs.get(measure.id, {})))
     return found

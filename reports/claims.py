@@ -16,7 +16,7 @@ from reports.measures import MINUS, Measure, measures_of
 from reports.tables import markdown_text, to_markdown
 
 if TYPE_CHECKING:
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 FILE = "claims.json"
 HERE, THERE = "Measured here, glyph world", "Paper, full size"

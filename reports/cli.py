@@ -4,7 +4,6 @@ i2v_eval.commands.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,19 @@ def report(
             "one."
         ),
     ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated ids, or first parts of ids, of the columns of tables/paper-*.tex."
+        ),
+    ] = "",
+    style: Annotated[
+        str,
+        typer.Option(help="Intervals of tables/paper-*.tex: ci (both ends) or pm (± half)."),
+    ] = "ci",
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Keep every bit of the clips' frames in the page.")
+    ] = False,
 ) -> None:
     """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a
     calibration's page.
@@ -36,7 +48,7 @@ def report(
     else:
         beside = directory.resolve().parent / "calibration"
         found = beside if calibration is None and is_file(beside / FILE) else calibration
-        written = write_report(directory, samples=samples, calibration=found)
+        written = write_report(directory, samples=samples, calibration=found, lossless=lossless)
     _name(directory, written)
 
 
@@ -49,11 +61,17 @@ def compare(
         Path, typer.Option(help="Folder for the page and its tables.", file_okay=False)
     ] = Path("comparison"),
     samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 6,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A=B: subtract cell A of the first run from cell B of another; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Writes one page about two or more runs: measures side by side, paired where samples are the
     same, provenance.
     """
-    _name(out, write_comparison(directories, out, samples=samples))
+    _name(out, write_comparison(directories, out, samples=samples, pairs=pair or ()))
 
 
 def _name(folder: Path, written: Sequence[Path]) -> None:
@@ -63,7 +81,13 @@ def _name(folder: Path, written: Sequence[Path]) -> None:
 
 
 def write_report(
-    directory: Path, *, samples: int = 8, calibration: Path | None = None
+    directory: Path,
+    *,
+    samples: int = 8,
+    calibration: Path | None = None,
+    lossless: bool = False,
+    metrics: str = "",
+    style: str = "ci",
 ) -> list[Path]:
     """Writes the report of a run folder into it; each file appears whole or not at all.
 
@@ -71,6 +95,9 @@ def write_report(
         directory: the run folder.
         samples: how many samples' clips the page shows at most.
         calibration: folder of a calibration of the run's measures.
+        lossless: keep every bit of the clips' frames in the page.
+        metrics: comma-separated measures of ``tables/paper-<group>.tex``; none: the leading ones.
+        style: of its intervals, see `reports.paper_table.Style`.
 
     Returns:
         The files written, the page first.
@@ -80,50 +107,62 @@ def write_report(
     """
     from reports.calibration import load_calibration
     from reports.claims import claims_texts
-    from reports.files import figure_files, table_files
+    from reports.files import figure_files, paper_files, table_files
     from reports.load import load_run
     from reports.markdown import render_markdown
-    from reports.page import build, render_html
+    from reports.page import BESIDE, build, render_html
     from reports.sheet import render_sheet
 
     run = load_run(directory)
     known = None if calibration is None else load_calibration(calibration)
-    content = build(run, samples=samples, calibration=known)
+    content = build(run, samples=samples, calibration=known, lossless=lossless)
     texts = {
         "report.html": render_html(content),
         "report.md": render_markdown(content),
     } | table_files(content)
-    texts |= claims_texts(run)
+    texts |= claims_texts(run) | paper_files(content, metrics, style)
     files = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
+    if content.beside:
+        files |= {f"{BESIDE}/{key}.webp": film.data for key, film in content.films.items()}
     return [
-        _write(directory / name, data) for name, data in (files | figure_files(content)).items()
+        write_file(directory / name, data) for name, data in (files | figure_files(content)).items()
     ]
 
 
-def write_comparison(directories: Sequence[Path], out: Path, *, samples: int = 6) -> list[Path]:
+def write_comparison(
+    directories: Sequence[Path], out: Path, *, samples: int = 6, pairs: Sequence[str] = ()
+) -> list[Path]:
     """Writes the page about two or more runs into a folder; each file appears whole or not at all.
+
+    Args:
+        directories: run folders; differences are each run minus the first.
+        out: the folder.
+        samples: how many samples' clips the page shows at most.
+        pairs: "A=B" each: cell A of the first run is subtracted from cell B of another.
 
     Returns:
         The files written, the page first.
 
     Raises:
-        EvalError: fewer than two runs, or one of them misses something; nothing has been
-            written then.
+        EvalError: fewer than two runs, one of them misses something, or a pair names a cell that
+            is not there; nothing has been written then.
     """
-    from reports.compare import comparison, comparison_tables, render_html
+    from reports.compare import comparison, comparison_tables
+    from reports.compare_page import BESIDE, MEDIA_BUDGET, films_of, render_html, weight
     from reports.files import slug
+    from reports.joined import split_pair
     from reports.load import load_run
 
-    content = comparison([load_run(directory) for directory in directories], samples=samples)
-    texts = {"comparison.html": render_html(content)}
+    runs = [load_run(directory) for directory in directories]
+    content = comparison(runs, samples=samples, pairs=[split_pair(text) for text in pairs])
+    files = {"comparison.html": render_html(content).encode()}
     for table in comparison_tables(content):
         stem = f"tables/{slug(table.name)}"
-        texts |= {
-            f"{stem}.csv": table.csv(),
-            f"{stem}.md": table.markdown() + "\n",
-            f"{stem}.tex": table.latex(),
-        }
-    return [_write(out / name, text.encode()) for name, text in texts.items()]
+        texts = {"csv": table.csv(), "md": table.markdown() + "\n", "tex": table.latex()}
+        files |= {f"{stem}.{suffix}": text.encode() for suffix, text in texts.items()}
+    if weight(content) > MEDIA_BUDGET:
+        files |= {f"{BESIDE}/{key}.webp": film.data for key, film in films_of(content).items()}
+    return [write_file(out / name, data) for name, data in files.items()]
 
 
 def write_calibration(directory: Path) -> list[Path]:
@@ -143,12 +182,16 @@ def write_calibration(directory: Path) -> list[Path]:
         "calibration.html": render_html(calibration),
         "calibration.md": render_markdown(calibration),
     }
-    return [_write(directory / name, text.encode()) for name, text in texts.items()]
+    return [write_file(directory / name, text.encode()) for name, text in texts.items()]
 
 
-def _write(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+def write_file(path: Path, data: bytes) -> Path:
+    """Writes a file that appears whole or not at all, and returns its path.
+
+    Raises:
+        StoreError: naming the file, if it cannot be written (disk full, read-only folder).
+    """
+    from eval.io.files import write_whole
+
+    write_whole(path, data)
     return path

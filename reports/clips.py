@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from eval.errors import EvalError
 from reports.measures import Measure
-from reports.media import Film, film, picture
+from reports.media import MOST_PIXELS, Film, film, picture, placeholder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import RunFolder
+    from eval.clips.lossless import Clip
+    from reports.run_folder import RunFolder
 
-MEDIA_BUDGET = 5_000_000
-"""Characters of embedded pictures after which no further sample is shown."""
+MEDIA_BUDGET = 25_000_000
+"""Bytes of pictures that a page holds; with more they lie in a folder beside it."""
 EXTREMES = 4
 """Clips at each end of a measure."""
 _UNDER = ("identity", "text", "motion")
@@ -34,6 +36,61 @@ class Value(NamedTuple):
     text: str
 
 
+class Gallery:
+    """A run's clips and images as pictures, each encoded once.
+
+    Args:
+        run: the run folder.
+        lossless: keep every bit of the frames.
+        most_pixels: see `reports.media.film`.
+    """
+
+    def __init__(
+        self, run: RunFolder, *, lossless: bool = False, most_pixels: int = MOST_PIXELS
+    ) -> None:
+        self.run, self._lossless, self._most = run, lossless, most_pixels
+        self._made: dict[tuple[str, ...], Film | None] = {}
+
+    def clip(self, cell: str, sample: str, seed: int | None = None) -> Film | None:
+        """A cell's clip, at the first seed if none is given; None where the run recorded none."""
+        seed = self.run.first_seed if seed is None else seed
+        return self._once(
+            ("clip", cell, sample, str(seed)),
+            lambda: self._film(self.run.cell_clip(cell, sample, seed)),
+        )
+
+    def truth(self, sample: str) -> Film | None:
+        """The true clip, or None where it is not known."""
+        return self._once(("truth", sample), lambda: self._film(self.run.true_clip(sample)))
+
+    def image(self, sample: str) -> Film:
+        """The input image."""
+        path = self.run.image_path
+        found = self._once(
+            ("image", sample), lambda: picture(path(sample), lossless=self._lossless)
+        )
+        return found or placeholder("no image")
+
+    def prepare(self, clips: Sequence[tuple[str, str, int | None]]) -> None:
+        """Encodes the clips of (cell, sample, seed) on every core."""
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(lambda clip: self.clip(*clip), clips))
+
+    def _film(self, clip: Clip | None) -> Film | None:
+        if clip is None:
+            return None
+        return film(clip, lossless=self._lossless, most_pixels=self._most)
+
+    def _once(self, key: tuple[str, ...], make: Callable[[], Film | None]) -> Film | None:
+        """The picture, or a placeholder with the reason: one bad file must not end the page."""
+        if key not in self._made:
+            try:
+                self._made[key] = make()
+            except (EvalError, OSError, ValueError, MemoryError) as error:
+                self._made[key] = placeholder(str(error) or type(error).__name__)
+        return self._made[key]
+
+
 @dataclass(frozen=True)
 class ShownSample:
     """One column of the clip grid; `films` holds each cell's clip and the numbers written under
@@ -47,11 +104,10 @@ class ShownSample:
     films: Mapping[str, tuple[Film, Sequence[Value]]]
 
     @property
-    def size(self) -> int:
-        """Characters of its embedded pictures."""
-        return sum(
-            len(f.uri) for f in (self.image, self.truth, *(f for f, _ in self.films.values())) if f
-        )
+    def pictures(self) -> list[Film]:
+        """Its input image, true clip and clips."""
+        every = (self.image, self.truth, *(f for f, _ in self.films.values()))
+        return [f for f in every if f is not None]
 
 
 @dataclass(frozen=True)
@@ -95,40 +151,35 @@ def choose_samples(run: RunFolder) -> list[str]:
     return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
 
 
-def shown_samples(run: RunFolder, measures: Sequence[Measure], limit: int) -> list[ShownSample]:
-    """Up to `limit` samples with their clips, in the run's order: one, then as many as
-    `MEDIA_BUDGET` allows.
-
-    Raises:
-        EvalError: a clip or an image is missing or unreadable.
-    """
-    shown: list[ShownSample] = []
-    for sample in choose_samples(run)[: max(0, limit)]:
-        column = shown_sample(run, measures, sample)
-        if shown and sum(each.size for each in (*shown, column)) > MEDIA_BUDGET:
-            break
-        shown.append(column)
-    order = {sample: i for i, sample in enumerate(run.samples["id"])}
-    return sorted(shown, key=lambda column: order[column.id])
-
-
-def shown_sample(run: RunFolder, measures: Sequence[Measure], sample: str) -> ShownSample:
-    """A sample with every cell's clip at the first seed, and the values that stand under it.
-
-    Raises:
-        EvalError: a clip or an image is missing or unreadable.
-    """
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        films = list(pool.map(lambda cell: _cell_film(run, cell, sample), run.cells))
-    made = {cell: made for cell, made in zip(run.cells, films, strict=True) if made is not None}
+def shown_samples(gallery: Gallery, measures: Sequence[Measure], limit: int) -> list[ShownSample]:
+    """Up to `limit` samples with their clips, in the run's order."""
+    run = gallery.run
+    chosen = choose_samples(run)[: max(0, limit)]
+    gallery.prepare([(cell, sample, None) for sample in chosen for cell in run.cells])
     under = under_clips(measures)
+    values = _values(run.records[run.records["sample"].isin(chosen)], under)
+    order = {sample: i for i, sample in enumerate(run.samples["id"])}
+    return [
+        _shown_sample(gallery, under, values, sample)
+        for sample in sorted(chosen, key=order.__getitem__)
+    ]
+
+
+def shown_sample(gallery: Gallery, measures: Sequence[Measure], sample: str) -> ShownSample:
+    """A sample with every cell's clip at the first seed, and the values that stand under it."""
+    run, under = gallery.run, under_clips(measures)
+    gallery.prepare([(cell, sample, None) for cell in run.cells])
     values = _values(run.records[run.records["sample"] == sample], under)
-    return _shown(
-        run,
-        sample,
-        made,
-        {cell: _typeset(values, cell, sample, run.first_seed, under) for cell in made},
-    )
+    return _shown_sample(gallery, under, values, sample)
+
+
+def _shown_sample(
+    gallery: Gallery, under: Sequence[Measure], values: Values, sample: str
+) -> ShownSample:
+    run = gallery.run
+    made = {cell: f for cell in run.cells if (f := gallery.clip(cell, sample)) is not None}
+    typeset = {cell: _typeset(values, cell, sample, run.first_seed, under) for cell in made}
+    return _shown(gallery, sample, made, typeset)
 
 
 def under_clips(measures: Sequence[Measure]) -> list[Measure]:
@@ -137,24 +188,24 @@ def under_clips(measures: Sequence[Measure]) -> list[Measure]:
     return [m for m in firsts if m is not None]
 
 
-def extremes(run: RunFolder, measures: Sequence[Measure], count: int = EXTREMES) -> list[Extremes]:
+def extremes(
+    gallery: Gallery, measures: Sequence[Measure], count: int = EXTREMES
+) -> list[Extremes]:
     """The `count` worst and best clips on identity and on text alignment, where the run measures
     them.
-
-    Raises:
-        EvalError: as `shown_samples`.
     """
+    run = gallery.run
     values = _values(run.records, measures)
     measures = [m for m in measures if (run.records["metric"] == m.id).any()]
     return [
         Extremes(
             measure,
             [
-                _extreme(run, measures, values, row)
+                _extreme(gallery, measures, values, row)
                 for row in extreme_rows(run, measure, count, worst=True)
             ],
             [
-                _extreme(run, measures, values, row)
+                _extreme(gallery, measures, values, row)
                 for row in extreme_rows(run, measure, count, worst=False)
             ],
         )
@@ -201,34 +252,27 @@ def _typeset(
 
 
 def _extreme(
-    run: RunFolder, measures: Sequence[Measure], values: Values, row: tuple[str, str, int]
+    gallery: Gallery, measures: Sequence[Measure], values: Values, row: tuple[str, str, int]
 ) -> Extreme:
     cell, sample, seed = row
-    made = _cell_film(run, cell, sample, seed)
+    made = gallery.clip(cell, sample, seed) or placeholder("no clip")
     typeset = _typeset(values, cell, sample, seed, measures)
-    return Extreme(
-        cell,
-        seed,
-        _shown(run, sample, {} if made is None else {cell: made}, {cell: typeset}),
-        typeset,
-    )
+    return Extreme(cell, seed, _shown(gallery, sample, {cell: made}, {cell: typeset}), typeset)
 
 
 def _shown(
-    run: RunFolder, sample: str, made: Mapping[str, Film], values: Mapping[str, Sequence[Value]]
+    gallery: Gallery,
+    sample: str,
+    made: Mapping[str, Film],
+    values: Mapping[str, Sequence[Value]],
 ) -> ShownSample:
-    row = run.samples[run.samples["id"] == sample].iloc[0]
-    truth = run.true_clip(sample)
+    samples = gallery.run.samples
+    row = samples[samples["id"] == sample].iloc[0]
     return ShownSample(
         id=sample,
         group=str(row["group"]),
         prompt=str(row["prompt"]),
-        image=picture(run.image_path(sample)),
-        truth=None if truth is None else film(truth),
+        image=gallery.image(sample),
+        truth=gallery.truth(sample),
         films={cell: (clip, values[cell]) for cell, clip in made.items()},
     )
-
-
-def _cell_film(run: RunFolder, cell: str, sample: str, seed: int | None = None) -> Film | None:
-    clip = run.cell_clip(cell, sample, seed)
-    return None if clip is None else film(clip)

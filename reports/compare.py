@@ -6,21 +6,22 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from eval.errors import EvalError
-from reports.clips import MEDIA_BUDGET, ShownSample, choose_samples, shown_sample
+from reports.clips import Gallery, ShownSample, choose_samples, shown_sample
+from reports.joined import CellPair, cell_pairs
 from reports.measures import Measure, measures_of
 from reports.origin import differences
 from reports.plain import PlainTable, with_interval
 from reports.tables import CellTable, Difference, Entry, cell_table, difference
-from reports.typeset import Section, group_words, section
+from reports.typeset import group_words
 
 if TYPE_CHECKING:
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs read together; the first is what the others are held against."""
+    """Runs read together; the first is what the others are held against.
+
+    `pairs` are cells of other names that are subtracted as well.
+    """
 
     runs: Sequence[RunFolder]
     samples: int
+    pairs: Sequence[CellPair] = ()
 
     @cached_property
     def letters(self) -> list[str]:
@@ -104,6 +109,11 @@ class Comparison:
                 gaps = tuple(self._gap(i, cell, group, measure) for measure in self.measures)
                 if any(gaps):
                     yield Line(cell, i, gaps, against=0)
+        for ours, theirs in self.pairs:
+            for i in range(1, len(self.runs)):
+                gaps = tuple(self._gap(i, theirs, group, m, of=ours) for m in self.measures)
+                if any(gaps):
+                    yield Line(f"{theirs} − {ours}", i, gaps, against=0)
 
     def _entries(self, table: CellTable, cell: str) -> tuple[Entry | None, ...]:
         row = next((row for row in table.rows if row.cell == cell), None)
@@ -112,12 +122,17 @@ class Comparison:
         at = {m.id: entry for m, entry in zip(table.measures, row.entries, strict=True)}
         return tuple(_retypeset(m, at.get(m.id)) for m in self.measures)
 
-    def _gap(self, run: int, cell: str, group: str, measure: Measure) -> Difference | None:
-        from eval.summary.statistics import few_clusters_note, paired_difference
+    def _gap(
+        self, run: int, cell: str, group: str, measure: Measure, *, of: str = ""
+    ) -> Difference | None:
+        """A cell minus the first run's of the same name, or minus its cell `of`."""
+        from eval.summary.cautions import few_images
+        from eval.summary.statistics import paired_difference
 
         if (self.letters[run], measure.id) in self.other_judges:
             return None
-        ours, theirs = (self._values(i, cell, group, measure) for i in (run, 0))
+        ours = self._values(run, cell, group, measure)
+        theirs = self._values(0, of or cell, group, measure)
         common = [key for key in ours if key in theirs and key[0] in self.shared[run]]
         if not common:
             return None
@@ -126,7 +141,7 @@ class Comparison:
             [theirs[key] for key in common],
             [sample for sample, _ in common],
         )
-        return difference(measure, mean, low, high, n, few_clusters_note(clusters))
+        return difference(measure, mean, low, high, n, few_images(clusters))
 
     def _values(
         self, run: int, cell: str, group: str, measure: Measure
@@ -143,31 +158,27 @@ class Comparison:
         page's budget allow.
         """
         common = set.intersection(*self.shared)
-        shown: list[tuple[ShownSample, ...]] = []
-        for sample in [name for name in choose_samples(self.runs[0]) if name in common][
-            : self.samples
-        ]:
-            columns = tuple(shown_sample(run, measures_of(run), sample) for run in self.runs)
-            if (
-                shown
-                and sum(column.size for each in [*shown, columns] for column in each) > MEDIA_BUDGET
-            ):
-                break
-            shown.append(columns)
-        return shown
+        chosen = [name for name in choose_samples(self.runs[0]) if name in common][: self.samples]
+        galleries = [(Gallery(run), measures_of(run)) for run in self.runs]
+        return [
+            tuple(shown_sample(gallery, measures, sample) for gallery, measures in galleries)
+            for sample in chosen
+        ]
 
 
-def comparison(runs: Sequence[RunFolder], *, samples: int = 6) -> Comparison:
-    """Runs to read together.
+def comparison(
+    runs: Sequence[RunFolder], *, samples: int = 6, pairs: Sequence[CellPair] = ()
+) -> Comparison:
+    """Runs to read together; `pairs` as `reports.joined.cell_pairs`.
 
     Raises:
-        EvalError: fewer than two, or more than there are letters.
+        EvalError: fewer than two runs, or more than there are letters; a cell that is not there.
     """
     if not 2 <= len(runs) <= len(string.ascii_uppercase):
         raise EvalError(
             f"compare: {len(runs)} run folders given; give 2 to {len(string.ascii_uppercase)}"
         )
-    return Comparison(runs, samples)
+    return Comparison(runs, samples, cell_pairs(runs, pairs))
 
 
 def comparison_tables(content: Comparison) -> list[PlainTable]:
@@ -211,84 +222,6 @@ def origin_rows(content: Comparison) -> list[tuple[str, list[str]]]:
     return differences([run.run for run in content.runs]) + differences(
         [{f"cell {cell}": known[cell] for cell in common} for known in cells]
     )
-
-
-def render_html(content: Comparison) -> str:
-    """The page.
-
-    Raises:
-        EvalError: a clip or an image is missing or unreadable.
-    """
-    from reports.page import render_page
-
-    made = [measures_section(content), clips_section(content), differences_section(content)]
-    films = [f for columns in content.shown for column in columns for f, _ in column.films.values()]
-    return render_page(
-        title=f"Runs compared: {' and '.join(dict.fromkeys(run.name for run in content.runs))}",
-        heading="compared.html.j2",
-        footer="One file, no network. The same numbers: tables/*.csv, .md and .tex.",
-        sections=[part for part in made if part is not None],
-        groups=content.groups,
-        frames=max((f.frames for f in films), default=1),
-        content=content,
-        shared=[len(shared) for shared in content.shared],
-    )
-
-
-def measures_section(content: Comparison) -> Section:
-    """Measures side by side, one table a group."""
-    tables = {group: _by_cell(content.lines(group)) for group in content.groups}
-    shown = {
-        group: [
-            entry for lines in cells.values() for line in lines for entry in line.entries if entry
-        ]
-        for group, cells in tables.items()
-    }
-    gaps = {
-        group: [e for e in entries if isinstance(e, Difference)] for group, entries in shown.items()
-    }
-    counts = {
-        group: {(e.entry if isinstance(e, Difference) else e).n for e in entries}
-        for group, entries in shown.items()
-    }
-    return section(
-        "measures",
-        "Measures side by side",
-        "compared-measures.html.j2",
-        content=content,
-        tables=tables,
-        gaps=gaps,
-        n={group: found.pop() if len(found) == 1 else None for group, found in counts.items()},
-    )
-
-
-def clips_section(content: Comparison) -> Section | None:
-    """Clips of the samples that all runs share."""
-    if not content.shown:
-        return None
-    size = sum(column.size for columns in content.shown for column in columns) / 1e6
-    return section(
-        "clips", "Clips side by side", "compared-clips.html.j2", content=content, size=size
-    )
-
-
-def differences_section(content: Comparison) -> Section:
-    """What differs in suite, code, versions, weights and machine."""
-    rows = origin_rows(content)
-    return section(
-        "differences",
-        "What differs between the runs",
-        "compared-origin.html.j2",
-        content=content,
-        rows=rows,
-    )
-
-
-def _by_cell(lines: Iterator[Line]) -> Mapping[str, list[Line]]:
-    found: dict[str, list[Line]] = {}
-    for line in lines:
-        found.setdefault(line.cell, []).append(line)
-    return found
 
 
 def _contents(run: RunFolder) -> dict[str, tuple[str, str]]:

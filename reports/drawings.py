@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports import figures
-from reports.sweeps import grid, sweeps
+from reports.sweep_curves import curve_axis, sweep_curves
+from reports.sweeps import sweeps
 
 if TYPE_CHECKING:
-    from reports.load import RunFolder
     from reports.measures import Measure
+    from reports.run_folder import RunFolder
     from reports.tables import CellTable
 
 _SECONDS = figures.Axis("Seconds to make a clip", less_is_better=True)
@@ -94,16 +95,30 @@ def _plot(
     )
 
 
+def curves(
+    run: RunFolder, measures: Sequence[Measure], group: str
+) -> Iterator[tuple[str, str, figures.Drawing]]:
+    """Name, words and drawing of the measures over each sweep that has numbers to run along."""
+    for sweep in sweeps(run):
+        along = curve_axis(sweep)
+        shown = [m for m in measures if sweep.grid(run, m.id, group).notna().to_numpy().any()]
+        if along is None or not shown:
+            continue
+        stem = f"curves-{sweep.name}-{group}"
+        text = f"{', '.join(m.label for m in shown)} over {sweep.axes[along]} of {sweep.name}"
+        yield stem, text, sweep_curves(stem, run, sweep, shown, group)
+
+
 def heatmaps(
     run: RunFolder, measures: Sequence[Measure], group: str
 ) -> Iterator[tuple[str, figures.Drawing]]:
-    """Name and drawing of each measure's means over t0 x p."""
-    for name, points in sweeps(run).items():
+    """Name and drawing of each measure's means over each sweep's settings."""
+    for sweep in sweeps(run):
         for measure in measures:
-            values = grid(run, points, measure.id, group)
+            values = sweep.grid(run, measure.id, group)
             if values.notna().to_numpy().any():
-                stem = f"heatmap-{name}-{measure.id}-{group}"
-                yield stem, figures.heatmap(stem, values, measure)
+                stem = f"heatmap-{sweep.name}-{measure.id}-{group}"
+                yield stem, figures.heatmap(stem, values, measure, sweep.axes)
 
 
 def _first(table: CellTable, family: str) -> Measure | None:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.measures import Measure
-from reports.sweeps import sweeps
+from reports.sweeps import sweeps, written
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
     from reports.tables import CellTable
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
@@ -43,6 +43,10 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
 }
 _MARKERS = "osD^vP*X"
+_MOST_NAMED = 14
+"""Names in a plot; with more cells on the front the others are named by pointing at them."""
+_MOST_KEYS = 9
+"""Values of a setting that a legend names."""
 _RISES = tuple(sign * rise for rise in (11, 20, 31, 42, 53, 64, 75, 86, 97) for sign in (1, -1))
 """How far above or below its point a name may stand, in points, the nearest first."""
 
@@ -78,7 +82,7 @@ class Axis:
 def axis_of(measure: Measure) -> Axis:
     """A measure's axis; more counts as better where neither direction is."""
     label = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
-    return Axis(label, measure.higher_is_better is False)
+    return Axis(label, measure.lower_is_better)
 
 
 def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] | None]]:
@@ -95,7 +99,7 @@ def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] |
     scale = (
         Normalize(low, high) if high > low else Normalize(low - 1, low + 1)
     )  # all alike: neither bright nor dark
-    colours = colormaps["cividis_r" if measure.higher_is_better is False else "cividis"]
+    colours = colormaps["cividis_r" if measure.lower_is_better else "cividis"]
     return [
         [
             _with_ink(to_hex(colours(scale(value)))) if math.isfinite(value) else None
@@ -132,12 +136,14 @@ def best_place(values: pd.DataFrame, measure: Measure) -> tuple[int, int] | None
     return row, column
 
 
-def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
-    """One measure's means, rows t0 and columns p: brighter is better, or larger where there is no
+def heatmap(
+    name: str, values: pd.DataFrame, measure: Measure, axes_names: Sequence[str] = ("t0", "p")
+) -> Drawing:
+    """One measure's means over two settings: brighter is better, or larger where there is no
     better.
 
     The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG
-    are made from it.
+    are made from it. `axes_names` are those of rows and columns, or of columns alone.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -171,9 +177,10 @@ def heatmap(name: str, values: pd.DataFrame, measure: Measure) -> Drawing:
             axes.add_patch(
                 Rectangle(corner, 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5)
             )
-        axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel="p", ylabel="t0")
-        axes.set_xticks(range(columns), [f"{p:g}" for p in values.columns])
-        axes.set_yticks(range(rows), [f"{t0:g}" for t0 in values.index])
+        axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel=axes_names[-1])
+        axes.set_ylabel(axes_names[0] if len(axes_names) > 1 else "")
+        axes.set_xticks(range(columns), [written(value) for value in values.columns])
+        axes.set_yticks(range(rows), [written(value) for value in values.index])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         return draw(name, figure)
@@ -214,20 +221,19 @@ def points_of(table: CellTable, motion: Measure, identity: Measure) -> list[Poin
 def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up: Axis) -> Drawing:
     """One measure against another with intervals; the front is joined and its cells are named.
 
-    Sweep cells are coloured by t0 and shaped by p; all others are named at their marker. `name` as
-    in `heatmap`. In the SVG the group around the marker of the run's cell number i has an id that
-    ends in ``-point-i``.
+    Sweep cells are coloured by the first setting and shaped by the second; all others are named at
+    their marker. `name` as in `heatmap`. In the SVG the group around the marker of the run's cell
+    number i has an id that ends in ``-point-i``.
     """
     from matplotlib import colormaps, rc_context
     from matplotlib.figure import Figure
 
-    settings = {
-        row.cell: (row.t0, row.p) for frame in sweeps(run).values() for row in frame.itertuples()
-    }
-    t0s, ps = (sorted({pair[k] for pair in settings.values()}) for k in (0, 1))
+    settings = _settings(run)
+    firsts, seconds = (list(dict.fromkeys(found[k] for found in settings.values())) for k in (0, 1))
     shades = colormaps["viridis"]
-    colour_of = {t0: shades(0.3 + 0.48 * i / max(1, len(t0s) - 1)) for i, t0 in enumerate(t0s)}
-    marker_of = {p: _MARKERS[i % len(_MARKERS)] for i, p in enumerate(ps)}
+    colour_of = {v: shades(0.3 + 0.48 * i / max(1, len(firsts) - 1)) for i, v in enumerate(firsts)}
+    shaped = [second for second in seconds if second]
+    marker_of = {second: _MARKERS[i % len(_MARKERS)] for i, second in enumerate(shaped)}
     front = pareto_front(points, less_is_better=across.less_is_better)
     number_of = {cell: i for i, cell in enumerate(run.cells)}
     with rc_context({**STYLE, "svg.hashsalt": name}):
@@ -237,43 +243,59 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up:
         corners = [p.x[0] for p in front], [p.y[0] for p in front]
         steps = "steps-post" if across.less_is_better else "steps-pre"
         axes.plot(*corners, drawstyle=steps, color=INK, linewidth=1.2, alpha=0.45, zorder=1)
-        for point in points:
-            t0, p = settings.get(point.cell, (None, None))
-            colour = colour_of.get(t0, "#808080" if point.anchor else "#c2570c")
-            bars = axes.errorbar(
+        tones = [
+            colour_of.get(settings.get(p.cell, ("", ""))[0], "#808080" if p.anchor else "#c2570c")
+            for p in points
+        ]
+        for direction in (axes.hlines, axes.vlines):  # one drawing for all intervals
+            pairs = [(p.x, p.y) if direction == axes.hlines else (p.y, p.x) for p in points]
+            ends = [(at[0], *along[1:], c) for (along, at), c in zip(pairs, tones, strict=True)]
+            known = [end for end in ends if math.isfinite(end[1]) and math.isfinite(end[2])]
+            if known:
+                at, low, high, colours = zip(*known, strict=True)
+                direction(at, low, high, colors=colours, linewidth=0.8, zorder=1.5)
+        for point, colour in zip(points, tones, strict=True):
+            second = settings.get(point.cell, ("", ""))[1]
+            leads = point in front
+            (mark,) = axes.plot(
                 point.x[0],
                 point.y[0],
-                xerr=_bars(point.x),
-                yerr=_bars(point.y),
                 color=colour,
-                elinewidth=0.8,
-                marker=marker_of.get(p, "X" if point.anchor else "h"),
+                marker=marker_of.get(second, "X" if point.anchor else "h"),
                 zorder=2,
-                markersize=9 if point in front else 6,
-                markeredgewidth=1.4 if point in front else 0.6,
+                markersize=9 if leads else 6,
+                markeredgewidth=1.4 if leads else 0.6,
                 markeredgecolor=INK,
             )
             if point.cell in number_of:
-                bars[0].set_gid(f"point-{number_of[point.cell]}")
+                mark.set_gid(f"point-{number_of[point.cell]}")
         axes.set_xlabel(across.label)
         axes.set_ylabel(up.label)
         axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
         _legend(axes, colour_of, marker_of)
         axes.margins(x=0.1, y=0.1)
-        named = [p for p in points if p in front or p.cell not in settings]
+        named = [p for p in points if p.cell not in settings]
+        named = [*front, *(p for p in named if p not in front)][:_MOST_NAMED]
         _name(figure, axes, points, {p.cell: _short(p.cell, settings) for p in named})
         return draw(name, figure)
 
 
-def _bars(triple: tuple[float, float, float]) -> list[list[float]] | None:
-    mean, low, high = triple
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return None
-    return [[max(0.0, mean - low)], [max(0.0, high - mean)]]
+def _settings(run: RunFolder) -> dict[str, tuple[str, str]]:
+    """Of each cell of a sweep: its place on the axes, as "t0 0.6" and "p 0.5" ("" without a
+    second), in the order of the axes' values."""
+    found: dict[str, tuple[str, str]] = {}
+    for sweep in sweeps(run):
+        values = [sweep.values(i) for i in range(len(sweep.axes))]
+        for place in sorted(
+            sweep.cells, key=lambda at: [v.index(x) for v, x in zip(values, at, strict=True)]
+        ):
+            texts = [f"{n} {written(v)}" for n, v in zip(sweep.axes, place, strict=True)]
+            found[sweep.cells[place]] = (texts[0], texts[1] if len(texts) > 1 else "")
+    return found
 
 
-def _short(cell: str, settings: dict[str, tuple[float, float]]) -> str:
-    return "t0 {:g}, p {:g}".format(*settings[cell]) if cell in settings else cell
+def _short(cell: str, settings: dict[str, tuple[str, str]]) -> str:
+    return ", ".join(filter(None, settings[cell])) if cell in settings else cell
 
 
 def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, str]) -> None:
@@ -333,25 +355,34 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
         )
 
 
-def _legend(axes: Axes, colour_of: dict[float, Any], marker_of: dict[float, str]) -> None:
+def _legend(axes: Axes, colour_of: dict[str, Any], marker_of: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], linestyle="", marker="s", color=c, label=f"t0 {t0:g}")
-        for t0, c in colour_of.items()
+        Line2D([], [], linestyle="", marker="s", color=c, label=first)
+        for first, c in _some(colour_of)
     ]
     handles += [
-        Line2D([], [], linestyle="", marker=m, color="#808080", label=f"p {p:g}")
-        for p, m in marker_of.items()
+        Line2D([], [], linestyle="", marker=m, color="#808080", label=second)
+        for second, m in _some(marker_of)
     ]
     handles.append(Line2D([], [], color=INK, alpha=0.55, label="Pareto front"))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
 
 
+def _some(keys: dict[str, Any]) -> list[tuple[str, Any]]:
+    """All of a few, else some spread over them."""
+    found = list(keys.items())
+    return found[:: -(-len(found) // _MOST_KEYS)] if found else []
+
+
 def draw(name: str, figure: Figure) -> Drawing:
     """A figure in both forms; call it where the style that the figure was made with still holds."""
+    if figure.get_layout_engine() is not None:  # once, not at each of the savings
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     return Drawing(write_svg(name, figure), buffer.getvalue())
 
 

@@ -14,6 +14,7 @@ from reports import drawings
 from reports.best import best_cells, leading
 from reports.latex import PACKAGES
 from reports.pairs import paired_cells
+from reports.paper_table import chosen_measures, paper_table
 from reports.plain import PlainTable, plain_cells, plain_comparisons, with_interval
 from reports.tables import cell_frame, difference
 
@@ -48,6 +49,20 @@ def table_files(report: Report) -> dict[str, str]:
         )
     files["tables/all.tex"] = f"% {PACKAGES}\n" + "\n".join(table.latex() for table in tables)
     return files
+
+
+def paper_files(report: Report, metrics: str, style: str) -> dict[str, str]:
+    """``tables/paper-<group>.tex`` of chosen measures (none: the leading ones), see
+    `reports.paper_table`.
+
+    Raises:
+        EvalError: a measure that the run has not, or an unknown style.
+    """
+    chosen = chosen_measures(metrics, report.measures) if metrics else report.main
+    return {
+        f"tables/{slug(f'paper-{group}')}.tex": paper_table(table, chosen, style)
+        for group, table in report.cells.items()
+    }
 
 
 def figure_files(report: Report) -> dict[str, bytes]:
@@ -153,6 +168,7 @@ def _pairs(report: Report, group: str) -> PlainTable:
 def _drawings(report: Report) -> Iterator[tuple[str, drawings.figures.Drawing]]:
     for group in report.run.groups:
         yield from drawings.heatmaps(report.run, report.measures, group)
+        yield from ((stem, drawing) for stem, _, drawing in report.curves[group])
         yield from (
             (plot.name, plot.drawing) for plot in (*report.paretos[group], *report.speeds[group])
         )

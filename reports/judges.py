@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

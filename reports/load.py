@@ -4,29 +4,25 @@ name the file.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import EvalError
+from reports.run_folder import Failed, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eval.clips.lossless import Clip
-
-ANCHORS = ("true-clip", "still-image", "pan-zoom")
-"""Methods that mark the ends of a scale and do not compete."""
+    from eval.summary.cautions import Caution
 
 _TEXT = {
     "records.csv": ("cell", "method", "sample", "group", "metric", "flags", "clip_key"),
-    "summary.csv": ("cell", "method", "group", "metric", "unit", "higher_is_better", "note"),
+    "summary.csv": ("cell", "method", "group", "metric", "unit", "higher_is_better"),
     "comparisons.csv": ("reference", "cell", "group", "metric"),
     "samples.csv": ("id", "group", "prompt", "image", "clip"),
 }
@@ -36,9 +32,16 @@ _NUMBERS = {
     "comparisons.csv": ("difference", "low", "high", "n"),
     "samples.csv": (),
 }
-_NEWER = {"comparisons.csv": ("note",)}
-"""Columns that older runs lack; empty there."""
-_DIRECTIONS = {
+_NEWER = {
+    "summary.csv": (("cautions", "note"), ("clusters", "lost", "bias_corrected")),
+    "comparisons.csv": (
+        ("cautions", "note", "survives_correction"),
+        ("clusters", "comparisons"),
+    ),
+}
+"""Columns of texts and of numbers that some versions' tables lack; empty there. ``note`` is the
+free text of runs made before there were cautions."""
+_TRUTHS = {
     "true": True,
     "1": True,
     "false": False,
@@ -47,166 +50,6 @@ _DIRECTIONS = {
     "none": None,
     "nan": None,
 }
-_KEY = re.compile(r"[0-9a-f]{8,128}")
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """A finished run as frames.
-
-    Attributes:
-        path: the run folder.
-        run: contents of `run.json`.
-        summary: one row per (cell, group, metric): mean, low, high, n; `higher_is_better` is
-            True, False or None.
-        comparisons: one row per (cell, group, metric): reference minus cell, low, high, n,
-            note; may be empty.
-        records: one row per (cell, sample, seed, metric).
-        samples: one row per sample: id, group, prompt, image, clip (paths relative to the run
-            folder, clip may be "").
-    """
-
-    path: Path
-    run: Mapping[str, Any]
-    summary: pd.DataFrame
-    comparisons: pd.DataFrame
-    records: pd.DataFrame
-    samples: pd.DataFrame
-
-    @property
-    def suite(self) -> Mapping[str, Any]:
-        """The suite as it was validated."""
-        return self.run["suite"]
-
-    @property
-    def name(self) -> str:
-        """The suite's name."""
-        return str(self.suite.get("name") or self.path.name)
-
-    @property
-    def glyph_world(self) -> bool:
-        """Whether the samples come from the small trained glyph world."""
-        return (self.suite.get("samples") or {}).get("source") == "glyph-world"
-
-    @cached_property
-    def reference(self) -> str | None:
-        """The cell that every other is compared with, or None."""
-        named = list(dict.fromkeys(self.comparisons["reference"]))
-        return named[0] if named else None
-
-    @cached_property
-    def groups(self) -> list[str]:
-        """Sample groups of the summary: "all" first, then in order of appearance."""
-        found = list(dict.fromkeys(self.summary["group"]))
-        return [g for g in found if g == "all"] + [g for g in found if g != "all"]
-
-    @cached_property
-    def cells(self) -> list[str]:
-        """Cells of the summary, in the plan's order."""
-        found = list(dict.fromkeys(self.summary["cell"]))
-        plan = {cell["id"]: i for i, cell in enumerate(self.run.get("cells", []))}
-        return sorted(found, key=lambda cell: plan.get(cell, len(plan)))
-
-    @cached_property
-    def metrics(self) -> list[str]:
-        """Metric ids of the summary, in the suite's order."""
-        found = list(dict.fromkeys(self.summary["metric"]))
-        asked = {metric: i for i, metric in enumerate(self.suite.get("metrics") or [])}
-        return sorted(found, key=lambda metric: asked.get(metric, len(asked)))
-
-    @cached_property
-    def methods(self) -> dict[str, str]:
-        """Method name of each cell."""
-        return dict(zip(self.summary["cell"], self.summary["method"], strict=True))
-
-    @cached_property
-    def means(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
-        """(cell, group, metric) -> mean, low, high."""
-        columns = (
-            self.summary[name] for name in ("cell", "group", "metric", "mean", "low", "high")
-        )
-        return {(c, g, m): numbers for c, g, m, *numbers in zip(*columns, strict=True)}  # type: ignore[misc]
-
-    @cached_property
-    def seconds_per_clip(self) -> dict[str, float]:
-        """Median wall time to make a clip, of each cell that the run timed."""
-        timed = self.run.get("seconds_per_clip") or {}
-        return {cell: float(timed[cell]) for cell in self.cells if cell in timed}
-
-    def is_anchor(self, cell: str) -> bool:
-        """Whether the cell marks the end of a scale (true clip, still image) and does not
-        compete."""
-        return self.methods.get(cell) in ANCHORS
-
-    @cached_property
-    def seeds(self) -> list[int]:
-        """Seeds with records, ascending."""
-        return sorted({int(seed) for seed in self.records["seed"]})
-
-    @cached_property
-    def first_seed(self) -> int | None:
-        """The smallest seed with records, whose clips the page shows."""
-        return self.seeds[0] if self.seeds else None
-
-    @cached_property
-    def clip_keys(self) -> dict[tuple[str, str, int], str]:
-        """Clip key of each (cell, sample, seed)."""
-        rows = self.records.drop_duplicates(["cell", "sample", "seed"])
-        columns = (rows[name] for name in ("cell", "sample", "seed", "clip_key"))
-        return {
-            (cell, sample, int(seed)): key for cell, sample, seed, key in zip(*columns, strict=True)
-        }
-
-    def cell_clip(self, cell: str, sample: str, seed: int | None = None) -> Clip | None:
-        """The clip a cell made from a sample, at the first seed if none is given; None where the
-        run recorded none.
-
-        Raises:
-            EvalError: the clip is recorded but missing or unreadable.
-        """
-        seed = self.first_seed if seed is None else seed
-        key = None if seed is None else self.clip_keys.get((cell, sample, seed))
-        if key is None:
-            return None
-        if not _KEY.fullmatch(key):
-            raise EvalError(
-                f"{self.path / 'records.csv'}: clip_key '{key}' of {cell}, {sample} is not a hex "
-                "digest"
-            )
-        if storage := self.run.get("storage"):
-            from eval.clips.lossless import read_clip
-            from eval.io.files import Files, named_place
-
-            return read_clip(Files(named_place(str(storage), self.path)).clip(key))
-        return self._clip(f"clips/{key[:2]}/{key}.mkv")
-
-    def true_clip(self, sample: str) -> Clip | None:
-        """The sample's true clip, or None where it is not known."""
-        relative = self._sample_value(sample, "clip")
-        return self._clip(relative) if relative else None
-
-    def image_path(self, sample: str) -> Path:
-        """Path of the sample's input image."""
-        return self._inside(self._sample_value(sample, "image"))
-
-    def _sample_value(self, sample: str, column: str) -> str:
-        return str(self.samples.loc[self.samples["id"] == sample, column].iloc[0])
-
-    def _clip(self, relative: str) -> Clip:
-        from eval.clips.lossless import read_clip
-
-        return read_clip(self._inside(relative))
-
-    def _inside(self, relative: str) -> Path:
-        path = (self.path / relative).resolve()
-        if not path.is_relative_to(self.path.resolve()):
-            raise EvalError(f"{self.path / 'samples.csv'}: path '{relative}' leaves the run folder")
-        if not path.is_file():
-            raise EvalError(
-                f"{path}: no such file, though the run lists it; run the suite again to make it "
-                "anew"
-            )
-        return path
 
 
 def load_run(directory: Path) -> RunFolder:
@@ -229,7 +72,13 @@ def load_run(directory: Path) -> RunFolder:
             "first"
         )
     path = directory / "summary.csv"
-    summary["higher_is_better"] = [_direction(path, text) for text in summary["higher_is_better"]]
+    for frame, name in ((summary, "summary.csv"), (frames["comparisons.csv"], "comparisons.csv")):
+        frame["cautions"] = _objects(_cautions(frame, directory / name), frame)
+    summary["higher_is_better"] = _objects(_truths(summary, "higher_is_better", path), summary)
+    compared = frames["comparisons.csv"]
+    compared["survives_correction"] = _objects(
+        _truths(compared, "survives_correction", directory / "comparisons.csv"), compared
+    )
     repeated = summary[summary.duplicated(["cell", "group", "metric"])]
     if len(repeated):
         row = repeated.iloc[0]
@@ -244,6 +93,7 @@ def load_run(directory: Path) -> RunFolder:
         comparisons=frames["comparisons.csv"],
         records=frames["records.csv"],
         samples=frames["samples.csv"],
+        failures=_failures(directory / "failures.csv"),
     )
 
 
@@ -261,7 +111,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise EvalError(
             f"{path}: not a readable CSV file ({str(error).splitlines()[0]})"
         ) from error
-    for column in _NEWER.get(path.name, ()):
+    texts, numbers = _NEWER.get(path.name, ((), ()))
+    for column in (*texts, *numbers):
         if column not in frame.columns:
             frame[column] = ""
     missing = [c for c in (*_TEXT[path.name], *_NUMBERS[path.name]) if c not in frame.columns]
@@ -269,7 +120,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise EvalError(
             f"{path}: column {', '.join(missing)} is missing; it has {', '.join(frame.columns)}"
         )
-    for column in _NUMBERS[path.name]:
+    for column in (*_NUMBERS[path.name], *numbers):
         try:
             frame[column] = [float(text) if text else math.nan for text in frame[column]]
         except ValueError as error:
@@ -291,7 +142,46 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _direction(path: Path, text: str) -> bool | None:
-    if text.strip().lower() not in _DIRECTIONS:
-        raise EvalError(f"{path}: higher_is_better must be True, False or empty, not '{text}'")
-    return _DIRECTIONS[text.strip().lower()]
+def _objects(values: Sequence[object], frame: pd.DataFrame) -> pd.Series:
+    """A column of Python objects: pandas would make numpy bools of True and False."""
+    import pandas as pd
+
+    return pd.Series(values, index=frame.index, dtype=object)
+
+
+def _truths(frame: pd.DataFrame, column: str, path: Path) -> list[bool | None]:
+    found = []
+    for text in frame[column]:
+        if text.strip().lower() not in _TRUTHS:
+            raise EvalError(f"{path}: {column} must be True, False or empty, not '{text}'")
+        found.append(_TRUTHS[text.strip().lower()])
+    return found
+
+
+def _cautions(frame: pd.DataFrame, path: Path) -> list[tuple[Caution, ...]]:
+    """Of each row; the note of an older run is one caution, whose words nobody interprets."""
+    from eval.summary.cautions import Caution, from_json
+
+    return [
+        (
+            *from_json(text, f"{path}: column cautions"),
+            *([Caution("note", {"text": note})] if note else []),
+        )
+        for text, note in zip(frame["cautions"], frame["note"], strict=True)
+    ]
+
+
+def _failures(path: Path) -> list[Failed]:
+    """Rows of ``failures.csv`` that name a cell and a sample; none where there is no such file."""
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, csv.Error) as error:
+        raise EvalError(f"{path}: not a readable CSV file ({error})") from error
+    return [
+        Failed(row["cell"] or "", row["sample"] or "", row.get("reason") or "unknown")
+        for row in rows
+        if "cell" in row and "sample" in row
+    ]

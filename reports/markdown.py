@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from reports.answer import Name, Sentence
+from reports.answer import focus_group
 from reports.page import Report
 from reports.plain import plain_cells, plain_comparisons
 from reports.tables import markdown_text, to_markdown
+from reports.verdict import Name, Sentence
 
 
 def render_markdown(report: Report) -> str:
@@ -13,8 +14,10 @@ def render_markdown(report: Report) -> str:
     run = report.run
     parts = [
         f"# Image-to-video evaluation: {markdown_text(run.name)}",
-        " ".join(map(_sentence, report.sentences)),
     ]
+    for group, found in report.verdicts.items():
+        parts.append(f"**{markdown_text(group)}**: " + " ".join(map(_sentence, found.sentences)))
+    parts += ["## In words", " ".join(map(_sentence, report.sentences[focus_group(run)]))]
     parts.append(f"{report.where} Clips, heatmaps and the Pareto plot are in `report.html`.")
     if report.warnings:
         parts += [
@@ -23,7 +26,8 @@ def render_markdown(report: Report) -> str:
         ]
     parts += [
         "## Cells and measures",
-        "Mean (95 % interval). ↑ higher is better, ↓ lower is better; best in bold.",
+        "Mean (95 % interval). ↑ higher is better, ↓ lower is better; bold: separated from every "
+        "rival.",
     ]
     for group, table in report.cells.items():
         n = f", n = {table.n}" if table.n else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 _LABELS = {
     "identity": "Identity",
@@ -24,6 +24,24 @@ _LABELS = {
     "fvd": "FVD",
     "kvd": "KVD",
 }
+_NAMES = {
+    "vbench": "VBench",
+    "evalcrafter": "EvalCrafter",
+    "dreambooth": "DreamBooth",
+    "i2v": "I2V",
+    "dino": "DINO",
+    "clip": "CLIP",
+    "lpips": "LPIPS",
+    "ssim": "SSIM",
+    "psnr": "PSNR",
+    "fvd": "FVD",
+    "kvd": "KVD",
+    "raft": "RAFT",
+    "dover": "DOVER",
+    "musiq": "MUSIQ",
+    "vqa": "VQA",
+}
+"""Parts of ids that are names or abbreviations, as their owners write them."""
 _ARROWS = {True: "↑", False: "↓", None: ""}
 _WORDS = {True: "higher is better", False: "lower is better", None: "no better or worse"}
 MINUS = "−"
@@ -56,6 +74,11 @@ class Measure:
     def family(self) -> str:
         """First part of the id."""
         return self.id.split(".")[0]
+
+    @property
+    def lower_is_better(self) -> bool:
+        """False also where neither direction is better."""
+        return self.higher_is_better is not None and not self.higher_is_better
 
     @property
     def heading(self) -> str:
@@ -129,14 +152,24 @@ def _measure(metric: str, rows: pd.DataFrame) -> Measure:
     first = rows.iloc[0]
     return Measure(
         id=metric,
-        label=_LABELS.get(family, family.replace("_", " ").replace(".", ": ").capitalize()),
+        label=_LABELS.get(family) or _label(family),
         unit=str(first["unit"]),
-        higher_is_better=first["higher_is_better"],
+        higher_is_better=None if (d := first["higher_is_better"]) is None else bool(d),
         decimals=_decimals(rows),
         description=description,
         source=source,
         encoder=encoder,
     )
+
+
+def _label(family: str) -> str:
+    """A family's name in words, with names as their owners write them.
+
+    >>> _label("vbench.i2v_subject")
+    'VBench: I2V subject'
+    """
+    parts = [" ".join(_NAMES.get(w, w) for w in part.split("_")) for part in family.split(".")]
+    return ": ".join([parts[0][:1].upper() + parts[0][1:], *parts[1:]])
 
 
 def _decimals(rows: pd.DataFrame) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 _ELSEWHERE = ("suite", "cells", "judge_cards", "warnings", "seconds_per_clip")
 """Parts of run.json that the report shows in sections of their own."""

@@ -9,18 +9,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from eval.summary.cautions import Caution
 from reports import drawings, sections, tables
-from reports.answer import Sentence, answer, focus_group
-from reports.clips import Extremes, ShownSample, extremes, shown_samples
+from reports.answer import answer
+from reports.best import leading
+from reports.claims import load_claims
+from reports.clips import MEDIA_BUDGET, Extremes, Gallery, ShownSample, extremes, shown_samples
 from reports.drawings import Plot
+from reports.figures import Drawing
 from reports.judges import Judge, judges_of
 from reports.measures import Measure, measures_of
+from reports.media import Film
+from reports.notices import notices
 from reports.pairs import Pairs, pairs_of
+from reports.separation import with_leads
 from reports.typeset import TEMPLATES, Section, environment
+from reports.verdict import Sentence, Verdict, verdict
 
 if TYPE_CHECKING:
     from reports.calibration import Calibration
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -30,25 +38,31 @@ class Report:
     Attributes:
         run: the run folder.
         measures: its measures, in the suite's order.
-        sentences: the answer in words.
-        warnings: what a reader must know first.
+        sentences: what the run shows in words, by sample group.
+        warnings: what a reader must know.
+        verdicts: the answer, by sample group.
         cells: cells x measures, by sample group.
         comparisons: the reference against every other cell, by sample group; without the groups
             that compare nothing.
+        pairs: (group, metric id) -> differences of every two cells, for measures of single clips.
         judges: how good the trained parts are.
         calibration: how far the measures can be trusted, where a calibration is at hand.
         samples: how many samples' clips the page shows at most.
+        gallery: the run's clips as pictures.
     """
 
     run: RunFolder
     measures: Sequence[Measure]
-    sentences: Sequence[Sentence]
+    sentences: Mapping[str, Sequence[Sentence]]
     warnings: Sequence[str]
+    verdicts: Mapping[str, Verdict]
     cells: Mapping[str, tables.CellTable]
     comparisons: Mapping[str, tables.ComparisonTable]
+    pairs: Mapping[tuple[str, str], Pairs]
     judges: Sequence[Judge]
     calibration: Calibration | None
     samples: int
+    gallery: Gallery
 
     @property
     def where(self) -> str:
@@ -60,26 +74,32 @@ class Report:
             )
         return f"Measured on the samples of suite {self.run.name}."
 
-    @cached_property
-    def pairs(self) -> Mapping[tuple[str, str], Pairs]:
-        """(group, metric id) -> differences of every two cells, for the measures of single
-        clips."""
-        found = {
-            (group, m.id): pairs_of(self.run, m, group)
-            for group in self.run.groups
-            for m in self.measures
-        }
-        return {key: pairs for key, pairs in found.items() if pairs}
+    @property
+    def main(self) -> list[Measure]:
+        """The measures that a reader looks at first."""
+        return leading(self.measures) or list(self.measures[:4])
 
     @cached_property
     def shown(self) -> list[ShownSample]:
         """The columns of the clip grid."""
-        return shown_samples(self.run, self.measures, self.samples)
+        return shown_samples(self.gallery, self.measures, self.samples)
 
     @cached_property
     def extremes(self) -> list[Extremes]:
         """The worst and best clips; none where the page is to show no clips."""
-        return extremes(self.run, self.measures) if self.samples else []
+        return extremes(self.gallery, self.measures) if self.samples else []
+
+    @cached_property
+    def films(self) -> dict[str, Film]:
+        """Every picture of the page, once, by its key."""
+        ends = [c.sample for e in self.extremes for c in (*e.worst, *e.best)]
+        every = [f for column in (*self.shown, *ends) for f in column.pictures]
+        return {f.key: f for f in every if not f.missing}
+
+    @property
+    def beside(self) -> bool:
+        """Whether the pictures lie in a folder beside the page, which would be too heavy."""
+        return sum(len(f.data) for f in self.films.values()) > MEDIA_BUDGET
 
     @cached_property
     def paretos(self) -> dict[str, list[Plot]]:
@@ -92,6 +112,41 @@ class Report:
         return {group: drawings.speeds(self.run, table) for group, table in self.cells.items()}
 
     @cached_property
+    def curves(self) -> dict[str, list[tuple[str, str, Drawing]]]:
+        """Name, words and drawing of each sweep's curves, by sample group."""
+        return {
+            group: list(drawings.curves(self.run, self.main, group)) for group in self.run.groups
+        }
+
+    def sheet(self, group: str) -> list[ShownSample]:
+        """A group's shown samples, those whose yardstick moves most first: motion is what a still
+        picture hides."""
+        motion = next((m.id for m in self.measures if m.family == "motion"), "")
+        truths = [cell for cell in self.run.cells if self.run.methods[cell] == "true-clip"]
+        cell = truths[0] if truths else self.run.reference
+        rows = self.run.records
+        rows = rows[(rows["cell"] == cell) & (rows["metric"] == motion)]
+        moves = dict(zip(rows["sample"], rows["value"], strict=True))
+        found = [s for s in self.shown if group in ("all", s.group)]
+        return sorted(found, key=lambda s: -moves.get(s.id, 0.0))
+
+    def short(self, group: str) -> list[tables.Row]:
+        """The rows of the first screen: the verdict's cells, the reference, the anchors."""
+        chosen = {*self.verdicts[group].cells, self.run.reference}
+        return [
+            row
+            for row in self.cells[group].rows
+            if not row.failed and (row.cell in chosen or row.anchor)
+        ]
+
+    def shared_cautions(self, group: str, measure: Measure) -> tuple[Caution, ...]:
+        """What every cell's value of a measure carries, to be said once in its heading."""
+        table = self.cells[group]
+        at = table.measures.index(measure)
+        found = [e.cautions for row in table.rows if (e := row.entries[at]) is not None]
+        return found[0] if found and all(each == found[0] for each in found) else ()
+
+    @cached_property
     def anchors(self) -> dict[str, str]:
         """Id of each cell's row of clips, for links."""
         return {cell: f"clips-{i}" for i, cell in enumerate(self.run.cells)}
@@ -99,76 +154,84 @@ class Report:
 
 SectionMaker = Callable[[Report], Section | None]
 SECTIONS: list[SectionMaker] = [
-    sections.overview,
     sections.claims,
-    sections.measures,
-    sections.comparisons,
-    sections.pairs,
-    sections.heatmaps,
-    sections.pareto,
-    sections.speed,
-    sections.extremes,
     sections.clips,
+    sections.pairs,
+    sections.sweep,
+    sections.tradeoffs,
+    sections.measures,
     sections.calibration,
     sections.judges,
     sections.definitions,
     sections.provenance,
+    sections.warnings,
 ]
 """The page's sections, top to bottom; one that returns None has nothing to say about the run and is
 left out.
 """
 
 
-_MOST_NAMED = 3
-"""Measures that a warning names; more are counted."""
-
-
-def build(run: RunFolder, *, samples: int = 8, calibration: Calibration | None = None) -> Report:
+def build(
+    run: RunFolder,
+    *,
+    samples: int = 8,
+    calibration: Calibration | None = None,
+    lossless: bool = False,
+) -> Report:
     """Gathers what the report says about a run.
 
     Args:
         run: the run folder.
-        samples: show the clips of up to so many samples (fewer where they would make the page
-            too heavy).
+        samples: show the clips of up to so many samples.
         calibration: of the run's measures.
+        lossless: keep every bit of the clips' frames.
     """
     measures = measures_of(run)
-    cells = {group: tables.cell_table(run, measures, group) for group in run.groups}
+    differences = {
+        (group, m.id): found
+        for group in run.groups
+        for m in measures
+        if (found := pairs_of(run, m, group))
+    }
+    of = {g: {m.id: differences.get((g, m.id), {}) for m in measures} for g in run.groups}
+    plain = {group: tables.cell_table(run, measures, group) for group in run.groups}
+    cells = {group: with_leads(table, of[group]) for group, table in plain.items()}
     comparisons = {
         g: t for g in run.groups if (t := tables.comparison_table(run, measures, g)) is not None
     }
-    focus = focus_group(run)
-    sentences = answer(run, cells[focus], comparisons.get(focus))
+    claims = load_claims(run)
     return Report(
         run=run,
         measures=measures,
-        sentences=sentences,
-        warnings=_warnings(run, measures),
+        sentences={g: answer(run, cells[g], comparisons.get(g)) for g in run.groups},
+        warnings=notices(run, measures),
+        verdicts={g: verdict(run, cells[g], of[g], claims) for g in run.groups},
         cells=cells,
         comparisons=comparisons,
+        pairs=differences,
         judges=judges_of(run),
         calibration=calibration,
         samples=samples,
+        gallery=Gallery(run, lossless=lossless),
     )
 
 
-def render_html(report: Report) -> str:
-    """The page.
+BESIDE = "report"
+"""Folder beside the page for pictures that it cannot hold."""
 
-    Raises:
-        EvalError: a clip or an image is missing or unreadable.
-    """
+
+def render_html(report: Report) -> str:
+    """The page; where `report.beside`, its pictures are in the folder `BESIDE`."""
     made = [found for make in SECTIONS if (found := make(report)) is not None]
-    frames = max((f.frames for column in report.shown for f, _ in column.films.values()), default=1)
     return render_page(
-        title=f"Image-to-video evaluation: {report.run.name}",
+        title=report.run.name,
         heading="heading.html.j2",
-        footer="One file, no network. The same numbers: report.md, tables/*.csv, .md and .tex, "
-        "figures/*.svg and .png, "
+        footer="The same numbers: report.md, tables/*.csv, .md and .tex, figures/*.svg and .png, "
         "summary.csv and records.csv of the run folder.",
         sections=made,
         groups=report.run.groups,
-        frames=frames,
+        films=report.films,
+        beside=BESIDE if report.beside else "",
         report=report,
     )
 
@@ -180,7 +243,8 @@ def render_page(
     footer: str,
     sections: Sequence[Section],
     groups: Sequence[str],
-    frames: int,
+    films: Mapping[str, Film],
+    beside: str = "",
     **values: object,
 ) -> str:
     """Sections as one file that needs no network: style and script inside, nothing else allowed to
@@ -192,7 +256,8 @@ def render_page(
         footer: the last line.
         sections: top to bottom.
         groups: sample groups that the reader may switch between, where there are two or more.
-        frames: of the longest clip; below 2 there is no player.
+        films: every picture, by its key.
+        beside: folder of the pictures, "" for inside the page.
         values: for `heading`.
     """
     from markupsafe import Markup
@@ -208,47 +273,17 @@ def render_page(
             footer=footer,
             sections=sections,
             groups=groups,
-            frames=frames,
+            frames=max((f.frames for f in films.values()), default=1),
+            pictures=Markup("\n").join(
+                Markup(".f-{}{{background-image:url({})}}").format(
+                    key, f"{beside}/{key}.webp" if beside else f.uri
+                )
+                for key, f in films.items()
+            ),
+            beside=bool(beside),
             style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
             script=Markup(script),
             script_hash=digest,
             **values,
         )
     )
-
-
-def _warnings(run: RunFolder, measures: Sequence[Measure]) -> list[str]:
-    """Notes of the summary, flags of the records and what the run itself warns of, each said
-    once."""
-    warnings = []
-    noted = run.summary[run.summary["note"] != ""]
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for measure in measures:
-        groups: dict[str, dict[str, None]] = {}
-        for row in noted[noted["metric"] == measure.id].itertuples():
-            for note in tables.cautions(row.note):
-                groups.setdefault(note, {})[row.group] = None
-        for note, found in groups.items():
-            alike.setdefault((note, tuple(found)), []).append(measure.label)
-    for (note, where), labels in alike.items():
-        what = (
-            ", ".join(labels)
-            if len(labels) <= _MOST_NAMED
-            else f"{len(labels)} of {len(measures)} measures"
-        )
-        warnings.append(f"{what} ({', '.join(where)}): {note}")
-    flags = list(
-        dict.fromkeys(flag for text in run.records["flags"] for flag in text.split(";") if flag)
-    )
-    for flag in flags:
-        marked = run.records[[flag in text.split(";") for text in run.records["flags"]]]
-        warnings.append(
-            f"{marked['sample'].nunique()} of {len(run.samples)} samples carry the flag {flag}."
-        )
-    restated = tuple(f"{name}: " for name in (*run.metrics, *flags))
-    warnings += [
-        str(text) for text in run.run.get("warnings", []) if not str(text).startswith(restated)
-    ]
-    if run.run.get("dirty"):
-        warnings.append("The run was made from a working tree with uncommitted changes.")
-    return warnings

@@ -14,7 +14,7 @@ from reports.measures import Measure
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 MOST_CELLS = 64
 """Cells whose pairs the page holds; with more it would grow by megabytes."""

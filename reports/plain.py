@@ -63,7 +63,7 @@ class PlainTable:
 
 
 def plain_cells(table: CellTable) -> PlainTable:
-    """Mean (interval), the best strong."""
+    """Mean (interval); strong is what the run separates from every rival."""
     title = (
         f"Cells and measures, group {table.group}{_n(table.n, 'clips a cell')}; mean (95 % "
         "interval)"
@@ -72,16 +72,20 @@ def plain_cells(table: CellTable) -> PlainTable:
     for i, row in enumerate(table.rows):
         rows.append(
             [
-                row.cell + (" (anchor)" if row.anchor else ""),
-                *(with_interval(e, table.n) for e in row.entries),
+                row.cell + (" (anchor)" if row.anchor else " (failed)" if row.failed else ""),
+                *("failed" if row.failed else with_interval(e, table.n) for e in row.entries),
             ]
         )
         strong |= {
-            (i, j) for j, entry in enumerate(row.entries, 1) if entry is not None and entry.best
+            (i, j) for j, entry in enumerate(row.entries, 1) if entry is not None and entry.leads
         }
     header = ["Cell", *(m.heading for m in table.measures)]
+    notes = [
+        *(caution.text for caution in table.cautions),
+        *(f"{row.cell}: {row.failed}" for row in table.rows if row.failed),
+    ]
     return PlainTable(
-        f"cells-{table.group}", title, header, rows, frozenset(strong), table.cautions, numbers=True
+        f"cells-{table.group}", title, header, rows, frozenset(strong), notes, numbers=True
     )
 
 
@@ -101,7 +105,7 @@ def plain_comparisons(table: ComparisonTable) -> PlainTable:
         "difference (95 % interval)"
     )
     rows = [[cell, *map(text, ds)] for cell, _, ds in table.rows]
-    notes = [*table.cautions, *([many(table)] if many(table) else [])]
+    notes = [*(caution.text for caution in table.cautions), *([many(table)] if many(table) else [])]
     header = ["Reference minus", *(m.heading for m in table.measures)]
     return PlainTable(
         f"comparisons-{table.group}", title, header, rows, frozenset(), notes, numbers=True

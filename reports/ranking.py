@@ -18,8 +18,8 @@ from eval.io.console import say
 
 if TYPE_CHECKING:
     from eval.summary.ballots import Standing
-    from reports.load import RunFolder
     from reports.media import Film
+    from reports.run_folder import RunFolder
 
 PAGE, KEY = "rank.html", "rank-key.json"
 LETTERS = "ABCDEFGHIJKLMNOPQRST"
@@ -82,7 +82,7 @@ def write_page(directory: Path, cells: Sequence[str], cases: int, seed: int) -> 
         EvalError: fewer than two cells, one that the run has not, or no sample of which all of
             them have a clip.
     """
-    from reports.cli import _write
+    from reports.cli import write_file
     from reports.load import load_run
 
     run = load_run(directory)
@@ -117,8 +117,8 @@ def write_page(directory: Path, cells: Sequence[str], cases: int, seed: int) -> 
         "cases": key,
     }
     return [
-        _write(directory / PAGE, render(page, shown).encode()),
-        _write(
+        write_file(directory / PAGE, render(page, shown).encode()),
+        write_file(
             directory / KEY, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
         ),
     ]
@@ -186,7 +186,7 @@ def count(directory: Path, ballots: Path) -> list[Path]:
         EvalError: the run folder has no key, or a ballot does not fit it.
     """
     from eval.summary.ballots import read_ballots, standings
-    from reports.cli import _write
+    from reports.cli import write_file
 
     key = _read_key(directory / KEY)
     found = standings(read_ballots(ballots, key["page"], key["cases"]))
@@ -194,8 +194,8 @@ def count(directory: Path, ballots: Path) -> list[Path]:
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([HEAD, *rows])
     return [
-        _write(directory / "rank.md", _markdown(found).encode()),
-        _write(directory / "rank.csv", table.getvalue().encode()),
+        write_file(directory / "rank.md", _markdown(found).encode()),
+        write_file(directory / "rank.csv", table.getvalue().encode()),
     ]
 
 

@@ -8,39 +8,18 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reports.best import best_cells, leading
+from reports.best import best_cells
 from reports.claims import claims_html
 from reports.clips import under_clips
-from reports.drawings import Plot
 from reports.judges import Judge
 from reports.origin import provenance as origin
 from reports.pairs import page_data, paired_cells
 from reports.plain import many
-from reports.sweeps import grid, sweeps
+from reports.sweeps import sweeps, written
 from reports.typeset import Section, section
 
 if TYPE_CHECKING:
     from reports.page import Report
-
-
-def overview(report: Report) -> Section | None:
-    """The best cell on each leading measure, and whether it can be told from the next."""
-    shown = leading(report.measures)
-    best = {}
-    for group, table in report.cells.items():
-        pairs = {m.id: report.pairs.get((group, m.id), {}) for m in shown}
-        best[group] = best_cells(table, pairs, shown)
-    if not any(best.values()):
-        return None
-    fronts = {group: [(p.title, p.front) for p in report.paretos[group]] for group in report.cells}
-    return section(
-        "overview",
-        "Best cells and why",
-        "overview.html.j2",
-        report=report,
-        best=best,
-        fronts=fronts,
-    )
 
 
 def claims(report: Report) -> Section | None:
@@ -50,71 +29,112 @@ def claims(report: Report) -> Section | None:
 
 
 def measures(report: Report) -> Section:
-    """Cells x measures, sortable and filterable."""
-    return section("measures", "Cells and measures", "measures.html.j2", report=report)
-
-
-def comparisons(report: Report) -> Section | None:
-    """The reference against every other cell."""
-    if not report.comparisons:
-        return None
-    notes = {group: many(table) for group, table in report.comparisons.items()}
+    """Cells and measures, sortable and filterable; the leading measures at first."""
     return section(
-        "comparisons",
-        "The reference against the others",
-        "comparisons.html.j2",
+        "measures",
+        "Every cell and measure",
+        "measures.html.j2",
         report=report,
-        many=notes,
+        main=[m.id for m in report.main],
     )
 
 
 def pairs(report: Report) -> Section | None:
-    """Any two cells against each other."""
+    """Any two cells against each other; folded, the reference against all."""
     cells = paired_cells(report.run)
     if len(cells) < 2 or not report.pairs:
         return None
     data = json.dumps(
         page_data(report.run, report.measures, report.pairs), separators=(",", ":"), allow_nan=False
     )
-    first = report.run.reference if report.run.reference in cells else cells[0]
-    others = [cell for cell in cells if cell != first]
+    chosen = [c for c in report.verdicts[report.run.groups[0]].cells if c in cells]
+    rest = [c for c in cells if not report.run.is_anchor(c)] + cells
+    first, second = list(dict.fromkeys([*chosen, *rest]))[:2]
     return section(
         "pairs",
-        "Any two cells",
+        "Compare two",
         "pairs.html.j2",
         report=report,
+        run=report.run,
+        comparisons=report.comparisons,
         cells=cells,
         first=first,
-        second=([cell for cell in others if not report.run.is_anchor(cell)] or others)[-1],
+        second=second,
         data=data.replace("<", "\\u003c"),
         count=len(cells) * (len(cells) - 1) // 2,
+        many={group: many(table) for group, table in report.comparisons.items()},
     )
 
 
-def heatmaps(report: Report) -> Section | None:
-    """Means over t0 x p; each place leads to its cell's clips."""
+def sweep(report: Report) -> Section | None:
+    """Curves and heatmaps over each sweep's settings; each place leads to its cell's clips."""
     found = {group: list(_heat_tables(report, group)) for group in report.run.groups}
     if not any(found.values()):
         return None
-    return section("heatmaps", "Over t0 and p", "heatmaps.html.j2", report=report, heatmaps=found)
+    axes = list(dict.fromkeys(sweep.axes for sweep in sweeps(report.run)))
+    over = " and ".join(axes[0]) if len(axes) == 1 else "the swept settings"
+    return section(
+        "sweep",
+        f"Over {over}",
+        "sweep.html.j2",
+        report=report,
+        heatmaps=found,
+        main=[m.id for m in report.main],
+    )
+
+
+def tradeoffs(report: Report) -> Section | None:
+    """Quality against speed and further plots; folded, the best cell of each measure."""
+    best = {}
+    for group, table in report.cells.items():
+        found = {m.id: report.pairs.get((group, m.id), {}) for m in report.main}
+        best[group] = best_cells(table, found, report.main)
+    plots = {
+        group: [*report.paretos[group][1:], *report.speeds[group]] for group in report.run.groups
+    }
+    if not any(best.values()) and not any(plots.values()):
+        return None
+    fronts = {group: [(p.title, p.front) for p in report.paretos[group]] for group in report.cells}
+    return section(
+        "tradeoffs",
+        "Trade-offs",
+        "tradeoffs.html.j2",
+        report=report,
+        plots=plots,
+        best=best,
+        fronts=fronts,
+    )
+
+
+def warnings(report: Report) -> Section | None:
+    """What a reader must know, each once."""
+    if not report.warnings:
+        return None
+    return section(
+        "warnings",
+        "Warnings",
+        "warnings.html.j2",
+        folded=True,
+        count=len(report.warnings),
+        warnings=report.warnings,
+    )
 
 
 def _heat_tables(report: Report, group: str) -> Iterator[dict[str, object]]:
     from reports.figures import best_place, shade
 
     found = sweeps(report.run)
-    for name, points in found.items():
-        cell_at = {(row.t0, row.p): row.cell for row in points.itertuples()}
+    for sweep in found:
         for measure in report.measures:
-            values = grid(report.run, points, measure.id, group)
+            values = sweep.grid(report.run, measure.id, group)
             if not values.notna().to_numpy().any():
                 continue
             best, shades = best_place(values, measure), shade(values, measure)
             rows = []
-            for i, t0 in enumerate(values.index):
+            for i, first in enumerate(values.index):
                 entries: list[dict[str, object] | None] = []
-                for j, p in enumerate(values.columns):
-                    cell, shaded = cell_at.get((t0, p)), shades[i][j]
+                for j, second in enumerate(values.columns):
+                    cell, shaded = sweep.cells.get(sweep.place(first, second)), shades[i][j]
                     if cell is None or shaded is None:
                         entries.append(None)
                         continue
@@ -130,51 +150,28 @@ def _heat_tables(report: Report, group: str) -> Iterator[dict[str, object]]:
                             "ink": shaded[1],
                         }
                     )
-                rows.append((f"{t0:g}", entries))
-            title = measure.heading if len(found) == 1 else f"{measure.heading}, {name}"
+                rows.append((written(first), entries))
+            title = measure.heading if len(found) == 1 else f"{measure.heading}, {sweep.name}"
             yield {
                 "measure": measure,
                 "title": title,
-                "columns": [f"{p:g}" for p in values.columns],
+                "axes": sweep.axes,
+                "columns": [written(value) for value in values.columns],
                 "rows": rows,
             }
 
 
-def pareto(report: Report) -> Section | None:
-    """Identity against motion."""
-    return _plots(report, "pareto", "Identity against motion", report.paretos)
-
-
-def speed(report: Report) -> Section | None:
-    """Quality against the time a clip takes, where the run was timed."""
-    return _plots(report, "speed", "Quality and speed", report.speeds)
-
-
-def _plots(report: Report, id: str, title: str, plots: dict[str, list[Plot]]) -> Section | None:
-    if not any(plots.values()):
-        return None
-    return section(id, title, f"{id}.html.j2", report=report, plots=plots)
-
-
-def extremes(report: Report) -> Section | None:
-    """The worst and the best clips of a measure."""
-    if not report.extremes:
-        return None
-    return section("extremes", "Worst and best clips", "extremes.html.j2", report=report)
-
-
 def clips(report: Report) -> Section | None:
-    """Samples x cells, all clips on one clock."""
+    """Samples x cells, all clips on one clock; folded, the worst and best clips."""
     if not report.shown:
         return None
-    size = sum(column.size for column in report.shown) / 1e6
     return section(
         "clips",
         "Clips",
         "clips.html.j2",
         report=report,
         shown=report.shown,
-        size=size,
+        size=sum(len(f.data) for f in report.films.values()) / 1e6,
         under=under_clips(report.measures),
     )
 
@@ -204,8 +201,9 @@ def calibration(report: Report) -> Section | None:
     ]
     return section(
         "calibration",
-        "How far each measure can be trusted",
+        "Calibration of the measures",
         "trust.html.j2",
+        folded=True,
         groups=groups,
         unknown=unknown,
         other=other,
@@ -219,20 +217,29 @@ def calibration(report: Report) -> Section | None:
     )
 
 
-def judges(report: Report) -> Section:
-    """The trained parts' own accuracy."""
+def judges(report: Report) -> Section | None:
+    """The trained parts' own accuracy, where the run carries figures of it."""
     found: list[Judge] = list(report.judges)
-    return section("judges", "Judges' own accuracy", "judges.html.j2", judges=found)
+    if not found:
+        return None
+    return section("judges", "Judges' own accuracy", "judges.html.j2", folded=True, judges=found)
 
 
 def definitions(report: Report) -> Section:
     """What exactly was computed."""
-    return section("definitions", "Metric definitions", "definitions.html.j2", report=report)
+    return section(
+        "definitions", "Metric definitions", "definitions.html.j2", folded=True, report=report
+    )
 
 
 def provenance(report: Report) -> Section:
     """Versions, weights, commit, machine, seeds and suite."""
     suite = json.dumps(report.run.suite, indent=2, ensure_ascii=False)
     return section(
-        "provenance", "Provenance", "provenance.html.j2", provenance=origin(report.run), suite=suite
+        "provenance",
+        "Provenance",
+        "provenance.html.j2",
+        folded=True,
+        provenance=origin(report.run),
+        suite=suite,
     )

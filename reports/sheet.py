@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from eval.clips.strip import film_strip
+from eval.errors import EvalError
 from reports.clips import choose_samples
+from reports.sweeps import home
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 _FRAMES = 8
 _SIDE = 96  # px, height of one frame on the sheet
@@ -23,16 +25,25 @@ _LINE = 18
 
 
 def sheet_rows(run: RunFolder) -> list[str]:
-    """The cells a sheet shows, top to bottom: the true clip, the reference, then one row for each
-    other method.
+    """The cells a sheet shows, top to bottom: the true clip, the reference, then every other cell
+    that competes, of another sweep the first one; the anchors where nothing competes.
     """
-    reference = run.reference or next(cell for cell in run.cells if not run.is_anchor(cell))
-    others = [
-        cell
-        for cell in run.cells
-        if not run.is_anchor(cell) and run.methods[cell] != run.methods[reference]
-    ]
-    return [cell for cell in run.cells if run.methods[cell] == "true-clip"] + [reference, *others]
+    own = home(run, run.reference) if run.reference else None
+    siblings = set(own.cells.values()) if own else set()
+    shown: dict[str, str] = {}
+    for cell in run.competing:
+        if cell == run.reference or cell not in siblings:
+            shown.setdefault(_entry(run, cell), cell)
+    rivals = sorted(shown.values(), key=lambda cell: cell != run.reference)
+    truths = [cell for cell in run.cells if run.methods[cell] == "true-clip"]
+    others = [cell for cell in run.cells if run.is_anchor(cell) and cell not in truths]
+    return [*truths, *(rivals or others)]
+
+
+def _entry(run: RunFolder, cell: str) -> str:
+    """What stands for a whole sweep on the sheet; a cell that is in none stands for itself."""
+    sweep = home(run, cell)
+    return f"sweep {sweep.name}" if sweep else f"cell {cell}"
 
 
 def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
@@ -42,9 +53,6 @@ def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
     Args:
         run: the run folder.
         samples: how many samples, groups taking turns.
-
-    Raises:
-        EvalError: a clip is missing or unreadable.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -63,7 +71,7 @@ def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
         row = run.samples[run.samples["id"] == sample].iloc[0]
         draw.text(
             (_GAP, top + _LINE // 2),
-            f"“{row['prompt']}”  ({row['group']} glyph)",
+            f"“{row['prompt']}”  ({row['group']}{' glyph' if run.glyph_world else ''})",
             fill="black",
             font=font,
         )
@@ -79,7 +87,7 @@ def render_sheet(run: RunFolder, *, samples: int = 3) -> bytes:
             sheet.paste(Image.fromarray(strip), (_LABEL_WIDTH, top))
             top += _SIDE + _GAP
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
+    sheet.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -87,9 +95,25 @@ def _strips(run: RunFolder, cells: Sequence[str], sample: str) -> dict[str, NDAr
     """Of each cell that has a clip of the sample: up to `_FRAMES` frames side by side, `_SIDE` px
     high.
     """
-    clips = {cell: run.cell_clip(cell, sample) for cell in cells}
-    return {
-        cell: film_strip(clip.frames, side=_SIDE, gap=_GAP, most=_FRAMES)
-        for cell, clip in clips.items()
-        if clip is not None
-    }
+    strips = {}
+    for cell in cells:
+        try:
+            clip = run.cell_clip(cell, sample)
+            if clip is not None:
+                strips[cell] = film_strip(clip.frames, side=_SIDE, gap=_GAP, most=_FRAMES)
+        except (EvalError, OSError, ValueError, MemoryError) as error:
+            strips[cell] = _said(str(error))
+    return strips
+
+
+def _said(reason: str) -> NDArray[np.uint8]:
+    """A grey box with the reason, where a clip cannot be shown."""
+    import textwrap
+
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    box = Image.new("RGB", (4 * _SIDE, _SIDE), "#dddddd")
+    text = "\n".join(textwrap.wrap(f"cannot be shown: {reason}", 60)[:6])
+    ImageDraw.Draw(box).text((6, 6), text, fill="black", font=ImageFont.load_default(11))
+    return np.asarray(box)

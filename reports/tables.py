@@ -8,21 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from eval.summary.cautions import Caution
 from reports.measures import Measure
+from reports.sweeps import swept_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import RunFolder
+    from reports.run_folder import RunFolder
 
 Verdict = Literal["better", "worse", "higher", "lower", "unclear"]
-
-
-_CORRECTED = "bias-corrected "
-_DETAIL = re.compile(rf"; (?={_CORRECTED})")
-_FEW = re.compile(r"(?:^|; )(?:\d+ input images?: |n = \d+ )")
-_MANY = re.compile(r"(?:^|; )\d+ comparisons, .*")
-_FAILED_TO_SURVIVE = "(Bonferroni) the interval includes 0"
 
 
 @dataclass(frozen=True)
@@ -30,9 +25,11 @@ class Entry:
     """One number of a table with its interval; `text` and `interval` are typeset, `best` marks the
     column's best.
 
-    `detail` is what the summary notes about this number alone (a Fréchet distance's bias-corrected
-    value), or "". `cautions` are what it warns of; `few` says that n or the number of input images
-    is too small.
+    `leads` says that the run separates it from every rival and it is better than all; `second` that
+    it is so among the rest (see `reports.separation`).
+
+    `detail` is what belongs to this number alone (a Fréchet distance's bias-corrected value), or
+    "". `cautions` are what a reader must know of it.
     """
 
     value: float
@@ -43,22 +40,28 @@ class Entry:
     text: str
     interval: str
     best: bool = False
-    cautions: tuple[str, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+    leads: bool = False
+    second: bool = False
 
     @property
     def few(self) -> bool:
         """Whether a caution is about too small an n."""
-        return any(_FEW.search(caution) for caution in self.cautions)
+        return any(caution.few for caution in self.cautions)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its entries in the order of the measures, None where the run has no such number."""
+    """One cell: its entries in the order of the measures, None where the run has no such number.
+
+    `failed` says why there is no number at all, "" otherwise.
+    """
 
     cell: str
     anchor: bool
     reference: bool
     entries: tuple[Entry | None, ...]
+    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class CellTable:
     n: int | None
 
     @property
-    def cautions(self) -> list[str]:
+    def cautions(self) -> list[Caution]:
         """Every caution of an entry, once, in order of appearance: the table's footnotes."""
         return _footnotes(entry for row in self.rows for entry in row.entries)
 
@@ -104,7 +107,7 @@ class ComparisonTable:
     n: int | None
 
     @property
-    def cautions(self) -> list[str]:
+    def cautions(self) -> list[Caution]:
         """As in `CellTable`."""
         return _footnotes(d.entry for _, _, ds in self.rows for d in ds if d is not None)
 
@@ -122,13 +125,21 @@ def cell_table(run: RunFolder, measures: Sequence[Measure], group: str) -> CellT
     lines = []
     for cell in run.cells:
         entries = tuple(
-            _entry(m, row.mean, row.low, row.high, row.n, row.note, best=cell in best[m.id])
+            _entry(
+                m,
+                (row.mean, row.low, row.high, row.n),
+                row.cautions,
+                corrected=row.bias_corrected,
+                best=cell in best[m.id],
+            )
             if (row := found.get((cell, m.id))) is not None
             else None
             for m in measures
         )
         if any(entries):
             lines.append(Row(cell, run.is_anchor(cell), cell == run.reference, entries))
+    nothing = (None,) * len(measures)
+    lines += [Row(cell, False, False, nothing, why) for cell, why in run.failed_cells.items()]
     return CellTable(
         group, tuple(measures), tuple(lines), _common_n(e for line in lines for e in line.entries)
     )
@@ -148,7 +159,12 @@ def comparison_table(
         if cell == run.reference or not any((cell, m.id) in found for m in compared):
             continue
         differences = tuple(
-            difference(m, row.difference, row.low, row.high, row.n, row.note)
+            difference(
+                m,
+                *(row.difference, row.low, row.high, row.n),
+                row.cautions,
+                chance=row.survives_correction is not None and not row.survives_correction,
+            )
             if (row := found.get((cell, m.id)))
             else None
             for m in compared
@@ -159,21 +175,23 @@ def comparison_table(
 
 
 def difference(
-    measure: Measure, value: float, low: float, high: float, n: float, note: str = ""
+    measure: Measure,
+    value: float,
+    low: float,
+    high: float,
+    n: float,
+    cautions: Sequence[Caution] = (),
+    *,
+    chance: bool = False,
 ) -> Difference:
     """Typesets a paired difference and says what its interval allows to say about the reference."""
-    entry = _entry(measure, value, low, high, n, _MANY.sub("", note), sign=True)
-    chance = note.endswith(_FAILED_TO_SURVIVE)
+    shown = [caution for caution in cautions if caution.code != "may_be_chance"]  # said by a mark
+    entry = _entry(measure, (value, low, high, n), shown, sign=True)
     if not (low > 0 or high < 0):  # a nan bound decides nothing
         return Difference(entry, "unclear")
     if measure.higher_is_better is None:
         return Difference(entry, "higher" if low > 0 else "lower", chance)
     return Difference(entry, "better" if (low > 0) == measure.higher_is_better else "worse", chance)
-
-
-def cautions(note: str) -> list[str]:
-    """What a summary's note warns of, without the details of one number."""
-    return [part for part in _DETAIL.split(note) if part and not part.startswith(_CORRECTED)]
 
 
 def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -192,8 +210,8 @@ def markdown_text(text: str) -> str:
 
 
 def cell_frame(run: RunFolder, group: str) -> pd.DataFrame:
-    """One group's numbers in full precision: columns cell, method, t0, p and `<metric>.mean`,
-    `.low`, `.high`, `.n`.
+    """One group's numbers in full precision: columns cell, method, t0, p, every other swept setting
+    and `<metric>.mean`, `.low`, `.high`, `.n`.
     """
     import pandas as pd
 
@@ -204,6 +222,9 @@ def cell_frame(run: RunFolder, group: str) -> pd.DataFrame:
     columns["cell"] = list(cells)
     for name in ("method", "t0", "p"):
         columns[name] = [keys.at[cell, name] for cell in cells]
+    for name in swept_settings(run):
+        if name not in columns:
+            columns[name] = [run.settings[cell].get(name) for cell in cells]
     for metric in run.metrics:
         values = rows[rows["metric"] == metric].set_index("cell")
         for name in ("mean", "low", "high", "n"):
@@ -225,40 +246,29 @@ def _best(run: RunFolder, rows: pd.DataFrame, measure: Measure) -> frozenset[str
 
 def _entry(
     measure: Measure,
-    value: float,
-    low: float,
-    high: float,
-    n: float,
-    note: str,
+    numbers: tuple[float, float, float, float],
+    cautions: Sequence[Caution],
     *,
+    corrected: float = math.nan,
     sign: bool = False,
     best: bool = False,
 ) -> Entry:
+    value, low, high, n = numbers
+    detail = f"bias-corrected {measure.number(corrected)}" if math.isfinite(corrected) else ""
     return Entry(
         value=value,
         low=low,
         high=high,
         n=int(n) if math.isfinite(n) else 0,
-        detail="; ".join(
-            _detail(measure, part) for part in _DETAIL.split(note) if part.startswith(_CORRECTED)
-        ),
+        detail=detail,
         text=measure.number(value, sign=sign),
         interval=measure.interval(low, high, sign=sign),
         best=best,
-        cautions=tuple(cautions(note)),
+        cautions=tuple(cautions),
     )
 
 
-def _detail(measure: Measure, note: str) -> str:
-    """With the measure's digits: the true clips' own distance is 0, not what rounding leaves of
-    it."""
-    try:
-        return _CORRECTED + measure.number(float(note.removeprefix(_CORRECTED)))
-    except ValueError:
-        return note
-
-
-def _footnotes(entries: Iterable[Entry | None]) -> list[str]:
+def _footnotes(entries: Iterable[Entry | None]) -> list[Caution]:
     return list(
         dict.fromkeys(
             caution for entry in entries if entry is not None for caution in entry.cautions

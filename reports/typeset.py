@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.answer import Name
+from reports.verdict import Name, Strong
 
 if TYPE_CHECKING:
     import jinja2
+
+    from reports.measures import Measure
+    from reports.tables import Entry
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PROMPT_LENGTH = 300
@@ -26,17 +29,29 @@ class Section:
     """A part of the page: `id` for links, `title` for its heading and the menu, `html` for what
     stands below.
 
-    `html` is trusted: whatever comes from a run must have been escaped, as `section` does.
+    `html` is trusted: whatever comes from a run must have been escaped, as `section` does. A
+    `folded` section shows its heading alone until it is opened; `count` stands beside the heading.
     """
 
     id: str
     title: str
     html: str
+    folded: bool = False
+    count: int | None = None
 
 
-def section(id: str, title: str, template: str, **values: object) -> Section:
+def section(
+    id: str,
+    title: str,
+    template: str,
+    *,
+    folded: bool = False,
+    count: int | None = None,
+    **values: object,
+) -> Section:
     """A section typeset from a template of this folder; all texts in `values` are escaped."""
-    return Section(id, title, environment().get_template(template).render(**values))
+    html = environment().get_template(template).render(**values)
+    return Section(id, title, html, folded, count)
 
 
 @functools.cache
@@ -56,6 +71,7 @@ def environment() -> jinja2.Environment:
     environment.filters["unbroken"] = _unbroken
     environment.filters["dotted"] = _dotted
     environment.filters["moment"] = moment
+    environment.filters["is_strong"] = lambda part: isinstance(part, Strong)
     environment.filters["is_name"] = lambda part: isinstance(part, Name)
     environment.filters["sort_value"] = lambda value: (
         repr(float(value)) if math.isfinite(value) else ""
@@ -64,12 +80,19 @@ def environment() -> jinja2.Environment:
         text if len(text) <= _PROMPT_LENGTH else text[:_PROMPT_LENGTH] + "…"
     )
     environment.filters["group_words"] = group_words
+    environment.filters["half"] = half
     return environment
 
 
 def group_words(group: str) -> str:
     """A sample group's name in words."""
     return "All samples" if group == "all" else f"Samples of group “{group}”"
+
+
+def half(entry: Entry, measure: Measure) -> str:
+    """Half the width of an interval, as "±0.07"; "" without one."""
+    width = (entry.high - entry.low) / 2
+    return f"±{measure.number(width)}" if math.isfinite(width) else ""
 
 
 def moment(text: str) -> str:

@@ -18,6 +18,7 @@ from eval.io.files import file_sha256
 from eval.measure.selection import GLYPH, of_the_glyph_world
 from eval.methods import first_frame
 from eval.plan.cells import Plan
+from eval.summary.cautions import Caution, documents
 from eval.world.models import WEIGHTS
 
 PACKAGES = (
@@ -92,6 +93,7 @@ class RunDocument:
             **_world(plan),
             "counts": previous.get("counts", {}),
             "warnings": previous.get("warnings", []),
+            "cautions": previous.get("cautions", []),
         }
 
     def started(self) -> None:
@@ -102,7 +104,7 @@ class RunDocument:
     def finished(
         self,
         counts: Mapping[str, int],
-        warnings: Sequence[str],
+        warnings: Sequence[str | Caution],
         seconds: Mapping[str, float] | None = None,
     ) -> None:
         """Writes the document as final; `seconds` holds each cell's median wall time to make a
@@ -113,7 +115,12 @@ class RunDocument:
                 _torch_threads() or self._content["machine"]["torch_threads"]
             )
             self._content["finished"] = _now()
-        self._content |= {"counts": dict(counts), "warnings": list(warnings)}
+        cautions = [one for one in warnings if isinstance(one, Caution)]
+        self._content |= {
+            "counts": dict(counts),
+            "warnings": list(map(str, warnings)),
+            "cautions": documents(cautions),
+        }
         if seconds is not None:
             self._content["seconds_per_clip"] = dict(seconds)
         self._write()

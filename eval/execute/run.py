@@ -33,6 +33,7 @@ from eval.plan.suite import locate_suite
 from eval.samples import Sample
 from eval.store.samples import write_samples
 from eval.store.store import Failure, Store
+from eval.summary.cautions import Caution
 from eval.summary.tables import TRUE_CLIPS, write_failures, write_tables
 
 
@@ -176,15 +177,16 @@ def carry_out(
 
         failures = planned_failures(store, plan)
         write_failures(store, failures)
-        counts, warnings = write_tables(store, plan, fingerprints, failures)
-        warnings = [*plan.notes, *warnings]
+        counts, cautions = write_tables(store, plan, fingerprints, failures)
+        warnings: list[str | Caution] = [*plan.notes, *cautions]
         if plan.suite.claims:
             from eval.claims import write_claims
 
             write_claims(store, plan)
         document.finished(counts, warnings, _seconds_per_clip(store, plan))
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
-        return Outcome(store.folder, made, measured, failures, warnings, store.decoded)
+        told = list(map(str, warnings))
+        return Outcome(store.folder, made, measured, failures, told, store.decoded)
 
 
 def _say_device(plan: Plan, console: Console) -> None:

@@ -7,6 +7,6 @@ is a new version, never an edit. `eval.measure.catalogue` lists and parses ids. 
 holds definitions and arithmetic; it needs no network.
 """
 
-from eval.metrics.definitions import Definition, Features, Metric, SetSteps, metric
+from eval.metrics.definitions import Definition, Features, Metric, SetNotes, SetSteps, metric
 
-__all__ = ["Definition", "Features", "Metric", "SetSteps", "metric"]
+__all__ = ["Definition", "Features", "Metric", "SetNotes", "SetSteps", "metric"]

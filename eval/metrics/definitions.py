@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from eval.errors import EvalError, nearest
 from eval.metrics.features import Features as Features
@@ -113,6 +113,18 @@ number.
 Made = TypeVar("Made", bound=Formula)
 
 
+class SetNotes(NamedTuple):
+    """What a reader must see beside the value of a set metric.
+
+    Attributes:
+        bias_corrected: the value without its bias; nan where there is none.
+        cautions: codes of `eval.summary.cautions` (or of the metric's own) with their fields.
+    """
+
+    bias_corrected: float
+    cautions: Sequence[tuple[str, Mapping[str, int]]]
+
+
 @dataclass(frozen=True)
 class SetSteps:
     """What a set metric does around its formula.
@@ -120,11 +132,11 @@ class SetSteps:
     Attributes:
         prepare: (R, D) and (N, D) -> both in a form that is cheaper and changes no value.
         notes: (R, D) and (N, D), prepared, the number of input images, and D before preparation ->
-            remarks that a reader must see beside the value.
+            what a reader must see beside the value.
     """
 
     prepare: Callable[[Any, Any], tuple[Any, Any]] | None = None
-    notes: Callable[[Any, Any, int, int], list[str]] | None = None
+    notes: Callable[[Any, Any, int, int], SetNotes] | None = None
 
 
 @dataclass(frozen=True)

@@ -294,18 +294,14 @@ def bias_corrected_frechet(
     return CorrectedFrechet(float(value), frechet_distance_of_features(left, right), float(slope))
 
 
-def small_sample_note(n: int, dimension: int) -> str | None:
-    """The warning a Fréchet distance of n clips must carry, or None if n is large enough.
+def small_sample(n: int, dimension: int) -> list[tuple[str, dict[str, int]]]:
+    """The caution that a Fréchet distance of n clips must carry, as a code with its fields; none if
+    n is large enough.
 
     Args:
         n: number of clips in the smaller set.
         dimension: number of feature dimensions.
     """
     if n <= dimension:
-        return (
-            f"n = {n} is not above the {dimension} feature dimensions: the value is mostly "
-            "bias; compare equal n only"
-        )
-    if n < ENOUGH:
-        return f"n = {n} is below {ENOUGH}: the value is biased upwards; compare equal n only"
-    return None
+        return [("mostly_bias", {"n": n, "dimension": dimension})]
+    return [("biased_upwards", {"n": n, "enough": ENOUGH})] if n < ENOUGH else []

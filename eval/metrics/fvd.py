@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.io.arrays import Float64Array
-from eval.metrics.definitions import Definition, SetSteps, metric
+from eval.metrics.definitions import Definition, SetNotes, SetSteps, metric
 from eval.metrics.frechet import (
     bias_corrected_frechet,
     frechet_distance_of_features,
-    small_sample_note,
+    small_sample,
 )
 
 FeatureArray = npt.NDArray[np.float32] | Float64Array
@@ -33,17 +33,14 @@ def in_common_span(real: FeatureArray, fake: FeatureArray) -> tuple[Float64Array
     return coordinates[: len(real)], coordinates[len(real) :]
 
 
-def _notes(real: Float64Array, fake: Float64Array, images: int, dimension: int) -> list[str]:
-    small = small_sample_note(min(len(fake), len(real), images), dimension)
-    notes = [small] if small else []
-    if min(images, len(real)) >= 4:
-        notes.append(f"bias-corrected {bias_corrected_frechet(real, fake).value:.4g}")
-    return notes
+def _notes(real: Float64Array, fake: Float64Array, images: int, dimension: int) -> SetNotes:
+    enough = min(images, len(real)) >= 4
+    corrected = bias_corrected_frechet(real, fake).value if enough else float("nan")
+    return SetNotes(corrected, small_sample(min(len(fake), len(real), images), dimension))
 
 
-def _small_sample(real: Float64Array, fake: Float64Array, images: int, dimension: int) -> list[str]:
-    small = small_sample_note(min(len(fake), len(real), images), dimension)
-    return [small] if small else []
+def _small_sample(real: Float64Array, fake: Float64Array, images: int, dimension: int) -> SetNotes:
+    return SetNotes(float("nan"), small_sample(min(len(fake), len(real), images), dimension))
 
 
 _FVD = Definition(

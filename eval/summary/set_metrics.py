@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.measure.catalogue import registered
 from eval.metrics import Metric
-from eval.summary.statistics import Interval, few_clusters_note, jackknife_interval
+from eval.summary.cautions import Caution, few_images
+from eval.summary.statistics import Interval, jackknife_interval
 
 Features = NDArray[np.float32] | NDArray[np.float64]
 
 
+class SetValue(NamedTuple):
+    """A set metric with its interval, its bias-corrected value (nan: none), and cautions."""
+
+    interval: Interval
+    bias_corrected: float
+    cautions: list[Caution]
+
+
 def set_value(
     metric: Metric, real: Features, fake: Features, owners: Sequence[int], *, paired: bool = True
-) -> tuple[Interval, str]:
+) -> SetValue:
     """A set metric between true and generated clips.
 
     Args:
@@ -31,40 +41,37 @@ def set_value(
 
     Returns:
         The value with its delete-a-group jackknife interval (groups are input images, whose true
-        clip goes with them; nan ends below three images), n = N, and a note: what the definition
-        has to say (Fréchet distances warn of small samples and give the bias-corrected value),
-        else the warning that intervals over few images are too narrow. Below two images the value
-        is nan and the note says so.
+        clip goes with them; nan ends below three images), n = N, and what the definition has to
+        say (Fréchet distances warn of small samples and give the bias-corrected value), else the
+        caution that intervals over few images are too narrow. Below two images the value is nan
+        and a caution says so.
 
     Raises:
         EvalError: no definition of this name.
     """
     owner = np.asarray(owners)
     images = len(np.unique(owner))
+    unknown = Interval(np.nan, np.nan, np.nan, len(fake), images)
     if not paired and len(real) == 1:
-        return Interval(
-            np.nan, np.nan, np.nan, len(fake), images
-        ), f"{len(real)} reference clip: two or more are needed"
+        return SetValue(unknown, np.nan, [Caution("two_references_needed", {"references": 1})])
     if images < 2:
-        return Interval(
-            np.nan, np.nan, np.nan, len(fake), images
-        ), f"{images} input image: two or more are needed"
+        return SetValue(unknown, np.nan, [Caution("two_images_needed", {"clusters": images})])
     found = registered(metric)
     dimension, steps = real.shape[1], found.steps
     if steps.prepare:
         real, fake = steps.prepare(real, fake)
+    corrected, cautions = np.nan, few_images(images) if images > 2 else []
     if steps.notes:
-        notes = steps.notes(real, fake, images, dimension)
-    else:
-        few = few_clusters_note(images) if images > 2 else ""
-        notes = [few] if few else []
+        corrected, codes = steps.notes(real, fake, images, dimension)
+        cautions = [Caution(code, fields) for code, fields in codes]
 
     def statistic(kept: NDArray[np.intp]) -> float:
         a, b = real[np.unique(owner[kept])] if paired else real, fake[kept]
         return float(found.formula(a, b))
 
     if images < 3:
-        everything = statistic(np.arange(len(fake)))
-        notes.append("2 input images: no interval")
-        return Interval(everything, np.nan, np.nan, len(fake), images), "; ".join(notes)
-    return jackknife_interval(statistic, owners), "; ".join(notes)
+        interval = unknown._replace(mean=statistic(np.arange(len(fake))))
+        cautions = [*cautions, Caution("no_interval", {"clusters": images})]
+    else:
+        interval = jackknife_interval(statistic, owners)
+    return SetValue(interval, float(corrected), cautions)

@@ -318,39 +318,8 @@ def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
     return 1 - (1 - level) / comparisons
 
 
-def comparison_note(
-    difference: Interval, corrected: Interval, comparisons: int, *, level: float = 0.95
-) -> str:
-    """What a reader of one row among many must know: few images, and whether the row survives being
-    one of many.
-
-    Args:
-        difference: at `level`.
-        corrected: the same at `family_wise_level` of `comparisons`.
-        comparisons: rows of the table that are read together.
-        level: of `difference`.
-    """
-    notes = [few_clusters_note(difference.clusters)]
-    if comparisons > 1 and _excludes_zero(difference):
-        chance = (
-            f"{comparisons} comparisons, of which {(1 - level) * comparisons:.2g} would "
-            "exclude 0 by chance"
-        )
-        verdict = "still excludes 0" if _excludes_zero(corrected) else "includes 0"
-        notes.append(f"{chance}; corrected for that (Bonferroni) the interval {verdict}")
-    return "; ".join(filter(None, notes))
-
-
-def few_clusters_note(clusters: int) -> str:
-    """The warning that an interval over so many input images must carry; empty if they are
-    enough."""
-    if clusters >= FEW_CLUSTERS:
-        return ""
-    images = f"{clusters} input image{'s' if clusters > 1 else ''}"
-    return f"{images}: the interval is too narrow" if clusters > 1 else f"{images}: no interval"
-
-
-def _excludes_zero(interval: Interval) -> bool:
+def excludes_zero(interval: Interval) -> bool:
+    """Whether both ends lie on the same side of 0; False without an interval."""
     return interval.low > 0 or interval.high < 0
 
 

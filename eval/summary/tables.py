@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
 from eval.store.store import Failure, Record, Store
+from eval.summary.cautions import Caution, few_images, to_json
 from eval.summary.set_metrics import set_value
 from eval.summary.statistics import (
-    comparison_note,
+    Interval,
+    excludes_zero,
     family_wise_level,
-    few_clusters_note,
     mean_interval,
     paired_difference,
 )
@@ -50,11 +52,32 @@ SUMMARY = (
     "low",
     "high",
     "n",
+    "clusters",
+    "lost",
+    "bias_corrected",
     "unit",
     "higher_is_better",
-    "note",
+    "cautions",
 )
-COMPARISONS = ("reference", "cell", "group", "metric", "difference", "low", "high", "n", "note")
+"""``clusters``: input images; ``lost``: clips that failed; ``cautions``: see
+:mod:`eval.summary.cautions`."""
+COMPARISONS = (
+    "reference",
+    "cell",
+    "group",
+    "metric",
+    "difference",
+    "low",
+    "high",
+    "n",
+    "clusters",
+    "comparisons",
+    "survives_correction",
+    "cautions",
+)
+"""``comparisons``: intervals of one metric and group that are read together;
+``survives_correction``: whether an interval that excludes 0 still does when corrected for them
+(Bonferroni), empty where it holds 0."""
 FAILURES = Failure._fields
 TRUE_CLIPS = "[true clip]"
 """Stands for a cell in the failures of true clips; no cell has such an id."""
@@ -72,18 +95,17 @@ def true_key(sample: Sample) -> str:
 
 def write_tables(
     store: Store, plan: Plan, fingerprints: Mapping[str, str], failures: Sequence[Failure] = ()
-) -> tuple[dict[str, int], list[str]]:
+) -> tuple[dict[str, int], list[Caution]]:
     """Writes the tables of a run whose clips are all made and measured, but for those that failed.
 
     Args:
         store: holds the records and features.
         plan: says which of them belong to the run; others (of cells since removed) are left out.
         fingerprints: encoder id -> fingerprint.
-        failures: clips left out of the other tables, whose notes count them.
+        failures: clips left out of the other tables, whose column ``lost`` counts them.
 
     Returns:
-        Counts for ``run.json``, and warnings: the distinct notes, and how many samples carry
-            each flag.
+        Counts for ``run.json``, and the distinct cautions of each metric and flag.
     """
     clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
     plan, asked = plan.without({failure[:3] for failure in failures}), plan
@@ -91,7 +113,8 @@ def write_tables(
     records = list(_record_rows(plan, values))
     summary = list(_summary_rows(store, plan, asked, values))
     _write(store.folder / "records.csv", RECORDS, sorted(records))
-    _write(store.folder / "summary.csv", SUMMARY, summary)
+    rows = [(*row, to_json(cautions)) for row, cautions in summary]
+    _write(store.folder / "summary.csv", SUMMARY, rows)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
     counts = {
         "samples": len(plan.samples),
@@ -99,7 +122,7 @@ def write_tables(
         "clips": clips,
         "records": len(records),
     }
-    return counts | {"failed": len(failures)}, _warnings(summary, values)
+    return counts | {"failed": len(failures)}, _cautions(summary, values)
 
 
 def write_failures(
@@ -134,48 +157,56 @@ def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[obj
                 yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
 
 
+Summary = tuple[tuple[object, ...], list[Caution]]
+"""A row of ``summary.csv`` but for its last column, and that."""
+
+
 def _summary_rows(
     store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]
-) -> Iterable[tuple[object, ...]]:
+) -> Iterable[Summary]:
     for cell in plan.cells:
         for group in plan.groups:
             pairs, wanted = plan.pairs(cell, group), len(asked.pairs(cell, group))
             for metric in plan.metrics if pairs else ():
+                corrected: float | None = None
                 if metric.scope == "clip":
                     found = [
                         values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs
                     ]
-                    mean, low, high, n, clusters = mean_interval(
-                        found, [sample.id for sample, _ in pairs]
-                    )
-                    note = few_clusters_note(clusters)
+                    interval = mean_interval(found, [sample.id for sample, _ in pairs])
+                    cautions = few_images(interval.clusters)
                 else:
                     usable = [pair for pair in pairs if _comparable(store, plan, pair[0], metric)]
                     if not usable:
                         continue
                     fake, real, owners = _features(store, plan, cell, usable, metric)
                     paired = not plan.reference_keys
-                    (mean, low, high, n, _), note = set_value(
+                    interval, corrected, cautions = set_value(
                         metric, real, fake, owners, paired=paired
                     )
-                lost = f"{wanted - n} of {wanted} clips failed" if n < wanted else ""
-                better = "" if metric.higher_is_better is None else metric.higher_is_better
-                swept = (cell.settings.get("t0"), cell.settings.get("p"))
-                note = "; ".join(filter(None, (lost, note)))
-                yield (
-                    cell.id,
-                    cell.method,
-                    *swept,
-                    group,
-                    metric.id,
-                    mean,
-                    low,
-                    high,
-                    n,
-                    metric.unit,
-                    better,
-                    note,
-                )
+                lost = wanted - interval.n
+                if lost:
+                    cautions = [
+                        Caution("clips_failed", {"lost": lost, "wanted": wanted}),
+                        *cautions,
+                    ]
+                yield _summary_row(cell, group, metric, interval, lost, corrected), cautions
+
+
+def _summary_row(
+    cell: Cell,
+    group: str,
+    metric: Metric,
+    interval: Interval,
+    lost: int,
+    corrected: float | None,
+) -> tuple[object, ...]:
+    swept = (cell.settings.get("t0"), cell.settings.get("p"))
+    return (
+        *(cell.id, cell.method, *swept, group, metric.id),
+        *interval,
+        *(lost, corrected, metric.unit, metric.higher_is_better),
+    )
 
 
 def _comparable(store: Store, plan: Plan, sample: Sample, metric: Metric) -> bool:
@@ -221,14 +252,23 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
                 owners = [sample for sample, _ in pairs]
                 difference = paired_difference(ours, theirs, owners)
                 corrected = paired_difference(ours, theirs, owners, level=family_wise_level(others))
-                note = comparison_note(difference, corrected, others)
-                yield (reference, cell.id, group, metric.id, *difference[:4], note)
+                cautions, survives = few_images(difference.clusters), None
+                if others > 1 and excludes_zero(difference):
+                    survives = excludes_zero(corrected)
+                    if not survives:
+                        fields = {"comparisons": others, "expected": round(0.05 * others, 2)}
+                        cautions = [*cautions, Caution("may_be_chance", fields)]
+                row = (reference, cell.id, group, metric.id, *difference, others, survives)
+                yield (*row, to_json(cautions))
 
 
-def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values]) -> list[str]:
-    metric, note = SUMMARY.index("metric"), SUMMARY.index("note")
-    notes = dict.fromkeys(
-        f"{row[metric]}: {str(row[note]).split('; bias')[0]}" for row in summary if row[note]
+def _cautions(summary: Iterable[Summary], values: Mapping[str, Values]) -> list[Caution]:
+    """Each caution of a metric once, however many cells and groups carry it; then the flags."""
+    metric = SUMMARY.index("metric")
+    found = dict.fromkeys(
+        replace(caution, metric=str(row[metric]))
+        for row, cautions in summary
+        for caution in cautions
     )
     flagged: dict[str, set[str]] = {}
     for cell in values.values():
@@ -236,10 +276,8 @@ def _warnings(summary: Iterable[tuple[object, ...]], values: Mapping[str, Values
             for record in known.values():
                 for flag in filter(None, record.flags.split(";")):
                     flagged.setdefault(flag, set()).add(record.sample)
-    return [
-        *notes,
-        *(f"{flag}: {len(samples)} samples" for flag, samples in sorted(flagged.items())),
-    ]
+    flags = sorted(flagged.items())
+    return [*found, *(Caution("flag", {"flag": f, "samples": len(of)}) for f, of in flags)]
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

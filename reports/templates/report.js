@@ -9,22 +9,36 @@
     return element;
   };
   let group = "all";
+  document.documentElement.classList.add("scripted");
   byId("bar").hidden = false;
   byId("theme").addEventListener("change", (event) => { document.documentElement.dataset.theme = event.target.value; });
   byId("bar").addEventListener("submit", (event) => event.preventDefault());
 
-  // One clock for all clips, however late each was parsed or shown.
+  // One clock for all clips, however late each was parsed or shown; clips out of sight are neither
+  // decoded nor moved.
   const play = byId("play");
   const frame = byId("frame");
   let playing = true;
   const synchronise = () => requestAnimationFrame(() => {
     if (!play) return;
     for (const animation of document.getAnimations()) {
-      if (animation.animationName !== "film") continue;
+      if (!animation.animationName?.startsWith("film-")) continue;
       if (playing) animation.startTime = 0;
       else animation.currentTime = (Number(frame.value) + 0.5) * Number(animation.effect.target.dataset.frameMs);
     }
   });
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) target.classList.toggle("live", isIntersecting);
+    synchronise();
+  }, { rootMargin: "200px" });
+  const watchFilms = (within) => {
+    for (const film of all(".film", within)) {
+      film.classList.remove("live");
+      sight.observe(film);
+      film.tabIndex = 0;
+      film.setAttribute("role", "button");
+    }
+  };
   const setPlaying = (wanted) => {
     playing = wanted;
     document.documentElement.classList.toggle("paused", !playing);
@@ -39,6 +53,7 @@
     setPlaying(!matchMedia("(prefers-reduced-motion: reduce)").matches);
     addEventListener("load", synchronise);
   }
+  watchFilms(document);
 
   // Clips of a cell, copied from the grid, so that no picture is in the file twice.
   const grid = byId("clip-grid");
@@ -48,11 +63,12 @@
   const clipsOf = (rows) => {
     const table = make("table");
     table.append(make("caption", "Clips, one column a sample", "unseen"));
-    const lines = [["Prompt", (at) => make("span", grid.tHead.rows[0].cells[at].firstChild.textContent, "prompt")]];
+    const lines = [];
     for (const row of rows) {
       lines.push([(row.cells[0].querySelector("code") ?? row.cells[0]).textContent, (at) => {
         const content = make("span");
         content.append(...[...row.cells[at].childNodes].map((node) => node.cloneNode(true)));
+        content.title = grid.tHead.rows[0].cells[at].textContent;
         return content;
       }]);
     }
@@ -64,8 +80,124 @@
       line.append(head);
       for (const { at } of columns()) line.insertCell().append(content(at));
     }
+    watchFilms(table);
     return table;
   };
+
+  // A clip large, frame by frame, beside its input and others of its sample.
+  const viewer = make("dialog");
+  viewer.id = "viewer";
+  viewer.setAttribute("aria-label", "Clip");
+  document.body.append(viewer);
+  const nameOf = (film) => (film.dataset.cell || "input");
+  const large = (film, under) => {
+    const figure = make("figure");
+    figure.style.setProperty("--wide", `${film.dataset.width}px`);
+    figure.append(make("figcaption", under ? `${nameOf(film)} minus input` : nameOf(film)));
+    const layers = make("div", undefined, "layers");
+    for (const each of under ? [film, under] : [film]) {
+      const copy = each.cloneNode();
+      copy.removeAttribute("tabindex");
+      copy.setAttribute("role", "img");
+      copy.classList.add("live");
+      layers.append(copy);
+    }
+    figure.append(layers);
+    const at = !grid || under ? null : all(".film", grid).find((each) => each.dataset.sample === film.dataset.sample && each.dataset.cell === film.dataset.cell);
+    const values = at?.parentElement.querySelector(".value")?.cloneNode(true);
+    if (values) {
+      values.hidden = false;
+      figure.append(values);
+    }
+    return figure;
+  };
+  const openViewer = (film) => {
+    const kin = new Map();
+    for (const each of all(".film", document)) {
+      if (each.dataset.sample === film.dataset.sample && !viewer.contains(each)) kin.set(nameOf(each), each);
+    }
+    kin.set(nameOf(film), film);
+    const controls = make("div", undefined, "controls");
+    const stage = make("div", undefined, "stage");
+    const back = make("button", "‹ frame");
+    const on = make("button", "frame ›");
+    const number = make("output");
+    const other = make("select");
+    other.setAttribute("aria-label", "Beside it");
+    for (const name of ["", ...kin.keys()]) if (name !== nameOf(film)) other.append(new Option(name || "beside it: nothing else", name));
+    const minus = make("input");
+    minus.type = "checkbox";
+    const label = make("label", "difference to the input ");
+    label.append(minus);
+    const close = make("button", "Close");
+    for (const button of [back, on, close]) button.type = "button";
+    const fill = () => {
+      const shown = [...new Set(["input", nameOf(film), other.value].filter((name) => kin.has(name)))];
+      stage.replaceChildren(...shown.map((name) => large(kin.get(name))));
+      if (minus.checked && kin.has("input")) {
+        stage.append(...shown.filter((name) => name !== "input").map((name) => large(kin.get(name), kin.get("input"))));
+      }
+      synchronise();
+    };
+    const step = (by) => {
+      if (!frame) return;
+      const count = Number(film.dataset.frames);
+      const now = playing ? (by > 0 ? -1 : 1) : Number(frame.value);
+      frame.value = (now + by + count) % count;
+      setPlaying(false);
+      number.textContent = `frame ${frame.value} of ${count - 1}`;
+    };
+    back.addEventListener("click", () => step(-1));
+    on.addEventListener("click", () => step(1));
+    other.addEventListener("change", fill);
+    minus.addEventListener("change", fill);
+    close.addEventListener("click", () => viewer.close());
+    viewer.onkeydown = (event) => {
+      if (event.target === other) return;
+      if (event.key === "ArrowRight") step(1);
+      if (event.key === "ArrowLeft") step(-1);
+    };
+    controls.append(back, on, number, other, label, close);
+    viewer.replaceChildren(controls, stage);
+    fill();
+    viewer.showModal();
+    viewer.onclose = () => film.focus();
+  };
+  document.addEventListener("click", (event) => {
+    const film = event.target.closest?.(".film[role=button]");
+    if (film) openViewer(film);
+  });
+  document.addEventListener("keydown", (event) => {
+    if ((event.key === "Enter" || event.key === " ") && event.target.matches?.(".film[role=button]")) {
+      event.preventDefault();
+      openViewer(event.target);
+    }
+  });
+
+  // The sheet shows one sample at a time.
+  for (const sheets of all(".sheets")) {
+    const pages = all(".sheet", sheets);
+    const turn = sheets.querySelector(".turn");
+    let at = 0;
+    const show = (to) => {
+      at = (to + pages.length) % pages.length;
+      pages.forEach((page, i) => { page.hidden = i !== at; });
+      turn.querySelector("output").textContent = `sample ${at + 1} of ${pages.length}`;
+      turn.hidden = pages.length < 2;
+    };
+    turn.querySelector(".turn-back").addEventListener("click", () => show(at - 1));
+    turn.querySelector(".turn-on").addEventListener("click", () => show(at + 1));
+    show(0);
+  }
+
+  // What a link leads to is opened.
+  const unfold = () => {
+    const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+    for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    target?.querySelector(":scope > details")?.setAttribute("open", "");
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   const data = byId("pair-data") && JSON.parse(byId("pair-data").textContent);
   const peek = byId("peek");
@@ -123,7 +255,7 @@
         heads.forEach((each) => each.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", order);
         const sign = order === "ascending" ? 1 : -1;
-        const key = (row) => row.cells[column].dataset.value ?? "";
+        const key = (row) => row.cells[column]?.dataset.value ?? "";
         const rows = all("tbody tr", table).sort((a, b) => {
           const [x, y] = [key(a), key(b)];
           if (x === "" || y === "") return (x === "") - (y === "");

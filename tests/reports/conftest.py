@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,22 @@ import pytest
 from PIL import Image
 
 from eval.clips.lossless import Clip, write_clip
+from eval.summary.tables import COMPARISONS, FAILURES, RECORDS, SUMMARY
 from reports.cli import write_report
 
 IDENTITY, MOTION, FVD = "identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1"
 REFERENCE = "i2v-adapter[t0=1.0,p=0.5]"
-COMPARED = (
-    "4 input images: the interval is too narrow; 6 comparisons, of which 0.3 would exclude 0 by "
-    "chance; "
-    "corrected for that (Bonferroni) the interval includes 0"
+FEW = '[{"code": "few_images", "clusters": 4}]'
+CHANCE = (
+    '[{"code": "few_images", "clusters": 4}, '
+    '{"code": "may_be_chance", "comparisons": 6, "expected": 0.3}]'
 )
+METRICS = (
+    (IDENTITY, "cosine", "true"),
+    (MOTION, "frame sizes/s", ""),
+    (FVD, "squared feature distance", "false"),
+)
+"""Metric id, unit, higher_is_better as the harness writes it."""
 HOSTILE = (
     '<script>window.hostile=1</script><img src=x onerror="window.hostile=1"> & "quoted" </style>'
 )
@@ -59,7 +66,7 @@ class Cell:
     method: str
     identity: float
     motion: float
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 CELLS = [
@@ -82,7 +89,9 @@ _OFFSETS = {"seen-0": -0.01, "seen-1": 0.01, "unseen-0": -0.02, "unseen-1": 0.02
 
 
 def _value(cell: Cell, sample: str, metric: str) -> float:
-    return (cell.identity if metric == IDENTITY else cell.motion) + _OFFSETS[sample] / 2
+    base = cell.motion if metric == MOTION else cell.identity
+    value = base + _OFFSETS.get(sample, 0.0) / 2
+    return 100 * (1 - value) if "lpips" in metric else value
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -101,132 +110,101 @@ def clip_of(cell: str, sample: str) -> Clip:
     return Clip(np.random.default_rng(seed).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8), 8.0)
 
 
-def write_run(folder: Path) -> Path:
-    """Writes the synthetic run into a new folder."""
+def write_run(
+    folder: Path,
+    *,
+    cells: Sequence[Cell] = (),
+    metrics: Sequence[tuple[str, str, str]] = METRICS,
+    prompts: Mapping[str, tuple[str, str]] = PROMPTS,
+    reference: str | None = REFERENCE,
+    source: str = "glyph-world",
+    failed: Mapping[str, str] = {},
+    clip: Callable[[str, str], Clip] = clip_of,
+) -> Path:
+    """Writes the synthetic run into a new folder.
+
+    Args:
+        cells: of the run; those named in `failed` have no clip.
+        metrics: id, unit, direction; those of a set have no records.
+        prompts: sample -> group and prompt.
+        reference: the cell that others are compared with.
+        source: of the samples.
+        failed: cell -> reason why all its clips failed.
+        clip: makes a cell's clip of a sample.
+    """
     folder.mkdir(parents=True)
+    cells = list(cells or CELLS)
     records, summary, comparisons, samples = [], [], [], []
-    groups = {
-        "all": list(PROMPTS),
-        "seen": ["seen-0", "seen-1"],
-        "unseen": ["unseen-0", "unseen-1"],
-    }
-    reference = next(cell for cell in CELLS if cell.id == REFERENCE)
-    for cell in sorted(CELLS, key=lambda cell: cell.id):
-        for sample, (group, _) in sorted(PROMPTS.items()):
+    groups: dict[str, list[str]] = {"all": list(prompts)}
+    for sample, (group, _) in prompts.items():
+        groups.setdefault(group, []).append(sample)
+    whole = [cell for cell in cells if cell.id not in failed]
+    home = next((cell for cell in whole if cell.id == reference), None)
+    of_clips = [m for m in metrics if not m[0].startswith(("fvd", "kvd"))]
+    for cell in sorted(whole, key=lambda cell: cell.id):
+        for sample, (group, _) in sorted(prompts.items()):
             key = clip_key(cell.id, sample)
-            write_clip(folder / "clips" / key[:2] / f"{key}.mkv", clip_of(cell.id, sample))
-            for metric in (IDENTITY, MOTION):
+            write_clip(folder / "clips" / key[:2] / f"{key}.mkv", clip(cell.id, sample))
+            for metric, _, _ in of_clips or [(IDENTITY, "", "")]:
                 value = _value(cell, sample, metric)
                 flags = "prompt_truncated" if sample == "unseen-0" else ""
-                records.append(
-                    [
-                        cell.id,
-                        cell.method,
-                        sample,
-                        group,
-                        0,
-                        metric,
-                        repr(value),
-                        flags,
-                        key,
-                        "e" * 64,
-                    ]
-                )
+                row = [cell.id, cell.method, sample, group, 0, metric, repr(value), flags, key]
+                records.append([*row, "e" * 64])
         for group, members in groups.items():
             settings = [cell.settings.get("t0", ""), cell.settings.get("p", "")]
-            for metric, unit, higher in (
-                (IDENTITY, "cosine", "True"),
-                (MOTION, "frame sizes/s", ""),
-            ):
-                mean = float(np.mean([_value(cell, s, metric) for s in members]))
-                bounds = [mean, mean - 0.01, mean + 0.01, len(members)]
-                summary.append(
-                    [cell.id, cell.method, *settings, group, metric, *bounds, unit, higher, ""]
-                )
-                if cell.id != REFERENCE:
-                    gap = float(
-                        np.mean(
+            start, n = [cell.id, cell.method, *settings, group], len(members)
+            for metric, unit, higher in metrics:
+                if (metric, unit, higher) in of_clips:
+                    mean = float(np.mean([_value(cell, s, metric) for s in members]))
+                    low, high = (mean - 0.01, mean + 0.01) if n > 1 else ("", "")
+                    numbers = [mean, low, high, n, n, 0, ""]
+                    cautions = "" if n > 1 else '[{"code": "no_interval", "clusters": 1}]'
+                    if home is not None and cell is not home:
+                        gap = float(
+                            np.mean(
+                                [_value(home, s, metric) - _value(cell, s, metric) for s in members]
+                            )
+                        )
+                        ends = (gap - 0.015, gap + 0.015) if n > 1 else ("", "")
+                        told = abs(gap) > 0.015 and n > 1
+                        doubt = abs(gap) < 0.05
+                        comparisons.append(
                             [
-                                _value(reference, s, metric) - _value(cell, s, metric)
-                                for s in members
+                                *(home.id, cell.id, group, metric, gap, *ends, n, n),
+                                *(len(whole) - 1, str(not doubt).lower() if told else ""),
+                                CHANCE if told and doubt else FEW if doubt else "",
                             ]
                         )
-                    )
-                    bounds = [
-                        gap,
-                        gap - 0.015,
-                        gap + 0.015,
-                        len(members),
-                        COMPARED if abs(gap) < 0.05 else "",
-                    ]
-                    comparisons.append([REFERENCE, cell.id, group, metric, *bounds])
-            bounds = [100 * (1 - cell.identity), "", "", len(members)]
-            note = f"n = {len(members)} is below the feature dimension 64"
-            summary.append(
-                [
-                    cell.id,
-                    cell.method,
-                    *settings,
-                    group,
-                    FVD,
-                    *bounds,
-                    "squared feature distance",
-                    "False",
-                    note,
-                ]
-            )
-    for sample, (group, prompt) in PROMPTS.items():
+                else:
+                    numbers = [100 * (1 - cell.identity), "", "", n, n, 0, 7.5 if n > 1 else ""]
+                    cautions = json.dumps([{"code": "mostly_bias", "n": n, "dimension": 64}])
+                summary.append([*start, metric, *numbers, unit, higher, cautions])
+    for sample, (group, prompt) in prompts.items():
         (folder / "samples" / sample).mkdir(parents=True)
         Image.new("RGB", (16, 16), (200, 40, 40)).save(folder / "samples" / sample / "image.png")
         true = f"samples/{sample}/true.mkv" if group == "seen" else ""
         if true:
             write_clip(folder / true, clip_of("true", sample))
         samples.append([sample, group, prompt, f"samples/{sample}/image.png", true, "left"])
-    header = [
-        "cell",
-        "method",
-        "sample",
-        "group",
-        "seed",
-        "metric",
-        "value",
-        "flags",
-        "clip_key",
-        "encoder_fingerprint",
-    ]
-    _write_csv(folder / "records.csv", header, records)
-    header = [
-        "cell",
-        "method",
-        "t0",
-        "p",
-        "group",
-        "metric",
-        "mean",
-        "low",
-        "high",
-        "n",
-        "unit",
-        "higher_is_better",
-        "note",
-    ]
-    _write_csv(folder / "summary.csv", header, summary)
-    header = ["reference", "cell", "group", "metric", "difference", "low", "high", "n", "note"]
-    _write_csv(folder / "comparisons.csv", header, comparisons)
+    _write_csv(folder / "records.csv", RECORDS, records)
+    _write_csv(folder / "summary.csv", SUMMARY, summary)
+    _write_csv(folder / "comparisons.csv", COMPARISONS, comparisons)
+    losses = [[c, s, 0, "make", why] for c, why in failed.items() for s in prompts]
+    _write_csv(folder / "failures.csv", FAILURES, losses)
     _write_csv(
         folder / "samples.csv", ["id", "group", "prompt", "image", "clip", "truth_motion"], samples
     )
     run = {
         "suite": {
             "name": "synthetic",
-            "samples": {"source": "glyph-world", "seen": 2, "unseen": 2},
+            "samples": {"source": source, "seen": 2, "unseen": 2},
             "seeds": [0],
-            "reference": REFERENCE,
-            "metrics": [IDENTITY, MOTION, FVD],
+            "reference": reference,
+            "metrics": [metric for metric, _, _ in metrics],
         },
         "cells": [
             {"id": cell.id, "method": cell.method, "settings": dict(cell.settings)}
-            for cell in CELLS
+            for cell in cells
         ],
         "versions": {"torch": "2.12"},
         "weights": {"unet": "a" * 64},
@@ -247,7 +225,7 @@ def write_run(folder: Path) -> Path:
             }
         },
         "warnings": [],
-        "seconds_per_clip": {cell.id: 0.5 + i / 10 for i, cell in enumerate(CELLS)},
+        "seconds_per_clip": {cell.id: 0.5 + i / 10 for i, cell in enumerate(whole)},
     }
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return folder

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +17,12 @@ import typer
 from typer.testing import CliRunner
 
 from eval.errors import EvalError
-from reports.cli import report, write_report
+from eval.summary.ballots import FORMAT
+from reports.cli import report, write_comparison, write_report
 from reports.load import load_run
 from reports.markdown import render_markdown
 from reports.page import build
+from reports.ranking import count, write_page
 
 GROUPS = ("all", "seen", "unseen")
 
@@ -39,21 +47,83 @@ def test_command_writes_and_prints_its_files(own_run_folder: Path) -> None:
         "definitions",
     }
     assert {path.stem for path in (own_run_folder / "tables").glob("*.md")} == stems
-    assert {path.stem for path in (own_run_folder / "tables").glob("*.tex")} == stems | {"all"}
+    assert {path.stem for path in (own_run_folder / "tables").glob("*.tex")} == stems | {"all"} | {
+        f"paper-{group}" for group in GROUPS
+    }
     drawn = {path.stem for path in (own_run_folder / "figures").glob("*.svg")}
     assert drawn == {path.stem for path in (own_run_folder / "figures").glob("*.png")}
-    assert len(drawn) == 3 * (
-        3 + 1 + 2
-    )  # three heatmaps, a Pareto plot and two of speed in each of three groups
+    # three heatmaps, curves, a Pareto plot and two of speed in each of three groups
+    assert len(drawn) == 3 * (3 + 1 + 1 + 2)
     assert not list(own_run_folder.rglob("*.partial"))
 
 
-def test_broken_run_leaves_no_half_report(own_run_folder: Path) -> None:
+def test_an_image_or_a_clip_that_cannot_be_shown_is_a_placeholder(own_run_folder: Path) -> None:
     (own_run_folder / "samples" / "seen-0" / "image.png").write_bytes(b"")
-    with pytest.raises(EvalError, match=r"image\.png: not a readable image"):
+    run = load_run(own_run_folder)
+    lost, torn = (run.clip_keys[cell, "seen-1", 0] for cell in ("content-adapter", "still-image"))
+    (own_run_folder / "clips" / lost[:2] / f"{lost}.mkv").unlink()
+    clip = own_run_folder / "clips" / torn[:2] / f"{torn}.mkv"
+    clip.write_bytes(clip.read_bytes()[:100])
+    page = write_report(own_run_folder)[0].read_text(encoding="utf-8")
+    shown = re.findall(r'class="placeholder" role="img" aria-label="([^"]+): cannot', page)
+    clips = {name for name in shown if name.startswith("Clip of")}
+    assert {name for name in clips if not name.endswith(" on the sheet")} == {
+        "Clip of content-adapter for sample seen-1",
+        "Clip of still-image for sample seen-1",
+    }
+    assert "Input image of sample seen-0" in shown
+    assert f"{lost}.mkv: no such file" in page
+
+
+def test_a_broken_table_leaves_no_half_report(own_run_folder: Path) -> None:
+    (own_run_folder / "summary.csv").write_text("cell\n", encoding="utf-8")
+    with pytest.raises(EvalError, match=r"summary\.csv: "):
         write_report(own_run_folder)
     assert not (own_run_folder / "report.html").exists()
     assert not (own_run_folder / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(errno.ENOSPC, "no space left"), (errno.EROFS, "cannot be written"), (errno.EIO, "put it")],
+)
+@pytest.mark.parametrize("command", ["report", "compare", "rank", "count"])
+def test_a_disk_that_refuses_is_one_line_and_leaves_nothing_half(
+    command: str,
+    code: int,
+    words: str,
+    run_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(shutil.copytree(run_folder, tmp_path / "own"))
+    write_page(folder, ["content-adapter", "still-image"], 2, 0)
+    key = json.loads((folder / "rank-key.json").read_text())
+    (tmp_path / "ballots").mkdir()
+    case, letters = next(iter(key["cases"].items()))
+    ballot = {
+        "format": FORMAT,
+        "page": key["page"],
+        "rater": "one",
+        "rankings": {case: list(letters)},
+    }
+    (tmp_path / "ballots" / "one.json").write_text(json.dumps(ballot))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.replace", refuse)
+    calls: dict[str, Callable[[], object]] = {
+        "report": lambda: write_report(folder, samples=0),
+        "compare": lambda: write_comparison([folder, folder], folder / "out", samples=0),
+        "rank": lambda: write_page(folder, ["content-adapter", "still-image"], 2, 1),
+        "count": lambda: count(folder, tmp_path / "ballots"),
+    }
+    with pytest.raises(EvalError, match=words) as caught:
+        calls[command]()
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("name", ["nowhere", "n" * 300])

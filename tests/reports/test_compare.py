@@ -16,7 +16,9 @@ from eval.errors import EvalError
 from eval.summary.statistics import paired_difference
 from reports.cli import write_comparison
 from reports.compare import comparison, comparison_tables, origin_rows
+from reports.compare_page import render_html
 from reports.load import load_run
+from tests.reports.conftest import CELLS, Cell, write_run
 
 IDENTITY = "identity.dino_glyph.v1"
 CELL = "content-adapter"
@@ -148,7 +150,7 @@ def test_files_of_a_comparison(run_folder: Path, tmp_path: Path) -> None:
     assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("csv", "md", "tex")}
     page = written[0].read_text(encoding="utf-8")
     assert "Nothing: suite, settings, code, versions, weights and machine are the same." in page
-    assert page.count('alt="Clip of content-adapter in run C for sample') == 1
+    assert page.count('aria-label="Clip of content-adapter in run C for sample') == 1
     frame = pd.read_csv(tmp_path / "out" / "tables" / "comparison-all.csv")
     assert set(frame["Run"]) == {"A", "B", "C", "B − A", "C − A"}
     gaps = frame[frame["Run"] == "C − A"].iloc[:, 2]
@@ -159,3 +161,55 @@ def test_one_run_is_no_comparison(run_folder: Path) -> None:
     with pytest.raises(EvalError, match="compare: 1 run folders given; give 2 to 26"):
         comparison([load_run(run_folder)])
     assert len(comparison_tables(comparison([load_run(run_folder)] * 2, samples=0))) == 4
+
+
+def _one_cell(folder: Path, name: str, identity: float) -> Path:
+    cells = [Cell(name, "mine", identity, 0.3), CELLS[-1]]
+    return write_run(folder, cells=cells, reference=None)
+
+
+def test_cells_of_other_names_are_paired_where_each_run_has_one(tmp_path: Path) -> None:
+    folders = [_one_cell(tmp_path / "a", "ours", 0.7), _one_cell(tmp_path / "b", "theirs", 0.6)]
+    content = comparison([load_run(folder) for folder in folders], samples=0)
+    assert content.pairs == [("ours", "theirs")]
+    (line,) = [line for line in content.lines("all") if line.cell == "theirs − ours"]
+    found = line.entries[0]
+    assert found is not None
+    assert found.entry.value == pytest.approx(0.6 - 0.7)  # this minus the first
+    assert found.verdict == "worse"
+    page = render_html(content)
+    assert "each run minus run A: above 0, the later run is higher" in page
+    data = json.loads(page.split('id="pair-data">')[1].split("</script>")[0])
+    assert data["cells"] == ["A: ours", "A: true-clip", "B: theirs", "B: true-clip"]
+    assert data["groups"]["all"][0][1][0] == pytest.approx(0.1)  # A: ours minus B: theirs
+
+
+def test_pairs_are_asked_for(run_folder: Path, tmp_path: Path) -> None:
+    other = _one_cell(tmp_path / "b", "theirs[t0=1.0]", 0.6)
+    ours = "i2v-adapter[t0=0.6,p=0.5]"
+    written = write_comparison(
+        [run_folder, other], tmp_path / "out", samples=1, pairs=[f"{ours}=theirs[t0=1.0]"]
+    )
+    frame = pd.read_csv(tmp_path / "out" / "tables" / "comparison-all.csv")
+    row = frame[frame["Cell"] == f"theirs[t0=1.0] − {ours}"].iloc[0]
+    assert row["Run"] == "B − A"
+    assert row.iloc[2].startswith("−0.305 (")
+    assert "selected>B: theirs[t0=1.0]</option>" in written[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=b", "no cell 'a' there. Allowed: i2v-adapter"),
+        ("content-adapter=b", "no cell 'b' there. Allowed: "),
+        ("content-adapter", "as in --pair A=B"),
+        ("[a=b]", "as in --pair A=B"),
+        ("=b", "as in --pair A=B"),
+    ],
+)
+def test_a_pair_that_is_not_there_is_named(
+    text: str, message: str, run_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EvalError, match=message):
+        write_comparison([run_folder, run_folder], tmp_path / "out", pairs=[text])
+    assert not (tmp_path / "out").exists()

@@ -19,7 +19,7 @@ from PIL import Image
 from reports.figures import Point, axis_of, heatmap, pareto, pareto_front, points_of, shade
 from reports.load import load_run
 from reports.measures import Measure, measures_of
-from reports.sweeps import grid, sweep_name, sweeps
+from reports.sweeps import sweeps
 from reports.tables import cell_table
 
 MEASURE = Measure("fvd.x.v1", "FVD", "", False, 1, "", "")
@@ -58,18 +58,12 @@ def test_front_holds_exactly_what_a_staircase_sweep_keeps(pairs: list[tuple[int,
 def test_sweep_grid_holds_the_summary_means(run_folder: Path) -> None:
     run = load_run(run_folder)
     found = sweeps(run)
-    assert list(found) == ["i2v-adapter"]
-    values = grid(run, found["i2v-adapter"], "identity.dino_glyph.v1", "all")
+    assert [(sweep.name, sweep.axes) for sweep in found] == [("i2v-adapter", ("t0", "p"))]
+    values = found[0].grid(run, "identity.dino_glyph.v1", "all")
     assert list(values.index) == [1.0, 0.6]
     assert list(values.columns) == [0.1, 0.5]
     assert math.isclose(values.loc[0.6, 0.5], 0.905)
     assert math.isclose(values.loc[1.0, 0.1], 0.805)
-
-
-def test_sweep_name_keeps_other_settings() -> None:
-    assert sweep_name("mine[steps=8,t0=0.6,p=0.5]") == "mine[steps=8]"
-    assert sweep_name("mine[p=0.5]") == "mine"
-    assert sweep_name("still-image") == "still-image"
 
 
 def _texts(svg: str) -> list[str]:

@@ -70,7 +70,7 @@ def test_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
         ("summary.csv", "higher_is_better", "better", "column higher_is_better is missing"),
         (
             "summary.csv",
-            ",cosine,True,",
+            ",cosine,true,",
             ",cosine,perhaps,",
             "higher_is_better must be True, False or empty, not 'perhaps'",
         ),
@@ -81,6 +81,9 @@ def test_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
             "two rows for cell 'content-adapter', group 'all'",
         ),
         ("comparisons.csv", "-0.", "minus 0.", "must hold numbers"),
+        ("summary.csv", "mostly_bias", "few_images", "caution few_images lacks 'clusters'"),
+        ("summary.csv", '"[{""code"": ', '"[{""kind"": ', "a caution needs a code"),
+        ("comparisons.csv", "}]", "}", "column cautions: not readable as JSON"),
         ("samples.csv", '"a blue heart, growing"', "a, b, c, d, e", "not a readable CSV file"),
         ("run.json", "{", "", "not readable as JSON"),
         ("run.json", '"suite"', '"suites"', "key 'suite'"),

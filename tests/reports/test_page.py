@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import clips
 from reports import page as page_module
-from reports.clips import choose_samples, shown_samples
+from reports.cli import write_report
+from reports.clips import Gallery, choose_samples, shown_samples
 from reports.load import load_run
 from reports.page import build, render_html
 from reports.typeset import Section, moment
@@ -94,7 +94,7 @@ def test_nothing_is_fetched(parsed: Page, page: str) -> None:
             if name in ("src", "href", "xlink:href", "poster", "action", "data", "srcset"):
                 assert value is not None
                 assert value.startswith(("data:", "#")), (tag, name, value[:80])
-    assert set(re.findall(r"url\((.)", page)) <= {"#"}
+    assert set(re.findall(r"url\((#|data:image/webp;|.)", page)) <= {"#", "data:image/webp;"}
     assert "@import" not in page
     assert {url for url in re.findall(r"https?://[^\"'\s<)]+", page)} <= {
         "http://www.w3.org/2000/svg",
@@ -134,7 +134,7 @@ def test_hostile_names_are_text_everywhere(own_run_folder: Path) -> None:
             .replace(",unseen,", f",{quoted},")
         )
         path.write_text(
-            text.replace("cosine", quoted).replace("n = 2 is below", quoted), encoding="utf-8"
+            text.replace("cosine", quoted).replace("mostly_bias", quoted), encoding="utf-8"
         )
     run = json.loads((own_run_folder / "run.json").read_text(encoding="utf-8"))
     run["suite"]["name"] = run["machine"]["platform"] = run["finished"] = bad
@@ -149,38 +149,54 @@ def test_hostile_names_are_text_everywhere(own_run_folder: Path) -> None:
     Page(text)
 
 
+def _films(parsed: Page) -> list[dict[str, str | None]]:
+    return [a for _, a in parsed.elements if "film" in (a.get("class") or "").split()]
+
+
 def test_tables_pictures_and_drawings_say_what_they_are(parsed: Page) -> None:
     assert len(parsed.all("table")) == len(parsed.all("caption")) > 8
     assert all(th.get("scope") in ("col", "row") for th in parsed.all("th"))
-    assert all(image.get("alt") for image in parsed.all("img"))
-    drawings = [attributes for _, attributes in parsed.elements if attributes.get("role") == "img"]
-    assert (
-        len(drawings) == len(parsed.all("svg")) == 3 * 3
-    )  # a Pareto plot and two of speed in each of three groups
+    assert all(film.get("aria-label") for film in _films(parsed))
+    drawings = [a for _, a in parsed.elements if a.get("role") == "img" and not a.get("class")]
+    # a Pareto plot, two of speed and the curves in each of three groups
+    assert len(drawings) == len(parsed.all("svg")) == 3 * 4
     assert all(drawing.get("aria-label") for drawing in drawings)
     assert all(e.get("aria-label") for _, e in parsed.elements if e.get("role") == "region")
     assert parsed.all("html") == [{"lang": "en"}]
 
 
+def test_every_picture_is_in_the_page_once(page: str, parsed: Page) -> None:
+    keys = re.findall(r"\.f-([0-9a-f]{16})\{background-image:url\(data:image/webp;base64,", page)
+    shown = {
+        name.removeprefix("f-")
+        for film in _films(parsed)
+        for name in (film["class"] or "").split()
+        if name.startswith("f-")
+    }
+    assert len(keys) == len(set(keys))
+    assert set(keys) == shown
+    assert len(_films(parsed)) > 2 * len(keys) - 20  # the sheet shows what the grid has
+
+
 def test_every_cell_has_its_row_of_clips(parsed: Page, run_folder: Path) -> None:
     run = load_run(run_folder)
-    alts = Counter(image["alt"] for image in parsed.all("img"))
+    alts = Counter(film["aria-label"] for film in _films(parsed))
     clips = [
         f"Clip of {cell} for sample {sample}" for cell in run.cells for sample in run.samples["id"]
     ]
     inputs = {f"Input image of sample {sample}" for sample in run.samples["id"]}
     truths = {"True clip of sample seen-0", "True clip of sample seen-1"}
     ends = {f"{end} clip {i} by Identity" for end in ("Worst", "Best") for i in range(1, 5)}
-    assert {alt: n for alt, n in alts.items() if alt and alt.startswith("Clip of")} == Counter(
-        clips
-    )
-    assert {alt.split(":")[0] for alt in alts if alt} == {*clips, *inputs, *truths, *ends}
+    sheet = {alt for alt in alts if alt and alt.endswith(" on the sheet")}
+    assert {alt: n for alt, n in alts.items() if alt in clips} == Counter(clips)
+    assert {alt.split(":")[0] for alt in alts if alt} - sheet == {*clips, *inputs, *truths, *ends}
+    assert sheet <= {f"{clip} on the sheet" for clip in clips}
     rows = [row["id"] for row in parsed.all("tr") if row.get("id")]
     links = {anchor["href"] for anchor in parsed.all("a")}
     assert len(rows) == len(run.cells)
     assert {f"#{row}" for row in rows} <= links
-    films = [image for image in parsed.all("img") if (image.get("alt") or "").startswith("Clip of")]
-    assert all("--frames:4;--loop:0.5s" in (image["style"] or "") for image in films)
+    films = [f for f in _films(parsed) if (f["aria-label"] or "").startswith("Clip of")]
+    assert all("--columns:4;--rows:1;--loop:0.5s" in (film["style"] or "") for film in films)
 
 
 def test_the_page_says_it_all(parsed: Page) -> None:
@@ -188,11 +204,13 @@ def test_the_page_says_it_all(parsed: Page) -> None:
     for phrase in (
         "Measured in the glyph world",
         "does not predict what full-size models do",
-        "FVD (all): n = 4 is below the feature dimension 64",
+        "FVD (all): n = 4 is not above the 64 feature dimensions",
         "1 of 4 samples carry the flag prompt_truncated.",
         "n = 4 clips in every cell",
         "0.895 to 0.915",
+        "±0.010",
         "no interval",
+        "Take i2v-adapter[",
         "caption top1 of 64",
         "0.9375",
         "identity.dino_glyph.v1",
@@ -209,14 +227,9 @@ def test_script_free_readers_see_every_group(parsed: Page) -> None:
     )
     assert set(groups) == {"all", "seen", "unseen"}
     assert len(set(groups.values())) == 1
-    hidden = [a.get("id") or a.get("class") for _, a in parsed.elements if "hidden" in a]
-    assert hidden == [
-        "bar",
-        "filter",
-        "pair-form",
-        "filter",
-        "peek",
-    ]  # what needs the script, which shows it
+    hidden = {a.get("id") or a.get("class") for _, a in parsed.elements if "hidden" in a}
+    # what needs the script, which shows it
+    assert hidden == {"bar", "turn", "filter", "pair-form", "peek", "value"}
 
 
 def test_samples_shown_mix_the_groups(run_folder: Path) -> None:
@@ -225,12 +238,25 @@ def test_samples_shown_mix_the_groups(run_folder: Path) -> None:
     assert sorted(chosen) == ["seen-0", "seen-1", "unseen-0", "unseen-1"]
 
 
-def test_number_of_samples_shown(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = load_run(run_folder)
-    assert [sample.id for sample in shown_samples(run, [], 3)] == ["seen-0", "seen-1", "unseen-0"]
-    assert shown_samples(run, [], 0) == []
-    monkeypatch.setattr(clips, "MEDIA_BUDGET", 1)
-    assert len(shown_samples(run, [], 8)) == 1
+def test_number_of_samples_shown(run_folder: Path) -> None:
+    gallery = Gallery(load_run(run_folder))
+    shown = [sample.id for sample in shown_samples(gallery, [], 3)]
+    assert shown == ["seen-0", "seen-1", "unseen-0"]
+    assert shown_samples(gallery, [], 0) == []
+
+
+def test_heavy_pictures_lie_beside_the_page(
+    own_run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "MEDIA_BUDGET", 10_000)
+    page, *_ = written = write_report(own_run_folder)
+    text = page.read_text(encoding="utf-8")
+    keys = re.findall(r"\.f-([0-9a-f]{16})\{background-image:url\(report/\1\.webp\)", text)
+    files = {path.name for path in written if path.parent.name == "report"}
+    assert files == {f"{key}.webp" for key in keys}
+    assert len(keys) > 30
+    assert "data:image" not in text
+    assert "img-src data: 'self' file:;" in text
 
 
 def test_other_worlds_are_not_called_glyph_world(own_run_folder: Path) -> None:
@@ -300,11 +326,12 @@ def test_paired_differences_in_the_page_are_those_of_the_csv(
     assert checked == 6 * 3 * 2
 
 
-def test_too_small_an_n_stands_in_the_table(page: str) -> None:
-    rows = _tables(page)["Cells and measures, all"]
-    assert all(
-        "n too small" in fvd and "n too small" not in identity for _, identity, _, fvd in rows
-    )
+def test_too_small_an_n_stands_in_the_heading_once(page: str) -> None:
+    table = page.split('aria-label="Cells and measures, all"')[1].split("</table>")[0]
+    head, body = table.split("<tbody>")
+    marked = re.findall(r'data-name="([^"]+)"(?:(?!</th>).)*n too small', head, flags=re.DOTALL)
+    assert marked == ["fvd"]
+    assert "n too small" not in body
 
 
 def test_the_page_warns_of_many_comparisons(page: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from eval.errors import EvalError
 from eval.summary.statistics import paired_difference, pairwise_differences
 from reports.best import best_cells
-from reports.clips import extreme_rows, extremes
+from reports.clips import Gallery, extreme_rows, extremes
 from reports.load import load_run
 from reports.measures import measures_of
 from reports.pairs import pairs_of
@@ -112,6 +112,6 @@ def test_worst_and_best_clips_are_the_ends_of_the_records(own_run_folder: Path) 
         assert [sample for _, sample, _ in found] == expected
         values = rivals.set_index(["cell", "sample", "seed"])["value"]
         assert [values[row] for row in found] == list(ends[expected])
-    shown = extremes(run, measures_of(run))
+    shown = extremes(Gallery(run), measures_of(run))
     assert [e.measure.id for e in shown] == [IDENTITY]  # motion has no better end, FVD is of a set
     assert [v.label for v in shown[0].worst[0].values] == ["Identity", "Motion"]

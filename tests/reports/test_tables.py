@@ -16,7 +16,6 @@ from reports.load import load_run
 from reports.measures import Measure, measures_of
 from reports.plain import plain_cells
 from reports.tables import (
-    cautions,
     cell_frame,
     cell_table,
     comparison_table,
@@ -93,8 +92,8 @@ def test_best_is_the_best_of_the_cells_that_compete(run_folder: Path) -> None:
 def test_missing_interval_is_said(run_folder: Path) -> None:
     run = load_run(run_folder)
     text = plain_cells(cell_table(run, measures_of(run), "all")).markdown()
-    assert "**0.905 (0.895 to 0.915)**" in text
-    assert "40.00 (no interval, n too small)" in text
+    assert "| 0.905 (0.895 to 0.915) |" in text  # bold only where pairs separate it
+    assert "40.00 (no interval, bias-corrected 7.50, n too small)" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
 
 
@@ -132,24 +131,13 @@ def test_csv_keeps_full_precision(run_folder: Path, tmp_path: Path) -> None:
         )
 
 
-def test_notes_split_into_warning_and_detail() -> None:
-    note = "n = 24 is not above the 96 feature dimensions: mostly bias; compare equal n only"
-    assert cautions(f"{note}; bias-corrected 12.5") == [note]
-    assert cautions("bias-corrected 12.5") == []
-    assert cautions("") == []
-
-
-@pytest.mark.parametrize(
-    ("note", "detail"),
-    [
-        ("bias-corrected 5.441e-14", "bias-corrected 0.000"),
-        ("n = 2 is few", ""),
-        ("n = 2 is few; bias-corrected -6.1424", "bias-corrected −6.142"),
-        ("bias-corrected by hand", "bias-corrected by hand"),
-    ],
-)
-def test_a_corrected_value_has_the_digits_of_its_measure(note: str, detail: str) -> None:
-    assert difference(MEASURE, 0.2, 0.1, 0.3, 4, note).entry.detail == detail
+def test_a_corrected_value_has_the_digits_of_its_measure(run_folder: Path) -> None:
+    run = load_run(run_folder)
+    table = cell_table(run, measures_of(run), "all")
+    assert {row.entries[2].detail for row in table.rows if row.entries[2]} == {
+        "bias-corrected 7.50"
+    }
+    assert {row.entries[0].detail for row in table.rows if row.entries[0]} == {""}
 
 
 @given(st.text(max_size=60))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import signal
 import textwrap
 import time
@@ -99,9 +100,11 @@ def test_what_fails_is_left_out_and_nothing_else_changes(
         (r["cell"], r["group"], r["metric"]): r for r in table(outcome.folder / "summary.csv")
     }
     for metric in suite_content["metrics"]:
-        assert summary["bad", "unseen", metric]["note"].startswith("2 of 6 clips failed")
+        assert summary["bad", "unseen", metric]["lost"] == "2"
+        (lost, *_) = json.loads(summary["bad", "unseen", metric]["cautions"])
+        assert lost == {"code": "clips_failed", "lost": 2, "wanted": 6}
         assert summary["bad", "unseen", metric]["n"] == "4"
-        assert "failed" not in summary["bad", "seen", metric]["note"]
+        assert summary["bad", "seen", metric]["lost"] == "0"
     assert {r["n"] for r in table(outcome.folder / "comparisons.csv") if r["group"] == "all"} == {
         "10"
     }
@@ -167,12 +170,12 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
         ("[true clip]", "s4", 0, "measure", "cannot look at it")
     ]
     rows = {
-        (r["metric"], r["n"], r["note"][:19])
+        (r["metric"], r["n"], r["clusters"], r["lost"])
         for r in table(outcome.folder / "summary.csv")
         if r["group"] == "all"
     }
-    assert ("motion.flow_dis.v1", "12", "6 input images: the") in rows
-    assert ("kvd.videomae_glyph.v1", "10", "2 of 12 clips failed"[:19]) in rows
+    assert ("motion.flow_dis.v1", "12", "6", "0") in rows
+    assert ("kvd.videomae_glyph.v1", "10", "5", "2") in rows
 
 
 def test_memory_that_runs_out_halves_the_batch() -> None:

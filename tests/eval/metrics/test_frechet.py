@@ -13,7 +13,7 @@ from eval.metrics.frechet import (
     bias_corrected_frechet,
     frechet_distance,
     frechet_distance_of_features,
-    small_sample_note,
+    small_sample,
 )
 
 
@@ -204,10 +204,14 @@ def test_extrapolation_finds_a_true_shift_from_unequal_numbers() -> None:
 
 
 def test_notes_on_small_samples() -> None:
-    assert "mostly bias" in (small_sample_note(24, 64) or "")
-    assert "below 256" in (small_sample_note(200, 64) or "")
-    assert "not above the 400" in (small_sample_note(400, 400) or "")
-    assert small_sample_note(256, 64) is None
+    codes = {n: small_sample(n, 64) for n in (64, 65, 255, 256)}
+    assert codes == {
+        64: [("mostly_bias", {"n": 64, "dimension": 64})],
+        65: [("biased_upwards", {"n": 65, "enough": 256})],
+        255: [("biased_upwards", {"n": 255, "enough": 256})],
+        256: [],
+    }
+    assert small_sample(400, 400) == [("mostly_bias", {"n": 400, "dimension": 400})]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from eval.measure.catalogue import parse_metric
-from eval.metrics.frechet import FeatureStatistics, frechet_distance
+from eval.metrics.frechet import (
+    FeatureStatistics,
+    bias_corrected_frechet,
+    frechet_distance,
+)
 from eval.metrics.fvd import in_common_span
 from eval.metrics.kernel import kernel_distance
+from eval.summary.cautions import Caution
 from eval.summary.set_metrics import set_value
 
 FVD, KVD = parse_metric("fvd.videomae_glyph.v1"), parse_metric("kvd.videomae_glyph.v1")
@@ -34,7 +39,7 @@ def test_values_and_jackknife_ends_against_plain_loops() -> None:
     real, fake = features(7, 20, 0), features(14, 20, 1, 0.3)
     owners = [index for index in range(7) for _ in range(2)]
     for metric, distance in ((FVD, plain), (KVD, kernel_distance)):
-        interval, _ = set_value(metric, real, fake, owners)
+        interval = set_value(metric, real, fake, owners).interval
         left_out = np.array(
             [
                 distance(np.delete(real, i, 0), np.delete(fake, [2 * i, 2 * i + 1], 0))
@@ -50,21 +55,24 @@ def test_values_and_jackknife_ends_against_plain_loops() -> None:
         assert (interval.n, interval.clusters) == (14, 7)
 
 
-def test_notes_and_few_images() -> None:
-    interval, note = set_value(FVD, features(7, 20, 0), features(7, 20, 1), range(7))
-    assert note.startswith("n = 7 is not above the 20 feature dimensions")
-    assert "bias-corrected" in note
+def test_cautions_and_few_images() -> None:
+    interval, corrected, cautions = set_value(FVD, features(7, 20, 0), features(7, 20, 1), range(7))
+    assert cautions == [Caution("mostly_bias", {"n": 7, "dimension": 20})]
     assert interval.low < interval.mean < interval.high
-    kernel_note = set_value(KVD, features(7, 20, 0), features(7, 20, 1), range(7))[1]
-    assert kernel_note == "7 input images: the interval is too narrow"
-    assert set_value(KVD, features(10, 20, 0), features(10, 20, 1), range(10))[1] == ""
-    two, note = set_value(FVD, features(2, 20, 0), features(2, 20, 1), range(2))
+    assert corrected == pytest.approx(
+        bias_corrected_frechet(features(7, 20, 0), features(7, 20, 1)).value, rel=1e-6
+    )
+    kernel = set_value(KVD, features(7, 20, 0), features(7, 20, 1), range(7))
+    assert kernel.cautions == [Caution("few_images", {"clusters": 7})]
+    assert np.isnan(kernel.bias_corrected)
+    assert set_value(KVD, features(10, 20, 0), features(10, 20, 1), range(10)).cautions == []
+    two, corrected, cautions = set_value(FVD, features(2, 20, 0), features(2, 20, 1), range(2))
     assert np.isfinite(two.mean)
-    assert np.isnan(two.low)
-    assert note.endswith("2 input images: no interval")
-    one, note = set_value(FVD, features(1, 20, 0), features(3, 20, 1), [0, 0, 0])
+    assert np.isnan([two.low, corrected]).all()
+    assert [caution.code for caution in cautions] == ["mostly_bias", "no_interval"]
+    one, _, (caution,) = set_value(FVD, features(1, 20, 0), features(3, 20, 1), [0, 0, 0])
     assert np.isnan(one.mean)
-    assert note == "1 input image: two or more are needed"
+    assert caution.text == "1 input image: two or more are needed"
 
 
 def test_true_clips_are_at_distance_zero_of_themselves() -> None:

@@ -7,9 +7,8 @@ from scipy import stats
 from eval.errors import EvalError
 from eval.summary.statistics import (
     Interval,
-    comparison_note,
+    excludes_zero,
     family_wise_level,
-    few_clusters_note,
     jackknife_interval,
     mean_interval,
     mean_intervals,
@@ -186,18 +185,17 @@ def test_the_corrected_interval_is_as_wide_as_the_normal_one_at_its_level() -> N
     assert interval.high - interval.low == pytest.approx(2 * 2.807 * values.std() / 20, rel=0.1)
 
 
-def test_notes_of_a_row_among_many() -> None:
-    clear, doubtful, none = (Interval(1.0, low, 2.0, 24, 12) for low in (0.5, 0.1, -0.1))
-    wider = Interval(1.0, -0.2, 2.2, 24, 12)
-    assert comparison_note(clear, clear, 12) == (
-        "12 comparisons, of which 0.6 would exclude 0 by chance; corrected for that (Bonferroni) "
-        "the interval still "
-        "excludes 0"
-    )
-    assert comparison_note(doubtful, wider, 12).endswith("the interval includes 0")
-    assert comparison_note(none, wider, 12) == comparison_note(clear, clear, 1) == ""
-    few = comparison_note(clear._replace(clusters=3), clear, 12)
-    assert few.startswith("3 input images: the interval is too narrow; 12 comparisons")
-    assert few_clusters_note(1) == "1 input image: no interval"
+def test_an_interval_excludes_zero_on_either_side() -> None:
+    ends = [(0.5, 2.0), (-2.0, -0.5), (-0.1, 2.0), (0.0, 2.0), (float("nan"), float("nan"))]
+    assert [excludes_zero(Interval(1.0, *pair, 24, 12)) for pair in ends] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_no_comparison_has_no_level() -> None:
     with pytest.raises(EvalError, match="0 comparisons; allowed: 1 or more"):
         family_wise_level(0)

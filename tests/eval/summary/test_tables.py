@@ -1,6 +1,7 @@
 """The tables against values worked out from records.csv alone, and the progress lines."""
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,14 @@ def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
     assert set(comparisons["cell"]) == set(records["cell"]) - {"toy[t0=1.0,p=0.5]"}
     excluded = (comparisons["low"] > 0) | (comparisons["high"] < 0)
     assert excluded.any()
-    chance = comparisons["note"].str.contains(
-        "5 comparisons, of which 0.25 would exclude 0 by chance"
-    )
-    assert chance.equals(excluded)
-    assert comparisons["note"].str.contains("^[36] input images: the interval is too narrow").all()
+    assert (comparisons["comparisons"] == 5).all()
+    assert comparisons["survives_correction"].notna().equals(excluded)
+    assert set(comparisons["clusters"]) == {3, 6}
+    for row in comparisons.itertuples():
+        few, *chance = json.loads(row.cautions)
+        assert few == {"code": "few_images", "clusters": row.clusters}
+        doubtful = [{"code": "may_be_chance", "comparisons": 5, "expected": 0.25}]
+        assert chance == (doubtful if row.survives_correction is False else [])
 
 
 def test_summary_columns(tables: dict[str, pd.DataFrame]) -> None:
@@ -75,7 +79,10 @@ def test_summary_columns(tables: dict[str, pd.DataFrame]) -> None:
     assert (still["mean"], still["low"], still["high"], still["n"]) == (1, 1, 1, 6)
     assert still["higher_is_better"] in (True, "true")
     distance = summary.loc["true-clip", "all", "fvd.videomae_glyph.v1"]
-    assert distance["note"].startswith("n = 6 is not above the 6 feature dimensions")
+    caution = {"code": "mostly_bias", "n": 6, "dimension": 6}
+    assert json.loads(distance["cautions"]) == [caution]
+    assert (distance["clusters"], distance["lost"]) == (6, 0)
+    assert np.isfinite(distance["bias_corrected"])
     assert summary.loc["still-image", "all", "fvd.videomae_glyph.v1"]["n"] == 12
     assert set(summary.reset_index()["group"]) == {"all", "seen", "unseen"}
 

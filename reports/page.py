@@ -23,7 +23,7 @@ from reports.media import Film
 from reports.notices import notices
 from reports.pairs import Pairs, pairs_of
 from reports.separation import with_leads
-from reports.typeset import TEMPLATES, Section, environment
+from reports.typeset import TEMPLATES, Section, environment, pictures_css
 from reports.verdict import Sentence, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -274,12 +274,7 @@ def render_page(
             sections=sections,
             groups=groups,
             frames=max((f.frames for f in films.values()), default=1),
-            pictures=Markup("\n").join(
-                Markup(".f-{}{{background-image:url({})}}").format(
-                    key, f"{beside}/{key}.webp" if beside else f.uri
-                )
-                for key, f in films.items()
-            ),
+            pictures=pictures_css(films, beside),
             beside=bool(beside),
             style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
             script=Markup(script),

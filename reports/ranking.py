@@ -36,6 +36,11 @@ class Case:
     image: Film
     clips: Mapping[str, Film]
 
+    @property
+    def pictures(self) -> list[Film]:
+        """Its image and clips, without what cannot be shown."""
+        return [f for f in (self.image, *self.clips.values()) if not f.missing]
+
 
 def rank(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
@@ -163,7 +168,7 @@ def render(page: str, cases: Sequence[Case]) -> str:
 
     from markupsafe import Markup
 
-    from reports.typeset import TEMPLATES, environment
+    from reports.typeset import TEMPLATES, environment, pictures_css
 
     script = (TEMPLATES / "rank.js").read_text(encoding="utf-8")
     return (
@@ -173,6 +178,7 @@ def render(page: str, cases: Sequence[Case]) -> str:
             page=page,
             cases=cases,
             script=Markup(script),
+            pictures=pictures_css({f.key: f for case in cases for f in case.pictures}),
             style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         )

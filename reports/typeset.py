@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from reports.measures import Measure
+    from reports.media import Film
     from reports.tables import Entry
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -82,6 +84,16 @@ def environment() -> jinja2.Environment:
     environment.filters["group_words"] = group_words
     environment.filters["half"] = half
     return environment
+
+
+def pictures_css(films: Mapping[str, Film], folder: str = "") -> str:
+    """One rule a picture, by its key: inside the page, or in a folder beside it."""
+    from markupsafe import Markup
+
+    rule = Markup(".f-{}{{background-image:url({})}}")
+    return Markup("\n").join(
+        rule.format(key, f"{folder}/{key}.webp" if folder else f.uri) for key, f in films.items()
+    )
 
 
 def group_words(group: str) -> str:

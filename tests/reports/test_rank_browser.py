@@ -37,6 +37,8 @@ def ballots(browser: Any, own_run_folder: Path, tmp_path: Path) -> Path:
     )
     browser.get_log("browser")
     browser.get((own_run_folder / "rank.html").as_uri())
+    browser.execute_script("localStorage.clear()")  # of other tests' pages
+    browser.refresh()
     return folder
 
 
@@ -76,6 +78,7 @@ def test_two_raters_rank_and_are_counted(browser: Any, own_run_folder: Path, bal
         "case-03": list("ABC"),
     }
 
+    browser.execute_script("localStorage.clear()")  # another person's browser
     browser.refresh()
     for order in ("BAC", "CAB", "ABC"):
         buttons = {button.get_attribute("data-letter"): button for button in _shown(browser)}
@@ -114,3 +117,41 @@ def test_typing_a_name_ranks_nothing_and_a_phone_shows_it_all(browser: Any, ball
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_page_that_is_closed_goes_on_and_is_finished_once(browser: Any, ballots: Path) -> None:
+    browser.find_element(By.ID, "rater").send_keys("cleo")
+    browser.find_element(By.ID, "case-01").click()
+    for order in ("BAC", "CAB"):
+        buttons = {button.get_attribute("data-letter"): button for button in _shown(browser)}
+        for letter in order:
+            buttons[letter].click()
+        browser.find_element(By.ID, "next").click()
+    assert not browser.find_element(By.ID, "finish").is_enabled()
+    browser.refresh()
+    assert browser.find_element(By.ID, "rater").get_attribute("value") == "cleo"
+    assert browser.find_element(By.ID, "case-03").is_displayed()  # the first that is not ranked
+    buttons = {button.get_attribute("data-letter"): button for button in _shown(browser)}
+    for letter in "ABC":
+        buttons[letter].click()
+    browser.find_element(By.ID, "finish").click()
+    path = ballots / "ballot-cleo.json"
+    WebDriverWait(browser, 20).until(lambda _: path.is_file())
+    assert json.loads(path.read_text())["rankings"] == {
+        "case-01": list("BAC"),
+        "case-02": list("CAB"),
+        "case-03": list("ABC"),
+    }
+    assert not browser.find_element(By.ID, "finish").is_enabled()
+    browser.refresh()
+    assert browser.find_element(By.ID, "state").text == "3 of 3 cases ranked. Finished; thank you."
+    assert browser.get_log("browser") == []
+    browser.execute_script("localStorage.clear()")
+
+
+def test_clips_are_large_and_play(browser: Any, ballots: Path) -> None:
+    film = browser.find_element(By.CSS_SELECTOR, ".tiles .film")
+    assert film.rect["width"] >= 320
+    assert browser.execute_script(
+        "return arguments[0].getAnimations().map((a) => [a.animationName, a.playState])", film
+    ) == [["film-x", "running"]]

@@ -1,24 +1,21 @@
-"""The calibration page: what every metric answers to corruptions of known strength, as HTML and
-Markdown.
-"""
+"""A calibration as read: what every metric answers to corruptions of known strength."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval.errors import EvalError
 from reports.measures import MINUS
-from reports.tables import markdown_text, to_markdown
 
 FILE = "calibration.json"
 REMAKE = "nox -s calibrate && cp runs/calibration/calibration.md docs/calibration.md"
 _GROUPS = {"glyph": "True glyph clips", "camera": "Still pictures under a moving camera"}
-_MARKS = {
+MARKS = {
     "responds": "good",
     "uneven": "uneven",
     "FAILS": "bad",
@@ -138,7 +135,7 @@ def matrix(calibration: Calibration, group: str) -> list[tuple[str, list[Answer]
 def _answer(calibration: Calibration, name: str, response: Mapping[str, Any]) -> Answer:
     verdict = response["verdict"]
     hint = f"{name}: seen {_first_seen(calibration, name, response)}"
-    return Answer(verdict, _size(response), _MARKS.get(verdict, "plain"), hint)
+    return Answer(verdict, _size(response), MARKS.get(verdict, "plain"), hint)
 
 
 CONSTANTS = (
@@ -257,99 +254,3 @@ def provenance(calibration: Calibration) -> list[tuple[str, str]]:
         for name in ("torch", "opencv-python-headless", "av")
         if name in versions
     ]
-
-
-def render_markdown(calibration: Calibration) -> str:
-    """The tables for ``docs/calibration.md``; the curves are on the page."""
-    parts = [
-        "# Calibration: what each metric can and cannot see",
-        f"Made by `{REMAKE}`; do not edit.",
-    ]
-    parts += explanation(calibration)
-    words = calibration.content["verdicts"]
-    parts.append(
-        "\n".join(
-            f"- **{markdown_text(name)}**: {markdown_text(text)}" for name, text in words.items()
-        )
-    )
-    failing = failures(calibration)
-    parts.append("## Should respond and does not")
-    parts.append("\n".join(f"- {markdown_text(line)}" for line in failing) or "None.")
-    for group in calibration.groups:
-        parts.append(f"## {title(group)}")
-        rows = [
-            [metric, *(f"{a.verdict} {a.size}".strip() for a in row)]
-            for metric, row in matrix(calibration, group)
-        ]
-        parts.append(to_markdown(["Metric", *calibration.corruptions(group)], rows))
-        parts.append(to_markdown(CONSTANTS, constants(calibration, group)))
-    parts.append("## Cannot be seen")
-    parts.append("Metrics that see a corruption neither on glyph nor on camera clips:")
-    parts.append("\n".join(f"- {markdown_text(line)}" for line in blind_spots(calibration)))
-    if rows := motions(calibration):
-        parts += ["## Motion against the exact flow", to_markdown(MOTION, rows)]
-    strengths = [
-        [name, entry["unit"], ", ".join(f"{step:g}" for step in entry["strengths"])]
-        for name, entry in calibration.content["corruptions"].items()
-    ]
-    parts += ["## Corruptions", to_markdown(["Corruption", "Unit", "Strengths"], strengths)]
-    parts += ["## Provenance", to_markdown(["Name", "Value"], provenance(calibration))]
-    return "\n\n".join(parts) + "\n"
-
-
-def render_html(calibration: Calibration) -> str:
-    """One self-contained page: verdicts, curves as small multiples, constants, motion against the
-    truth.
-    """
-    from markupsafe import Markup
-
-    from reports.curves import response_curves
-    from reports.typeset import TEMPLATES, environment
-
-    curves = [
-        (metric, response_curves(metric, calibration), _sentence(calibration, metric))
-        for metric in calibration.metrics
-    ]
-    return (
-        environment()
-        .get_template("calibration.html.j2")
-        .render(
-            calibration=calibration,
-            explanation=explanation(calibration),
-            verdicts=[
-                (name, _MARKS.get(name, "plain"), text)
-                for name, text in calibration.content["verdicts"].items()
-            ],
-            failures=failures(calibration),
-            blind=blind_spots(calibration),
-            groups=[
-                (
-                    title(group),
-                    calibration.corruptions(group),
-                    matrix(calibration, group),
-                    constants(calibration, group),
-                )
-                for group in calibration.groups
-            ],
-            constants_header=CONSTANTS,
-            curves=curves,
-            motion_header=MOTION,
-            motions=motions(calibration),
-            provenance=provenance(calibration),
-            remake=REMAKE,
-            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        )
-    )
-
-
-def _sentence(calibration: Calibration, metric: str) -> str:
-    """The figure in words, for those who cannot see it."""
-    parts: Sequence[str] = [
-        f"{title(entry['group'])}: "
-        + "; ".join(
-            f"{name} {response['verdict']}" for name, response in entry["responses"].items()
-        )
-        for entry in calibration.content["metrics"]
-        if entry["metric"] == metric
-    ]
-    return ". ".join(parts) + "."

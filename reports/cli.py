@@ -175,7 +175,8 @@ def write_calibration(directory: Path) -> list[Path]:
     Raises:
         EvalError: ``calibration.json`` is unreadable; nothing has been written then.
     """
-    from reports.calibration import load_calibration, render_html, render_markdown
+    from reports.calibration import load_calibration
+    from reports.calibration_page import render_html, render_markdown
 
     calibration = load_calibration(directory)
     texts = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports import figures
+from reports import figures, heat, scatter
 from reports.sweep_curves import curve_axis, sweep_curves
 from reports.sweeps import sweeps
 
@@ -48,7 +48,7 @@ def paretos(run: RunFolder, table: CellTable) -> list[Plot]:
             m,
         )
         for m in table.measures
-        if m.family == "identity" and (points := figures.points_of(table, motion, m))
+        if m.family == "identity" and (points := scatter.points_of(table, motion, m))
     ]
 
 
@@ -58,7 +58,7 @@ def speeds(run: RunFolder, table: CellTable) -> list[Plot]:
     for measure in filter(None, (_first(table, family) for family in ("identity", "motion"))):
         at = table.measures.index(measure)
         points = [
-            figures.Point(
+            scatter.Point(
                 row.cell,
                 (run.seconds_per_clip[row.cell], math.nan, math.nan),
                 (e.value, e.low, e.high),
@@ -82,16 +82,16 @@ def _plot(
     run: RunFolder,
     name: str,
     group: str,
-    points: list[figures.Point],
+    points: list[scatter.Point],
     across: tuple[str, figures.Axis],
     up: Measure,
 ) -> Plot:
     words, axis = across
-    front = [p.cell for p in figures.pareto_front(points, less_is_better=axis.less_is_better)]
+    front = [p.cell for p in scatter.pareto_front(points, less_is_better=axis.less_is_better)]
     title = f"{up.label} against {words}"
     text = f"{title}, group {group}. On the Pareto front: {', '.join(front)}."
     return Plot(
-        name, title, text, figures.pareto(name, run, points, axis, figures.axis_of(up)), front
+        name, title, text, scatter.pareto(name, run, points, axis, figures.axis_of(up)), front
     )
 
 
@@ -118,7 +118,7 @@ def heatmaps(
             values = sweep.grid(run, measure.id, group)
             if values.notna().to_numpy().any():
                 stem = f"heatmap-{sweep.name}-{measure.id}-{group}"
-                yield stem, figures.heatmap(stem, values, measure, sweep.axes)
+                yield stem, heat.heatmap(stem, values, measure, sweep.axes)
 
 
 def _first(table: CellTable, family: str) -> Measure | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reports import calibration as trust
 from reports import drawings
 from reports.best import best_cells, leading
+from reports.figures import Drawing
 from reports.latex import PACKAGES
 from reports.pairs import paired_cells
 from reports.paper_table import chosen_measures, paper_table
@@ -165,7 +166,7 @@ def _pairs(report: Report, group: str) -> PlainTable:
     return PlainTable(f"pairs-{group}", title, header, rows, notes=[note], numbers=True, keys=2)
 
 
-def _drawings(report: Report) -> Iterator[tuple[str, drawings.figures.Drawing]]:
+def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
     for group in report.run.groups:
         yield from drawings.heatmaps(report.run, report.measures, group)
         yield from ((stem, drawing) for stem, _, drawing in report.curves[group])

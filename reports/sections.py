@@ -121,7 +121,7 @@ def warnings(report: Report) -> Section | None:
 
 
 def _heat_tables(report: Report, group: str) -> Iterator[dict[str, object]]:
-    from reports.figures import best_place, shade
+    from reports.heat import best_place, shade
 
     found = sweeps(report.run)
     for sweep in found:

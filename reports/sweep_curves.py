@@ -31,7 +31,7 @@ def sweep_curves(
     """One panel a measure, side by side; one line for each value of the other setting.
 
     Args:
-        name: as in `reports.figures.heatmap`.
+        name: as in `reports.heat.heatmap`.
         run: the run folder.
         sweep: one with a `curve_axis`.
         measures: one panel each.

@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from reports.figures import Point, axis_of, heatmap, pareto, pareto_front, points_of, shade
+from reports.figures import axis_of
+from reports.heat import heatmap, shade
 from reports.load import load_run
 from reports.measures import Measure, measures_of
+from reports.scatter import Point, pareto, pareto_front, points_of
 from reports.sweeps import sweeps
 from reports.tables import cell_table
 

@@ -186,25 +186,32 @@ def render(page: str, cases: Sequence[Case]) -> str:
 
 
 def count(directory: Path, ballots: Path) -> list[Path]:
-    """Writes ``rank.csv`` and ``rank.md`` from the ballots of a folder.
+    """Writes ``rank.md``, ``rank.csv`` and ``rank-metrics.csv`` from the ballots of a folder.
 
     Raises:
         EvalError: the run folder has no key, or a ballot does not fit it.
     """
     from eval.summary.ballots import read_ballots, standings
     from reports.cli import write_file
+    from reports.load import load_run
+    from reports.people import agreement, metric_rows, people_markdown
 
     key = _read_key(directory / KEY)
-    found = standings(read_ballots(ballots, key["page"], key["cases"]))
-    rows = _rows(found)
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([HEAD, *rows])
+    rankings = read_ballots(ballots, key["page"], key["cases"])
+    found = standings(rankings)
+    table, metrics = io.StringIO(), io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([HEAD, *_rows(found)])
+    rows = metric_rows(load_run(directory), key["samples"], rankings) if key["samples"] else []
+    csv.writer(metrics, lineterminator="\n").writerows([METRICS_HEAD, *rows])
+    text = _markdown(found) + people_markdown(agreement(rankings), rows)
     return [
-        write_file(directory / "rank.md", _markdown(found).encode()),
+        write_file(directory / "rank.md", text.encode()),
         write_file(directory / "rank.csv", table.getvalue().encode()),
+        write_file(directory / "rank-metrics.csv", metrics.getvalue().encode()),
     ]
 
 
+METRICS_HEAD = ("metric", "correlation", "low", "high", "clips", "cases")
 HEAD = (
     "cell",
     "mean_rank",
@@ -254,7 +261,9 @@ def _markdown(found: Sequence[Standing]) -> str:
 def _read_key(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {"page": str(content["page"]), "cases": dict(content["cases"])}
+        samples = dict(content.get("samples") or {})
+        cases = dict(content["cases"])
+        return {"page": str(content["page"]), "cases": cases, "samples": samples}
     except FileNotFoundError as error:
         raise EvalError(
             f"{path}: no such file; `python -m eval rank {path.parent}` writes the page and it"

@@ -95,7 +95,28 @@ def test_ballots_become_mean_ranks_and_scores(ranked: Path, tmp_path: Path) -> N
     assert [float(row["mean_rank"]) for row in rows] == [1.0, 2.0, 3.0]
     assert {row["rankings"] for row in rows} == {"6"}
     assert float(rows[0]["score"]) > float(rows[1]["score"]) > float(rows[2]["score"])
-    assert "| still-image | 1.00 \\[1.00, 1.00\\]" in (ranked / "rank.md").read_text()
+    text = (ranked / "rank.md").read_text()
+    assert "| still-image | 1.00 \\[1.00, 1.00\\]" in text
+    assert "(Krippendorff's alpha, ordinal): 1.00" in text  # both raters said the same
+    # identity orders the cells as 1.0, 0.885, 0.6 and people as still, content, adapter
+    metrics = {
+        row["metric"]: row
+        for row in csv.DictReader((ranked / "rank-metrics.csv").read_text().splitlines())
+    }
+    assert set(metrics) == {"identity.dino_glyph.v1", "motion.flow_dis.v1"}
+    identity = metrics["identity.dino_glyph.v1"]
+    assert float(identity["correlation"]) == pytest.approx(0.5)  # ranks 3, 2, 1 and 3, 1, 2
+    assert (identity["clips"], identity["cases"]) == ("9", "3")
+
+
+def test_one_rater_has_no_agreement(ranked: Path, tmp_path: Path) -> None:
+    key = _key(ranked)
+    (tmp_path / "ballots").mkdir()
+    rankings = {case: list(letters) for case, letters in key["cases"].items()}
+    content = {"format": FORMAT, "page": key["page"], "rater": "ann", "rankings": rankings}
+    (tmp_path / "ballots" / "ann.json").write_text(json.dumps(content))
+    count(ranked, tmp_path / "ballots")
+    assert "none to be had of one rater" in (ranked / "rank.md").read_text()
 
 
 def test_what_cannot_be_done_says_so(own_run_folder: Path, tmp_path: Path) -> None:

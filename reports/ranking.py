@@ -261,9 +261,8 @@ def _markdown(found: Sequence[Standing]) -> str:
 def _read_key(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        samples = dict(content.get("samples") or {})
-        cases = dict(content["cases"])
-        return {"page": str(content["page"]), "cases": cases, "samples": samples}
+        page, cases = str(content["page"]), dict(content["cases"])
+        return {"page": page, "cases": cases, "samples": dict(content.get("samples") or {})}
     except FileNotFoundError as error:
         raise EvalError(
             f"{path}: no such file; `python -m eval rank {path.parent}` writes the page and it"

@@ -70,11 +70,13 @@ def test_the_clip_under_a_letter_is_the_keys(ranked: Path) -> None:
         section = page[page.index(f'data-case="{case}"') :]
         for letter, cell in letters.items():
             button = section[section.index(f'data-letter="{letter}"') :]
-            shown = re.search(r'src="(data:[^"]+)"', button)
+            shown = re.search(r'class="film f-([0-9a-f]+)', button)
             clip = run.cell_clip(cell, key["samples"][case])
             assert shown is not None
             assert clip is not None
-            assert shown[1] == film(clip).uri
+            made = film(clip)
+            assert shown[1] == made.key
+            assert f".f-{made.key}{{background-image:url({made.uri})}}" in page
 
 
 def test_ballots_become_mean_ranks_and_scores(ranked: Path, tmp_path: Path) -> None:

@@ -103,8 +103,6 @@ def verdict(
 
 @dataclass(frozen=True)
 class _Look:
-    """A table to be asked for values and whether the run separates two of them."""
-
     run: RunFolder
     table: CellTable
     pairs: Mapping[str, Pairs]
@@ -185,7 +183,6 @@ class _Look:
         return Verdict("two", sentences, [a, b], winner)
 
     def _gaps(self, a: str, b: str) -> list[str]:
-        """Differences on the leading measures, and what to think of few images."""
         found, few = [], False
         for measure in leading(self.table.measures)[:_NAMED]:
             difference = gap(measure, self.pairs.get(measure.id, {}), a, b)

@@ -49,8 +49,8 @@ reference: mine
 # Measures; python -m eval metrics lists them all. Those of dino_vits16 and clip_vitb32_openai need
 # their weights; python -m eval metrics ID says where they are looked for.
 metrics:
-  # - identity.dino_vits16.v1
-  # - text.clip_vitb32_openai.v1
+  # - identity.dino_vits16.v2
+  # - text.clip_vitb32_openai.v2
   - motion.flow_dis.v1
   - flicker.pixels.v1
 """

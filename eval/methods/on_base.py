@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from eval import __version__
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
 from eval.errors import EvalError, NotServedError, nearest
@@ -98,9 +99,11 @@ class OnBase:
         Raises:
             EvalError: a part is missing, or a setting is none of this base's pipeline.
         """
-        names = ["diffusers", "transformers", "torch", "i2v-adapter"]
-        names += ["peft"] if lora_scales(self.recipe) else []
-        libraries = " ".join(f"{name} {version(name)}" for name in names)
+        names = ["diffusers", "transformers", "torch"]
+        known = {name: version(name) for name in names} | {"i2v-adapter": __version__}
+        if lora_scales(self.recipe):
+            known["peft"] = version("peft")
+        libraries = " ".join(f"{name} {number}" for name, number in known.items())
         self._check_settings()
         lines = [f"{self.version} on a base; {libraries}", *contents(self.recipe)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

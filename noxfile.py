@@ -126,14 +126,19 @@ def torture(session: nox.Session) -> None:
     """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must
     end as if never.
 
-    Besides: two Ray nodes on this machine, and thousands of broken suites and manifests.
+    Besides: two Ray nodes on this machine, and thousands of broken suites and 100,000 broken
+    manifests, captions, prompts, ballots and run documents.
     """
     install(session, "tests")
-    kills = {"TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100")}
+    kills = {
+        "TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100"),
+        "FUZZ_EXAMPLES": os.environ.get("FUZZ_EXAMPLES", "20000"),
+    }
     files = [
         "tests/eval/execute/test_torture.py",
         "tests/eval/execute/test_ray.py",
         "tests/eval/test_fuzz.py",
+        "tests/eval/test_fuzz_readers.py",
     ]
     session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=kills)
 

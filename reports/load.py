@@ -5,7 +5,6 @@ name the file.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import EvalError
+from eval.store.received import read_run
 from reports.run_folder import Failed, RunFolder
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def load_run(directory: Path) -> RunFolder:
         )
     return RunFolder(
         path=directory,
-        run=_read_json(directory / "run.json"),
+        run=_run_document(directory),
         summary=summary,
         comparisons=frames["comparisons.csv"],
         records=frames["records.csv"],
@@ -128,16 +128,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise EvalError(
-            f"{path}: no such file; the run is not finished, run its suite again"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise EvalError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("suite"), dict):
+def _run_document(directory: Path) -> Mapping[str, Any]:
+    path = directory / "run.json"
+    if not path.is_file():
+        raise EvalError(f"{path}: no such file; the run is not finished, run its suite again")
+    content = read_run(directory)
+    if not isinstance(content.get("suite"), dict):
         raise EvalError(f"{path}: key 'suite' must hold the suite as a mapping")
     return content
 

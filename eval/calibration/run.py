@@ -15,10 +15,11 @@ from eval.calibration.material import CAMERA, GLYPH
 from eval.calibration.plan import calibration_plan, strengths, unit
 from eval.errors import ClipError
 from eval.execute.run import Options, carry_out
-from eval.io.documents import read_json, write_csv, write_json
+from eval.io.documents import write_csv, write_json
 from eval.measure.evaluator import JudgeLike
 from eval.measure.selection import metrics_of
 from eval.metrics import Metric
+from eval.store.received import read_run
 from eval.store.store import Store
 
 ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
@@ -64,7 +65,7 @@ def calibrate(
             "command tries them again"
         )
         raise ClipError(f"{outcome.failures[0]}; {listed}")
-    run = read_json(out / "run.json")
+    run = read_run(out)
     metrics = analyse(out, plan)
     with Store(out) as store:
         motions = known_motion(store, plan)

@@ -18,6 +18,7 @@ from eval.io.files import file_sha256
 from eval.measure.selection import GLYPH, of_the_glyph_world
 from eval.methods import first_frame
 from eval.plan.cells import Plan
+from eval.store.received import read_run
 from eval.summary.cautions import Caution, documents
 from eval.world.models import WEIGHTS
 
@@ -63,7 +64,7 @@ class RunDocument:
         storage: str | None = None,
     ) -> None:
         self.path = folder / "run.json"
-        previous = read_json(self.path)
+        previous = read_run(folder)
         self._fresh = stale or not previous.get("finished")
         machine = _machine()
         machine["torch_threads"] = machine["torch_threads"] or previous.get("machine", {}).get(

@@ -52,8 +52,13 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise EvalError(f"{path}: nested too deeply; remove it and run again") from error
+    except OSError as error:
+        raise EvalError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise EvalError(f"{path}: not valid JSON ({error}); remove it and run again") from error
+        reason = str(error).split(";")[0]
+        raise EvalError(f"{path}: not valid JSON ({reason}); remove it and run again") from error
     if not isinstance(content, dict):
         raise EvalError(f"{path}: not a JSON object; remove it and run again")
     return content

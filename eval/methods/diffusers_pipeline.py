@@ -8,7 +8,6 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from eval.clips.lossless import Clip, rounded_clip
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.methods import FirstFrame
-from eval.methods.files import find_folder, identity
+from eval.methods.files import find_folder, identity, version
 from eval.samples import Sample
 
 

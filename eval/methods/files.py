@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from eval.errors import WeightsMissingError
+
+version = cache(metadata.version)
+"""Version of an installed package. Its metadata is parsed once, not once a cell."""
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")

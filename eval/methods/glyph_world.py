@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
 from eval.methods import FirstFrame
+from eval.methods.files import version
 from eval.samples import Sample
 from eval.world.models import WEIGHTS
 

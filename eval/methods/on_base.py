@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +32,7 @@ from eval.methods.base_sampling import (
     PriorSampling,
     Sampling,
 )
+from eval.methods.files import version
 from eval.samples import Sample
 
 _OWN = (

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eval.io.documents import read_json
 from eval.store.lock import holder, is_held
+from eval.store.received import read_run
 from eval.store.schema import VERSION
 from eval.store.store import Failure, Store
 
@@ -51,7 +51,7 @@ def status(folder: Path) -> Status:
         StoreError: it is none, or its store is damaged.
     """
     with Store(folder, read_only=True) as store:
-        document: dict[str, Any] = read_json(folder / "run.json")
+        document: dict[str, Any] = read_run(folder)
         every = _samples(folder) * len(document.get("seeds", []))
         failures = store.failures()
         cells = [

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eval.errors import EvalError
-from eval.io.documents import read_json, write_csv, write_json
+from eval.io.documents import write_csv, write_json
 from eval.store.faults import folder_errors
+from eval.store.received import read_run
 from eval.store.store import Store
 from eval.summary.tables import RECORDS
 
@@ -71,10 +72,7 @@ def _shielded(row: Row) -> Row:
 
 
 def _rows(store: Store) -> Iterator[Row]:
-    cells = [
-        (cell["id"], cell["method"])
-        for cell in read_json(store.folder / "run.json").get("cells", [])
-    ]
+    cells = [(cell["id"], cell["method"]) for cell in read_run(store.folder).get("cells", [])]
     methods = dict(cells)
     groups = _groups(store.folder)
     for cell, method in cells:

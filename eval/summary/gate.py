@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from eval.errors import EvalError
 from eval.io.documents import read_json, write_json
 from eval.io.validation import validated
+from eval.store.received import read_run
 from eval.summary.statistics import paired_difference
 
 DEFAULT = "default"
@@ -171,7 +172,7 @@ def read_entries(folder: Path) -> tuple[str, list[Entry]]:
         NothingMeasuredError: the run has no table yet, or no value in it.
         EvalError: the folder is none of a run.
     """
-    document = read_json(folder / "run.json")
+    document = read_run(folder)
     if not document:
         raise EvalError(
             f"{folder}: not a run folder (no run.json); python -m eval run SUITE --out {folder} "
@@ -228,7 +229,7 @@ def write_baseline(path: Path, folder: Path, reason: str) -> Baseline:
     kept: Mapping[str, object] = (
         {"tolerances": read_baseline(path).tolerances} if path.is_file() else {}
     )
-    commit = str(read_json(folder / "run.json").get("commit", "unknown"))
+    commit = str(read_run(folder).get("commit", "unknown"))
     values = {
         "suite": suite,
         "reason": reason.strip(),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from eval.errors import EvalError, nearest
-from eval.io.documents import read_json
+from eval.store.received import read_run
 from eval.summary.gate import Entry, read_entries
 
 _NOT_ALLOWED = re.compile(r"[^\w\-. /]")
@@ -49,7 +49,7 @@ def track(folder: Path, tracker: str, target: str) -> int:
             f"{', '.join(_TRACKERS)}.{nearest(tracker, _TRACKERS)}"
         )
     suite, entries = read_entries(folder)
-    cells = list(_cells(read_json(folder / "run.json"), entries))
+    cells = list(_cells(read_run(folder), entries))
     try:
         _TRACKERS[tracker](suite, cells, target)
     except ImportError as error:

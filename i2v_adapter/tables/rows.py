@@ -164,7 +164,7 @@ class Rows:
             return name
         new = self._old.get(name)
         others = self._columns[new].old if new else ()
-        if new and new not in given and name == next(old for old in others if old in given):
+        if new and new not in given and name == next((old for old in others if old in given), name):
             return new
         if name:
             self._unknown.setdefault(name)

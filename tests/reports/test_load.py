@@ -85,7 +85,7 @@ def test_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
         ("summary.csv", '"[{""code"": ', '"[{""kind"": ', "a caution needs a code"),
         ("comparisons.csv", "}]", "}", "column cautions: not readable as JSON"),
         ("samples.csv", '"a blue heart, growing"', "a, b, c, d, e", "not a readable CSV file"),
-        ("run.json", "{", "", "not readable as JSON"),
+        ("run.json", "{", "", "not valid JSON"),
         ("run.json", '"suite"', '"suites"', "key 'suite'"),
     ],
 )

@@ -70,6 +70,11 @@ SEEN: dict[str, tuple[str, bytes, list[str]]] = {
         ["! not JSON (Exceeds the limit"],
     ),
     "null": ("a.jsonl", b'{"id":"a","prompt":null}\n', ["! prompt is missing; every row needs id"]),
+    "an old spelling of null": (
+        "a.jsonl",
+        b'{"id":"a","name":null}\n',
+        ["! prompt is missing; every row needs id, prompt"],
+    ),
     "half a character": (
         "a.jsonl",
         b'{"id":"a","prompt":"\\ud800"}\n',

@@ -126,8 +126,8 @@ def torture(session: nox.Session) -> None:
     """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must
     end as if never.
 
-    Besides: two Ray nodes on this machine, and thousands of broken suites and 100,000 broken
-    manifests, captions, prompts, ballots and run documents.
+    Besides: two Ray nodes on this machine, and thousands of broken suites, images and clips, and
+    100,000 broken manifests, captions, prompts, ballots and run documents.
     """
     install(session, "tests")
     kills = {
@@ -139,6 +139,7 @@ def torture(session: nox.Session) -> None:
         "tests/eval/execute/test_ray.py",
         "tests/eval/test_fuzz.py",
         "tests/eval/test_fuzz_readers.py",
+        "tests/eval/clips/test_borders.py",
     ]
     session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=kills)
 

@@ -73,6 +73,12 @@ class Clip:
         return digest.hexdigest()
 
 
+def clip_format(clip: Clip) -> tuple[int, int, int, float]:
+    """Number of frames, height and width in px, frames per second."""
+    frames, height, width, _ = clip.frames.shape
+    return frames, height, width, clip.fps
+
+
 def rounded_clip(values: NDArray[np.floating], fps: float) -> Clip:
     """Floating-point frames (F, H, W, 3) in [0, 1] as a clip; what lies outside is clipped.
 
@@ -156,30 +162,49 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         EvalError: naming the file, if it is missing, not such a file, cut short, or larger than
             `MAX_PIXELS`.
     """
+    with _opened(path) as container:
+        return _decoded(_path(path), container)
+
+
+def read_format(path: str | os.PathLike[str]) -> tuple[int, int, int, float]:
+    """Number of frames, height and width in px, and rate of a file of :func:`write_clip`, from its
+    header: nothing is decoded.
+
+    Raises:
+        EvalError: as `read_clip`, as far as the header tells.
+    """
+    with _opened(path) as container:
+        stream, fps = _own_stream(_path(path), container)
+        return round((container.duration or 0) / 1e6 * fps), stream.height, stream.width, fps
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     import av
 
     path = _path(path)
     if not is_file(path):
         raise EvalError(f"{path}: clip file not found")
-    source: Any = str(path) if isinstance(path, Path) else io.BytesIO(path.read_bytes())
-    with (
-        named(path),
-        _readable(path),
-        av.open(source, format="matroska", metadata_errors="replace") as container,
-    ):
-        return _decoded(path, container)
+    with named(path), _readable(path), path.open("rb") as file:
+        source: Any = file if isinstance(path, Path) else io.BytesIO(file.read())
+        with av.open(source, format="matroska", metadata_errors="replace") as container:
+            yield container
+
+
+def _own_stream(path: Path, container: Any) -> tuple[Any, float]:
+    """The stream of a clip file and its rate."""
+    tags = {key.lower(): value for key, value in container.metadata.items()}
+    streams = container.streams.video
+    if len(streams) != 1 or streams[0].codec_context.name != "ffv1" or "fps" not in tags:
+        raise EvalError(f"{path}: not a clip file of this suite (one FFV1 stream with a rate)")
+    return streams[0], float(tags["fps"])
 
 
 def _decoded(path: Path, container: Any) -> Clip:
     from av.video.reformatter import VideoReformatter
 
-    tags = {key.lower(): value for key, value in container.metadata.items()}
-    streams = container.streams.video
-    if len(streams) != 1 or streams[0].codec_context.name != "ffv1" or "fps" not in tags:
-        raise EvalError(f"{path}: not a clip file of this suite (one FFV1 stream with a rate)")
-    [stream] = streams
+    stream, fps = _own_stream(path, container)
     stream.thread_count = 1
-    fps = float(tags["fps"])
     height, width = stream.height, stream.width
     count = sum(packet.size > 0 for packet in container.demux(stream))
     if not count:

@@ -214,7 +214,6 @@ def _read(store: Store, batches: Sequence[Batch], console: Console, options: Opt
                 instance = item.cell.instance
                 assert isinstance(instance, FinishedClips)
                 store.set_meta(_notes_key(item.place), json.dumps(instance.notes[item.place[1:]]))
-                store.set_meta(f"format/{item.key}", json.dumps(instance.formats[item.place[1:]]))
             advance(1)
 
 

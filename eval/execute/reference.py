@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from eval.clips.lossless import clip_format, read_format
 from eval.clips.media import SUFFIXES, Hdr, digest, read_media
 from eval.errors import ClipTimeoutError, EvalError, StoreError
 from eval.execute.limits import time_limit
 from eval.measure.evaluator import JudgeLike
-from eval.methods.finished import clip_format
-from eval.plan.cells import Plan
+from eval.plan.cells import Cell, Plan
+from eval.samples import Sample
 from eval.samples.clip_manifest import RowFailure
 from eval.store.store import Store
 
@@ -71,23 +73,27 @@ def reference_notes(store: Store, plan: Plan) -> Iterator[str]:
 
 
 def format_warnings(store: Store, plan: Plan) -> Iterator[str]:
-    """Counts the clips that differ from the reference clips in length, size or rate, which moves
-    set metrics.
+    """Counts the clips that differ in length, size or rate from what set metrics compare them with
+    (reference clips, or each sample's true clip), which moves those metrics.
     """
-    if not plan.reference_keys:
+    if not plan.set_encoders:
         return
-    real = Counter(_format(store, key) for key in plan.reference_keys)
-    if len(real) > 1:
+    real = Counter(_real_formats(store, plan))
+    if len(real) > 1 and plan.reference_keys:
         yield f"reference clips are not alike: {_listed(real)}; set metrics compare like with like"
-    for cell in plan.cells:
-        keys = [cell.clip_key(sample, seed) for sample, seed in plan.pairs(cell)]
-        own = Counter(_format(store, key) for key in keys)
-        others = Counter({kind: count for kind, count in own.items() if kind not in real})
+    name = "the reference clips" if plan.reference_keys else "their true clips"
+    for cell in plan.cells if real else ():
+        own, others = 0, Counter[_Format]()
+        for sample, kind in _formats(store, plan, cell):
+            wanted = set(real)
+            if not plan.reference_keys:
+                wanted = {_format(*clip_format(sample.clip))} if sample.clip else {kind}
+            own += 1
+            others.update([kind] if kind not in wanted else [])
         if others:
             yield (
-                f"{cell.id}: {others.total()} of {own.total()} clips differ from the reference "
-                f"clips: {_listed(others)}; reference: {_listed(real)}; set metrics compare like "
-                "with like"
+                f"{cell.id}: {others.total()} of {own} clips differ from {name}: "
+                f"{_listed(others)}; reference: {_listed(real)}; set metrics compare like with like"
             )
 
 
@@ -101,9 +107,23 @@ class _Format(NamedTuple):
         return f"{self.frames} frames of {self.width} x {self.height} px at {self.fps:g} fps"
 
 
-def _format(store: Store, key: str) -> _Format:
-    stored = store.meta(f"format/{key}")
-    frames, height, width, fps = json.loads(stored) if stored else clip_format(store.read(key))
+def _real_formats(store: Store, plan: Plan) -> list[_Format]:
+    if plan.reference_keys:
+        stored = (store.meta(f"format/{key}") for key in plan.reference_keys)
+        return [_format(*json.loads(text)) for text in stored if text]
+    return [_format(*clip_format(s.clip)) for s in plan.samples if s.clip is not None]
+
+
+def _formats(store: Store, plan: Plan, cell: Cell) -> Iterator[tuple[Sample, _Format]]:
+    """Of the clips of a cell that are there; of none that would have to be fetched."""
+    for sample, seed in plan.pairs(cell):
+        path = store.files.clip(cell.clip_key(sample, seed))
+        if isinstance(path, Path) and path.is_file():
+            with suppress(EvalError):  # a damaged clip is named where it is measured
+                yield sample, _format(*read_format(path))
+
+
+def _format(frames: int, height: int, width: int, fps: float) -> _Format:
     return _Format(int(frames), int(height), int(width), round(float(fps), 2))
 
 
@@ -120,15 +140,14 @@ def length_warnings(store: Store, plan: Plan, referee: JudgeLike) -> Iterator[st
         if read is not None:
             store.set_meta(f"frames/{encoder}", str(read))
         most = int(store.meta(f"frames/{encoder}") or 0)
-        groups = [("reference", list(plan.reference_keys or ()))]
-        groups += [(c.id, [c.clip_key(*pair) for pair in plan.pairs(c)]) for c in plan.cells]
-        for name, keys in groups:
-            lengths = [_format(store, key).frames for key in keys]
-            longer = [length for length in lengths if most and length > most]
+        groups = [("reference", _real_formats(store, plan))]
+        groups += [(c.id, [kind for _, kind in _formats(store, plan, c)]) for c in plan.cells]
+        for name, formats in groups:
+            longer = [kind.frames for kind in formats if most and kind.frames > most]
             if longer:
                 spread = f"{min(longer)}"
                 spread += f" to {max(longer)}" if max(longer) > min(longer) else ""
                 yield (
                     f"{name}: encoder {encoder} read the first {most} of {spread} frames "
-                    f"({len(longer)} of {len(lengths)} clips)"
+                    f"({len(longer)} of {len(formats)} clips)"
                 )

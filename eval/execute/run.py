@@ -21,6 +21,7 @@ from eval.execute.limits import time_limit
 from eval.execute.measuring import measure_true
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
+from eval.execute.reference import format_warnings, length_warnings
 from eval.execute.work import make_batch, measure_batch
 from eval.io.files import Files
 from eval.io.progress import progress
@@ -178,7 +179,12 @@ def carry_out(
         failures = planned_failures(store, plan)
         write_failures(store, failures)
         counts, cautions = write_tables(store, plan, fingerprints, failures)
-        warnings: list[str | Caution] = [*plan.notes, *cautions]
+        warnings: list[str | Caution] = [
+            *plan.notes,
+            *format_warnings(store, plan),
+            *length_warnings(store, plan, referee),
+            *cautions,
+        ]
         if plan.suite.claims:
             from eval.claims import write_claims
 

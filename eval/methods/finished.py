@@ -53,7 +53,6 @@ class FinishedClips:
         self.settings = settings
         self.digests = dict(digests)
         self.notes: dict[tuple[str, int], list[str]] = {}
-        self.formats: dict[tuple[str, int], tuple[float, ...]] = {}
         self._files, self._root = files, root
         self._pairs = {
             (sample, derive_seed(sample, seed)): (sample, seed) for sample, seed in files
@@ -69,7 +68,7 @@ class FinishedClips:
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
         """Raises EvalError, naming the file, for a clip that cannot be read whole; `notes` has what
-        was changed, `formats` number, height, width and rate of the frames."""
+        was changed."""
         clips = []
         for sample, seed in zip(samples, seeds, strict=True):
             pair = self._pairs[sample.id, seed]
@@ -80,11 +79,5 @@ class FinishedClips:
                 root=self._root,
             )
             self.notes[pair] = media.notes
-            self.formats[pair] = clip_format(media.clip)
             clips.append(media.clip)
         return clips
-
-
-def clip_format(clip: Clip) -> tuple[float, ...]:
-    """Number of frames, height and width in px, frames per second."""
-    return (*clip.frames.shape[:3], clip.fps)

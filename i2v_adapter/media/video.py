@@ -65,7 +65,7 @@ class Video:
         self.notes: list[str] = []
         self.fps: float | None = None
         self._hdr, self._most, self._even = hdr, most_pixels, even
-        self._described = False
+        self._described: set[tuple[Any, ...]] = set()
         self._convert = VideoReformatter().reformat
         self._file, self._close_file = open_source(source)
         self._opened: Opened | None = None
@@ -164,7 +164,6 @@ class Video:
         """Back to the start, which not every container can seek to."""
         assert self._opened is not None
         self._opened.container.close()
-        self._described = False
         try:
             self._opened = open_container(self._file)
         except FFmpegError as error:
@@ -237,8 +236,10 @@ class Video:
             raise MediaError(f"a frame of {frame.width} x {frame.height} px is too large")
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         turn = orientation(None if matrix is None else bytes(matrix))
-        if not self._described:
+        kind = (frame.format.name, frame.colorspace, frame.color_trc, frame.color_primaries, turn)
+        if kind not in self._described:
             self._describe(frame, turn)
+            self._described.add(kind)
         if frame.interlaced_frame:
             self._note("interlaced: the two fields of a frame, of different times, were woven")
         width = square_width(frame.width, opened.stream.sample_aspect_ratio)
@@ -270,7 +271,6 @@ class Video:
         depth = max(component.bits for component in frame.format.components)
         if depth > 8:
             self._note(f"{depth} bits a channel were reduced to 8")
-        self._described = True
         if str(turn):
             self._note(f"{turn}, as its display matrix says")
 

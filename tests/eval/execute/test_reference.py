@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from eval.clips.lossless import Clip, read_clip, write_clip
 from eval.errors import ClipTimeoutError
 from eval.execute.finished import score
 from eval.execute.run import Options
@@ -106,6 +107,22 @@ def test_frames_that_an_encoder_does_not_read_are_counted(folder: Path, toy_judg
         assert "reference: encoder videomae_glyph read the first 4 of 6 frames (3 of 3 clips)" in (
             lines
         )
+
+
+def test_clips_of_a_run_are_compared_with_their_true_clips(
+    toy_folder: Path, suite_content: dict[str, Any], run_toy: Any
+) -> None:
+    suite_content["metrics"] = ["motion.flow_dis.v1", "kvd.videomae_glyph.v1"]
+    assert not [line for line in run_toy(suite_content).warnings if "differ" in line]
+    write_clip(toy_folder / "1.mkv", Clip(read_clip(toy_folder / "1.mkv").frames, 4.0))
+    lines = [line for line in run_toy(suite_content, "other").warnings if "differ" in line]
+    assert [line.split(":")[0] for line in lines] == [
+        *(f"toy[t0={t0},p={p}]" for t0 in (0.5, 1.0) for p in (0.0, 0.5)),
+    ]
+    assert all(
+        "2 of 12 clips differ from their true clips: 4 frames of 10 x 8 px at 8 fps (2" in line
+        for line in lines
+    )
 
 
 def bad_image(path: Path) -> None:

@@ -87,6 +87,9 @@ def open_container(file: BinaryIO) -> Opened:
         raise MediaError("the file holds no video stream")
     best = container.streams.best("video")
     stream: Any = best if best in pictures else pictures[0]
+    if stream.codec_context is None:
+        container.close()
+        raise MediaError("its codec is not known here, or its header is damaged")
     stream.thread_count = 1
     return Opened(container, stream, len(pictures) - 1)
 

@@ -164,6 +164,13 @@ def test_wrong_base_is_named(
     assert all(isinstance(layer, AttnProcessor2_0) for layer in other.attn_processors.values())
 
 
+def test_layers_may_have_any_digits_in_their_names() -> None:
+    shape = {"channels": 8, "inner": 8, "heads": 1}
+    adapter = I2VAdapter({"down.\u00b2": shape, "down.10": shape, "down.9": shape})
+    names = [name.rsplit(".", 2)[0] for name, _ in adapter.named_parameters()]
+    assert list(dict.fromkeys(names)) == ["down.\u00b2", "down.9", "down.10"]
+
+
 def test_one_adapter_one_unet(
     unet: UNetMotionModel, unet_factory: Callable[..., UNetMotionModel]
 ) -> None:

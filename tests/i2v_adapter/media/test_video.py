@@ -340,6 +340,31 @@ def test_torn_files_are_refused(
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {"movflags": "faststart"}),
+        ("b.mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        ("a.mkv", {"codec": "ffv1", "pixels": "bgr0"}),
+        ("a.webm", {"codec": "libvpx", "pixels": "yuv420p"}),
+        ("a.avi", {"codec": "mpeg4", "pixels": "yuv420p"}),
+    ],
+)
+def test_wherever_a_file_is_cut_no_frame_is_lost_in_silence(
+    name: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    data = write(tmp_path / name, **options).read_bytes()
+    counts = set()
+    for end in range(len(data) - 1, 100, -max(1, len(data) // 60)):
+        try:
+            with Video(io.BytesIO(data[:end])) as video:
+                counts.add(sum(1 for _ in video))
+        except MediaError:
+            counts.add(0)
+    assert counts <= {0, 8}
+    assert 0 in counts
+
+
 def test_a_file_cut_between_b_frames_is_noted(tmp_path: Path) -> None:
     """As `ffmpeg -t 1 -c copy` leaves it: the last frame comes late."""
     path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"

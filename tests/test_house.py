@@ -140,6 +140,27 @@ def test_the_suite_knows_nothing_of_reports_benchmarks_or_tests(
                 assert not [name for name in names if name.startswith("benchmarks")], module
 
 
+@pytest.mark.parametrize(
+    ("call", "homes"),
+    [
+        # The one reader; the suite's own files; videos written in memory.
+        (
+            "av.open",
+            {"i2v_adapter.media.containers", "eval.clips.lossless", "eval.calibration.corruptions"},
+        ),
+        ("Image.open", {"i2v_adapter.media.images"}),
+    ],
+)
+def test_media_are_opened_in_one_place(call: str, homes: set[str]) -> None:
+    found = {
+        module
+        for module, file in module_names(ROOT).items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == call
+    }
+    assert found == homes
+
+
 def test_data_walks_one_way_through_the_rooms(graph: dict[str, set[str]]) -> None:
     for module, targets in graph.items():
         here = room(module)

@@ -134,20 +134,18 @@ def _listed(kinds: Counter[_Format]) -> str:
 
 
 def length_warnings(store: Store, plan: Plan, referee: JudgeLike) -> Iterator[str]:
-    """Says so where an encoder of set metrics reads fewer frames than the clips have."""
+    """Says so where an encoder of set metrics reads fewer frames than clips have."""
     for encoder in plan.set_encoders:
-        read = getattr(referee, "frames_read", lambda encoder: None)(encoder)
-        if read is not None:
-            store.set_meta(f"frames/{encoder}", str(read))
+        known = getattr(referee, "frames_read", lambda encoder: None)(encoder)
+        if known is not None:
+            store.set_meta(f"frames/{encoder}", str(known))
         most = int(store.meta(f"frames/{encoder}") or 0)
-        groups = [("reference", _real_formats(store, plan))]
-        groups += [(c.id, [kind for _, kind in _formats(store, plan, c)]) for c in plan.cells]
-        for name, formats in groups:
-            longer = [kind.frames for kind in formats if most and kind.frames > most]
-            if longer:
-                spread = f"{min(longer)}"
-                spread += f" to {max(longer)}" if max(longer) > min(longer) else ""
-                yield (
-                    f"{name}: encoder {encoder} read the first {most} of {spread} frames "
-                    f"({len(longer)} of {len(formats)} clips)"
-                )
+        lengths = [kind.frames for kind in _real_formats(store, plan)]
+        lengths += [kind.frames for c in plan.cells for _, kind in _formats(store, plan, c)]
+        longer = [length for length in lengths if length > most]
+        if most and longer:
+            spread = f"{min(longer)}" + (f" to {max(longer)}" if len(set(longer)) > 1 else "")
+            yield (
+                f"encoder {encoder} read the first {most} of {spread} frames of {len(longer)} of "
+                f"{len(lengths)} clips, reference clips included"
+            )

@@ -103,9 +103,9 @@ def test_frames_that_an_encoder_does_not_read_are_counted(folder: Path, toy_judg
     clips = {"m": [(FRAMES, 120), (FRAMES[:4], 120)]}
     for judge in (ReadsFour, toy_judge):  # the second time nothing is measured again
         lines = warnings_of(folder, clips, judge)
-        assert "m: encoder videomae_glyph read the first 4 of 6 frames (1 of 2 clips)" in lines
-        assert "reference: encoder videomae_glyph read the first 4 of 6 frames (3 of 3 clips)" in (
-            lines
+        assert (
+            "encoder videomae_glyph read the first 4 of 6 frames of 4 of 5 clips, reference clips "
+            "included" in lines
         )
 
 

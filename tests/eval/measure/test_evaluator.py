@@ -154,6 +154,16 @@ def test_video_features_are_rows_of_single_clips(encoders: dict[str, _Encoder]) 
     )
 
 
+def test_how_many_frames_a_video_encoder_reads() -> None:
+    judge = Judge(METRICS)
+    assert judge.frames_read("videomae_glyph") is None  # not needed so far
+    clip = Clip(np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8), 8.0)
+    features = judge.video_features([clip], "videomae_glyph")
+    assert judge.frames_read("videomae_glyph") == 8
+    first = judge.video_features([Clip(clip.frames[:8], 8.0)], "videomae_glyph")
+    np.testing.assert_array_equal(features, first)
+
+
 def test_flags_tell_of_dropped_words(encoders: dict[str, _Encoder]) -> None:
     sample, _ = _case(0)
     long = Sample("long", sample.image, "a prompt that is too long")

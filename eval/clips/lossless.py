@@ -162,8 +162,82 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         EvalError: naming the file, if it is missing, not such a file, cut short, or larger than
             `MAX_PIXELS`.
     """
+    with open_clip(path) as clip:
+        frames = np.empty((clip.count, clip.height, clip.width, 3), np.uint8)
+        for number, frame in enumerate(clip.frames):
+            frames[number] = frame
+        return Clip(frames, clip.fps)
+
+
+@dataclass(frozen=True)
+class ClipFrames:
+    """A clip file that is read frame by frame.
+
+    Attributes:
+        count: number of frames.
+        height, width: px.
+        fps: frames per second.
+        frames: uint8 (height, width, 3), RGB, one after another, once.
+    """
+
+    count: int
+    height: int
+    width: int
+    fps: float
+    frames: Iterator[NDArray[np.uint8]]
+
+
+@contextmanager
+def open_clip(path: str | os.PathLike[str]) -> Iterator[ClipFrames]:
+    """Opens a file of :func:`write_clip`, so that one frame at a time is in memory.
+
+    The packets are counted first: a file that is cut short or over the limit is refused before
+    anything is decoded.
+
+    Raises:
+        EvalError: as `read_clip`; while frames are read, too.
+
+    Example:
+        >>> with open_clip("clip.mkv") as clip:  # doctest: +SKIP
+        ...     means = [frame.mean() for frame in clip.frames]
+    """
+    path = _path(path)
     with _opened(path) as container:
-        return _decoded(_path(path), container)
+        stream, fps = _own_stream(path, container)
+        stream.thread_count = 1
+        height, width = stream.height, stream.width
+        count = sum(packet.size > 0 for packet in container.demux(stream))
+        if not count:
+            raise EvalError(f"{path}: the video has no frames")
+        if count * height * width > MAX_PIXELS:
+            raise EvalError(
+                f"{path}: {count} frames of {width} x {height} px are over the limit of "
+                f"{MAX_PIXELS:,} pixels a clip"
+            )
+        announced = (container.duration or 0) / 1e6
+        if (count + 0.5) / fps + 0.002 < announced:
+            raise EvalError(
+                f"{path}: {count} of {round(announced * fps)} frames are there; the file is cut "
+                "short"
+            )
+        container.seek(0)
+        frames = _frames(path, container, stream, count, (height, width))
+        yield ClipFrames(count, height, width, fps, frames)
+
+
+def _frames(
+    path: Path, container: Any, stream: Any, count: int, size: tuple[int, int]
+) -> Iterator[NDArray[np.uint8]]:
+    from av.video.reformatter import VideoReformatter
+
+    convert = VideoReformatter().reformat  # one for all: making it costs more than using it
+    number = -1
+    for number, frame in enumerate(container.decode(stream)):
+        if frame.is_corrupt or (frame.height, frame.width) != size or number >= count:
+            raise EvalError(f"{path}: frame {number} is damaged")
+        yield np.asarray(convert(frame, format="rgb24").to_ndarray(), np.uint8)
+    if number + 1 < count:
+        raise EvalError(f"{path}: {number + 1} of {count} frames can be decoded")
 
 
 def read_format(path: str | os.PathLike[str]) -> tuple[int, int, int, float]:
@@ -198,38 +272,6 @@ def _own_stream(path: Path, container: Any) -> tuple[Any, float]:
     if len(streams) != 1 or streams[0].codec_context.name != "ffv1" or "fps" not in tags:
         raise EvalError(f"{path}: not a clip file of this suite (one FFV1 stream with a rate)")
     return streams[0], float(tags["fps"])
-
-
-def _decoded(path: Path, container: Any) -> Clip:
-    from av.video.reformatter import VideoReformatter
-
-    stream, fps = _own_stream(path, container)
-    stream.thread_count = 1
-    height, width = stream.height, stream.width
-    count = sum(packet.size > 0 for packet in container.demux(stream))
-    if not count:
-        raise EvalError(f"{path}: the video has no frames")
-    if count * height * width > MAX_PIXELS:
-        raise EvalError(
-            f"{path}: {count} frames of {width} x {height} px are over the limit of "
-            f"{MAX_PIXELS:,} pixels a clip"
-        )
-    announced = (container.duration or 0) / 1e6
-    if (count + 0.5) / fps + 0.002 < announced:
-        raise EvalError(
-            f"{path}: {count} of {round(announced * fps)} frames are there; the file is cut short"
-        )
-    frames = np.empty((count, height, width, 3), np.uint8)
-    convert = VideoReformatter().reformat  # one for all: making it costs more than using it
-    container.seek(0)
-    number = -1
-    for number, frame in enumerate(container.decode(stream)):
-        if frame.is_corrupt or (frame.height, frame.width) != (height, width):
-            raise EvalError(f"{path}: frame {number} is damaged")
-        frames[number] = convert(frame, format="rgb24").to_ndarray()
-    if number + 1 < count:
-        raise EvalError(f"{path}: {number + 1} of {count} frames can be decoded")
-    return Clip(frames, fps)
 
 
 @contextmanager

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval.clips.lossless import Clip, read_clip, rounded_clip, write_clip
+from eval.clips.lossless import (
+    Clip,
+    open_clip,
+    read_clip,
+    read_format,
+    rounded_clip,
+    write_clip,
+)
 from eval.errors import EvalError, StoreError
 
 
@@ -40,6 +47,30 @@ def test_frames_need_not_be_contiguous(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", Clip(frames, 8))
     assert np.array_equal(read_clip(tmp_path / "a.mkv").frames, frames)
     assert Clip(frames, 8).fingerprint == Clip(frames.copy(), 8.0).fingerprint
+
+
+def test_frames_come_one_by_one_and_the_header_tells_of_them(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (7, 18, 26, 3), dtype=np.uint8)
+    for fps in (8.0, 24000 / 1001, 240.0, 0.5):
+        write_clip(tmp_path / "a.mkv", Clip(frames, fps))
+        assert read_format(tmp_path / "a.mkv") == (7, 18, 26, fps)
+        with open_clip(tmp_path / "a.mkv") as clip:
+            assert (clip.count, clip.height, clip.width, clip.fps) == (7, 18, 26, fps)
+            for number, frame in enumerate(clip.frames):
+                assert np.array_equal(frame, frames[number])
+            assert number == 6
+        with open_clip(tmp_path / "a.mkv") as clip:
+            assert np.array_equal(next(clip.frames), frames[0])
+
+
+def test_a_folder_whose_name_looks_like_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = Clip(np.zeros((2, 8, 8, 3), np.uint8), 8.0)
+    for name in ("run:1/a.mkv", "concat:a.mkv", "%03d.mkv"):
+        write_clip(name, clip)
+        assert np.array_equal(read_clip(name).frames, clip.frames)
 
 
 def test_fingerprint_sees_pixels_shape_and_rate() -> None:

@@ -33,7 +33,9 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         check_regular(Path(path))
     except MediaError as error:
         missing = str(error) == "no such file"
-        raise MediaError("not found" if missing else f"is not readable ({error})") from error
+        raise MediaError(
+            "not found" if missing else f"is not a readable image ({error})"
+        ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is below

@@ -86,7 +86,7 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         {},
         [
             "methods[0].sweeps: unknown key 'sweeps'",
-            "Allowed: method, label, settings, sweep, groups, limit.",
+            "Allowed: method, label, settings, sweep, groups, limit, base.",
         ],
     ),
     "unknown method": (
@@ -183,7 +183,7 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "unknown sample key": (
         ("samples", "file"),
         "x",
-        ["samples.file: unknown key 'file'", "Allowed: path, strict, root."],
+        ["samples.file: unknown key 'file'", "Allowed: path, strict, root, fps, hdr."],
     ),
     "no manifest": (
         ("samples", "path"),
@@ -383,7 +383,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "unreadable clip": (
         "id,image,prompt,clip\na,0.png,x,broken.png\n",
-        [":2: ", "broken.png: not a readable video"],
+        [":2: ", "broken.png: not a readable mp4"],
     ),
     "id twice": (
         "id,image,prompt\na,0.png,x\na,1.png,y\n",
@@ -405,7 +405,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
         f"id,image,prompt,clip\na,0.png,x,{'n' * 300}.mkv\n",
         [":2: clip: 'nnn", "...' is not in "],
     ),
-    "a folder for an image": ("id,image,prompt\na,.,x\n", [":2: image: '", "not found"]),
+    "a folder for an image": ("id,image,prompt\na,.,x\n", [":2: image: '", "not a regular file"]),
     "an empty image": (
         "id,image,prompt\na,empty.png,x\n",
         [":2: image: '", "empty.png' is not a readable image"],
@@ -420,11 +420,11 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "a pickle for a clip": (
         "id,image,prompt,clip\na,0.png,x,pickle.mkv\n",
-        [":2: ", "pickle.mkv: not a readable video"],
+        [":2: ", "pickle.mkv: not a readable mp4"],
     ),
     "an image for a clip": (
         "id,image,prompt,clip\na,0.png,x,empty.png\n",
-        [":2: ", "empty.png: not a readable video"],
+        [":2: ", "empty.png: the file is empty"],
     ),
     "long row": (
         "id,image,prompt\na,0.png,x,y\n",

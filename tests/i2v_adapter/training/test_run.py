@@ -259,7 +259,7 @@ def test_overfits_one_batch(configure: Callable[..., Path], videos: Path, tmp_pa
         ({"adapter": "absent/folder/x"}, "adapter: 'absent/folder/x' cannot be used"),
         (
             {"samples": {"every": 1, "inputs": [{"image": "no.png", "prompt": ""}]}},
-            "samples.inputs: no.png: cannot",
+            "samples.inputs: 'no.png' not found",
         ),
         (
             {

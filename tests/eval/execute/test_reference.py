@@ -54,6 +54,7 @@ def warnings_of(folder: Path, kinds: dict[str, list[Any]], judge: Any) -> list[s
         manifest(folder, rows),
         folder.parent / "out",
         encoders=["videomae_glyph"],
+        allow_glyph_encoders=True,
         reference=folder.parent / "real",
         judge=judge,
     )

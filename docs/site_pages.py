@@ -15,7 +15,8 @@ from eval import errors
 from eval.commands.describe import describe
 from eval.commands.gate import REGRESSION
 from eval.errors import SOME_FAILED, EvalError
-from eval.metrics import Metric, catalogue
+from eval.measure.catalogue import catalogue
+from eval.metrics import Metric
 from eval.plan.suite import MethodEntry, Suite
 
 

@@ -17,6 +17,14 @@ _LONGEST_TRACEBACK = 20_000
 class EvalError(Exception):
     """Something the user can put right. The command line prints the message alone and leaves with
     ``exit_code``.
+
+    Example:
+        >>> from eval import parse_metric
+        >>> try:
+        ...     parse_metric("idenity.dino_glyph.v1")
+        ... except EvalError as error:
+        ...     print(str(error).split(";")[0])
+        metric 'idenity.dino_glyph.v1': unknown family 'idenity'
     """
 
     exit_code: int = 2

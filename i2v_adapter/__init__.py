@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from i2v_adapter.prior import FrameSimilarityPrior
     from i2v_adapter.training import i2v_loss, train
 
+__version__ = "0.1.0"
+
 __all__ = [
     "FrameSimilarityPrior",
     "I2VAdapter",
     "I2VAdapterControlNetPipeline",
     "I2VAdapterPipeline",
     "I2VAdapterSDXLPipeline",
+    "__version__",
     "i2v_loss",
     "train",
 ]

@@ -59,6 +59,21 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         pooled_group_norm: while attached, the UNet's group norms take their statistics as those of
             the official code: resnets and output over all frames of a video together, motion
             modules frame by frame. diffusers does the reverse.
+
+    Example:
+        >>> from diffusers import UNet2DConditionModel
+        >>> unet = UNet2DConditionModel(
+        ...     sample_size=8,
+        ...     block_out_channels=(32,),
+        ...     down_block_types=("CrossAttnDownBlock2D",),
+        ...     up_block_types=("CrossAttnUpBlock2D",),
+        ...     layers_per_block=1,
+        ...     cross_attention_dim=8,
+        ...     attention_head_dim=4,
+        ... )
+        >>> adapter = I2VAdapter.from_unet(unet)
+        >>> len(adapter.config["layers"])
+        4
     """
 
     @register_to_config

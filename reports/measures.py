@@ -5,8 +5,9 @@ numbers are written.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,9 +113,14 @@ class Measure:
 
 
 def measures_of(run: RunFolder) -> list[Measure]:
-    """The run's measures in the suite's order; definitions come from eval.metrics."""
+    """The run's measures in the suite's order; definitions are those recorded with the run, or
+    for older runs the suite's own."""
+    listed = run.run.get("metrics")
+    entries = listed if isinstance(listed, list) else []
+    stated = {entry.get("id"): entry for entry in entries if isinstance(entry, dict)}
     found = [
-        _measure(metric, run.summary[run.summary["metric"] == metric]) for metric in run.metrics
+        _measure(metric, run.summary[run.summary["metric"] == metric], stated.get(metric))
+        for metric in run.metrics
     ]
     labels = [measure.label for measure in found]
     named = [(measure.label, measure.encoder) for measure in found]
@@ -130,25 +136,8 @@ def measures_of(run: RunFolder) -> list[Measure]:
     return [told_apart(measure) for measure in found]
 
 
-def _measure(metric: str, rows: pd.DataFrame) -> Measure:
-    from eval.errors import EvalError
-    from eval.measure.catalogue import parse_metric
-
-    try:
-        known = parse_metric(metric)
-        family, encoder, description, source = (
-            known.family,
-            known.encoder,
-            known.description,
-            known.source,
-        )
-    except EvalError:
-        family, *middle = metric.split(".")[:-1]
-        encoder = ".".join(middle)
-        description, source = (
-            "Not defined in this version of the suite; see the one that made the run.",
-            "–",
-        )
+def _measure(metric: str, rows: pd.DataFrame, stated: Mapping[str, Any] | None) -> Measure:
+    family, encoder, description, source = _definition(metric, stated)
     first = rows.iloc[0]
     return Measure(
         id=metric,
@@ -170,6 +159,31 @@ def _label(family: str) -> str:
     """
     parts = [" ".join(_NAMES.get(w, w) for w in part.split("_")) for part in family.split(".")]
     return ": ".join([parts[0][:1].upper() + parts[0][1:], *parts[1:]])
+
+
+def _definition(metric: str, stated: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
+    """Family, encoder, description and source. No code of a metric of one's own is run for it."""
+    from eval.errors import EvalError
+    from eval.measure.catalogue import is_own, parse_metric
+
+    if stated is not None:
+        family, encoder, description, source = (
+            str(stated.get(key, "")) for key in ("family", "encoder", "description", "source")
+        )
+        return family, encoder, description, source
+    try:
+        if not is_own(metric):
+            known = parse_metric(metric)
+            return known.family, known.encoder, known.description, known.source
+    except EvalError:
+        pass
+    family, *middle = metric.split(".")[:-1]
+    return (
+        family,
+        ".".join(middle),
+        "Not defined in this version of the suite; see the one that made the run.",
+        "–",
+    )
 
 
 def _decimals(rows: pd.DataFrame) -> int:

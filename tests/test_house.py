@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -35,6 +36,11 @@ WAITING: set[tuple[str, str]] = set()
 """Arrows that are still to be turned; remove a line when its arrow is gone."""
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def module_names(root: Path) -> dict[str, Path]:
     """Module name -> file, of all packages below ``root``."""
     files = [file for package in PACKAGES for file in (root / package).rglob("*.py")]
@@ -61,7 +67,7 @@ def import_graph(root: Path) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, file in modules.items():
         wanted: set[str] = set()
-        for node in runtime_imports(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in runtime_imports(parsed(file)):
             if isinstance(node, ast.Import):
                 wanted |= {alias.name for alias in node.names}
                 continue
@@ -119,7 +125,7 @@ def test_metrics_are_arithmetic_without_encoders_or_models(graph: dict[str, set[
             for target in graph
             if target == "eval.errors" or target.startswith(("eval.metrics", "eval.io"))
         }
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(file)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             assert not heavy & {name.split(".")[0] for name in names}, module
@@ -132,7 +138,7 @@ def test_the_suite_knows_nothing_of_reports_benchmarks_or_tests(
         if module.startswith("eval"):
             assert not [t for t in targets if t.startswith(("reports", "benchmarks"))], module
     for module, file in module_names(ROOT).items():
-        for node in runtime_imports(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in runtime_imports(parsed(file)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.split(".")[0] == "tests"], module

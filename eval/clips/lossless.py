@@ -40,6 +40,11 @@ class Clip:
 
     Raises:
         EvalError: if shape, dtype or rate are anything else.
+
+    Example:
+        >>> clip = Clip(np.zeros((8, 64, 64, 3), np.uint8), fps=8)
+        >>> clip.frames.shape, clip.fps
+        ((8, 64, 64, 3), 8.0)
     """
 
     frames: NDArray[np.uint8]
@@ -104,6 +109,17 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     Args:
         path: or a ``upath.UPath``, for a file elsewhere.
         clip: what to write.
+
+    Raises:
+        EvalError: the codec refuses the clip, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "clip.mkv"
+        >>> frames = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+        >>> write_clip(path, Clip(frames, fps=8))
+        >>> bool((read_clip(path).frames == frames).all())
+        True
     """
     write_whole(_path(path), encoded(clip))
 
@@ -161,6 +177,12 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
     Raises:
         EvalError: naming the file, if it is missing, not such a file, cut short, or larger than
             `MAX_PIXELS`.
+
+    Example:
+        >>> read_clip("no-such-clip.mkv")
+        Traceback (most recent call last):
+        ...
+        eval.errors.EvalError: no-such-clip.mkv: clip file not found
     """
     with open_clip(path) as clip:
         frames = np.empty((clip.count, clip.height, clip.width, 3), np.uint8)

@@ -68,6 +68,14 @@ def read_media(
             a video, fewer than 2 frames, frame times that vary, transparent pixels, HDR, frames
             of several sizes, values out of range, larger than `MAX_PIXELS`, or a rate that nobody
             gave.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "clip.npy"
+        >>> np.save(path, np.zeros((4, 16, 16, 3), np.uint8))
+        >>> media = read_media(path, fps=8.0)
+        >>> len(media.clip.frames), media.notes
+        (4, [])
     """
     with named(path):
         if _without_rate(path):

@@ -6,10 +6,8 @@ Weights are never downloaded here: see `eval.encoders.weights` for where they ar
 """
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast, get_args
 
 from eval.encoders import weights
 from eval.encoders.kinds import Encoder as Encoder
@@ -20,232 +18,118 @@ from eval.encoders.kinds import PerceptualEncoder as PerceptualEncoder
 from eval.encoders.kinds import QualityEncoder as QualityEncoder
 from eval.encoders.kinds import StyleEncoder as StyleEncoder
 from eval.encoders.kinds import VideoEncoder as VideoEncoder
-from eval.encoders.preprocessing import (
-    CLIP_224,
-    DINO_224,
-    GLYPH_64,
-    I3D_224,
-    I3D_SQUASH_224,
-    VIDEOMAE_224,
-    Preprocessing,
-)
+from eval.encoders.table import DTYPES, EMBEDDED, ENCODERS, SCHEMES, EncoderEntry
 from eval.errors import EvalError, nearest
+from eval.io.arrays import Float32Array, UInt8Array
+from eval.io.registry import Found, Registry, is_reference
 from eval.metrics.definitions import EncoderKind
 
+__all__ = [
+    "DTYPES",
+    "EMBEDDED",
+    "ENCODERS",
+    "SCHEMES",
+    "EncoderEntry",
+    "encoder",
+    "encoder_change",
+    "encoder_entry",
+    "encoder_fingerprint",
+    "encoder_kind",
+    "encoder_protocol",
+    "encoder_revision",
+    "load_encoder",
+    "named_encoders",
+]
 
-@dataclass(frozen=True)
-class EncoderEntry:
-    """How an encoder is found and built: ``module.load(id, location, protocol, device, dtype)``.
+_OWN = Registry("encoder", "i2v_eval.encoders", {})
 
-    Attributes:
-        kind: what it looks at.
-        module: module below this package with the `load` function.
-        protocol: frozen preprocessing; its text is part of the fingerprint.
-        source: where its weights are looked for; None for an encoder without weights.
-        dtypes: torch dtypes in which it can compute; the first is the default, and another one
-            is another fingerprint.
-        revision: how often what it is shown changed, from 1; metrics of an earlier revision are
-            other metrics, so their versions are refused.
-        change: what the last revision changed, for that message.
+
+def encoder(name: str) -> Callable[[Found], Found]:
+    """A class decorator that makes an encoder of one's own, an `eval.encoders.kinds.OwnEncoder`,
+    known by a plain name in this process. A metric id can also name a class as ``module:Class``; no
+    decorator is needed for that.
+
+    Args:
+        name: what a metric id names as its encoder, without ``.``.
+
+    Raises:
+        EvalError: the name stands for another encoder already.
+
+    Example:
+        >>> import numpy as np
+        >>> @encoder("mean_colour")
+        ... class MeanColour:
+        ...     kind = "image"
+        ...     protocol = "mean colour of the frame, unit length; v1"
+        ...     def __init__(self, location, device):
+        ...         pass
+        ...     def encode_frames(self, frames, *, view="standard"):
+        ...         means = frames.mean(axis=(1, 2)).astype(np.float32) + 1
+        ...         return means / np.linalg.norm(means, axis=1, keepdims=True)
+        >>> from eval import parse_metric
+        >>> parse_metric("identity.mean_colour.v1").encoder
+        'mean_colour'
     """
-
-    kind: EncoderKind
-    module: str
-    protocol: Preprocessing | None = None
-    source: weights.Source | None = None
-    dtypes: tuple[str, ...] = ("float32",)
-    revision: int = 1
-    change: str = ""
+    if name in ENCODERS or "." in name:
+        raise EvalError(
+            f"encoder {name!r}: choose a name without '.' that is none of {', '.join(ENCODERS)}"
+        )
+    return _OWN.named(name)
 
 
-DTYPES = ("float32", "bfloat16", "float16")
-"""What vision transformers compute in; preprocessing stays in float32, and features come out in it.
-"""
-
-_RESIZED = (
-    "it rounded the long side of a resized frame where the published preprocessing rounds it down "
-    "(I3D: up), and cropped one pixel off at odd widths, which changes values unless frames are "
-    "square"
-)
-_CENTRED = (
-    "it padded frames right and below to multiples of 8, where RAFT's users centre the padding, "
-    "which changes values unless the sides are such multiples"
-)
-
-_SAFETENSORS = ("config.json", "model.safetensors")
-_TRANSFORMERS = ("config.json", "model.safetensors|pytorch_model.bin")
+def named_encoders() -> dict[str, EncoderEntry]:
+    """All encoders with a name: those of this package, of installed ones and of this process."""
+    return {**ENCODERS, **{name: _own_entry(name) for name in _OWN.names()}}
 
 
-def _hub(kind: EncoderKind, module: str, protocol: Preprocessing, repository: str) -> EncoderEntry:
-    source = weights.Source(_TRANSFORMERS, hub=repository)
-    return EncoderEntry(kind, module, protocol, source, DTYPES, 2, _RESIZED)
-
-
-def _torchvision(kind: EncoderKind, module: str, file: str) -> EncoderEntry:
-    unpinned = f"{file.split('-')[0]}.pth"
-    return EncoderEntry(
-        kind,
-        module,
-        source=weights.Source((f"{file}|{unpinned}|model.safetensors",), torch_hub=True),
-        revision=2 if module == "raft" else 1,
-        change=_CENTRED if module == "raft" else "",
-    )
-
-
-_CLIP_FILES = ("open_clip_config.json", "model.safetensors", "vocab.json")
-_CLIP_HUB_FILES = ("open_clip_config.json", "open_clip_model.safetensors|model.safetensors")
-
-_I3D_PORT_FILE = weights.Source(("i3d_pretrained_400.pt",))
-_I3D_FILE = weights.Source(("i3d_torchscript.pt",))
-
-ENCODERS: Mapping[str, EncoderEntry] = {
-    "dino_glyph": EncoderEntry(
-        "image", "dino", GLYPH_64, weights.Source(_SAFETENSORS, embedded="dino"), DTYPES
-    ),
-    "dino_vits16": _hub("image", "dino", DINO_224, "facebook/dino-vits16"),
-    "dino_vitb16": _hub("image", "dino", DINO_224, "facebook/dino-vitb16"),
-    "dinov2_vits14": _hub("image", "dino", DINO_224, "facebook/dinov2-small"),
-    "dinov2_vitb14": _hub("image", "dino", DINO_224, "facebook/dinov2-base"),
-    "dinov3_vits16": _hub("image", "dino", DINO_224, "facebook/dinov3-vits16-pretrain-lvd1689m"),
-    "dinov3_vitb16": _hub("image", "dino", DINO_224, "facebook/dinov3-vitb16-pretrain-lvd1689m"),
-    "clip_glyph": EncoderEntry(
-        "image-text", "clip", GLYPH_64, weights.Source(_CLIP_FILES, embedded="clip"), DTYPES
-    ),
-    "clip_vitb32_openai": EncoderEntry(
-        "image-text",
-        "clip",
-        CLIP_224,
-        weights.Source(_CLIP_HUB_FILES, hub="timm/vit_base_patch32_clip_224.openai"),
-        DTYPES,
-        revision=2,
-        change=_RESIZED,
-    ),
-    "flow_dis": EncoderEntry("flow", "flow"),
-    "raft_large": EncoderEntry(
-        "flow",
-        "raft",
-        source=weights.Source(
-            ("raft_large_C_T_SKHT_V2-ff5fadd5.pth|model.safetensors",), torch_hub=True
-        ),
-        revision=2,
-        change=_CENTRED,
-    ),
-    "raft_things": _torchvision("flow", "raft", "raft_large_C_T_V1-22a6c225.pth"),
-    "raft_small": _torchvision("flow", "raft", "raft_small_C_T_V2-01064c6d.pth"),
-    "videomae_glyph": EncoderEntry(
-        "video", "video", GLYPH_64, weights.Source(_SAFETENSORS, embedded="videomae"), DTYPES
-    ),
-    "videomae": _hub("video", "video", VIDEOMAE_224, "MCG-NJU/videomae-base-finetuned-ssv2"),
-    "i3d": EncoderEntry(
-        "video",
-        "i3d",
-        I3D_224,
-        _I3D_FILE,
-        revision=2,
-        change=_RESIZED,
-    ),
-    "i3d_resize": EncoderEntry("video", "i3d", source=_I3D_FILE),
-    "i3d_squash_ts": EncoderEntry("video", "i3d", I3D_SQUASH_224, _I3D_FILE),
-    "i3d_squash": EncoderEntry("video", "i3d_port", I3D_SQUASH_224, _I3D_PORT_FILE),
-    "i3d_videogpt": EncoderEntry("video", "i3d_port", I3D_224, _I3D_PORT_FILE),
-    "pixels": EncoderEntry("pixels", "pixels"),
-    "lpips_alex": _torchvision("perceptual", "perceptual", "alexnet-owt-7be5be79.pth"),
-    "lpips_vgg": _torchvision("perceptual", "perceptual", "vgg16-397923af.pth"),
-    "dover_technical": EncoderEntry("quality", "quality"),
-    "style_glyph": EncoderEntry(
-        "style", "style", GLYPH_64, weights.Source(_SAFETENSORS, embedded="style"), DTYPES
-    ),
-}
-"""All named encoders. The modules they name are imported when one is asked for."""
-
-
-EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph", "pixels")
-"""Encoders that come with the package; the catalogue lists a published protocol with its own
-encoder and with these.
-"""
-
-
-def _folder(name: str) -> Path | None:
-    """The path that a name is, if it starts like one."""
-    return Path(name).expanduser() if name.startswith(("/", "./", "../", "~")) else None
-
-
-def _transformers(
-    kind: EncoderKind, module: str, protocol: Preprocessing
-) -> Callable[[str], EncoderEntry]:
-    def entry(name: str) -> EncoderEntry:
-        folder = _folder(name)
-        source = weights.Source(_TRANSFORMERS, hub=None if folder else name, folder=folder)
-        return EncoderEntry(kind, module, protocol, source, DTYPES, 2, _RESIZED)
-
-    return entry
-
-
-def _open_clip(name: str) -> EncoderEntry:
-    from eval.encoders import open_clip_tags
-
-    protocol, source = open_clip_tags.describe(name)
-    return EncoderEntry("image-text", "open_clip_tags", protocol, source, DTYPES, 2, _RESIZED)
-
-
-def _torchscript(name: str) -> EncoderEntry:
-    path = Path(name).expanduser()
-    source = weights.Source((path.name,), folder=path.parent)
-    return EncoderEntry("video", "i3d", I3D_224, source, revision=2, change=_RESIZED)
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """Encoders of one kind that are named by what follows the colon.
-
-    Attributes:
-        kind: what they look at.
-        entry: what follows the colon -> how the encoder is found and built.
-        revision: as of `EncoderEntry`, of all of them.
-        change: as of `EncoderEntry`.
-    """
-
-    kind: EncoderKind
-    entry: Callable[[str], EncoderEntry]
-    revision: int = 2
-    change: str = _RESIZED
-
-
-SCHEMES: Mapping[str, Scheme] = {
-    "dino": Scheme("image", _transformers("image", "dino", DINO_224)),
-    "open_clip": Scheme("image-text", _open_clip),
-    "videomae": Scheme("video", _transformers("video", "video", VIDEOMAE_224)),
-    "i3d": Scheme("video", _torchscript),
-}
-"""Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or
-folder, file. Unlike all others, an ``open_clip:`` id needs open_clip, hence torch, to be looked up.
-"""
+def _own_entry(name: str) -> EncoderEntry:
+    found: Any = _OWN.find(name)
+    for attribute in ("kind", "protocol"):
+        if not isinstance(getattr(found, attribute, None), str):
+            raise EvalError(
+                f"encoder {name!r}: it has no text '{attribute}'; "
+                "eval.encoders.kinds.OwnEncoder lists what an encoder needs"
+            )
+    if found.kind not in get_args(EncoderKind):
+        raise EvalError(
+            f"encoder {name!r}: kind is {found.kind!r}; allowed: "
+            f"{', '.join(get_args(EncoderKind))}.{nearest(found.kind, get_args(EncoderKind))}"
+        )
+    return EncoderEntry(found.kind, "", source=getattr(found, "source", None), own=found)
 
 
 def encoder_entry(id: str) -> EncoderEntry:
-    """How the encoder of this name, or of this scheme and place, is found and built.
+    """How the encoder of this name, of this scheme and place, or ``module:Class``, is found and
+    built.
 
     Raises:
-        EvalError: neither a key of `ENCODERS` nor a scheme of `SCHEMES` with something behind
-            its colon.
+        EvalError: neither a name, nor a scheme of `SCHEMES` with something behind its colon, nor a
+            class that is an encoder.
     """
     scheme, _, name = id.partition(":")
     if scheme in SCHEMES and name:
         return SCHEMES[scheme].entry(name)
-    if id not in ENCODERS:
-        raise EvalError(
-            f"unknown encoder {id!r}; allowed: {', '.join(ENCODERS)}.{nearest(id, list(ENCODERS))}"
-        )
-    return ENCODERS[id]
+    if id in ENCODERS:
+        return ENCODERS[id]
+    if is_reference(id) or id in _OWN.names():
+        return _own_entry(id)
+    known = [*ENCODERS, *_OWN.names()]
+    raise EvalError(f"unknown encoder {id!r}; allowed: {', '.join(known)}.{nearest(id, known)}")
 
 
 def encoder_kind(id: str) -> EncoderKind | None:
-    """What the encoder of this name, or of this scheme and place, looks at; None if there is no
-    such one. Unlike `encoder_entry` it needs no open_clip."""
+    """What the encoder of this name, of this scheme and place, or ``module:Class``, looks at; None
+    if there is no such one. Unlike `encoder_entry` it needs no open_clip.
+
+    Raises:
+        EvalError: ``module:Class`` that cannot be imported or is no encoder.
+    """
     scheme, _, name = id.partition(":")
     if scheme in SCHEMES and name:
         return SCHEMES[scheme].kind
-    return ENCODERS[id].kind if id in ENCODERS else None
+    if id in ENCODERS:
+        return ENCODERS[id].kind
+    return _own_entry(id).kind if is_reference(id) or id in _OWN.names() else None
 
 
 def encoder_revision(id: str) -> int:
@@ -264,6 +148,8 @@ def encoder_change(id: str) -> str:
 def encoder_protocol(id: str) -> str:
     """Everything but the weights that decides a feature, as text."""
     entry = encoder_entry(id)
+    if entry.own:
+        return entry.own.protocol
     stated = str(importlib.import_module(f"eval.encoders.{entry.module}").protocol())
     return f"{stated}; {entry.protocol.describe()}" if entry.protocol else stated
 
@@ -291,14 +177,31 @@ def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Enc
     entry = encoder_entry(id)
     _check_dtype(id, entry, dtype)
     location = weights.find(id, entry.source) if entry.source else None
-    module = importlib.import_module(f"eval.encoders.{entry.module}")
-    encoder = cast(Encoder, module.load(id, location, entry.protocol, device, dtype))
-    if device != "cpu" and hasattr(module, "BATCH"):
-        from eval.encoders.batching import on_gpu
+    encoder: Encoder
+    if entry.own:
+        encoder = cast(Any, entry.own)(location, device)
+        encoder.id = id
+        if entry.kind in ("image", "image-text") and not hasattr(encoder, "encode_image"):
+            _add_encode_image(encoder)
+    else:
+        module = importlib.import_module(f"eval.encoders.{entry.module}")
+        encoder = cast(Encoder, module.load(id, location, entry.protocol, device, dtype))
+        if device != "cpu" and hasattr(module, "BATCH"):
+            from eval.encoders.batching import on_gpu
 
-        encoder = cast(Encoder, on_gpu(encoder, module.BATCH))
+            encoder = cast(Encoder, on_gpu(encoder, module.BATCH))
     encoder.fingerprint = encoder_fingerprint(id, dtype=dtype)
     return encoder
+
+
+def _add_encode_image(encoder: Any) -> None:
+    """The input image as a frame, for encoders of one's own that treat the two alike."""
+
+    def encode_image(image: UInt8Array, *, view: str = "standard") -> Float32Array:
+        features: Float32Array = encoder.encode_frames(image[None], view=view)[0]
+        return features
+
+    encoder.encode_image = encode_image
 
 
 def encoder_fingerprint(id: str, *, dtype: str = "float32") -> str:

@@ -1,8 +1,9 @@
 """What every encoder has, and how one of each kind is called."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from eval.encoders.weights import Location
 from eval.io.arrays import Float32Array, Frames, UInt8Array
 from eval.metrics.definitions import EncoderKind
 
@@ -99,3 +100,22 @@ class StyleEncoder(Encoder, Protocol):
     def encode_styles(self, frames: UInt8Array) -> Float32Array:
         """uint8 (N, H, W, 3) RGB -> logits, float32 (N, styles)."""
         ...
+
+
+class OwnEncoder(Protocol):
+    """What a class must offer to be an encoder of one's own, besides the calls of its kind (see
+    the protocols above). A metric id names it as ``module:Class``.
+
+    Attributes:
+        kind: what it looks at.
+        protocol: everything but the weights that decides a feature, as text: preprocessing, layer,
+            version. It is part of the fingerprint.
+        source: where its weights are looked for; None, or left out, for an encoder without weights.
+    """
+
+    kind: ClassVar[EncoderKind]
+    protocol: ClassVar[str]
+    id: str
+    fingerprint: str
+
+    def __init__(self, location: Location | None, device: str) -> None: ...

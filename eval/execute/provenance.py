@@ -39,6 +39,10 @@ PACKAGES = (
     "pydantic",
 )
 
+_METRIC_FIELDS = ("id", "family", "encoder", "unit", "higher_is_better", "description", "source")
+"""What is recorded of each metric: a report needs neither the code of one's own metrics nor this
+version of the suite."""
+
 
 class RunDocument:
     """The run folder's ``run.json``, written whole at the start and at the end.
@@ -85,6 +89,9 @@ class RunDocument:
                     "clips": len(plan.pairs(cell)),
                 }
                 for cell in plan.cells
+            ],
+            "metrics": [
+                {name: getattr(metric, name) for name in _METRIC_FIELDS} for metric in plan.metrics
             ],
             "seeds": plan.suite.seeds,
             "encoders": dict(sorted(encoders.items())),

@@ -108,6 +108,20 @@ def run(
             is valid.
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> suite = folder / "suite.yaml"
+        >>> _ = suite.write_text(
+        ...     "name: still\\n"
+        ...     "samples: {source: glyph-world, seen: 2, unseen: 0}\\n"
+        ...     "methods: [{method: still-image}]\\n"
+        ...     "metrics: [flicker.pixels.v1]\\n"
+        ... )
+        >>> outcome = run(str(suite), folder / "run", console=Console(quiet=True))
+        >>> outcome.made, outcome.measured
+        (2, 2)
     """
     plan = make_plan(locate_suite(suite), changes, max_cells=options.max_cells)
     return carry_out(

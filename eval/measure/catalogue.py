@@ -6,21 +6,21 @@ group ``i2v_eval.metrics``, or is one's own and named ``module:name``.
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
-from importlib.metadata import entry_points
 
 import eval.world.truth  # noqa: F401  for the metrics that it registers
 from eval.encoders import (
     EMBEDDED,
-    ENCODERS,
     SCHEMES,
     encoder_change,
     encoder_kind,
     encoder_revision,
+    named_encoders,
 )
 from eval.errors import EvalError, nearest
+from eval.io.registry import import_own, installed, place_of
 from eval.metrics.definitions import (
+    BUILT_IN,
     Definition,
     Metric,
     Registered,
@@ -39,15 +39,10 @@ ENTRY_POINTS = "i2v_eval.metrics"
 @cache
 def _load_all() -> None:
     load_package()
-    for found in entry_points(group=ENTRY_POINTS):
-        try:
-            found.load()
-        except Exception as error:
-            raise EvalError(
-                f"metric '{found.name}' of the entry point {found.value}: importing it fails with "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        make_plain(found.name, f"{found.value.partition(':')[0]}:{found.name}")
+    for name, target in installed(ENTRY_POINTS).items():
+        module = target.partition(":")[0]
+        import_own(module, f"metric '{name}' of the entry point {target}")
+        make_plain(name, f"{module}:{name}")
 
 
 def definitions() -> dict[str, Definition]:
@@ -92,13 +87,14 @@ def _versions(name: str, encoder: str) -> dict[str, Registered]:
 
     A version is frozen: where the encoder's preprocessing was revised since, a version that leaves
     the preprocessing to the encoder is gone, and the newest such definition counts as the next
-    version.
+    version. Versions of one's own metrics are their author's to change.
     """
     known = registered_versions(name)
     newest = newest_version(known)
     found: dict[str, Registered] = {}
     for version, one in known.items():
-        stale = encoder_revision(encoder) > one.definition.encoder_revision
+        built_in = one.module.startswith(BUILT_IN)
+        stale = built_in and encoder_revision(encoder) > one.definition.encoder_revision
         if not (stale and one.definition.view in OWN_PREPROCESSING):
             found[version] = one
         elif version == newest:
@@ -107,28 +103,13 @@ def _versions(name: str, encoder: str) -> dict[str, Registered]:
 
 
 def _own(reference: str) -> Registered:
-    found = own_metric(reference)
-    if found is not None:
-        return found
-    module, _, name = reference.partition(":")
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise EvalError(
-            f"metric '{reference}': no module '{error.name}'; put it beside the suite file, or "
-            "install it"
-        ) from error
-    except EvalError:
-        raise
-    except Exception as error:
-        raise EvalError(
-            f"metric '{reference}': importing {module} fails with {type(error).__name__}: {error}"
-        ) from error
+    module_name, _, name = reference.partition(":")
+    module = import_own(module_name, f"metric '{reference}'")
     found = own_metric(reference)
     if found is None:
         raise EvalError(
-            f"metric '{reference}': {module} registers no metric '{name}'; decorate its formula "
-            "with eval.metrics.metric"
+            f"metric '{reference}': '{module_name}' registers no metric '{name}' (it is "
+            f"{place_of(module)}); decorate its formula with eval.metric"
         )
     return found
 
@@ -197,15 +178,12 @@ def _split(id: str) -> tuple[Registered, str]:
     """The definition, and what follows its name: ``<encoder>.<version>`` or nothing."""
     if is_own(id):
         module, _, rest = id.partition(":")
-        if not all(part.isidentifier() for part in module.split(".")):
-            raise EvalError(f"metric {id!r}: '{module}' is no module; expected module:name")
         parts = rest.split(".")
+        import_own(module, f"metric '{id}'")
         for count in (2, 1):  # a name may have two parts, as 'vbench.i2v_subject' has
-            found = own_metric(f"{module}:{'.'.join(parts[:count])}")
-            if found:
-                return found, ".".join(parts[count:])
-        found = _own(f"{module}:{parts[0]}")
-        return found, ".".join(parts[1:])
+            reference = f"{module}:{'.'.join(parts[:count])}"
+            if count == 1 or own_metric(reference):
+                return _own(reference), ".".join(parts[count:])
     plain = definitions()
     named, _, version = id.rpartition(".")
     name = max((name for name in plain if named.startswith(f"{name}.")), key=len, default=None)
@@ -228,7 +206,7 @@ def _split(id: str) -> tuple[Registered, str]:
 def _only_encoder(id: str, definition: Definition) -> str:
     if definition.published:
         return definition.published
-    fitting = [name for name, entry in ENCODERS.items() if entry.kind == definition.kind]
+    fitting = [name for name, entry in named_encoders().items() if entry.kind == definition.kind]
     if len(fitting) != 1:
         raise EvalError(
             f"metric {id!r}: name its encoder and version, as in "
@@ -242,7 +220,7 @@ def _check_encoder(id: str, definition: Definition, encoder: str) -> None:
     kind = encoder_kind(encoder)
     if kind == definition.kind:
         return
-    allowed = [name for name, entry in ENCODERS.items() if entry.kind == definition.kind]
+    allowed = [name for name, entry in named_encoders().items() if entry.kind == definition.kind]
     schemes = [f"{name}:..." for name, scheme in SCHEMES.items() if scheme.kind == definition.kind]
     state = f"is of kind {kind!r}, not {definition.kind!r}" if kind else "is unknown"
     raise EvalError(
@@ -275,10 +253,14 @@ def catalogue(*, superseded: bool = True) -> list[Metric]:
     Args:
         superseded: also the versions that a newer one takes the place of; variants (``noaa.v1``)
             are there in any case.
+
+    Example:
+        >>> [metric.id for metric in catalogue()][:2]
+        ['identity.dino_glyph.v1', 'identity.dino_vits16.v2']
     """
     found = []
     for name, definition in definitions().items():
-        for encoder, entry in ENCODERS.items():
+        for encoder, entry in named_encoders().items():
             named = definition.published in (None, encoder) or encoder in EMBEDDED
             if entry.kind != definition.kind or not named:
                 continue

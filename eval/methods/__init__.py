@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from eval.errors import EvalError, Stop, nearest, reason_of
+from eval.errors import EvalError
+from eval.io.registry import Found, Registry
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -58,19 +59,24 @@ class Method(Protocol):
         ...
 
 
-_METHODS: dict[str, str] = {
-    "i2v-adapter": "eval.methods.i2v_adapter:I2VAdapterMethod",
-    "i2v-adapter-alone": "eval.methods.i2v_adapter:I2VAdapterAlone",
-    "content-adapter": "eval.methods.content_adapter:ContentAdapterMethod",
-    "channel-concatenation": "eval.methods.channel_concatenation:ChannelConcatenationMethod",
-    "concatenation-text": "eval.methods.channel_concatenation:ConcatenationText",
-    "image-prior": "eval.methods.image_prior:ImagePriorMethod",
-    "text-to-video": "eval.methods.text_to_video:TextToVideoMethod",
-    "diffusers": "eval.methods.diffusers_pipeline:DiffusersMethod",
-    "still-image": "eval.methods.anchors:StillImage",
-    "pan-zoom": "eval.methods.pan_zoom:PanZoom",
-    "true-clip": "eval.methods.anchors:TrueClip",
-}
+METHODS = Registry(
+    "method",
+    "i2v_eval.methods",
+    {
+        "i2v-adapter": "eval.methods.i2v_adapter:I2VAdapterMethod",
+        "i2v-adapter-alone": "eval.methods.i2v_adapter:I2VAdapterAlone",
+        "content-adapter": "eval.methods.content_adapter:ContentAdapterMethod",
+        "channel-concatenation": "eval.methods.channel_concatenation:ChannelConcatenationMethod",
+        "concatenation-text": "eval.methods.channel_concatenation:ConcatenationText",
+        "image-prior": "eval.methods.image_prior:ImagePriorMethod",
+        "text-to-video": "eval.methods.text_to_video:TextToVideoMethod",
+        "diffusers": "eval.methods.diffusers_pipeline:DiffusersMethod",
+        "still-image": "eval.methods.anchors:StillImage",
+        "pan-zoom": "eval.methods.pan_zoom:PanZoom",
+        "true-clip": "eval.methods.anchors:TrueClip",
+    },
+)
+"""All methods; an installed package adds its own by an entry point of this group."""
 
 
 def first_frame(method: Method) -> str:
@@ -93,7 +99,7 @@ def varying(method: Method) -> tuple[str, ...]:
 
 def method_names() -> list[str]:
     """The registered names, sorted."""
-    return sorted(_METHODS)
+    return METHODS.names()
 
 
 def register(name: str, target: str) -> None:
@@ -104,15 +110,39 @@ def register(name: str, target: str) -> None:
         EvalError: if the name stands for another class already, or the target is not
             ``module:Class``.
     """
-    if ":" in name or not _is_path(target):
-        raise EvalError(
-            f"method '{name}': register a plain name and a target 'module:Class', not '{target}'"
-        )
-    if _METHODS.get(name, target) != target:
-        raise EvalError(
-            f"method '{name}' is registered as '{_METHODS[name]}' already; choose another"
-        )
-    _METHODS[name] = target
+    METHODS.add(name, target)
+
+
+def method(name: str) -> Callable[[Found], Found]:
+    """A class decorator that makes a method known by a plain name in this process.
+    A suite can also name a class as ``module:Class``; no decorator is needed for that.
+
+    Args:
+        name: what a suite writes as ``method``.
+
+    Raises:
+        EvalError: the name stands for another method already.
+
+    Example:
+        >>> import numpy as np
+        >>> from pydantic import BaseModel
+        >>> from eval import Clip
+        >>> @method("black")
+        ... class Black:
+        ...     class Settings(BaseModel):
+        ...         frames: int = 8
+        ...     def __init__(self, settings):
+        ...         self.settings = settings
+        ...     def fingerprint(self):
+        ...         return "black.v1"
+        ...     def generate(self, samples, seeds):
+        ...         frames = self.settings.frames
+        ...         shapes = [(frames, *sample.image.shape) for sample in samples]
+        ...         return [Clip(np.zeros(shape, np.uint8), 8.0) for shape in shapes]
+        >>> load_method("black") is Black
+        True
+    """
+    return METHODS.named(name)
 
 
 def load_method(name: str) -> type[Method]:
@@ -123,40 +153,15 @@ def load_method(name: str) -> type[Method]:
         EvalError: for an unknown name (with the nearest valid one), or a path that cannot be
             imported or is no method.
     """
-    if name not in _METHODS and ":" not in name:
-        known = method_names()
-        raise EvalError(
-            f"unknown method '{name}'. Allowed: {', '.join(known)}, or "
-            f"module:Class.{nearest(name, known)}"
-        )
-    target = _METHODS.get(name, name)
-    if not _is_path(target):
-        raise EvalError(f"method '{name}' is not of the form module:Class")
-    module_name, class_name = target.split(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise EvalError(
-            f"method '{name}': no module '{error.name}'; is it installed and on the path?"
-        ) from error
-    except Stop:
-        raise
-    except BaseException as error:  # sys.exit() too is no way out of this process
-        raise EvalError(f"method '{name}': importing it fails with {reason_of(error)}") from error
-    found = getattr(module, class_name, None)
-    if found is None:
-        raise EvalError(
-            f"method '{name}': '{module_name}' has no "
-            f"'{class_name}'.{nearest(class_name, dir(module))}"
-        )
+    found = METHODS.find(name)
     for attribute in ("Settings", "fingerprint", "generate"):
         if not hasattr(found, attribute):
             raise EvalError(
                 f"method '{name}': it has no '{attribute}'; eval.methods.Method lists what a "
                 "method needs"
             )
-    method: type[Method] = found
-    return method
+    loaded: type[Method] = found
+    return loaded
 
 
 _ON_BASE = {
@@ -181,8 +186,3 @@ def method_on_base(name: str, base: Any) -> tuple[Callable[[Any], Method], type[
     module = importlib.import_module("eval.methods.on_base")
     found: Any = getattr(module, _ON_BASE[name])
     return (lambda settings: found(settings, base)), found.Settings
-
-
-def _is_path(target: str) -> bool:
-    module, _, name = target.partition(":")
-    return name.isidentifier() and all(part.isidentifier() for part in module.split("."))

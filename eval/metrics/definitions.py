@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
@@ -51,6 +52,11 @@ class Definition:
         encoder_revision: revision of the encoders' preprocessing (`EncoderEntry.revision`) that
             these versions were made with; with encoders revised since, they are refused, and the
             newest definition counts as the next version.
+
+    Example:
+        >>> from eval.measure.catalogue import find_definition
+        >>> find_definition("flicker").definition.unit
+        'share of range'
     """
 
     name: str
@@ -88,6 +94,11 @@ class Metric:
         view: how the encoder is shown the clip, see `View`.
         truth: whether samples must bring the glyph world's ground truth.
         needs: what of a sample it reads besides the clip.
+
+    Example:
+        >>> from eval import parse_metric
+        >>> parse_metric("motion.flow_dis.v1").unit
+        'frame sizes/s'
     """
 
     id: str
@@ -148,18 +159,32 @@ class Registered:
         formula: see `Formula`.
         module: where it is defined.
         steps: of a set metric.
+        home: the module itself, as it was when the metric was registered.
     """
 
     definition: Definition
     formula: Formula
     module: str
     steps: SetSteps = field(default_factory=SetSteps)
+    home: Any = None
 
     def value(self, result: Any) -> float:
         """The value of this definition in what the formula returned."""
+        name = self.definition.name.rpartition(":")[2]
         if isinstance(result, Mapping):
-            result = result[self.definition.name.rpartition(":")[2]]
-        return float(result)
+            if name not in result:
+                raise EvalError(
+                    f"metric '{self.definition.name}': the formula's mapping lacks '{name}'; it "
+                    f"has {', '.join(map(str, result)) or 'nothing'}"
+                )
+            result = result[name]
+        try:
+            return float(result)
+        except (TypeError, ValueError) as error:
+            raise EvalError(
+                f"metric '{self.definition.name}': the formula gives a {type(result).__name__}, "
+                "not a number"
+            ) from error
 
 
 _VERSION = re.compile(r"([a-z][a-z0-9]*\.)?v([1-9][0-9]*)")
@@ -205,7 +230,7 @@ def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[
     def register(formula: Made) -> Made:
         for definition in definitions:
             module = formula.__module__
-            found = Registered(definition, formula, module, steps)
+            found = Registered(definition, formula, module, steps, sys.modules.get(module))
             taken = next(iter(_PLAIN.get(definition.name, {}).values()), None)
             if taken and taken.module != module:
                 raise EvalError(
@@ -218,6 +243,8 @@ def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[
                 name = f"{module}:{definition.name}"
                 found = replace(found, definition=replace(definition, name=name))
                 versions = _OWN.setdefault(name, {})
+                if any(other.home is not found.home for other in versions.values()):
+                    versions.clear()  # of a module of this name that was imported before
             versions.update(dict.fromkeys(definition.versions, found))
         return formula
 
@@ -283,10 +310,13 @@ def newest_version(versions: Iterable[str]) -> str:
 
 
 def own_metric(reference: str) -> Registered | None:
-    """The metric registered by ``module`` as ``name``, given ``module:name``; None if there is no
-    such one. The module must be imported."""
+    """The metric registered by ``module`` as ``name``, given ``module:name``; None if the module as
+    it is now imported registers no such one."""
     versions = _OWN.get(reference)
-    return versions[newest_version(versions)] if versions else None
+    if not versions:
+        return None
+    found = versions[newest_version(versions)]
+    return found if found.home is sys.modules.get(found.module) else None
 
 
 def make_plain(name: str, reference: str) -> None:

@@ -21,6 +21,16 @@ class Features(Protocol):
         clip: frames uint8 (F, H, W, 3) and rate.
         sample: what the clip was made from.
         known_styles: every style that an encoder of kind style can name.
+
+    Example:
+        >>> def largest_step(features: Features) -> float:
+        ...     frames = features.clip.frames.astype(float)
+        ...     return float(abs(frames[1:] - frames[:-1]).max())
+        >>> import numpy as np
+        >>> from types import SimpleNamespace
+        >>> from eval import Clip
+        >>> largest_step(SimpleNamespace(clip=Clip(np.zeros((4, 8, 8, 3), np.uint8), 8.0)))
+        0.0
     """
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 
 from eval import device as devices
 from eval.errors import EvalError, NotServedError, nearest
+from eval.io.registry import add_folder
 from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
 from eval.measure.selection import foreign_encoders
@@ -179,10 +180,13 @@ def make_plan(
     suite = load_suite(path, changes)
     devices.check(suite.device, suite.dtype)
     check_size(suite, path, max_cells)
+    add_folder(path.resolve().parent)
     metrics = [
         _metric(identifier, f"{path}: metrics[{index}]")
         for index, identifier in enumerate(suite.metrics)
     ]
+    _check_metrics(metrics, path)
+    suite = suite.model_copy(update={"metrics": [metric.id for metric in metrics]})
     cells, notes = _servable(list(_cells(suite, path)), path, changed="base" in (changes or {}))
     if notes and suite.reference not in {cell.id for cell in cells}:
         suite = suite.model_copy(update={"reference": None})
@@ -205,6 +209,13 @@ def _metric(identifier: str, where: str) -> Metric:
         return parse_metric(identifier)
     except EvalError as error:
         raise EvalError(f"{where}: {error}") from error
+
+
+def _check_metrics(metrics: Sequence[Metric], path: Path) -> None:
+    ids = [metric.id for metric in metrics]
+    for index, id in enumerate(ids):
+        if id in ids[:index]:
+            raise EvalError(f"{path}: metrics[{index}]: '{id}' is listed twice")
 
 
 def _cells(suite: Suite, path: Path) -> Iterator[Cell]:

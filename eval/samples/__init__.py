@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,18 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip
-from eval.errors import EvalError, nearest
+from eval.errors import EvalError
+from eval.io.registry import Found, Registry
 from eval.io.validation import validated
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-SOURCES: dict[str, tuple[str, str, str]] = {
-    "glyph-world": ("eval.samples.glyph_world", "GlyphWorldSettings", "load"),
-    "manifest": ("eval.samples.manifest", "ManifestSettings", "load"),
-    "images": ("eval.samples.images", "ImagesSettings", "load"),
-}
-"""Source name -> module, settings class, loader; imported when asked for."""
+SOURCES = Registry(
+    "sample source",
+    "i2v_eval.samples",
+    {
+        "glyph-world": "eval.samples.glyph_world:load",
+        "manifest": "eval.samples.manifest:load",
+        "images": "eval.samples.images:load",
+    },
+    form="module:function",
+)
+"""All sources of samples: functions from settings, a pydantic model that their first parameter is
+annotated with, to samples. An installed package adds its own by an entry point of this group."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -50,6 +57,11 @@ class Sample:
 
     Raises:
         EvalError: naming the sample and what is wrong with it.
+
+    Example:
+        >>> sample = Sample("cat-01", np.zeros((64, 64, 3), np.uint8), "a cat turns its head")
+        >>> sample.group
+        'all'
     """
 
     id: str
@@ -125,18 +137,13 @@ def load_samples(
         EvalError: for an unknown source, bad settings, an empty set or a repeated id.
     """
     name = str(settings.get("source", ""))
-    if name not in SOURCES:
-        hint = nearest(name, SOURCES)
-        raise EvalError(
-            f"{where}.source: unknown sample source '{name}'. Allowed: {', '.join(SOURCES)}.{hint}"
-        )
-    module_name, class_name, loader_name = SOURCES[name]
-    module = importlib.import_module(module_name)
+    try:
+        load = SOURCES.find(name)
+        model = _settings_of(name, load)
+    except EvalError as error:
+        raise EvalError(f"{where}.source: {error}") from error
     own = {key: value for key, value in settings.items() if key != "source"}
-    options = validated(
-        getattr(module, class_name), own, where=where, context={"folder": folder or Path()}
-    )
-    load: Callable[[BaseModel], Sequence[Sample]] = getattr(module, loader_name)
+    options = validated(model, own, where=where, context={"folder": folder or Path()})
     try:
         loaded = load(options)
         samples = Samples(loaded, getattr(loaded, "notes", ()))
@@ -150,3 +157,45 @@ def load_samples(
             raise EvalError(f"{where}: sample id '{sample.id}' appears twice; ids must be unique")
         seen.add(sample.id)
     return samples
+
+
+def _settings_of(name: str, load: Any) -> type[BaseModel]:
+    """The pydantic model that a source's first parameter is annotated with."""
+    from pydantic import BaseModel
+
+    annotation: Any = None
+    if callable(load):
+        parameters = list(inspect.signature(load).parameters.values())
+        annotation = parameters[0].annotation if parameters else None
+        if isinstance(annotation, str):
+            annotation = getattr(load, "__globals__", {}).get(annotation)
+    if not (inspect.isclass(annotation) and issubclass(annotation, BaseModel)):
+        raise EvalError(
+            f"sample source '{name}': its first parameter must be annotated with a pydantic model, "
+            "its settings"
+        )
+    return annotation
+
+
+def sample_source(name: str) -> Callable[[Found], Found]:
+    """A decorator that makes a function a source of samples, known by a plain name in this process.
+    A suite can also name one as ``module:name``; no decorator is needed for that.
+
+    Args:
+        name: what a suite writes as ``source``.
+
+    Raises:
+        EvalError: the name stands for another source already.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> class Blank(BaseModel):
+        ...     count: int = 1
+        >>> @sample_source("blank")
+        ... def load(settings: Blank) -> list[Sample]:
+        ...     image = np.zeros((64, 64, 3), np.uint8)
+        ...     return [Sample(f"blank-{i}", image, "nothing") for i in range(settings.count)]
+        >>> [sample.id for sample in load(Blank(count=2))]
+        ['blank-0', 'blank-1']
+    """
+    return SOURCES.named(name)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -157,7 +158,8 @@ def test_versions_of_one_metric_have_labels_of_their_own() -> None:
     rows = pd.DataFrame(
         {"metric": ids, "unit": "score", "higher_is_better": True, "low": 0.1, "high": 0.2}
     ).assign(mean=0.15)
-    labels = [m.label for m in measures_of(SimpleNamespace(metrics=ids, summary=rows))]  # type: ignore[arg-type]
+    run: Any = SimpleNamespace(metrics=ids, summary=rows, run={})
+    labels = [m.label for m in measures_of(run)]
     assert len(set(labels)) == len(labels)
     assert labels[0].endswith("(v2)")
     assert labels[1].endswith("(noaa.v1)")

@@ -151,7 +151,8 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
 ) -> None:
     if covered:  # a plan that names every cell's clips, as that of a calibration does
         monkeypatch.setattr(
-            "eval.execute.run.make_plan", lambda path, **options: make_plan(path).without(())
+            "eval.execute.run.make_plan",
+            lambda path, *rest, **options: make_plan(path, *rest, **options).without(()),
         )
     suite_content |= {"methods": [{"method": "still-image"}], "reference": None}
     features = toy_judge.video_features

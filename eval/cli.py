@@ -22,6 +22,7 @@ from eval.commands.clips import clips
 from eval.commands.folder import export, salvage, status, track
 from eval.commands.gate import gate
 from eval.commands.init import init
+from eval.commands.weights import weights_app
 from eval.errors import SOME_FAILED, EvalError, Stop, one_line
 from eval.io.console import say, show
 from eval.io.files import OPEN_STORAGE
@@ -170,6 +171,9 @@ def run(
     max_cells: Annotated[
         int | None, typer.Option(min=1, help="Cells of the largest sweep that is taken on.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the table of results as JSON.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -182,6 +186,7 @@ def run(
     from rich.console import Console
 
     from eval.commands.dry_run import dry_run as show_plan
+    from eval.commands.results import show_results
     from eval.execute.events import EventLog
     from eval.execute.pool import Pool
     from eval.execute.run import Options
@@ -215,18 +220,21 @@ def run(
         changes=changes,
     )
     if not quiet:
-        _summarise(outcome, time.perf_counter() - start)
+        _summarise(outcome, time.perf_counter() - start, err=as_json)
+    if as_json or not quiet:
+        show_results(outcome.folder, as_json=as_json)
     if outcome.failures:
         raise typer.Exit(SOME_FAILED)
 
 
-def _summarise(outcome: Outcome, took: float) -> None:
+def _summarise(outcome: Outcome, took: float, *, err: bool = False) -> None:
     for warning in outcome.warnings:
         say(f"warning: {one_line(warning)}", err=True)
     for failure in outcome.failures[:_FAILURES_SHOWN]:
         say(f"failed: {one_line(str(failure))}", err=True)
     summary = outcome.folder / "summary.csv"
-    say(f"{outcome.made} clips made, {outcome.measured} measured in {took:.1f} s: {summary}")
+    counts = f"{outcome.made} clips made, {outcome.measured} measured"
+    say(f"{counts} in {took:.1f} s: {summary}", err=err)
     if outcome.failures:
         listed = outcome.folder / "failures.csv"
         say(
@@ -236,6 +244,7 @@ def _summarise(outcome: Outcome, took: float) -> None:
         )
 
 
+app.add_typer(weights_app(_one_line_errors), name="weights")
 for _command in (init, clips, status, export, track, salvage, gate, calibrate):
     app.command()(_one_line_errors(_command))
 

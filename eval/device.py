@@ -5,11 +5,10 @@ Importing this loads no torch.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from eval.errors import EvalError
 
@@ -66,6 +65,8 @@ def check(device: str, dtype: str) -> None:
     """Raises EvalError for a device that is not here, and for float16 on a CPU, without loading
     torch where neither is in question.
     """
+    if dtype not in get_args(Dtype):
+        raise EvalError(f"dtype '{dtype}' is not one of {', '.join(get_args(Dtype))}")
     if device not in ("auto", "cpu") or dtype == "float16":
         check_dtype(resolve(device), dtype)
 
@@ -84,42 +85,37 @@ def full_precision() -> Iterator[None]:
     """Within the block, float32 on a GPU is float32: TF32 is off for convolutions and products."""
     import torch
 
-    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, convolution.allow_tf32
-    matmul.allow_tf32 = convolution.allow_tf32 = False
+    cudnn = torch.backends.cudnn
+    settings: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv)
+    before = [setting.fp32_precision for setting in settings]
+    for setting in settings:
+        setting.fp32_precision = "ieee"
     try:
         yield
     finally:
-        matmul.allow_tf32, convolution.allow_tf32 = before
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
 
 
-def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` called within :func:`full_precision`."""
+GENERATORS = ("base", "glyph-world", "diffusers")
+"""Holders of models that make clips; ``encoders`` holds those that measure them."""
 
-    @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        with full_precision():
-            return function(*args, **kwargs)
-
-    return called
+_HELD: dict[str, Callable[[], bool]] = {}
 
 
-_HELD: dict[str, Callable[[], None]] = {}
-
-
-def holds(name: str, release: Callable[[], None]) -> None:
-    """Registers what lets loaded models go: see :func:`release`."""
+def holds(name: str, release: Callable[[], bool]) -> None:
+    """Registers what lets loaded models go, and says whether there were any: see
+    :func:`release`."""
     _HELD[name] = release
 
 
-def release(*names: str) -> None:
+def release(*names: str) -> bool:
     """Lets the models go that these holders keep loaded (all, if none is named), with the GPU
-    memory they had. They are loaded again when they are needed.
+    memory they had. They are loaded again when they are needed. Returns whether there were any.
     """
-    for name in names or tuple(_HELD):
-        if name in _HELD:
-            _HELD[name]()
+    found = [_HELD[name]() for name in names or tuple(_HELD) if name in _HELD]
     free_memory()
+    return any(found)
 
 
 def free_memory() -> None:

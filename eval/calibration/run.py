@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from eval.io.documents import write_csv, write_json
 from eval.measure.evaluator import JudgeLike
 from eval.measure.selection import metrics_of
 from eval.metrics import Metric
+from eval.plan.suite import suite_placement
 from eval.store.received import read_run
 from eval.store.store import Store
 
@@ -36,6 +38,8 @@ def calibrate(
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
+    device: str = "auto",
+    dtype: str = "float32",
 ) -> Path:
     """Measures every metric of ``encoders`` on corrupted clips; killed and called again, it goes
     on.
@@ -48,6 +52,7 @@ def calibrate(
         console: for progress; standard error if None.
         judge: makes the judge; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
+        device, dtype: where the encoders run and what they compute in; see `eval.device`.
 
     Returns:
         The path of ``calibration.json``.
@@ -58,6 +63,8 @@ def calibrate(
             measured by then.
     """
     plan = calibration_plan(metrics_of(encoders), clips)
+    placement = suite_placement(device, dtype)
+    plan = replace(plan, suite=plan.suite.model_copy(update=placement))
     outcome = carry_out(plan, out, console=console, judge=judge, options=options)
     if outcome.failures:
         listed = (

@@ -28,6 +28,10 @@ def calibrate(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
     ] = 0.0,
+    device: Annotated[
+        str, typer.Option(help="Of the encoders: auto, cpu, cuda[:INDEX] or mps.")
+    ] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -44,6 +48,11 @@ def calibrate(
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     path = run_calibration(
-        out, encoders=chosen or ENCODERS, clips=clips, options=Options(wait=wait, debug=debug)
+        out,
+        encoders=chosen or ENCODERS,
+        clips=clips,
+        options=Options(wait=wait, debug=debug),
+        device=device,
+        dtype=dtype,
     )
     say(f"calibrated in {time.perf_counter() - start:.1f} s: {path}")

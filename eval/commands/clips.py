@@ -62,6 +62,13 @@ def clips(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
     ] = 0.0,
+    device: Annotated[
+        str, typer.Option(help="Of the encoders: auto, cpu, cuda[:INDEX] or mps.")
+    ] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the table of results as JSON.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -72,6 +79,7 @@ def clips(
     The same command again scores only what is new, changed or failed.
     """
     from eval.clips.media import Hdr
+    from eval.commands.results import show_results
     from eval.execute.finished import score
     from eval.execute.run import Options
 
@@ -92,6 +100,8 @@ def clips(
         hdr=cast(Hdr, hdr),
         allow_glyph_encoders=allow_glyph_encoders,
         options=options,
+        device=device,
+        dtype=dtype,
     )
     for failure in scored.failures:
         say(f"failed: {one_line(str(failure))}", err=True)
@@ -102,7 +112,9 @@ def clips(
     say(
         f"{scored.clips} clips scored, {len(scored.failures)} failed, {scored.decoded} decoded to "
         "measure"
-        f" in {took:.1f} s: {summary}"
+        f" in {took:.1f} s: {summary}",
+        err=as_json,
     )
+    show_results(scored.folder, as_json=as_json)
     if scored.failures:
         raise typer.Exit(SOME_FAILED)

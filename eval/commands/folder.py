@@ -59,8 +59,11 @@ def export(
 
 def track(
     folder: Folder,
-    to: Annotated[str, typer.Option(help="tensorboard or mlflow; each is an extra.")],
-    target: Annotated[str, typer.Option(help="Folder of event files; or MLflow's tracking URI.")],
+    to: Annotated[str, typer.Option(help="tensorboard, mlflow or wandb; each is an extra.")],
+    target: Annotated[
+        str,
+        typer.Option(help="Folder, MLflow's tracking URI, wandb's [ENTITY/]PROJECT."),
+    ],
     debug: Debug = False,
 ) -> None:
     """Hand a run's summary to a tracker: one of its runs for each cell, with settings, means and

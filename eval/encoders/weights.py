@@ -2,9 +2,9 @@
 network.
 
 Order: a folder named by the encoder's id itself, the folder ``<I2V_EVAL_WEIGHTS>/<encoder id>/``
-(for ``dino:a/b`` and the like: ``<I2V_EVAL_WEIGHTS>/a/b/``), then what ships with the package
-(glyph world), then the local caches of the Hugging Face hub or of torch.hub. Nothing is ever
-downloaded.
+(for ``dino:a/b`` and the like: ``<I2V_EVAL_WEIGHTS>/a/b/``), then the folder that ``i2v-eval
+weights get`` fills, then what ships with the package (glyph world), then the local caches of the
+Hugging Face hub or of torch.hub. Nothing is ever downloaded here.
 
 Two things pin a file's bytes: a name that ends in eight hex digits before its suffix, as
 torch.hub's do (they are the start of its sha256), and a file ``SHA256SUMS`` beside it, in the
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from eval.encoders.published import PUBLISHED, way_out
 from eval.errors import EvalError, WeightsMissingError
 from eval.io.files import file_sha256
 from eval.world.models import WEIGHTS
@@ -58,6 +59,18 @@ class Location:
     files: Mapping[str, Path]
 
 
+def downloads() -> Path:
+    """Where ``i2v-eval weights get`` puts what it downloads unless told otherwise, and where
+    encoders look after the folder of `OPTION`."""
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "i2v-eval" / "weights"
+
+
+def own_folder() -> Path:
+    """The folder of `OPTION`, else :func:`downloads`."""
+    given = os.environ.get(OPTION)
+    return Path(given).expanduser() if given else downloads()
+
+
 def _folders(id: str, source: Source) -> Iterator[Path]:
     if source.folder:
         yield source.folder
@@ -65,6 +78,8 @@ def _folders(id: str, source: Source) -> Iterator[Path]:
     given = os.environ.get(OPTION)
     if given:
         yield Path(given).expanduser() / id.split(":", 1)[-1]
+    if not source.embedded:
+        yield downloads() / id.split(":", 1)[-1]
     if source.embedded:
         yield EMBEDDED / source.embedded
     if source.hub:
@@ -120,6 +135,7 @@ def find(id: str, source: Source) -> Location:
         f"Put the files into a folder named {id.split(':', 1)[-1]!r} and set {OPTION} to the "
         "folder that holds it "
         f"(now {repr(option) if option else 'not set'})."
+        + (f" {way_out([id])} downloads them." if id in PUBLISHED else "")
     )
 
 

@@ -26,7 +26,7 @@ from eval.execute.reference import (
 from eval.execute.run import Options, make, measure_made, planned_failures, stale
 from eval.io.progress import progress
 from eval.measure.evaluator import JudgeLike, default_judge
-from eval.measure.selection import GLYPH, available, metrics_of
+from eval.measure.selection import GLYPH, available, metrics_of, not_measured
 from eval.methods.finished import FinishedClips
 from eval.metrics import Metric
 from eval.metrics.definitions import Need
@@ -34,6 +34,7 @@ from eval.plan.batches import Batch, Place
 from eval.plan.cells import Plan
 from eval.plan.finished import plan_entries, row_failure
 from eval.plan.limits import refusal
+from eval.plan.suite import suite_placement
 from eval.samples.clip_manifest import RowFailure, folder_entries, read_entries
 from eval.store.samples import write_samples
 from eval.store.store import Store
@@ -66,6 +67,8 @@ def score(
     console: Console | None = None,
     judge: Callable[[list[Metric]], JudgeLike] | None = None,
     options: Options = Options(),
+    device: str = "auto",
+    dtype: str = "float32",
 ) -> Scored:
     """Scores the clips of a manifest into a run folder, from which the report is made; called
     again, it goes on.
@@ -92,6 +95,7 @@ def score(
         console: for progress; standard error if None.
         judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
         options: patience and debugging.
+        device, dtype: where the encoders run and what they compute in; see `eval.device`.
 
     Raises:
         EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders
@@ -99,13 +103,18 @@ def score(
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
     """
-    make_judge = judge or partial(default_judge, folder=out)
+    placement = suite_placement(device, dtype)
+    default: Callable[..., JudgeLike] = partial(default_judge, folder=out, **placement)
+    make_judge = judge or default
+    console = console or Console(stderr=True)
     if manifest is None:
         entries, failures, notes, unknown = folder_entries(folder)
     else:
         entries, failures, notes, unknown = read_entries(manifest, folder, strict=strict, root=root)
     metrics, warnings = _metrics(encoders, reference, make_judge, unknown)
     warnings = [*notes, *warnings]
+    if not encoders and (line := not_measured(metrics)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     source = manifest or folder
     glyph = next((metric for metric in metrics if metric.encoder.endswith(GLYPH)), None)
     if glyph and not allow_glyph_encoders:
@@ -143,7 +152,6 @@ def score(
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
         document.started()
-        console = console or Console(stderr=True)
         _read(store, unmade, console, options)
         measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
 

@@ -38,6 +38,7 @@ def isolate(
     *,
     timeout: float | None = None,
     debug: bool = False,
+    relieve: Callable[[], bool] | None = None,
 ) -> list[Result | Failed]:
     """One result for each item, or why there is none.
 
@@ -53,12 +54,16 @@ def isolate(
             interrupts Python code in the main thread, on systems with SIGALRM; a call that hangs
             inside a C library goes on.
         debug: let the first exception through.
+        relieve: frees memory that other models hold; called when memory ran out. Where it says
+            that there were any, the same call is tried once more.
 
     Raises:
         EvalError: if there is a timeout and no way to keep it here.
         Stop: SIGINT or SIGTERM came.
     """
     outcome = _attempt(items, work, timeout, debug)
+    if isinstance(outcome, Failed) and outcome.out_of_memory and relieve and relieve():
+        outcome = _attempt(items, work, timeout, debug)
     if not isinstance(outcome, Failed):
         return outcome
     if len(items) == 1:

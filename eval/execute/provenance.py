@@ -84,6 +84,7 @@ class RunDocument:
                     "id": cell.id,
                     "method": cell.method,
                     "settings": cell.settings,
+                    **({"base": dict(cell.base)} if cell.base else {}),
                     "fingerprint": cell.fingerprint,
                     "first_frame": first_frame(cell.instance),
                     "clips": len(plan.pairs(cell)),
@@ -114,9 +115,10 @@ class RunDocument:
         counts: Mapping[str, int],
         warnings: Sequence[str | Caution],
         seconds: Mapping[str, float] | None = None,
+        devices: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         """Writes the document as final; `seconds` holds each cell's median wall time to make a
-        clip.
+        clip, `devices` how many clips were made and measured on which.
         """
         if self._fresh:
             self._content["machine"]["torch_threads"] = (
@@ -131,6 +133,8 @@ class RunDocument:
         }
         if seconds is not None:
             self._content["seconds_per_clip"] = dict(seconds)
+        if devices is not None:
+            self._content["devices"] = {stage: dict(each) for stage, each in devices.items()}
         self._write()
 
     def _write(self) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from rich.console import Console
 
 from eval import device as devices
+from eval.execute.devices import counts as device_counts
+from eval.execute.devices import note as note_device
 from eval.execute.events import EventLog
 from eval.execute.isolation import Failed, isolate
 from eval.execute.limits import time_limit
@@ -166,13 +168,16 @@ def carry_out(
         }
         options.log.write("started", suite=plan.suite.name, folder=str(folder), **sizes)
 
+        device = "cpu"
         if unmade or unmeasured:
-            for note in plan.notes:
-                console.print(f"warning: {note}", style=None, markup=False, highlight=False)
-            _say_device(plan, console)
+            for line in plan.notes:
+                if line.startswith("left out"):
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+            device = _say_device(plan, console)
         if options.pool is None:
-            made = make(store, unmade, console, options)
-            devices.release()  # the methods' models make room for the encoders
+            made = make(store, unmade, console, options, device)
+            if device != "cpu":
+                devices.release(*devices.GENERATORS)  # make room for the encoders
             measured = measure_made(
                 store, plan, unmeasured, referee, fingerprints, console, options
             )
@@ -203,17 +208,21 @@ def carry_out(
             from eval.claims import write_claims
 
             write_claims(store, plan)
-        document.finished(counts, warnings, _seconds_per_clip(store, plan))
+        document.finished(
+            counts, warnings, _seconds_per_clip(store, plan), device_counts(store, plan)
+        )
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
         told = list(map(str, warnings))
         return Outcome(store.folder, made, measured, failures, told, store.decoded)
 
 
-def _say_device(plan: Plan, console: Console) -> None:
+def _say_device(plan: Plan, console: Console) -> str:
+    """The resolved device of the run, said if it is not the CPU."""
     device = devices.resolve(plan.suite.device)
     if device != "cpu":
         chosen = "auto took " if plan.suite.device == "auto" else ""
         console.print(f"device: {chosen}{devices.describe(device)}", markup=False, highlight=False)
+    return device
 
 
 def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
@@ -262,10 +271,14 @@ def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
 
 
 def make(
-    store: Store, batches: Sequence[Batch], console: Console, options: Options = Options()
+    store: Store,
+    batches: Sequence[Batch],
+    console: Console,
+    options: Options = Options(),
+    device: str = "cpu",
 ) -> int:
-    """Makes and stores the clips of ``batches``, or why there is none. Returns how many clips were
-    made.
+    """Makes and stores the clips of ``batches``, or why there is none; `device` is noted of each.
+    Returns how many clips were made.
     """
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
@@ -274,6 +287,7 @@ def make(
                 batch, timeout=options.timeout, debug=options.debug
             )
             store.add_clips(rows, contents, failures)
+            note_device(store, "make", [row.key for row in rows], device)
             options.log.batch("made", batch, failures)
             made += len(rows)
             advance(len(batch.items))
@@ -300,6 +314,8 @@ def measure_made(
                 store, plan, part, judge, fingerprints, timeout=options.timeout, debug=options.debug
             )
             store.add_failures(failures)
+            device = str(getattr(judge, "device", "cpu"))
+            note_device(store, "measure", [item.key for item in part.items], device)
             options.log.batch("measured", part, failures)
             measured += len(part.items) - len(failures)
             advance(len(batch.items))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from eval import device as devices
 from eval.clips.lossless import Clip, encoded
 from eval.errors import ClipError
 from eval.execute.isolation import Failed, isolate
@@ -41,7 +42,9 @@ def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
         return [encoded(clip) for clip in _generate(items)]
 
     start = time.perf_counter()
-    results = isolate(batch.items, work, timeout=timeout, debug=debug)
+    results = isolate(
+        batch.items, work, timeout=timeout, debug=debug, relieve=lambda: devices.release("encoders")
+    )
     seconds = (time.perf_counter() - start) / len(results)
     made = Made([], [], [])
     for item, result in zip(batch.items, results, strict=True):
@@ -72,7 +75,15 @@ def measure_batch(
         measure(shelf, plan, [part], judge, fingerprints, Console(quiet=True, force_terminal=False))
         return [None] * len(items)
 
-    results = isolate(batch.items, work, timeout=timeout, debug=debug) if batch.items else []
+    if not batch.items:
+        return []
+    results = isolate(
+        batch.items,
+        work,
+        timeout=timeout,
+        debug=debug,
+        relieve=lambda: devices.release(*devices.GENERATORS),
+    )
     return [
         Failure(*item.place, "measure", result.reason.removeprefix(f"{Batch((item,)).name}: "))
         for item, result in zip(batch.items, results, strict=True)

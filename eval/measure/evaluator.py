@@ -173,9 +173,13 @@ class Judge:
         self._resolved = self._resolved or devices.resolve(self._wanted)
         return self._resolved
 
-    def release(self) -> None:
-        """Lets the networks go; they are loaded again when they are needed."""
+    def release(self) -> bool:
+        """Lets the networks go; they are loaded again when they are needed. Returns whether there
+        were any.
+        """
+        found = bool(self._encoders)
         self._encoders.clear()
+        return found
 
     def _dtype_of(self, id: str) -> str:
         return self._dtype if len(encoder_entry(id).dtypes) > 1 else "float32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from eval.encoders.published import MINIMUM, PUBLISHED, way_out
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import catalogue
 from eval.measure.evaluator import JudgeLike
@@ -70,3 +71,25 @@ def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Met
         except WeightsMissingError as error:
             left_out.setdefault(str(error), []).append(metric.id)
     return found, [f"left out {', '.join(ids)}: {reason}" for reason, ids in left_out.items()]
+
+
+def not_measured(metrics: Sequence[Metric]) -> str | None:
+    """One line on the families that no metric of these measures because an encoder's weights are
+    missing, and how to get the smallest set; None if there is none. For any clips.
+    """
+    measured = {metric.family for metric in metrics}
+    encoders = {metric.encoder for metric in metrics}
+    families: dict[str, None] = {}
+    missing: dict[str, None] = {}
+    for metric in catalogue():
+        lacking = metric.encoder in PUBLISHED and metric.encoder not in encoders
+        if lacking and not metric.truth and metric.family not in measured:
+            families[metric.family] = None
+            missing[metric.encoder] = None
+    if not families:
+        return None
+    smallest = [id for id in MINIMUM if id in missing] or list(missing)[:1]
+    return (
+        f"not measured: {', '.join(families)} (no weights of {', '.join(missing)}); "
+        f"{way_out(smallest)} unlocks the most with the least"
+    )

@@ -119,6 +119,7 @@ def contents(recipe: Recipe) -> Iterator[str]:
     """
     base = recipe.parsed
     kind = model_kind(recipe)
+    _check_motion(recipe, base)
     yield f"dtype {recipe.dtype}"
     model = recipe.find("model", base.model)
     parts = [part for part in (SDXL if kind == "SDXL" else SD15)]
@@ -142,6 +143,17 @@ def contents(recipe: Recipe) -> Iterator[str]:
             yield f"{key}.frames {identity(recipe.find(f'{key}.frames', part.frames))}"
     if base.scheduler:
         yield f"scheduler {json.dumps(base.scheduler, sort_keys=True)}"
+
+
+def _check_motion(recipe: Recipe, base: Base) -> None:
+    index = recipe.find("model", base.model) / "model_index.json"
+    if recipe.concatenation or base.motion_adapter is not None or not index.is_file():
+        return
+    if json.loads(index.read_text(encoding="utf-8"))["unet"][1] == "UNet2DConditionModel":
+        raise EvalError(
+            f"base: {base.model} is an image model, and there is no motion_adapter; add "
+            "motion_adapter: FOLDER_OR_ID"
+        )
 
 
 def _extra(recipe: Recipe, base: Base) -> Iterator[tuple[str, Part | str]]:

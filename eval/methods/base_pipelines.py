@@ -37,11 +37,13 @@ def pipeline(recipe: Recipe, device: str) -> Any:
     return _KEPT[recipe]
 
 
-def release() -> None:
-    """Lets the kept pipeline go."""
-    if _KEPT:
-        _KEPT.clear()
+def release() -> bool:
+    """Lets the kept pipeline go. Returns whether there was one."""
+    found = bool(_KEPT)
+    _KEPT.clear()
+    if found:
         devices.free_memory()
+    return found
 
 
 devices.holds("base", release)
@@ -53,7 +55,7 @@ def _loading(key: str, path: object) -> Iterator[None]:
         yield
     except EvalError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # every library has its own
         reason = one_line(str(error))
         reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
         raise EvalError(f"base.{key}: {path} cannot be used: {reason}") from error

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.methods import FirstFrame
@@ -322,3 +323,12 @@ def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
 
 def _argument(parameters: Mapping[str, Any], setting: str) -> str | None:
     return next((name for name in _ARGUMENTS[setting] if name in parameters), None)
+
+
+def _release() -> bool:
+    found = _load.cache_info().currsize > 0
+    _load.cache_clear()
+    return found
+
+
+devices.holds("diffusers", _release)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from eval.device import PATTERN, Dtype
+from eval.device import PATTERN, Dtype, check
 from eval.errors import EvalError, nearest
 from eval.io.files import is_file
 from eval.io.validation import check_values, validated
@@ -57,6 +57,17 @@ class MethodEntry(BaseModel):
         return self
 
 
+def suite_placement(device: str, dtype: str) -> dict[str, Any]:
+    """Device and dtype, where they are others than the default.
+
+    Raises:
+        EvalError: a device that is not here, or half precision on a CPU.
+    """
+    check(device, dtype)
+    stated = {"device": device, "dtype": dtype}
+    return {key: value for key, value in stated.items() if value not in ("auto", "float32")}
+
+
 class Suite(BaseModel):
     """A suite as validated.
 
@@ -95,8 +106,7 @@ class Suite(BaseModel):
     @property
     def placement(self) -> dict[str, Any]:
         """Device and dtype, where the suite states others than the default."""
-        stated = {"device": self.device, "dtype": self.dtype}
-        return {key: value for key, value in stated.items() if value not in ("auto", "float32")}
+        return suite_placement(self.device, self.dtype)
 
     @field_validator("seeds", "metrics")
     @classmethod

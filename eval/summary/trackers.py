@@ -33,9 +33,10 @@ def track(folder: Path, tracker: str, target: str) -> int:
 
     Args:
         folder: of a run that is finished.
-        tracker: ``tensorboard`` or ``mlflow``.
-        target: a folder for event files; or MLflow's tracking URI, where the experiment bears
-            the suite's name.
+        tracker: ``tensorboard``, ``mlflow`` or ``wandb``.
+        target: a folder for event files; MLflow's tracking URI, where the experiment bears the
+            suite's name; or for wandb ``PROJECT`` or ``ENTITY/PROJECT``, where the suite's name is
+            the runs' group (WANDB_MODE=offline writes a local folder alone).
 
     Returns:
         How many cells were written.
@@ -100,7 +101,25 @@ def _mlflow(suite: str, cells: Sequence[Tracked], target: str) -> None:
             )
 
 
+def _wandb(suite: str, cells: Sequence[Tracked], target: str) -> None:
+    import wandb
+
+    entity, _, project = target.rpartition("/")
+    for cell in cells:
+        run = wandb.init(
+            entity=entity or None,
+            project=project,
+            group=suite,
+            name=cell.cell,
+            config=cell.settings,
+            reinit="create_new",
+        )
+        run.summary.update(cell.values)
+        run.finish()
+
+
 _TRACKERS: dict[str, Callable[[str, Sequence[Tracked], str], None]] = {
     "tensorboard": _tensorboard,
     "mlflow": _mlflow,
+    "wandb": _wandb,
 }

@@ -185,9 +185,12 @@ def text_to_video(weights: Path = WEIGHTS) -> Any:
     return _finished(AnimateDiffPipeline(**_base(weights)), _NONE, weights, content=False)
 
 
-def _release() -> None:
-    for loaded in (_image_to_video, _baseline, text_to_video):
+def _release() -> bool:
+    caches = (_image_to_video, _baseline, text_to_video)
+    found = any(loaded.cache_info().currsize for loaded in caches)
+    for loaded in caches:
         loaded.cache_clear()
+    return found
 
 
 devices.holds("glyph-world", _release)

@@ -30,11 +30,7 @@ def invoke(toy_folder: Path, toy_judge: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_suite_of_init_runs_and_is_not_overwritten(invoke: Invoke, toy_folder: Path) -> None:
     said = invoke("init", "my own.yaml", "--method", "toy_method:Toy", "--samples", "samples.csv")
-    assert (
-        said.stdout
-        == "my own.yaml: fill in samples and method, then: python -m eval run my own.yaml "
-        "--dry-run\n"
-    )
+    assert said.stdout == "my own.yaml: now: i2v-eval run my own.yaml --dry-run\n"
     text = (toy_folder / "my own.yaml").read_text()
     assert text.count("\n#") > 10
     assert yaml.safe_load(text)["name"] == "my-own"

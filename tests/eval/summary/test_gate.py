@@ -275,17 +275,19 @@ def test_hostile_names_stay_text_in_every_form(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning"
 )  # of MLflow's own making
-@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
+@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow", "wandb"])
 def test_a_tracker_is_handed_every_value_or_its_extra_is_named(
     tracker: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     document = json.loads((recorded / "run.json").read_text())
     document["cells"] = [{"id": cell, "settings": {"t0": 1.0, "lora": None}} for cell in CELLS]
     (recorded / "run.json").write_text(json.dumps(document))
-    target = (
-        str(tmp_path / "events") if tracker == "tensorboard" else f"sqlite:///{tmp_path}/mlflow.db"
-    )
+    targets = {"mlflow": f"sqlite:///{tmp_path}/mlflow.db", "wandb": "team/project"}
+    target = targets.get(tracker, str(tmp_path / "events"))
     result = CliRunner().invoke(app, ["track", str(recorded), "--to", tracker, "--target", target])
     if importlib.util.find_spec(tracker) is None:
         assert result.exit_code == 2
@@ -299,11 +301,31 @@ def test_a_tracker_is_handed_every_value_or_its_extra_is_named(
             for k in ("mean", "low")
         }
     assert {
-        key: value for key, value in read_back(tracker, target).items() if key in wanted
+        key: value for key, value in read_back(tracker, target, tmp_path).items() if key in wanted
     } == pytest.approx(wanted)
 
 
-def read_back(tracker: str, target: str) -> dict[tuple[str, str], float]:
+def read_wandb(folder: Path) -> dict[tuple[str, str], float]:
+    """What offline runs of wandb would upload: (run's name, key of its summary) -> value."""
+    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.sdk.internal.datastore import DataStore
+
+    found = {}
+    for path in (folder / "wandb").glob("offline-run-*/run-*.wandb"):
+        store, name = DataStore(), ""
+        store.open_for_scan(str(path))
+        while data := store.scan_data():
+            record = Record()
+            record.ParseFromString(data)
+            name = record.run.display_name or name
+            for item in record.summary.update:
+                found[name, item.key or item.nested_key[0]] = json.loads(item.value_json)
+    return found
+
+
+def read_back(tracker: str, target: str, folder: Path) -> dict[tuple[str, str], float]:
+    if tracker == "wandb":
+        return read_wandb(folder)
     if tracker == "mlflow":
         import mlflow
 

@@ -330,3 +330,46 @@ def test_the_glyph_world_takes_no_settings_of_a_base_and_other_methods_no_base(w
     entry = {"method": "i2v-adapter", "settings": {"negative_prompt": "x"}}
     with pytest.raises(EvalError, match="unknown key 'negative_prompt'"):
         make_plan(write_suite(methods=[entry]))
+
+
+def test_one_checkpoint_file_gives_the_clip_of_the_same_model_in_a_folder(
+    base, sd15, photographs, tmp_path
+):
+    import sys
+
+    import diffusers
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    try:
+        import original_layout
+    finally:
+        sys.path.pop(0)
+    file = tmp_path / "model.safetensors"
+    original_layout.save(diffusers.StableDiffusionPipeline.from_pretrained(sd15 / "model"), file)
+    clips = [
+        method(base(model=str(model), config=config), "i2v-adapter-alone").generate(
+            photographs[:1], [1]
+        )
+        for model, config in ((sd15 / "model", None), (file, str(sd15 / "model")))
+    ]
+    assert np.array_equal(clips[0][0].frames, clips[1][0].frames)
+    with pytest.raises(WeightsMissingError, match="give config: FOLDER"):
+        method(base(model=str(file))).generate(photographs[:1], [1])
+
+
+def test_a_method_on_a_base_goes_to_another_process_and_its_clips_elsewhere(
+    base, photographs, tmp_path, write_suite
+):
+    import pickle
+
+    from eval.execute.run import Options, run
+
+    found = method(base())
+    sent = pickle.loads(pickle.dumps(found))  # as Ray sends it
+    assert sent.fingerprint() == found.fingerprint()
+    clips = [each.generate(photographs[:1], [1])[0].frames for each in (found, sent)]
+    assert np.array_equal(*clips)
+    suite = write_suite(base=base(), methods=[{"method": "i2v-adapter", "sweep": {"p": [0.2, 1]}}])
+    options = Options(storage=str(tmp_path / "elsewhere"))
+    assert run(str(suite), tmp_path / "run", options=options).made == 4
+    assert len(list((tmp_path / "elsewhere").rglob("*.mkv"))) == 4

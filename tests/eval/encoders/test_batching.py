@@ -1,0 +1,124 @@
+"""Encoders on a GPU: batches of one size, and float32 that is float32; driven here on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from eval.clips.lossless import Clip
+from eval.encoders.batching import on_gpu, together
+from eval.measure.evaluator import Judge
+from eval.measure.selection import metrics_of
+from eval.samples import Sample
+
+RNG = np.random.default_rng(0)
+
+
+class Counting:
+    """Means and differences, with the sizes of the batches and TF32 as it was asked for them."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, bool]] = []
+
+    def _note(self, rows: int) -> None:
+        matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        exact = (matmul.fp32_precision, convolution.fp32_precision) == ("ieee", "ieee")
+        self.seen.append((rows, not exact))
+
+    def encode_frames(self, frames: np.ndarray, *, view: str = "standard") -> np.ndarray:
+        self._note(len(frames))
+        return frames.reshape(len(frames), -1).mean(axis=1, keepdims=True)
+
+    def encode_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        self._note(len(first))
+        return first.astype(float) - second
+
+    def encode_distances(self, image: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        self._note(len(frames))
+        return np.abs(frames.astype(float) - image).mean(axis=(1, 2, 3))
+
+    def encode_text(self, prompts: list[str]) -> np.ndarray:
+        self._note(len(prompts))
+        return np.array([[len(prompt)] for prompt in prompts])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+def test_every_batch_has_the_same_size_and_the_results_are_the_encoders_own(rows):
+    frames = RNG.integers(0, 256, (rows, 4, 4, 3), dtype=np.uint8)
+    others = RNG.integers(0, 256, (rows, 4, 4, 3), dtype=np.uint8)
+    plain, counting = Counting(), Counting()
+    padded = on_gpu(counting, 4)
+    cases = [
+        ("encode_frames", (frames,)),
+        ("encode_pairs", (frames, others)),
+        ("encode_distances", (others[0], frames)),
+        ("encode_text", (["word"] * rows,)),
+    ]
+    for name, arguments in cases:
+        found = getattr(padded, name)(*arguments)
+        assert np.array_equal(found, getattr(plain, name)(*arguments)), name
+    assert {size for size, _ in counting.seen} == {4}
+    assert padded.encode_frames(frames, view="uncropped").shape == (rows, 1)
+
+
+def test_tf32_is_off_while_an_encoder_works_and_as_before_afterwards():
+    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "tf32"
+        counting = Counting()
+        on_gpu(counting, 2).encode_frames(np.zeros((3, 2, 2, 3), np.uint8))
+        assert counting.seen == [(2, False), (2, False)]
+        assert [setting.fp32_precision for setting in settings] == ["tf32", "tf32"]
+    finally:
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
+
+
+def test_frames_of_one_shape_go_together_and_come_back_in_order():
+    calls: list[tuple[int, ...]] = []
+
+    def encode(frames: np.ndarray) -> np.ndarray:
+        calls.append(frames.shape)
+        return frames.reshape(len(frames), -1).mean(axis=1, keepdims=True)
+
+    frames = [np.full((size, size, 3), value) for value, size in enumerate((2, 3, 2, 2))]
+    assert [float(row[0]) for row in together(frames, encode)] == [0, 1, 2, 3]
+    assert calls == [(3, 2, 2, 3), (1, 3, 3, 3)]
+
+
+def test_clips_judged_together_as_on_a_gpu_have_the_values_of_clips_judged_alone():
+    metrics = [m for m in metrics_of(["dino_glyph", "clip_glyph"]) if m.scope == "clip"]
+    samples, clips = [], []
+    for name in ("a", "b", "c"):
+        image = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        samples.append(Sample(name, image, f"prompt {name}"))
+        later = RNG.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+        clips.append(Clip(np.concatenate([image[None], later]), 8.0))
+
+    def judge(device: str) -> Judge:
+        found = Judge(metrics)
+        found._resolved = device  # "cpu:0" is the CPU, and takes the way of a GPU
+        return found
+
+    on_cpu = judge("cpu").measure(samples, clips)
+    together_ = judge("cpu:0").measure(samples, clips)
+    alone = judge("cpu:0").measure(samples[1:2], clips[1:2])[0]
+    assert together_[1] == pytest.approx(alone, abs=1e-6)
+    for one, other in zip(on_cpu, together_, strict=True):
+        assert other == pytest.approx(one, abs=1e-3)  # text is 100 x cosine
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_cpu_and_gpu_agree_to_1e_4_of_each_metrics_range():
+    metrics = [m for m in metrics_of(["dino_glyph", "clip_glyph"]) if m.scope == "clip"]
+    image = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    frames = RNG.integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    sample, clip = Sample("a", image, "a star"), Clip(frames, 8.0)
+    cpu = Judge(metrics).measure([sample], [clip])[0]
+    gpu = Judge(metrics, device="cuda").measure([sample], [clip])[0]
+    for metric in metrics:
+        size = 100 if metric.unit == "100 x cosine" else 1
+        assert abs(cpu[metric.id] - gpu[metric.id]) <= 1e-4 * size, metric.id

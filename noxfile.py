@@ -8,7 +8,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4"
-nox.options.default_venv_backend = "uv"
+nox.options.default_venv_backend = "uv|virtualenv"  # the latter under pipx
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_external_run = True
@@ -16,7 +16,7 @@ nox.options.error_on_external_run = True
 CONSTRAINTS = "constraints.txt"
 BASELINE = "eval/suites/gate-baseline.json"
 SOME_FAILED = 3
-"""Exit code of `python -m eval run` when some clips failed and the rest went on."""
+"""Exit code of `i2v-eval run` when some clips failed and the rest went on."""
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -36,9 +36,7 @@ def eval(session: nox.Session) -> None:
     # Where clips failed (3) the report says so; what is known of the others is written all the
     # same.
     session.run(
-        "python",
-        "-m",
-        "eval",
+        "i2v-eval",
         "run",
         suite,
         "--out",
@@ -48,7 +46,7 @@ def eval(session: nox.Session) -> None:
     )
     if "--dry-run" in options:
         return
-    session.run("python", "-m", "eval", "report", str(folder))
+    session.run("i2v-eval", "report", str(folder))
     if (folder / "failures.csv").read_text().count("\n") > 1:
         session.warn(f"some clips failed: {folder / 'failures.csv'}")
         sys.exit(SOME_FAILED)  # nox itself knows 1 alone
@@ -58,7 +56,7 @@ def eval(session: nox.Session) -> None:
 def report(session: nox.Session) -> None:
     """Write the report of a run folder again. Posargs: the folder (default: runs/first-light)."""
     install(session)
-    session.run("python", "-m", "eval", "report", *(session.posargs or ["runs/first-light"]))
+    session.run("i2v-eval", "report", *(session.posargs or ["runs/first-light"]))
 
 
 @nox.session
@@ -67,10 +65,8 @@ def gate(session: nox.Session) -> None:
     "new weights".
     """
     install(session)
-    session.run("python", "-m", "eval", "run", "gate", "--out", "runs/gate")
-    session.run(
-        "python", "-m", "eval", "gate", "runs/gate", "--baseline", BASELINE, *session.posargs
-    )
+    session.run("i2v-eval", "run", "gate", "--out", "runs/gate")
+    session.run("i2v-eval", "gate", "runs/gate", "--baseline", BASELINE, *session.posargs)
 
 
 @nox.session
@@ -80,8 +76,8 @@ def calibrate(session: nox.Session) -> None:
     """
     install(session)
     folder = "runs/calibration"
-    session.run("python", "-m", "eval", "calibrate", "--out", folder, *session.posargs)
-    session.run("python", "-m", "eval", "report", folder)
+    session.run("i2v-eval", "calibrate", "--out", folder, *session.posargs)
+    session.run("i2v-eval", "report", folder)
 
 
 @nox.session

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Scale: one driver, many workers
 
-`python -m eval run SUITE --executor ray` gives batches to workers on Ray, with the plan, files
+`i2v-eval run SUITE --executor ray` gives batches to workers on Ray, with the plan, files
 and records of a run in one process (`tests/eval/execute/test_ray.py`). `pip install
 'i2v-adapter[ray]'` brings Ray.
 

@@ -1,4 +1,4 @@
-"""``python -m eval``."""
+"""``python -m eval``: the same as ``i2v-eval``."""
 
 from eval.cli import main
 

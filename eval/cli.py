@@ -1,4 +1,4 @@
-"""The command line: ``python -m eval`` or ``i2v-eval``."""
+"""The command line: ``i2v-eval``."""
 
 from __future__ import annotations
 

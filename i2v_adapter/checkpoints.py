@@ -1,4 +1,4 @@
-"""`python -m i2v_adapter.checkpoints IN OUT`: convert a released checkpoint."""
+"""The command `i2v-convert IN OUT`: convert a released checkpoint."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from i2v_adapter.checkpoint_formats import OFFICIAL_NAME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert a released checkpoint into a folder of this project's format. Returns the exit
-    status.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m i2v_adapter.checkpoints", description=main.__doc__
-    )
+    """Convert a released checkpoint into a folder of this project's format."""
+    parser = argparse.ArgumentParser(prog="i2v-convert", description=main.__doc__)
     parser.add_argument(
         "source", metavar="IN", type=Path, help="checkpoint file, or a folder that holds one"
     )
@@ -48,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     adapter.save_pretrained(options.target)
     size = sum(parameter.numel() for parameter in adapter.parameters())
     print(

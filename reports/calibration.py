@@ -71,7 +71,7 @@ def load_calibration(directory: Path) -> Calibration:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EvalError(
-            f"{path}: no such file; make it with `python -m eval calibrate --out {directory}`"
+            f"{path}: no such file; make it with `i2v-eval calibrate --out {directory}`"
         ) from error
     except (OSError, ValueError) as error:
         raise EvalError(f"{path}: not readable as JSON ({error}); calibrate again") from error

@@ -1,4 +1,4 @@
-"""The commands `report` and `compare`, which `python -m eval` finds through the entry points
+"""The commands `report` and `compare`, which `i2v-eval` finds through the entry points
 i2v_eval.commands.
 """
 

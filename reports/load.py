@@ -61,8 +61,7 @@ def load_run(directory: Path) -> RunFolder:
     """
     if not os.path.isdir(directory):
         raise EvalError(
-            f"{directory}: no such run folder; make one with `python -m eval run SUITE --out "
-            f"{directory}`"
+            f"{directory}: no such run folder; make one with `i2v-eval run SUITE --out {directory}`"
         )
     frames = {name: _read_csv(directory / name) for name in _TEXT}
     summary = frames["summary.csv"]

@@ -265,7 +265,7 @@ def _read_key(path: Path) -> dict[str, Any]:
         return {"page": page, "cases": cases, "samples": dict(content.get("samples") or {})}
     except FileNotFoundError as error:
         raise EvalError(
-            f"{path}: no such file; `python -m eval rank {path.parent}` writes the page and it"
+            f"{path}: no such file; `i2v-eval rank {path.parent}` writes the page and it"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvalError(

@@ -1,3 +1,3 @@
-"""Commands of ``python -m eval``, one a file; `eval.cli` registers them. Importing one loads
+"""Commands of ``i2v-eval``, one a file; `eval.cli` registers them. Importing one loads
 nothing heavy.
 """

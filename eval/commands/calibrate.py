@@ -1,4 +1,4 @@
-"""``python -m eval calibrate``: what metrics answer to corruptions of known strength."""
+"""``i2v-eval calibrate``: what metrics answer to corruptions of known strength."""
 
 from __future__ import annotations
 

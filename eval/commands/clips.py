@@ -1,4 +1,4 @@
-"""``python -m eval clips``: scores finished clips of any tool."""
+"""``i2v-eval clips``: scores finished clips of any tool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m eval run --dry-run``: the plan with its cost, and nothing else."""
+"""``i2v-eval run --dry-run``: the plan with its cost, and nothing else."""
 
 from __future__ import annotations
 

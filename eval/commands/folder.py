@@ -1,4 +1,4 @@
-"""``python -m eval status | export | track | salvage``: what one does with a run folder."""
+"""``i2v-eval status | export | track | salvage``: what one does with a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m eval gate``: does a run still give what the baseline holds?"""
+"""``i2v-eval gate``: does a run still give what the baseline holds?"""
 
 from __future__ import annotations
 

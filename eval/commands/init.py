@@ -1,4 +1,4 @@
-"""``python -m eval init``: a commented suite for clips, a base, a pipeline or a method of one's
+"""``i2v-eval init``: a commented suite for clips, a base, a pipeline or a method of one's
 own.
 """
 

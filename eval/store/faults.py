@@ -30,9 +30,6 @@ def folder_errors(folder: Path) -> Iterator[None]:
 def _database(error: sqlite3.Error, folder: Path) -> str:
     text = str(error)
     if "malformed" in text or "not a database" in text:
-        return (
-            f"store.sqlite is damaged ({text}); python -m eval salvage {folder} keeps what can "
-            "be read"
-        )
+        return f"store.sqlite is damaged ({text}); i2v-eval salvage {folder} keeps what can be read"
     code = errno.ENOSPC if "is full" in text else errno.EROFS if "readonly" in text else None
     return explained(OSError(code, text) if code else OSError(text))

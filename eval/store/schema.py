@@ -84,8 +84,7 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
     path = folder / FILE
     if not path.is_file():
         raise StoreError(
-            f"{folder}: not a run folder (no {FILE}); python -m eval run SUITE --out {folder} "
-            "makes one"
+            f"{folder}: not a run folder (no {FILE}); i2v-eval run SUITE --out {folder} makes one"
         )
     # Without a journal nobody writes; an immutable database then leaves no files of SQLite's own in
     # the folder.

@@ -175,8 +175,7 @@ def read_entries(folder: Path) -> tuple[str, list[Entry]]:
     document = read_run(folder)
     if not document:
         raise EvalError(
-            f"{folder}: not a run folder (no run.json); python -m eval run SUITE --out {folder} "
-            "makes one"
+            f"{folder}: not a run folder (no run.json); i2v-eval run SUITE --out {folder} makes one"
         )
     clips: dict[tuple[str, str], dict[str, float]] = {}
     for row in _rows(folder / "records.csv"):

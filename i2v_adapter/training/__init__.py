@@ -1,6 +1,4 @@
-"""Training of the adapter: the loss, the loop, and a command, `python -m i2v_adapter.training
-CONFIG.yaml`.
-"""
+"""Training of the adapter: the loss, the loop, and the command `i2v-train CONFIG.yaml`."""
 
 from __future__ import annotations
 

@@ -191,5 +191,5 @@ def test_converter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "16 layers, 24,793,280 parameters, pooled group norm off\n"
     )
     assert I2VAdapter.load_config(tmp_path / "out")["pooled_group_norm"] is False
-    assert main([str(tmp_path / "none.pth"), str(tmp_path / "out")]) == 1
+    assert main([str(tmp_path / "none.pth"), str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'none.pth'} does not exist\n"

@@ -119,7 +119,7 @@ def test_page_and_markdown(folder: Path) -> None:
     ],
 )
 def test_a_broken_file_is_named(text: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(EvalError, match="no such file; make it with `python -m eval calibrate"):
+    with pytest.raises(EvalError, match="no such file; make it with `i2v-eval calibrate"):
         load_calibration(tmp_path)
     (tmp_path / "calibration.json").write_text(text)
     with pytest.raises(EvalError, match=expected):

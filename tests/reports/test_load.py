@@ -60,7 +60,7 @@ def test_missing_file_is_named(own_run_folder: Path, name: str) -> None:
 
 
 def test_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(EvalError, match="no such run folder; make one with `python -m eval run"):
+    with pytest.raises(EvalError, match="no such run folder; make one with `i2v-eval run"):
         load_run(tmp_path / "nowhere")
 
 

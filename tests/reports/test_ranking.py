@@ -122,7 +122,7 @@ def test_one_rater_has_no_agreement(ranked: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_says_so(own_run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(EvalError, match=r"rank-key\.json: no such file; `python -m eval rank "):
+    with pytest.raises(EvalError, match=r"rank-key\.json: no such file; `i2v-eval rank "):
         count(own_run_folder, tmp_path)
     with pytest.raises(
         EvalError, match=r"--cells stil-image: no such cell.*Did you mean 'still-image'"

@@ -93,7 +93,7 @@ def test_an_unusable_folder_or_store(
     )
     assert_one_line(
         invoke(write_suite(suite_content)),
-        ["out: store.sqlite is damaged (file is not a database)", "python -m eval salvage"],
+        ["out: store.sqlite is damaged (file is not a database)", "i2v-eval salvage"],
     )
 
 

@@ -222,7 +222,7 @@ def test_a_damaged_page_is_found_and_the_rest_is_saved(where: float, tmp_path: P
     for command in ("status", "export"):
         result = invoke(command, folder)
         assert result.exit_code == 2
-        assert f"python -m eval salvage {folder} keeps what can be read" in result.stderr
+        assert f"i2v-eval salvage {folder} keeps what can be read" in result.stderr
     with pytest.raises(StoreError, match=r"store\.sqlite is damaged"):
         Store(folder)
     damaged = (folder / "store.sqlite").read_bytes()

@@ -102,7 +102,7 @@ def effect(test: Mapping[str, Any]) -> str:
 
 
 def verdict_rows(content: Mapping[str, Any]) -> list[list[str]]:
-    """One row a claim: number, claim, verdict, and every test that has a say with its effect,
+    """One row a claim: number, claim, verdict, and every test that decides, with its effect,
     interval and n.
     """
     rows = []
@@ -130,7 +130,7 @@ def test_rows(claim: Mapping[str, Any]) -> list[list[str]]:
 
 
 TEST_HEAD = ("Test", "Effect [95 %]", "n", "Images", "Asked", "Verdict", "Remarks", "Metric")
-VERDICT_HEAD = ("No.", "Claim", "Verdict", "Tests with a say")
+VERDICT_HEAD = ("No.", "Claim", "Verdict", "Tests that decide")
 JUDGES_HEAD = ("Metric", "Exact measure", "ρ over all clips", "ρ within a method", "n", "Images")
 
 

@@ -25,7 +25,7 @@ STEADY = 0.9
 """Least Spearman correlation of the means with the strength that counts as monotone."""
 
 STANDING = 1e-4
-"""Frame sizes per second; below it the exact flow is rounding error of a clip that stands still."""
+"""Frame sizes per second; below it the exact flow is rounding error of a still clip."""
 
 NAMES_A_GLYPH = ("text", "text_min")
 """Families that can answer only where the prompt names what is seen: the glyph clips."""

@@ -95,7 +95,7 @@ def rank_correlation(
 ) -> Interval:
     """Spearman's rank correlation with a percentile bootstrap interval that draws whole clusters.
 
-    Ranks are those of the whole sample (ties share their mean rank) and are not made anew in each
+    Ranks are those of the whole sample (ties share their mean rank) and are not recomputed in each
     draw.
 
     Args:

@@ -34,7 +34,7 @@ class Claim:
         number: 1 to 7.
         title: the claim in one sentence.
         tests: what has to be true for it.
-        facts: kinds of facts about the weights that have a say too, see `eval.claims.weights`.
+        facts: kinds of facts about the weights that must hold as well, see `eval.claims.weights`.
     """
 
     number: int

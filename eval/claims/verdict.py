@@ -28,7 +28,7 @@ RULE = (
     "missing is not "
     "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured "
     "the claim is not "
-    "measured, else if one is undecided it is undecided. Reported rows have no say."
+    "measured, else if one is undecided it is undecided. 'Report' rows do not affect the verdict."
 )
 MOST_MISSING = 0.1
 """Share of a test's planned pairs that may be missing."""
@@ -43,7 +43,7 @@ class Test:
         title: what is compared, in words.
         metric: family of the metric; the run's first metric of that family is taken.
         first, second: cell ids; without a second the first's own mean is put to the test.
-        kind: ``more``, ``no less``, or ``report`` for a row without a say.
+        kind: ``more``, ``no less``, or ``report`` for a row that does not affect the verdict.
         margin: the smallest difference that matters, in the metric's unit, stated in advance.
         groups: sample groups; all that both cells share, if empty.
         paper: what the paper's tables say, if they say something.

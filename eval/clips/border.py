@@ -1,4 +1,4 @@
-"""Where foreign files enter: whatever goes wrong there is one line that names the file."""
+"""Reading of files that others wrote: every error is one line that names the file."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ def measure(
         How many clips were measured.
 
     Raises:
-        EvalError: naming cell, sample and seed, for a value that is not finite or a clip no
-            metric can be had of.
+        EvalError: naming cell, sample and seed, for a value that is not finite or a clip that
+            cannot be measured.
     """
     total = sum(len(batch.items) for batch in batches)
     with progress(console, "measuring", total) as advance:

@@ -1,4 +1,4 @@
-"""Methods: whatever makes clips from samples, by name or as ``module:Class``."""
+"""Methods make clips from samples; they are found by name or as ``module:Class``."""
 
 from __future__ import annotations
 

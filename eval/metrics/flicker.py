@@ -1,4 +1,4 @@
-"""Flicker and smoothness: what changes back and forth, as against what moves on."""
+"""Flicker and smoothness: changes back and forth, apart from steady motion."""
 
 import numpy as np
 import numpy.typing as npt

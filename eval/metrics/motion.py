@@ -1,4 +1,4 @@
-"""Motion amplitude: how fast things move, whatever the frame size and rate."""
+"""Motion amplitude: speed of motion, independent of frame size and rate."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""LPIPS to the input: what is left to compute once the distances are known."""
+"""LPIPS to the input: mean distance of the frames to the input image."""
 
 import numpy as np
 import numpy.typing as npt

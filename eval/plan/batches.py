@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from eval.plan.cells import Cell
 
 Place = tuple[str, str, int]
-"""(cell id, sample id, seed number): where a clip stands in a run."""
+"""(cell id, sample id, seed number): identifies a clip in a run."""
 
 
 class Item(NamedTuple):
-    """A clip to be."""
+    """One clip to generate."""
 
     cell: Cell
     sample: Sample
@@ -27,6 +27,7 @@ class Item(NamedTuple):
 
     @property
     def place(self) -> Place:
+        """Cell id, sample id and seed number."""
         return self.cell.id, self.sample.id, self.seed
 
     @property
@@ -59,6 +60,7 @@ class Batch:
 
     @property
     def places(self) -> list[Place]:
+        """The place of every item, in order."""
         return [item.place for item in self.items]
 
     def without(self, places: Container[Place]) -> Batch:

@@ -1,4 +1,4 @@
-"""Seeds that depend on what is drawn, not on where it stands in a batch."""
+"""Seeds that depend on sample and seed number, not on the position in a batch."""
 
 from __future__ import annotations
 

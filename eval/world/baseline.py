@@ -20,8 +20,8 @@ from i2v_adapter.prior import standard_normal
 
 
 class BaselinePipeline(AnimateDiffPipeline):
-    """AnimateDiff that uses the image in whatever way it is built for; all frames are noised and
-    generated.
+    """AnimateDiff that uses the image through the parts it was built with; all frames are noised
+    and generated.
 
     - A content adapter, if one is loaded, is shown the image (an embedding in cross-attention).
     - A UNet of `eval.world.concatenation.widen` reads its latent beside every frame.

@@ -14,10 +14,10 @@ from torch import Tensor
 
 
 def widen(unet: UNetMotionModel) -> UNetMotionModel:
-    """A copy of `unet` that takes the image's latent besides: `conv_in` reads twice the channels.
+    """A copy of `unet` that also takes the image's latent: `conv_in` reads twice the channels.
 
-    Every weight is copied, in float32, and the new columns of `conv_in` are zero: at first the copy
-    does what `unet` does, whatever the image.
+    Every weight is copied, in float32, and the new columns of `conv_in` are zero, so that the
+    untrained copy gives the same output as `unet` for every image.
     """
     channels = unet.config.in_channels
     widened = UNetMotionModel.from_config(unet.config, in_channels=2 * channels)

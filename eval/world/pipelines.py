@@ -22,14 +22,15 @@ LORA = "lora"
 
 
 class Extras(NamedTuple):
-    """What personalises or controls the base: names of folders in the weights. `lora` holds
-    diffusers' LoRA file, `controlnet` a ControlNetModel."""
+    """Names of folders in the weights: `lora` holds diffusers' LoRA file and personalises the base,
+    `controlnet` holds a ControlNetModel and controls it."""
 
     lora: str | None = None
     controlnet: str | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """The names that are given."""
         return tuple(part for part in self if part is not None)
 
 

@@ -88,6 +88,7 @@ class WordTokenizer:
         yield self.end
 
     def save(self, path: Path) -> None:
+        """Write words and context length to a JSON file."""
         path.write_text(
             json.dumps({"words": self.words, "context_length": self.context_length}, indent=1)
             + "\n"
@@ -95,5 +96,6 @@ class WordTokenizer:
 
     @classmethod
     def load(cls, path: Path) -> WordTokenizer:
+        """Read a file that :meth:`save` wrote."""
         stored = json.loads(path.read_text())
         return cls(stored["words"], stored["context_length"])

@@ -13,8 +13,8 @@ MAX_FRAME = 8192 * 8192
 
 
 def check_regular(path: Path) -> None:
-    """Raises MediaError unless there is a regular file that is not empty; a pipe or a device, which
-    reading might never end, is none.
+    """Raises MediaError unless `path` is a regular file that is not empty. Pipes and devices are
+    refused: reading them might never end.
     """
     try:
         status = os.stat(path)

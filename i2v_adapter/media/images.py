@@ -1,4 +1,4 @@
-"""The one reader of images: upright 8-bit RGB, or the reason why it cannot be had."""
+"""The one reader of images: upright 8-bit RGB, or the reason why an image cannot be read."""
 
 from __future__ import annotations
 

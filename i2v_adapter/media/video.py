@@ -1,4 +1,4 @@
-"""The one reader of video: the frames that a player shows, or the reason why they cannot be had."""
+"""The one reader of video: the frames that a player shows, or why they cannot be read."""
 
 from __future__ import annotations
 

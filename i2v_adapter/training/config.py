@@ -20,8 +20,8 @@ Precision = Annotated[
 
 
 class TrainingError(Exception):
-    """Something the user can put right; the message is one line that names the thing, its value and
-    the way out.
+    """An error that the user can correct; the message is one line that names the thing, its value
+    and what to do.
     """
 
 

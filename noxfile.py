@@ -112,9 +112,16 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation strictly into site/. Posargs go to mkdocs build."""
+    """Build the documentation strictly into site/, run the examples of docstrings and the
+    notebooks. Posargs go to mkdocs build.
+    """
     install(session, "docs")
     session.run("python", "-m", "mkdocs", "build", "--strict", *session.posargs)
+    session.run("python", "docs/site_check.py", "site")
+    rooms = ["i2v_adapter", "eval", "reports", "--ignore=eval/world_training"]
+    session.run("python", "-m", "pytest", "-q", "--doctest-modules", *rooms)
+    for notebook in sorted(Path("examples").glob("*.ipynb")):
+        session.run("jupyter", "execute", "--timeout=120", str(notebook))
 
 
 @nox.session

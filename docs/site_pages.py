@@ -16,8 +16,10 @@ from eval.commands.describe import describe
 from eval.commands.gate import REGRESSION
 from eval.errors import SOME_FAILED, EvalError
 from eval.measure.catalogue import catalogue
+from eval.methods.base import Base
 from eval.metrics import Metric
 from eval.plan.suite import MethodEntry, Suite
+from eval.summary.gate import NothingMeasuredError
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -82,10 +84,13 @@ def family_pages() -> Iterator[tuple[str, str]]:
 
 
 def suite_page() -> str:
-    """The keys of a suite file, from the models that validate it."""
+    """The keys of a suite file and of a base, from the models that validate them."""
     lines = ["# The suite file", "", inspect.cleandoc(Suite.__doc__ or ""), ""]
-    for model in (Suite, MethodEntry):
-        lines += [f"## {model.__name__}", "", "| key | kind | default |", "|---|---|---|"]
+    for model in (Suite, MethodEntry, Base):
+        lines += [f"## {model.__name__}", ""]
+        if model is Base:
+            lines += [_summary(model), ""]
+        lines += ["| key | kind | default |", "|---|---|---|"]
         required, fields = set(), model.model_json_schema()["properties"]
         required = set(model.model_json_schema().get("required", ()))
         for key, field in fields.items():
@@ -99,10 +104,12 @@ def exit_codes_page() -> str:
     """What each exit code of `i2v-eval` means."""
     rows = {
         0: "Everything asked for was done; of `gate`: every value lies within its tolerance.",
-        REGRESSION: "`gate`: a value moved, or is missing. Other commands: a clip failed where "
-        "that ends the command (`run --debug`).",
+        REGRESSION: "`gate`: a value moved, or is missing. Other commands: the command was cut "
+        "short, by a clip that fails under `--debug`, by an output that cannot be written, or by "
+        "code that tries to end the process. What was stored stays.",
         EvalError.exit_code: "Nothing was done: a usage error. The message says what to change.",
         SOME_FAILED: "Some clips failed, the rest was made and measured; failures.csv says why.",
+        NothingMeasuredError.exit_code: "`gate`: the run holds no value that the baseline holds.",
         130: "Stopped by Ctrl-C; the same command goes on from there.",
         143: "Stopped by SIGTERM; the same command goes on from there.",
     }
@@ -131,10 +138,13 @@ def errors_page() -> str:
 
 
 def _tree(kind: type[EvalError], depth: int) -> Iterator[str]:
-    summary = " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
-    yield f"{'    ' * depth}- `{kind.__name__}` (exit code {kind.exit_code}): {summary}"
+    yield f"{'    ' * depth}- `{kind.__name__}` (exit code {kind.exit_code}): {_summary(kind)}"
     for child in kind.__subclasses__():
         yield from _tree(child, depth + 1)
+
+
+def _summary(kind: type) -> str:
+    return " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
 
 
 def _kind(field: dict[str, Any]) -> str:

@@ -312,7 +312,9 @@ def test_a_suite_by_yaml_alone_sweeps_t0_and_p_and_the_claims_leave_out_what_is_
     assert "concatenation" in left_out
     kept = {cell.id for cell in claims.cells}
     assert {"full", "prior[t0=0.6]", "true-clip"} <= kept
-    with pytest.raises(NotServedError, match="cell full\\+style"):
+    with pytest.raises(
+        NotServedError, match="cell concatenation: base: it has no concatenation_unet"
+    ):
         make_plan(_with_base(locate_suite("claims"), tmp_path))
 
 

@@ -18,7 +18,7 @@ class EvalError(Exception):
     """Something the user can put right. The command line prints the message alone and leaves with
     ``exit_code``.
 
-    Example:
+    Examples:
         >>> from eval import parse_metric
         >>> try:
         ...     parse_metric("idenity.dino_glyph.v1")

@@ -60,7 +60,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             the official code: resnets and output over all frames of a video together, motion
             modules frame by frame. diffusers does the reverse.
 
-    Example:
+    Examples:
         >>> from diffusers import UNet2DConditionModel
         >>> unet = UNet2DConditionModel(
         ...     sample_size=8,

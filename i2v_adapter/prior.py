@@ -49,7 +49,7 @@ class FrameSimilarityPrior:
     Raises:
         ValueError: t0 or p out of range, or an empty sequence of p.
 
-    Example:
+    Examples:
         >>> latents = torch.ones(1, 4, 8, 8)  # a constant image stays what it is
         >>> FrameSimilarityPrior(t0=0.8, p=0.5).degrade(latents).equal(latents)
         True

@@ -23,7 +23,7 @@ def split_pair(text: str) -> CellPair:
     Raises:
         EvalError: not two names.
 
-    Example:
+    Examples:
         >>> split_pair("ours[t0=0.6]=theirs")
         ('ours[t0=0.6]', 'theirs')
     """

@@ -112,7 +112,7 @@ def rank_correlation(
     Raises:
         EvalError: lengths that differ.
 
-    Example:
+    Examples:
         >>> rank_correlation([1, 2, 3, 4], [1, 4, 9, 16], ["a", "b", "c", "d"]).mean
         1.0
     """

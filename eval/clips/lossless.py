@@ -41,7 +41,7 @@ class Clip:
     Raises:
         EvalError: if shape, dtype or rate are anything else.
 
-    Example:
+    Examples:
         >>> clip = Clip(np.zeros((8, 64, 64, 3), np.uint8), fps=8)
         >>> clip.frames.shape, clip.fps
         ((8, 64, 64, 3), 8.0)
@@ -113,7 +113,7 @@ def write_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     Raises:
         EvalError: the codec refuses the clip, or the file cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "clip.mkv"
         >>> frames = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
@@ -178,7 +178,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         EvalError: naming the file, if it is missing, not such a file, cut short, or larger than
             `MAX_PIXELS`.
 
-    Example:
+    Examples:
         >>> read_clip("no-such-clip.mkv")
         Traceback (most recent call last):
         ...
@@ -219,7 +219,7 @@ def open_clip(path: str | os.PathLike[str]) -> Iterator[ClipFrames]:
     Raises:
         EvalError: as `read_clip`; while frames are read, too.
 
-    Example:
+    Examples:
         >>> with open_clip("clip.mkv") as clip:  # doctest: +SKIP
         ...     means = [frame.mean() for frame in clip.frames]
     """

@@ -69,7 +69,7 @@ def read_media(
             of several sizes, values out of range, larger than `MAX_PIXELS`, or a rate that nobody
             gave.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "clip.npy"
         >>> np.save(path, np.zeros((4, 16, 16, 3), np.uint8))

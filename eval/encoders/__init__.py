@@ -55,7 +55,7 @@ def encoder(name: str) -> Callable[[Found], Found]:
     Raises:
         EvalError: the name stands for another encoder already.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> @encoder("mean_colour")
         ... class MeanColour:

@@ -111,7 +111,7 @@ def run(
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> suite = folder / "suite.yaml"

@@ -126,7 +126,7 @@ def parse_metric(id: str) -> Metric:
             version, or an encoder of another kind than the definition reads. The message lists what
             is allowed and the nearest valid name.
 
-    Example:
+    Examples:
         >>> parse_metric("identity.dino_vits16.v2").unit
         'cosine'
         >>> parse_metric("vbench.i2v_subject.dino:facebook/dino-vitb16.v2").encoder
@@ -254,7 +254,7 @@ def catalogue(*, superseded: bool = True) -> list[Metric]:
         superseded: also the versions that a newer one takes the place of; variants (``noaa.v1``)
             are there in any case.
 
-    Example:
+    Examples:
         >>> [metric.id for metric in catalogue()][:2]
         ['identity.dino_glyph.v1', 'identity.dino_vits16.v2']
     """

@@ -123,7 +123,7 @@ def method(name: str) -> Callable[[Found], Found]:
     Raises:
         EvalError: the name stands for another method already.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from pydantic import BaseModel
         >>> from eval import Clip

@@ -53,7 +53,7 @@ class Definition:
             these versions were made with; with encoders revised since, they are refused, and the
             newest definition counts as the next version.
 
-    Example:
+    Examples:
         >>> from eval.measure.catalogue import find_definition
         >>> find_definition("flicker").definition.unit
         'share of range'
@@ -95,7 +95,7 @@ class Metric:
         truth: whether samples must bring the glyph world's ground truth.
         needs: what of a sample it reads besides the clip.
 
-    Example:
+    Examples:
         >>> from eval import parse_metric
         >>> parse_metric("motion.flow_dis.v1").unit
         'frame sizes/s'
@@ -210,7 +210,7 @@ def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[
         EvalError: a definition that cannot be (its name, its encoder kind), or a name that is
             taken by a metric of the suite.
 
-    Example:
+    Examples:
         >>> @metric(
         ...     Definition(
         ...         name="brightness",

@@ -93,7 +93,7 @@ def position_error(frames: npt.ArrayLike, truth: Truth) -> float:
     A frame without a foreground counts half the frame's diagonal: more than any place can be wrong
     by on average, less than no number at all.
 
-    Example:
+    Examples:
         >>> frames = np.zeros((2, 32, 32, 3)); frames[:, 10:20, 10:20] = 255
         >>> centres = np.full((2, 2), [15.0, 12.0])
         >>> truth = Truth(np.zeros((32, 32, 3)), np.full(3, 255.0), centres, np.zeros(2))
@@ -171,7 +171,7 @@ def direction_agreement(flow: npt.ArrayLike, direction: npt.ArrayLike, *, floor:
         direction: (2,), (dx, dy).
         floor: px; slower pixels are noise and left out.
 
-    Example:
+    Examples:
         >>> direction_agreement(np.full((1, 4, 4, 2), (2.0, 0.0)), (-1.0, 0.0), floor=0.5)
         -1.0
     """

@@ -22,7 +22,7 @@ class Features(Protocol):
         sample: what the clip was made from.
         known_styles: every style that an encoder of kind style can name.
 
-    Example:
+    Examples:
         >>> def largest_step(features: Features) -> float:
         ...     frames = features.clip.frames.astype(float)
         ...     return float(abs(frames[1:] - frames[:-1]).max())

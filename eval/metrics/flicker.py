@@ -24,7 +24,7 @@ def flicker(frames: npt.NDArray[np.uint8]) -> float:
     Raises:
         EvalError: another shape or dtype, or fewer than three frames.
 
-    Example:
+    Examples:
         >>> flicker(np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 255, 0)]))
         1.0
     """
@@ -47,7 +47,7 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
         EvalError: fewer than two pairs, another shape, flow that is not finite, or an
             impossible rate.
 
-    Example:
+    Examples:
         >>> smoothness([np.full((8, 8, 2), (v, 0.0)) for v in (1.0, -1.0, 1.0)], fps=8)
         16.0
     """

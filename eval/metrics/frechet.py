@@ -160,7 +160,7 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
 
     Source: Dowson and Landau 1982; Heusel et al. 2017 (FID); Unterthiner et al. 2018 (FVD).
 
-    Example:
+    Examples:
         >>> left = FeatureStatistics(9, np.zeros(2), np.diag([1.0, 4.0]))
         >>> right = FeatureStatistics(9, np.array([3.0, 0.0]), np.diag([4.0, 4.0]))
         >>> round(frechet_distance(left, right), 9)

@@ -69,7 +69,7 @@ def identity(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> dic
     Source: the suite's metrics.md, "Identity (DINO)"; DreamBooth's DINO score taken against the
     input image.
 
-    Example:
+    Examples:
         >>> identity([1.0, 0.0], [[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
         {'identity': -0.5, 'identity_min': -1.0, 'identity_last': -1.0}
     """

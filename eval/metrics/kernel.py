@@ -38,7 +38,7 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     Source: Gretton et al. 2012, equation 3; Binkowski et al. 2018 (kernel and its constants);
     Unterthiner et al. 2018.
 
-    Example:
+    Examples:
         >>> kernel_distance([[0.0], [0.0]], [[2.0], [2.0]])
         124.0
     """

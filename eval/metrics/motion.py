@@ -35,7 +35,7 @@ def motion(flow: npt.ArrayLike, fps: float) -> dict[str, float]:
 
     Source: the suite's metrics.md, "Motion amplitude"; top 5 % as in VBench's dynamic degree.
 
-    Example:
+    Examples:
         >>> motion(np.full((7, 64, 64, 2), (3.0, 4.0)), fps=8)
         {'motion': 0.625, 'motion_top5': 0.625}
     """
@@ -58,7 +58,7 @@ def flow_score(flow: npt.ArrayLike) -> float:
 
     Source: Liu et al. 2024 (EvalCrafter), flow score; Guo et al. 2024 (I2V-Adapter), FlowScore.
 
-    Example:
+    Examples:
         >>> flow_score(np.full((7, 64, 64, 2), (3.0, 4.0)))
         5.0
     """

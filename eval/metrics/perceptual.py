@@ -17,7 +17,7 @@ def input_distance(distances: npt.ArrayLike) -> float:
     Raises:
         EvalError: fewer than two frames, another shape, or a distance that is not finite.
 
-    Example:
+    Examples:
         >>> input_distance([0.0, 0.25, 0.75])
         0.5
     """

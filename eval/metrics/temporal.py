@@ -23,7 +23,7 @@ def image_consistency(image_feature: npt.ArrayLike, frame_features: npt.ArrayLik
 
     Source: Guo et al. 2024 (I2V-Adapter), section 4.2.
 
-    Example:
+    Examples:
         >>> image_consistency([1.0, 0.0], [[2.0, 0.0], [0.0, 4.0]])
         0.5
     """
@@ -41,7 +41,7 @@ def neighbour_consistency(frame_features: npt.ArrayLike) -> float:
 
     Source: Liu et al. 2024 (EvalCrafter), temporal consistency.
 
-    Example:
+    Examples:
         >>> neighbour_consistency([[2.0, 0.0], [0.0, 4.0], [0.0, 8.0]])
         0.5
     """

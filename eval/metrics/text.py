@@ -26,7 +26,7 @@ def text_alignment(text_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -
     Source: Hessel et al. 2021, "CLIPScore", equation 1 without its weight; the suite's metrics.md,
     "Text alignment".
 
-    Example:
+    Examples:
         >>> text_alignment([0.0, 2.0], [[3.0, 4.0], [0.0, 1.0]])
         {'text': 90.0, 'text_min': 80.0}
     """

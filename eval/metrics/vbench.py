@@ -33,7 +33,7 @@ def i2v_subject(image_feature: npt.ArrayLike, frame_features: npt.ArrayLike) -> 
 
     Source: Huang et al. 2024 (VBench), image-to-video subject.
 
-    Example:
+    Examples:
         >>> i2v_subject([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
         0.55
     """
@@ -58,7 +58,7 @@ def subject_consistency(frame_features: npt.ArrayLike) -> float:
 
     Source: Huang et al. 2024 (VBench), subject consistency.
 
-    Example:
+    Examples:
         >>> subject_consistency([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
         0.25
     """
@@ -115,7 +115,7 @@ def dynamic_degree(flow: npt.ArrayLike, *, side: int | None = None) -> float:
 
     Source: Huang et al. 2024 (VBench), dynamic degree.
 
-    Example:
+    Examples:
         >>> [dynamic_degree(np.full((7, 256, 256, 2), (speed, 0.0))) for speed in (6.1, 5.9)]
         [1.0, 0.0]
     """
@@ -136,7 +136,7 @@ def temporal_flickering(frames: npt.NDArray[np.uint8]) -> float:
 
     Source: Huang et al. 2024 (VBench), temporal flickering.
 
-    Example:
+    Examples:
         >>> temporal_flickering(np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 51, 0)]))
         0.8
     """

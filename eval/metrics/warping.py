@@ -46,7 +46,7 @@ def warping_error(frames: npt.ArrayLike, forward: npt.ArrayLike, backward: npt.A
     Source: Lai et al. 2018, "Learning Blind Video Temporal Consistency", section 4; Sundaram, Brox
     and Keutzer 2010 (occlusion).
 
-    Example:
+    Examples:
         >>> frames = np.zeros((2, 4, 4, 3)); frames[1] = 0.5
         >>> warping_error(frames, np.zeros((1, 4, 4, 2)), np.zeros((1, 4, 4, 2)))
         0.75
@@ -87,7 +87,7 @@ def evalcrafter_warping_error(
     Source: Liu et al. 2024 (EvalCrafter), `optical_flow_scores.py`, after Lai et al. 2018;
     Ruder, Dosovitskiy and Brox 2016, section 4 (occlusion and motion boundaries).
 
-    Example:
+    Examples:
         >>> frames = np.zeros((2, 4, 4, 3)); frames[1] = 0.5
         >>> evalcrafter_warping_error(frames, np.zeros((1, 4, 4, 2)), np.zeros((1, 4, 4, 2)))
         0.75

@@ -21,7 +21,7 @@ def with_swept(settings: Mapping[str, Any], swept: Mapping[str, Any], where: str
     Raises:
         EvalError: the place is no mapping or list.
 
-    Example:
+    Examples:
         >>> with_swept({"call": {"eta": 1}}, {"call.strength": 0.5, "steps": 4}, "methods[0]")
         {'call': {'eta': 1, 'strength': 0.5}, 'steps': 4}
     """

@@ -58,7 +58,7 @@ class Sample:
     Raises:
         EvalError: naming the sample and what is wrong with it.
 
-    Example:
+    Examples:
         >>> sample = Sample("cat-01", np.zeros((64, 64, 3), np.uint8), "a cat turns its head")
         >>> sample.group
         'all'
@@ -187,7 +187,7 @@ def sample_source(name: str) -> Callable[[Found], Found]:
     Raises:
         EvalError: the name stands for another source already.
 
-    Example:
+    Examples:
         >>> from pydantic import BaseModel
         >>> class Blank(BaseModel):
         ...     count: int = 1

@@ -22,7 +22,7 @@ def krippendorff_alpha(values: npt.ArrayLike) -> float:
 
     Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", ordinal metric.
 
-    Example:
+    Examples:
         >>> krippendorff_alpha([[1, 2, 3], [1, 2, 3]])
         1.0
     """

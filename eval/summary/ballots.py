@@ -237,7 +237,7 @@ def bradley_terry(
     Raises:
         EvalError: wins that are not square or below 0.
 
-    Example:
+    Examples:
         >>> strengths = bradley_terry([[0, 30], [10, 0]], pseudo_wins=0)
         >>> round(float(strengths[0] - strengths[1]), 4)  # the log odds, log 3
         1.0986

@@ -58,7 +58,7 @@ class Caution:
         fields: what the sentence names.
         metric: metric id that it is about, "" if it is about the whole run.
 
-    Example:
+    Examples:
         >>> str(Caution("few_images", {"clusters": 4}))
         '4 input images: the interval is too narrow'
     """

@@ -58,7 +58,7 @@ def score(
             that cannot be measured.
         WeightsMissingError: an encoder's weights are not on this machine.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> still = Clip(np.zeros((4, 16, 16, 3), np.uint8), fps=8.0)
         >>> table = score([still], ["flicker.pixels.v1"])
@@ -142,7 +142,7 @@ class RunTables:
         samples: id, group, prompt, files and ground truth of every sample.
         failures: clips without a value, with the reason.
 
-    Example:
+    Examples:
         >>> RunTables.__dataclass_fields__.keys() >= {"records", "summary"}
         True
     """
@@ -169,7 +169,7 @@ def load_run(folder: str | Path) -> RunTables:
     Raises:
         EvalError: not a run folder, or a run that is not finished.
 
-    Example:
+    Examples:
         >>> load_run("no-such-folder")
         Traceback (most recent call last):
         ...

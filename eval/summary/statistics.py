@@ -103,7 +103,7 @@ def mean_interval(
     Source: Davison and Hinkley 1997, section 3.8 (resampling of whole groups); Efron 1979
     (percentile interval).
 
-    Example:
+    Examples:
         >>> mean_interval([1.0, 1.0, 3.0, 3.0], ["a", "a", "b", "b"])
         Interval(mean=2.0, low=1.0, high=3.0, n=4, clusters=2)
     """
@@ -131,7 +131,7 @@ def mean_intervals(
     Raises:
         EvalError: as `mean_interval`, or values that are not two-dimensional.
 
-    Example:
+    Examples:
         >>> [each.mean for each in mean_intervals([[1.0, 5.0], [3.0, 5.0]], ["a", "b"])]
         [2.0, 5.0]
     """
@@ -233,7 +233,7 @@ def paired_difference(
     Raises:
         EvalError: as `mean_interval`, or lengths of a and b that differ.
 
-    Example:
+    Examples:
         >>> paired_difference([2.0, 12.0], [1.0, 11.0], ["easy", "hard"])
         Interval(mean=1.0, low=1.0, high=1.0, n=2, clusters=2)
     """
@@ -271,7 +271,7 @@ def pairwise_differences(
     Raises:
         EvalError: as `mean_interval`, or values that are not two-dimensional.
 
-    Example:
+    Examples:
         >>> pairwise_differences([[2.0, 1.0], [12.0, 11.0]], ["easy", "hard"]).tolist()
         [[1.0, 1.0, 1.0]]
     """
@@ -308,7 +308,7 @@ def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
     Source: Bonferroni's inequality; it asks for nothing about how the comparisons depend on each
     other.
 
-    Example:
+    Examples:
         >>> family_wise_level(10)
         0.995
     """

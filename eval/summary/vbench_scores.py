@@ -84,7 +84,7 @@ def vbench_scores(dimensions: Mapping[str, float]) -> VBenchScores:
 
     Source: Huang et al. 2024 (VBench++, arXiv 2411.13503); VBench's scripts/constant.py.
 
-    Example:
+    Examples:
         >>> names = {name: 1.0 for name in DIMENSIONS}
         >>> scores = vbench_scores(names | {"motion_smoothness": 0.9975})
         >>> [round(value, 4) for value in scores[:3]]

@@ -85,7 +85,7 @@ class FrechetVideoDistance(SetDistance):
     Raises:
         EvalError: at `compute`, fewer than two features in a set, or feature sizes that differ.
 
-    Example:
+    Examples:
         >>> distance = FrechetVideoDistance()
         >>> distance.update(torch.tensor([[0.0], [2.0]]), real=True)
         >>> distance.update(torch.tensor([[3.0], [5.0]]), real=False)

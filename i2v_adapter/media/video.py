@@ -48,7 +48,7 @@ class Video:
         MediaError: missing, no regular file, not a video, cut short, over the limit, an alpha
             channel, frame durations that vary.
 
-    Example:
+    Examples:
         >>> with Video("cat.mp4") as video:  # doctest: +SKIP
         ...     for frame in video:  # uint8 (H, W, 3), RGB, upright
         ...         ...

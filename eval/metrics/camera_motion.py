@@ -1,0 +1,146 @@
+"""VBench's camera motion: verdicts from point tracks.
+
+These are pure functions. No metric is registered for them yet, because the suite has no encoder of
+tracks; VBench takes its tracks from CoTracker2.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.errors import EvalError
+
+GRID = 10
+"""Points of a side of the grid on frame 0: N = 100 tracks, row by row."""
+
+THRESHOLD = 0.005
+"""Share of the shorter side that a point must exceed to move."""
+
+CLASSES = ("pan_left", "pan_right", "tilt_up", "tilt_down", "zoom_in", "zoom_out", "static")
+NO_CLASS = "None"
+"""Verdict where no class fits, as VBench's files write it."""
+
+_BOTH = {
+    ("left", "left"): "pan_right",
+    ("right", "right"): "pan_left",
+    ("down", "down"): "tilt_up",
+    ("up", "up"): "tilt_down",
+    ("static", "static"): "static",
+}
+_TOP_BOTTOM = _BOTH | {("up", "down"): "zoom_in", ("down", "up"): "zoom_out"}
+_LEFT_RIGHT = _BOTH | {("left", "right"): "zoom_in", ("right", "left"): "zoom_out"}
+_ASKED = {
+    "camera pans left": "pan_left",
+    "camera pans right": "pan_right",
+    "camera tilts up": "tilt_up",
+    "camera tilts down": "tilt_down",
+    "camera zooms in": "zoom_in",
+    "camera zooms out": "zoom_out",
+    "camera static": "static",
+}
+
+
+def camera_verdicts(tracks: npt.ArrayLike, height: int, width: int) -> tuple[str, ...]:
+    """The camera motions that the tracks of a clip show, by VBench's rule.
+
+    Coordinates are truncated to integers; only the first and the last frame count. Four points,
+    one near the middle of each edge of the grid, move right, left, down or up where they exceed
+    0.005 min(H, W) px, by up to two words each. The words of the top and the bottom point, and
+    those of the left and the right point, give the classes.
+
+    Args:
+        tracks: float (T, 100, 2), (x, y) in px of a 10 x 10 grid, row by row; T >= 2.
+        height: of the frames, px.
+        width: of the frames, px.
+
+    Returns:
+        One or more of `CLASSES` in that order, or (`NO_CLASS`,). Static stands alone.
+
+    Raises:
+        EvalError: another shape, one frame, values that are not finite, or an empty frame.
+
+    Source: Huang et al. 2024 (VBench), vbench2_beta_i2v/camera_motion.py.
+
+    Example:
+        >>> first = np.full((100, 2), 50.0)
+        >>> camera_verdicts([first, first + [9.0, 0.0]], 256, 256)
+        ('pan_left',)
+    """
+    points = np.asarray(tracks, dtype=np.float64)
+    if points.ndim != 3 or points.shape[1:] != (GRID * GRID, 2) or len(points) < 2:
+        raise EvalError(
+            f"camera motion: tracks must have shape (T, {GRID * GRID}, 2), T 2 or more, got "
+            f"{points.shape}"
+        )
+    if not np.isfinite(points[[0, -1]]).all():
+        raise EvalError("camera motion: tracks of the first or last frame are not finite")
+    if min(height, width) < 1:
+        raise EvalError(f"camera motion: frames of {width} x {height} px are empty")
+    first, last = np.trunc(points[[0, -1]]).reshape(2, GRID, GRID, 2)
+    moved = last - first
+    middle, end = GRID // 2, GRID - 1
+    top, bottom, left, right = (
+        _words(moved[place], THRESHOLD * min(height, width))
+        for place in ((0, middle), (end, middle), (middle, 0), (middle, end))
+    )
+    found = _classes(top, bottom, _TOP_BOTTOM) | _classes(left, right, _LEFT_RIGHT)
+    for weaker in ("static", NO_CLASS):
+        if len(found) > 1:
+            found.discard(weaker)
+    return tuple(name for name in (*CLASSES, NO_CLASS) if name in found)
+
+
+def camera_motion(tracks: npt.ArrayLike, height: int, width: int, asked: str) -> float:
+    """1 if the class that the prompt asks for is among `camera_verdicts`, else 0.
+
+    Args:
+        tracks: as `camera_verdicts`.
+        height: of the frames, px.
+        width: of the frames, px.
+        asked: one of `CLASSES`; see `asked_class`.
+
+    Raises:
+        EvalError: an unknown class, or as `camera_verdicts`.
+    """
+    if asked not in CLASSES:
+        raise EvalError(f"camera motion {asked!r}: unknown. Allowed: {', '.join(CLASSES)}.")
+    return float(asked in camera_verdicts(tracks, height, width))
+
+
+def asked_class(prompt: str) -> str:
+    """The class that a prompt, or the file name made of it, asks for.
+
+    Raises:
+        EvalError: the text names no camera motion in VBench's words.
+
+    Example:
+        >>> asked_class("a boat on a lake, camera zooms in-0.mp4")
+        'zoom_in'
+    """
+    for words, name in _ASKED.items():
+        if words in prompt:
+            return name
+    raise EvalError(
+        f"camera motion: {prompt!r} names no camera motion. Expected one of: {', '.join(_ASKED)}."
+    )
+
+
+def _words(vector: npt.NDArray[np.float64], threshold: float) -> list[str]:
+    x, y = vector
+    words = []
+    if abs(x) > threshold:
+        words.append("right" if x > 0 else "left")
+    if abs(y) > threshold:
+        words.append("down" if y > 0 else "up")
+    return words or ["static"]
+
+
+def _classes(
+    one: Sequence[str], other: Sequence[str], names: dict[tuple[str, str], str]
+) -> set[str]:
+    pairs = itertools.product(one, other)
+    return {names[pair] for pair in pairs if pair in names} or {NO_CLASS}

@@ -33,8 +33,11 @@ def status(folder: Folder, debug: Debug = False) -> None:
 
 def export(
     folder: Folder,
-    format: Annotated[str, typer.Option(help="parquet, csv or json.")] = "csv",
-    out: Annotated[Path | None, typer.Option(help="File; DIR/export.FORMAT if not given.")] = None,
+    format: Annotated[str, typer.Option(help="parquet, csv, json or vbench.")] = "csv",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File, or folder for vbench; DIR/export.FORMAT or DIR/vbench if none."),
+    ] = None,
     spreadsheet: Annotated[
         bool,
         typer.Option("--spreadsheet", help="Put ' before texts that a spreadsheet would run."),
@@ -42,10 +45,13 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write all records of a run, finished or not, as one table; failed clips are rows with a
-    reason.
+    reason. With vbench, write VBench-I2V's dimensions as its result files, one for each cell.
     """
     from eval.summary.export import export as write
 
+    if format == "vbench":
+        _export_vbench(folder, out or folder / "vbench", spreadsheet=spreadsheet)
+        return
     path = out or folder / f"export.{format}"
     rows, formulas = write(folder, path, format, spreadsheet=spreadsheet)
     say(f"{rows} rows: {path}")
@@ -55,6 +61,24 @@ def export(
             " --spreadsheet puts ' before them",
             err=True,
         )
+
+
+def _export_vbench(folder: Path, out: Path, *, spreadsheet: bool) -> None:
+    from eval.errors import EvalError
+    from eval.summary.vbench_export import export_vbench
+
+    if spreadsheet:
+        raise EvalError("--spreadsheet goes with --format csv, not vbench")
+    for written in export_vbench(folder, out):
+        say(f"{', '.join(written.ids)}: {written.path}")
+        for dimension, clips in written.incomplete.items():
+            say(f"note: {dimension} lacks {clips} of its clips", err=True)
+        if written.missing:
+            say(
+                f"note: no {', '.join(written.missing)}, so no total: VBench's script counts each "
+                "as 0",
+                err=True,
+            )
 
 
 def track(

@@ -50,7 +50,7 @@ def export(folder: Path, path: Path, format: str, *, spreadsheet: bool = False) 
     if spreadsheet and format != "csv":
         raise EvalError(f"--spreadsheet goes with --format csv, not {format}")
     if format not in FORMATS:
-        raise EvalError(f"--format {format}: unknown. Allowed: {', '.join(FORMATS)}.")
+        raise EvalError(f"--format {format}: unknown. Allowed: {', '.join(FORMATS)}, vbench.")
     with Store(folder, read_only=True) as store:
         rows = list(_rows(store))
     if format == "parquet":

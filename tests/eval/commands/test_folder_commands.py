@@ -102,7 +102,10 @@ def test_exports_agree_with_the_store_bit_by_bit(folder: Path) -> None:
         assert rows[-1]["reason"] == "make: no luck"
         assert rows[-1]["value"] in (None, "")
     bad = invoke("export", folder, "--format", "xls")
-    assert (bad.exit_code, "--format xls: unknown. Allowed: parquet, csv, json." in bad.stderr) == (
+    assert (
+        bad.exit_code,
+        "--format xls: unknown. Allowed: parquet, csv, json, vbench." in bad.stderr,
+    ) == (
         2,
         True,
     )

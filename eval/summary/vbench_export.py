@@ -1,0 +1,133 @@
+"""Writes the VBench dimensions of a run folder as VBench's result files, one for each cell."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eval.errors import EvalError
+from eval.store.received import read_run
+from eval.store.store import Record, Store
+from eval.summary.vbench_files import ENDING, DimensionResult, write_results
+
+IDS: Mapping[str, tuple[str, ...]] = {
+    "i2v_subject": (
+        "vbench.i2v_subject.dino_vitb16.noaa.v1",
+        "vbench.i2v_subject.dino_vitb16.v2",
+    ),
+    "subject_consistency": ("vbench.subject_consistency.dino_vitb16.v1",),
+    "dynamic_degree": ("vbench.dynamic_degree.raft_things.v2",),
+}
+"""Dimension -> metric ids that are written as it; the first that a cell has is taken. Only ids with
+VBench's own network and preprocessing.
+"""
+
+
+class Written(NamedTuple):
+    """One result file.
+
+    Attributes:
+        path: of the file.
+        cell: whose clips it is about.
+        ids: the metric ids in it.
+        missing: scored dimensions without a value. VBench's script counts each as 0.
+        incomplete: dimension -> number of clips without a value.
+    """
+
+    path: Path
+    cell: str
+    ids: tuple[str, ...]
+    missing: tuple[str, ...]
+    incomplete: dict[str, int]
+
+
+def export_vbench(folder: Path, out: Path) -> list[Written]:
+    """Writes ``OUT/CELL_eval_results.json`` for each cell that has a dimension of VBench.
+
+    A row's ``video_path`` is ``PROMPT-INDEX.mp4``, as VBench names videos, with the seed's place
+    in the run as index; without a prompt the sample's id. An aggregate is the mean over clips.
+
+    Args:
+        folder: of the run.
+        out: folder for the files; made if missing.
+
+    Raises:
+        StoreError: the folder is none of a run, or a file cannot be written.
+        EvalError: no cell has a dimension of VBench; the message lists the ids that count.
+    """
+    run = read_run(folder)
+    samples = _samples(folder)
+    written = []
+    with Store(folder, read_only=True) as store:
+        for number, cell in enumerate(entry["id"] for entry in run.get("cells", [])):
+            found = _by_dimension(store.records(cell))
+            if found:
+                path = out / f"{_file_name(cell, number)}{ENDING}"
+                written.append(_write(path, cell, found, samples, run.get("seeds", [])))
+    if not written:
+        ids = ", ".join(id for choices in IDS.values() for id in choices)
+        raise EvalError(f"--format vbench: {folder} has no values of {ids}")
+    return written
+
+
+def _by_dimension(records: Sequence[Record]) -> dict[str, list[Record]]:
+    found = {}
+    for dimension, ids in IDS.items():
+        for id in ids:
+            rows = [record for record in records if record.metric == id]
+            if rows:
+                found[dimension] = rows
+                break
+    return found
+
+
+def _write(
+    path: Path,
+    cell: str,
+    found: Mapping[str, list[Record]],
+    samples: Mapping[str, Mapping[str, str]],
+    seeds: Sequence[int],
+) -> Written:
+    places = {seed: index for index, seed in enumerate(seeds)}
+    results = {}
+    for dimension, records in found.items():
+        rows = [_row(dimension, record, samples, places) for record in records]
+        mean = sum(record.value for record in records) / len(records)
+        results[dimension] = DimensionResult(mean, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    missing = write_results(path, results)
+    wanted = len(samples) * len(seeds)
+    lacking = {name: wanted - len(rows) for name, rows in found.items() if len(rows) < wanted}
+    return Written(path, cell, tuple(rows[0].metric for rows in found.values()), missing, lacking)
+
+
+def _row(
+    dimension: str,
+    record: Record,
+    samples: Mapping[str, Mapping[str, str]],
+    places: Mapping[int, int],
+) -> dict[str, Any]:
+    sample = samples.get(record.sample, {})
+    name = sample.get("prompt") or record.sample
+    row: dict[str, Any] = {"video_path": f"{name}-{places.get(record.seed, record.seed)}.mp4"}
+    if dimension == "i2v_subject":
+        row = {"image_path": sample.get("image", "")} | row
+    value = bool(record.value) if dimension == "dynamic_degree" else record.value
+    return row | {"video_results": value}
+
+
+def _samples(folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / "samples.csv"
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def _file_name(cell: str, number: int) -> str:
+    """A cell's id with a file name's letters alone, numbered where letters had to go."""
+    name = re.sub(r"[^\w.=-]+", "_", cell).strip("_")[:100]
+    return name if name == cell else f"{name}-{number}"

@@ -1,0 +1,77 @@
+"""A run's VBench dimensions as VBench's files, by the command."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from eval.cli import app
+from eval.measure.catalogue import find_definition, parse_metric
+from eval.store.store import Record, Store
+from eval.summary.vbench_export import IDS
+from eval.summary.vbench_files import read_results
+
+SUBJECT, DEGREE = "vbench.i2v_subject.dino_vitb16", "vbench.dynamic_degree.raft_things.v2"
+
+
+def run_folder(folder: Path, values: dict[tuple[str, str, int], float]) -> Path:
+    """A run of two samples and two seeds with ``values``: (metric, sample, seed) -> value."""
+    cells = ["toy[t0=0.5]", "still"]
+    with Store(folder) as store:
+        store.add_records(
+            Record(cells[0], sample, seed, metric, value, "", "0" * 64, "w" * 64)
+            for (metric, sample, seed), value in values.items()
+        )
+    document = {"seeds": [7, 3], "cells": [{"id": cell, "method": "toy"} for cell in cells]}
+    (folder / "run.json").write_text(json.dumps(document))
+    (folder / "samples.csv").write_text(
+        'id,group,prompt,image\ns0,all,"a boat, at sea",samples/s0/image.png\ns1,all,,x.png\n'
+    )
+    return folder
+
+
+def export(folder: Path, *options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["export", str(folder), "--format", "vbench", *options])
+    return result.exit_code, result.output
+
+
+def test_dimensions_are_written_and_what_is_missing_is_named(tmp_path: Path) -> None:
+    clips = [("s0", 7), ("s0", 3), ("s1", 7), ("s1", 3)]
+    values = {(f"{SUBJECT}.noaa.v1", *clip): 0.5 + k / 8 for k, clip in enumerate(clips)}
+    values |= {(f"{SUBJECT}.v2", *clip): 0.25 for clip in clips}
+    values |= {(DEGREE, *clip): float(k == 0) for k, clip in enumerate(clips[:3])}
+    folder = run_folder(tmp_path / "run", values)
+    code, output = export(folder)
+    assert code == 0, output
+    (path,) = (folder / "vbench").iterdir()
+    results = read_results(path)
+    assert list(results) == ["i2v_subject", "dynamic_degree"]
+    assert results["i2v_subject"].aggregate == 0.6875
+    assert {row["video_path"]: row["video_results"] for row in results["i2v_subject"].rows} == {
+        "a boat, at sea-0.mp4": 0.5,
+        "a boat, at sea-1.mp4": 0.625,
+        "s1-0.mp4": 0.75,
+        "s1-1.mp4": 0.875,
+    }
+    assert results["i2v_subject"].rows[0]["image_path"] == "samples/s0/image.png"
+    assert {row["video_results"] for row in results["dynamic_degree"].rows} == {True, False}
+    assert results["dynamic_degree"].aggregate == pytest.approx(1 / 3)
+    words = " ".join(output.split())
+    assert "dynamic_degree lacks 1 of its clips" in words
+    assert "no camera_motion, i2v_background, subject_consistency, background_consistency" in words
+
+
+def test_values_of_other_networks_are_not_written(tmp_path: Path) -> None:
+    values = {("vbench.i2v_subject.dino_glyph.v2", "s0", 7): 0.5, (f"{SUBJECT}.v1", "s0", 7): 0.5}
+    code, output = export(run_folder(tmp_path / "run", values))
+    assert code == 2
+    assert "has no values of" in output
+    assert not (tmp_path / "run" / "vbench").exists()
+
+
+@pytest.mark.parametrize("id", [id for ids in IDS.values() for id in ids])
+def test_the_written_ids_are_in_the_catalogue_with_the_published_network(id: str) -> None:
+    metric = parse_metric(id)
+    assert metric.id == id
+    assert metric.encoder == find_definition(metric.family).definition.published

@@ -97,7 +97,6 @@ def _write(
         rows = [_row(dimension, record, samples, places) for record in records]
         mean = sum(record.value for record in records) / len(records)
         results[dimension] = DimensionResult(mean, rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
     missing = write_results(path, results)
     wanted = len(samples) * len(seeds)
     lacking = {name: wanted - len(rows) for name, rows in found.items() if len(rows) < wanted}

@@ -75,3 +75,16 @@ def test_the_written_ids_are_in_the_catalogue_with_the_published_network(id: str
     metric = parse_metric(id)
     assert metric.id == id
     assert metric.encoder == find_definition(metric.family).definition.published
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", {(DEGREE, "s0", 7): 1.0})
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    result = CliRunner().invoke(
+        app, ["export", str(folder), "--format", "vbench", "--out", str(taken)]
+    )
+    assert result.exit_code == 2, result.output
+    assert "taken" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+    assert taken.read_text() == "kept"

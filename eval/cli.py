@@ -59,6 +59,7 @@ class Executor(StrEnum):
     """Where clips are made and measured."""
 
     local = "local"
+    processes = "processes"
     ray = "ray"
 
 
@@ -145,10 +146,14 @@ def run(
         typer.Option(help="Where clips and features go: a path, or a URL such as s3://BUCKET/RUN."),
     ] = None,
     executor: Annotated[
-        Executor, typer.Option(help="This process, or workers on Ray.")
+        Executor,
+        typer.Option(
+            help="This process; worker processes, which are ended where a method does not keep to "
+            "--timeout; or workers on Ray."
+        ),
     ] = Executor.local,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="On Ray; as many as fit if not given.")
+        int | None, typer.Option(min=1, help="How many; on Ray as many as fit, else one.")
     ] = None,
     worker_cpus: Annotated[float, typer.Option(min=0.01, help="Cores of a worker.")] = 1.0,
     worker_gpus: Annotated[
@@ -199,13 +204,16 @@ def run(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
+    # Absolute, so that a method that changes the working directory changes no place.
+    log = log.absolute() if log else None
     pool: Pool | None = Pool(workers, worker_cpus, worker_gpus, address)
-    if executor is Executor.local:
-        if pool != Pool():
-            raise EvalError(
-                "--workers, --worker-cpus, --worker-gpus and --address go with --executor ray; add "
-                "it"
-            )
+    if executor is not Executor.ray and pool != Pool(workers):
+        raise EvalError("--worker-cpus, --worker-gpus and --address go with --executor ray; add it")
+    if executor is Executor.processes:
+        pool = Pool(workers, kind="processes")
+    elif executor is Executor.local:
+        if workers is not None:
+            raise EvalError("--workers goes with --executor processes or ray; add one of them")
         pool = None
     options = Options(
         timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool

@@ -133,6 +133,11 @@ def encoded(clip: Clip) -> bytes:
     import av
     from av.error import FFmpegError
 
+    frames, height, width, _ = clip.frames.shape
+    if frames * height * width > MAX_PIXELS:
+        raise EvalError(
+            f"a clip of shape {clip.frames.shape} is over the limit of {MAX_PIXELS:,} pixels a clip"
+        )
     try:
         return _encoded(clip, av)
     except FFmpegError as error:
@@ -167,16 +172,17 @@ def _path(path: str | os.PathLike[str]) -> Path:
     return Path(path) if isinstance(path, str | os.PathLike) else path
 
 
-def read_clip(path: str | os.PathLike[str]) -> Clip:
+def read_clip(path: str | os.PathLike[str], *, sha256: str | None = None) -> Clip:
     """Reads a file of :func:`write_clip`, and no other: foreign video is for
     :func:`eval.clips.media.read_media`.
 
     Args:
         path: or a ``upath.UPath``, for a file elsewhere.
+        sha256: hex digest that the file must have; None: any.
 
     Raises:
-        EvalError: naming the file, if it is missing, not such a file, cut short, or larger than
-            `MAX_PIXELS`.
+        EvalError: naming the file, if it is missing, not such a file, cut short, larger than
+            `MAX_PIXELS`, or of another digest.
 
     Examples:
         >>> read_clip("no-such-clip.mkv")
@@ -184,7 +190,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         ...
         eval.errors.EvalError: no-such-clip.mkv: clip file not found
     """
-    with open_clip(path) as clip:
+    with open_clip(path, sha256=sha256) as clip:
         frames = np.empty((clip.count, clip.height, clip.width, 3), np.uint8)
         for number, frame in enumerate(clip.frames):
             frames[number] = frame
@@ -210,7 +216,7 @@ class ClipFrames:
 
 
 @contextmanager
-def open_clip(path: str | os.PathLike[str]) -> Iterator[ClipFrames]:
+def open_clip(path: str | os.PathLike[str], *, sha256: str | None = None) -> Iterator[ClipFrames]:
     """Opens a file of :func:`write_clip`, so that one frame at a time is in memory.
 
     The packets are counted first: a file that is cut short or over the limit is refused before
@@ -224,7 +230,7 @@ def open_clip(path: str | os.PathLike[str]) -> Iterator[ClipFrames]:
         ...     means = [frame.mean() for frame in clip.frames]
     """
     path = _path(path)
-    with _opened(path) as container:
+    with _opened(path, sha256) as container:
         stream, fps = _own_stream(path, container)
         stream.thread_count = 1
         height, width = stream.height, stream.width
@@ -275,7 +281,7 @@ def read_format(path: str | os.PathLike[str]) -> tuple[int, int, int, float]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+def _opened(path: str | os.PathLike[str], sha256: str | None = None) -> Iterator[Any]:
     import av
 
     path = _path(path)
@@ -283,6 +289,12 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
         raise EvalError(f"{path}: clip file not found")
     with named(path), _readable(path), path.open("rb") as file:
         source: Any = file if isinstance(path, Path) else io.BytesIO(file.read())
+        if sha256 is not None:
+            if hashlib.file_digest(source, "sha256").hexdigest() != sha256:
+                raise EvalError(
+                    f"{path}: not the clip that was stored; run again, and it is made again"
+                )
+            source.seek(0)
         with av.open(source, format="matroska", metadata_errors="replace") as container:
             yield container
 

@@ -38,7 +38,9 @@ class EventLog:
         that did not.
         """
         for failure in failures:
-            self.write("failed", **failure._asdict())
+            fields = failure._asdict()
+            del fields["traceback"]
+            self.write("failed", **fields)
         wanted = Counter(item.cell.id for item in batch.items)
         failed = Counter(failure.cell for failure in failures)
         for cell, clips in wanted.items():

@@ -23,7 +23,7 @@ from eval.execute.reference import (
     reference_keys,
     reference_notes,
 )
-from eval.execute.run import Options, make, measure_made, planned_failures, stale
+from eval.execute.run import Options, make, measure_made, planned_failures, say_damaged, stale
 from eval.io.progress import progress
 from eval.measure.evaluator import JudgeLike, default_judge
 from eval.measure.selection import GLYPH, available, metrics_of, not_measured
@@ -138,6 +138,7 @@ def score(
     )
     failures += unusable
     referee = make_judge(metrics)
+    console = console or Console(stderr=True)
     with Store(out, wait=options.wait) as store:
         fingerprints = dict(referee.fingerprints())
         for encoder in plan.set_encoders:
@@ -149,6 +150,7 @@ def score(
             plan = dataclasses.replace(plan, reference_keys=keys)
             failures += bad
         write_samples(store, plan.samples)
+        say_damaged(store, plan, console, options.log)
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
         document.started()

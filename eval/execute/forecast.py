@@ -63,7 +63,10 @@ def forecast(
 
 
 def _row(plan: Plan, cell: Cell, make: int, measure: int, store: Store | None) -> CellForecast:
-    known = list(store.seconds(cell.id).values()) if store else []
+    known = []
+    if store:
+        warm = store.seconds(cell.id, warm=True) or store.seconds(cell.id)
+        known = list(warm.values())
     sizes = (
         [store.files.clip(key).stat().st_size for key in store.clip_keys(cell.id).values()]
         if store

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +16,10 @@ from eval.io.loading import is_loading
 
 LOADING_LIMIT = 600.0
 """Seconds that an import, or the loading of a model, may take in addition to a call's own limit."""
+GRACE = 2.0
+"""Seconds that a call may go on after its limit before :func:`end_if_overrun` ends the process."""
+OVERRUN = 124
+"""Exit code of a process that ended so."""
 _GLANCE = 0.05
 """Seconds between two looks whether an import has ended."""
 
@@ -46,11 +53,13 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         raise EvalError("a timeout needs SIGALRM and the main thread; leave it out here") from error
     try:
         try:
+            _OPEN.append(alarm)
             signal.setitimer(signal.ITIMER_REAL, seconds)
             yield
         finally:
             alarm.active = False
     finally:
+        _OPEN.remove(alarm)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
         if alarm.rung is not None:
@@ -62,6 +71,7 @@ class _Alarm:
         self.active = True
         self.rung: BaseException | None = None
         self._seconds = seconds
+        self.due = time.monotonic() + seconds
         self._loading_since: float | None = None
 
     def ring(self, number: int, frame: FrameType | None) -> None:
@@ -72,10 +82,12 @@ class _Alarm:
             now = time.monotonic()
             self._loading_since = self._loading_since or now
             if now - self._loading_since < LOADING_LIMIT:
+                self.due = now + _GLANCE
                 signal.setitimer(signal.ITIMER_REAL, _GLANCE)
                 return
         elif self._loading_since is not None:
             self._loading_since = None
+            self.due = time.monotonic() + self._seconds
             signal.setitimer(signal.ITIMER_REAL, self._seconds)
             return
         if importing:
@@ -86,6 +98,26 @@ class _Alarm:
         else:
             self.rung = ClipTimeoutError(f"took longer than {self._seconds:g} s")
         raise self.rung
+
+
+_OPEN: list[_Alarm] = []
+
+
+def end_if_overrun() -> None:
+    """From now on this process ends where a call goes on after its limit: a method that swallows
+    every exception, or that hangs inside a C library. For worker processes, which are replaced.
+    """
+    leave, main = os._exit, threading.main_thread().ident
+
+    def watch() -> None:
+        while True:
+            time.sleep(_GLANCE)
+            loading = is_loading() or _importing(sys._current_frames().get(main or 0))
+            grace = LOADING_LIMIT + GRACE if loading else GRACE
+            if any(alarm.due + grace < time.monotonic() for alarm in tuple(_OPEN)):
+                leave(OVERRUN)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _importing(frame: FrameType | None) -> bool:

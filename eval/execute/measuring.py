@@ -74,7 +74,7 @@ def measure_true(store: Store, plan: Plan, judge: JudgeLike) -> None:
     for encoder in plan.set_encoders:
         for batch in plan.batches(plan.cells[:1]):
             clips = {true_key(sample): sample.clip for _, sample, _ in batch.items if sample.clip}
-            if all(store.files.feature(encoder, key).is_file() for key in clips):
+            if all(store.has_features(encoder, key) for key in clips):
                 continue
             vectors = judge.video_features(list(clips.values()), encoder)
             store.add_features(encoder, dict(zip(clips, vectors, strict=True)))

@@ -1,8 +1,9 @@
-"""How many workers a run asks of Ray, and how large."""
+"""How many workers a run asks for, how large, and where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -10,10 +11,11 @@ class Pool:
     """Workers, each of which keeps its models loaded and has one batch in hand.
 
     Attributes:
-        workers: how many; None: as many as fit on the cluster.
+        workers: how many; None: as many as fit on the cluster, or one process.
         cpus: cores of each, which also is the number of its torch threads on a CPU.
         gpus: GPUs of each; 0.5 puts two workers on one, so that one judges while the other
             generates.
+        kind: on Ray, or as processes of this machine.
         address: of a running cluster, as Ray takes it (``auto``, ``HOST:PORT``); None: this
             machine alone.
     """
@@ -22,3 +24,4 @@ class Pool:
     cpus: float = 1.0
     gpus: float = 0.0
     address: str | None = None
+    kind: Literal["ray", "processes"] = "ray"

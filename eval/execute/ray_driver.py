@@ -1,41 +1,22 @@
-"""A plan on Ray: the driver hands batches to workers and is the only writer of the database."""
+"""Workers on Ray: actors, on this machine or on a cluster."""
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
-import uuid
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 
 from eval.errors import EvalError
+from eval.execute.driver import Driver, WorkerLostError
 from eval.execute.events import EventLog
 from eval.execute.pool import Pool
-from eval.execute.ray_worker import ENVIRONMENT, Job, Result, Worker
-from eval.io.files import write_whole
-from eval.io.progress import progress
+from eval.execute.worker import Job, Worker
 from eval.plan.batches import Batch
-from eval.store.store import Failure, Store
-
-ATTEMPTS = 3
-"""Workers a batch may lose before its clips go on one by one, and a clip before it has failed."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    stage: str
-    batch: Batch
-    lost: int = 0
-
-    def parts(self) -> Iterator[_Task]:
-        for item in self.batch.items:
-            yield _Task(self.stage, Batch((item,)))
+from eval.store.store import Store
 
 
 def carry_out_on_ray(
@@ -48,11 +29,7 @@ def carry_out_on_ray(
     log: EventLog,
 ) -> tuple[int, int]:
     """Makes and measures on workers what :func:`eval.execute.run.carry_out` would here: same files,
-    same records.
-
-    A batch is measured as soon as it is made, while other workers still generate. A worker has one
-    batch in hand and is given the next when the rows of that one are stored, so a slow driver holds
-    workers back instead of filling memory. A batch whose worker is lost is tried on another.
+    same records. See :class:`eval.execute.driver.Driver`.
 
     Args:
         store: of the driver.
@@ -71,7 +48,9 @@ def carry_out_on_ray(
         StoreError: the store or a file cannot be written.
     """
     with _session(pool) as ray:
-        return _Driver(ray, store, job, pool, log).carry_out(unmade, unmeasured, console)
+        packed = ray.put(ray.cloudpickle.dumps(job))
+        driver = Driver(_RayWorkers(ray, pool), store, job, packed, log)
+        return driver.carry_out(unmade, unmeasured, console)
 
 
 @contextmanager
@@ -105,53 +84,18 @@ def _session(pool: Pool) -> Iterator[Any]:
             ray.shutdown()
 
 
-class _Driver:
-    """The state of one run on Ray."""
+class _RayWorkers:
+    """See :class:`eval.execute.driver.Workers`."""
 
-    def __init__(self, ray: Any, store: Store, job: Job, pool: Pool, log: EventLog) -> None:
+    name = "--executor ray"
+
+    def __init__(self, ray: Any, pool: Pool) -> None:
         self._ray = ray
-        self._store = store
-        self._log = log
         self._pool = pool
-        self._mark = f".workers-{uuid.uuid4().hex}"
-        environment = {
-            name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)
-        }
-        packed = ray.put(ray.cloudpickle.dumps(job))
-        self._orders = (list(sys.path), environment, self._mark, packed)
         self._actor = ray.remote(Worker).options(num_cpus=pool.cpus, num_gpus=pool.gpus)
-        self._busy: dict[Any, tuple[Any, _Task | None]] = {}
-        self._idle: list[Any] = []
-        self._todo: deque[_Task] = deque()
-        self._unstarted = 0
-        self.lost = self.made = self.measured = 0
+        self._pending: dict[Any, Any] = {}
 
-    def carry_out(
-        self, unmade: Sequence[Batch], unmeasured: Sequence[Batch], console: Console
-    ) -> tuple[int, int]:
-        make = {id(batch) for batch in unmade}
-        self._todo.extend(
-            _Task("make" if id(batch) in make else "measure", batch) for batch in unmeasured
-        )
-        total = sum(len(batch.items) for batch in (*unmade, *unmeasured))
-        mark = self._store.files.root / self._mark
-        write_whole(mark, b"")
-        try:
-            with progress(console, "making and measuring", total) as advance:
-                for _ in range(min(self._size(), len(self._todo))):
-                    self._hire()
-                while self._todo or any(task for _, task in self._busy.values()):
-                    if done := self._step():
-                        advance(done)
-        finally:
-            for actor in (*self._idle, *(actor for actor, _ in self._busy.values())):
-                self._ray.kill(actor)
-            mark.unlink(missing_ok=True)
-            if self.lost:
-                self._store.sweep()
-        return self.made, self.measured
-
-    def _size(self) -> int:
+    def size(self) -> int:
         if self._pool.workers:
             return self._pool.workers
         found = self._ray.cluster_resources()
@@ -165,84 +109,23 @@ class _Driver:
             )
         return int(min(fits))
 
-    def _hire(self) -> None:
-        actor = self._actor.remote()
-        self._busy[actor.prepare.remote(*self._orders)] = (actor, None)
+    def hire(self) -> Any:
+        return self._actor.remote()
 
-    def _step(self) -> int:
-        """Gives out what can be given out, waits for one answer and stores it. Returns how many
-        clips are done.
-        """
-        while self._idle and self._todo:
-            self._submit(self._idle.pop(), self._todo.popleft())
-        (answer, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
-        actor, task = self._busy.pop(answer)
+    def order(self, worker: Any, call: str, arguments: Sequence[Any]) -> None:
+        self._pending[getattr(worker, call).remote(*arguments)] = worker
+
+    def answer(self) -> tuple[Any, Any]:
+        (answer, *_), _ = self._ray.wait(list(self._pending), num_returns=1)
+        worker = self._pending.pop(answer)
         try:
-            result = self._ray.get(answer)
+            return worker, self._ray.get(answer)
         except self._ray.exceptions.RayActorError as error:
-            return self._replace(task, error)
+            lines = str(error).splitlines()
+            reason = next((line for line in lines if "Worker exit type" in line), lines[0])
+            return worker, WorkerLostError(reason.strip()[:300])
         except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from error
-        self._idle.append(actor)
-        if task is None:
-            self._unstarted = 0
-            host, process = result
-            self._log.write("worker", host=host, pid=process)
-            return 0
-        return self._keep(task, result)
+            return worker, error.cause
 
-    def _submit(self, actor: Any, task: _Task) -> None:
-        places = task.batch.places
-        if task.stage == "make":
-            self._store.forget_clips(places, [item.key for item in task.batch.items])
-        else:
-            self._store.forget_failures(places)
-        self._busy[getattr(actor, task.stage).remote(places)] = (actor, task)
-
-    def _keep(self, task: _Task, result: Result) -> int:
-        """Stores what a worker has done."""
-        good = len(task.batch.items) - len(result.failures)
-        if task.stage == "make":
-            self._store.add_clip_rows(result.rows, result.failures)
-            self._log.batch("made", task.batch, result.failures)
-            self.made += good
-            left = task.batch.without({failure[:3] for failure in result.failures})
-            if left.items:
-                self._todo.appendleft(_Task("measure", left))
-            return len(task.batch.items) + len(result.failures)
-        self._store.add_records(result.records)
-        self._store.add_failures(result.failures)
-        self._store.decoded += result.decoded
-        self._log.batch("measured", task.batch, result.failures)
-        self.measured += good
-        return len(task.batch.items)
-
-    def _replace(self, task: _Task | None, error: Exception) -> int:
-        """A worker is gone, by whatever hand: another takes its place, and its batch goes on."""
-        self.lost += 1
-        lines = str(error).splitlines()
-        reason = next((line for line in lines if "Worker exit type" in line), lines[0]).strip()[
-            :300
-        ]
-        cells = "; ".join(cell.id for cell in task.batch.cells) if task else None
-        self._log.write("worker-lost", cell=cells, reason=reason)
-        if task is None:
-            self._unstarted += 1
-            if self._unstarted >= ATTEMPTS:
-                raise EvalError(
-                    f"--executor ray: {ATTEMPTS} workers died before they could start ({reason})"
-                )
-        self._hire()
-        if task is None:
-            return 0
-        if task.lost + 1 < ATTEMPTS:
-            self._todo.appendleft(replace(task, lost=task.lost + 1))
-        elif len(task.batch.items) > 1:
-            self._todo.extendleft(task.parts())
-        else:
-            failed = [
-                Failure(*place, task.stage, f"its worker died {ATTEMPTS} times")
-                for place in task.batch.places
-            ]
-            return self._keep(task, Result([], [], failed, 0))
-        return 0
+    def dismiss(self, worker: Any) -> None:
+        self._ray.kill(worker)

@@ -41,9 +41,7 @@ def reference_keys(
             with time_limit(timeout):
                 content = digest(path, fps, hdr=hdr, root=folder)
             key = hashlib.sha256(f"reference|{content}".encode()).hexdigest()
-            missing = [
-                encoder for encoder in encoders if not store.files.feature(encoder, key).is_file()
-            ]
+            missing = [encoder for encoder in encoders if not store.has_features(encoder, key)]
             if missing:
                 with time_limit(timeout):
                     clip, notes = read_media(path, fps=fps, hdr=hdr, root=folder)

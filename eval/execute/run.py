@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from eval import device as devices
+from eval.errors import one_line
 from eval.execute.devices import counts as device_counts
 from eval.execute.devices import note as note_device
 from eval.execute.events import EventLog
@@ -51,7 +52,7 @@ class Options:
         debug: stop at the first clip that fails, with its traceback.
         log: told what happens, batch by batch.
         storage: where clips and features go; see :class:`eval.store.store.Store`.
-        pool: workers on Ray; None: everything in this process.
+        pool: workers; None: everything in this process.
         max_cells: a suite of more cells is refused.
     """
 
@@ -152,6 +153,7 @@ def carry_out(
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         write_samples(store, plan.samples)
+        say_damaged(store, plan, console, options.log)
 
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(
@@ -182,13 +184,13 @@ def carry_out(
                 store, plan, unmeasured, referee, fingerprints, console, options
             )
         elif unmade or unmeasured:
-            from eval.execute.ray_driver import carry_out_on_ray
-            from eval.execute.ray_worker import Job
+            from eval.execute.worker import Job
 
             job = Job(
                 plan, Files(store.files.root), judge, fingerprints, options.timeout, options.debug
             )
-            made, measured = carry_out_on_ray(
+            carry_out_on_workers = _executor(options.pool)
+            made, measured = carry_out_on_workers(
                 store, job, unmade, unmeasured, options.pool, console, options.log
             )
         else:
@@ -225,9 +227,29 @@ def _say_device(plan: Plan, console: Console) -> str:
     return device
 
 
+def _executor(pool: Pool) -> Callable[..., tuple[int, int]]:
+    if pool.kind == "ray":
+        from eval.execute.ray_driver import carry_out_on_ray
+
+        return carry_out_on_ray
+    from eval.execute.processes import carry_out_in_processes
+
+    return carry_out_in_processes
+
+
 def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
-    taken = {cell.id: list(store.seconds(cell.id).values()) for cell in plan.cells}
+    taken = {cell.id: list(store.seconds(cell.id, warm=True).values()) for cell in plan.cells}
     return {cell: statistics.median(seconds) for cell, seconds in taken.items() if seconds}
+
+
+def say_damaged(store: Store, plan: Plan, console: Console, log: EventLog) -> None:
+    """Drops the clips of a plan whose files are missing or damaged, and says which: they are made
+    again.
+    """
+    for cell in plan.cells:
+        for text in store.drop_damaged(cell.id):
+            console.print(f"warning: {one_line(text)}", markup=False, highlight=False)
+            log.write("damaged", cell=cell.id, reason=text)
 
 
 def stale(
@@ -264,10 +286,7 @@ def stale(
 
 
 def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
-    files = store.files
-    return all(
-        files.present(files.feature(encoder, key)) for key in keys for encoder in plan.set_encoders
-    )
+    return all(store.has_features(encoder, key) for key in keys for encoder in plan.set_encoders)
 
 
 def make(
@@ -333,7 +352,7 @@ def _measure_true(store: Store, plan: Plan, judge: JudgeLike, options: Options) 
     results = isolate(plan.samples, work, timeout=options.timeout, debug=options.debug)
     store.add_failures(
         [
-            Failure(TRUE_CLIPS, sample.id, 0, "measure", result.reason)
+            Failure(TRUE_CLIPS, sample.id, 0, "measure", result.reason, result.traceback)
             for sample, result in zip(plan.samples, results, strict=True)
             if isinstance(result, Failed)
         ]

@@ -3,6 +3,7 @@ database."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from eval.clips.lossless import Clip, encoded
 from eval.errors import ClipError
 from eval.execute.isolation import Failed, isolate
 from eval.execute.measuring import Shelf, measure
+from eval.io.loading import loaded
 from eval.measure.evaluator import JudgeLike
 from eval.methods import varying
 from eval.methods.guard import seed_everything
@@ -22,6 +24,10 @@ from eval.plan.batches import Batch, Item
 from eval.plan.cells import Plan
 from eval.samples.seeds import derive_seed
 from eval.store.store import Failure, StoredClip
+
+_CALLED: set[type] = set()
+"""Classes of methods that were called in this process. A first call may pay for loading; where it
+says how long that took (:func:`eval.io.loading.loading`), its clips' time is without it."""
 
 
 class Made(NamedTuple):
@@ -41,17 +47,24 @@ def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
     def work(items: Sequence[Item]) -> list[bytes]:
         return [encoded(clip) for clip in _generate(items)]
 
-    start = time.perf_counter()
+    start, (blocks, loading) = time.perf_counter(), loaded()
     results = isolate(
         batch.items, work, timeout=timeout, debug=debug, relieve=lambda: devices.release("encoders")
     )
-    seconds = (time.perf_counter() - start) / len(results)
+    more, longer = loaded()
+    seconds = max(time.perf_counter() - start - (longer - loading), 0.0) / len(results)
+    method = type(batch.items[0].cell.instance)
+    cold = method not in _CALLED and more == blocks
+    _CALLED.add(method)
     made = Made([], [], [])
     for item, result in zip(batch.items, results, strict=True):
         if isinstance(result, Failed):
-            made.failures.append(Failure(*item.place, "make", result.reason))
+            failure = Failure(*item.place, "make", result.reason, result.traceback)
+            made.failures.append(failure)
         else:
-            made.rows.append(StoredClip(*item.place, item.key, seconds))
+            sha256 = hashlib.sha256(result).hexdigest()
+            row = StoredClip(*item.place, item.key, seconds, cold, len(result), sha256)
+            made.rows.append(row)
             made.contents.append(result)
     return made
 
@@ -85,7 +98,12 @@ def measure_batch(
         relieve=lambda: devices.release(*devices.GENERATORS),
     )
     return [
-        Failure(*item.place, "measure", result.reason.removeprefix(f"{Batch((item,)).name}: "))
+        Failure(
+            *item.place,
+            "measure",
+            result.reason.removeprefix(f"{Batch((item,)).name}: "),
+            result.traceback,
+        )
         for item, result in zip(batch.items, results, strict=True)
         if isinstance(result, Failed)
     ]

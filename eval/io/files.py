@@ -52,15 +52,32 @@ class Files:
         """
         return path.is_file() if isinstance(path, Path) else path.path in self._listing
 
+    def size(self, path: Path) -> int | None:
+        """Bytes of the file, or None where there is none; elsewhere as :meth:`present`."""
+        if isinstance(path, Path):
+            return path.stat().st_size if path.is_file() else None
+        return self._listing.get(path.path)
+
     @cached_property
-    def _listing(self) -> frozenset[str]:
+    def _listing(self) -> dict[str, int]:
         root: Any = self.root
-        return frozenset(root.fs.find(root.path))
+        found = root.fs.find(root.path, detail=True)
+        return {path: int(known["size"]) for path, known in found.items()}
+
+    def written(self, path: Path, size: int) -> None:
+        """Remembers a file of this size, so that :meth:`size` knows of it elsewhere too."""
+        if not isinstance(path, Path) and "_listing" in self.__dict__:
+            self._listing[path.path] = size
 
     def remove(self, folder: Path) -> None:
-        """With all that is in it."""
+        """With all that is in it.
+
+        Raises:
+            OSError: something in it cannot be removed.
+        """
         if isinstance(folder, Path):
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(folder)
         elif folder.exists():
             folder.fs.rm(folder.path, recursive=True)
 
@@ -113,33 +130,48 @@ def named_place(text: str, folder: Path) -> Path:
     return place(text)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Writes a file that appears whole or not at all, also if the machine stops.
 
-    A local file is written beside its place, brought to the disk and renamed. Elsewhere it is a
-    transaction of the filesystem: an object store shows an object once it is complete; a filesystem
-    without transactions of its own gets a plain write.
+    A local file is written beside its place, under a name that holds the process id, brought to the
+    disk and renamed. Elsewhere it is a transaction of the filesystem: an object store shows an
+    object once it is complete; a filesystem without transactions of its own gets a plain write.
+
+    Args:
+        path: or a ``upath.UPath``.
+        content: all of it.
+        durable: whether to wait until it is on the disk; not needed for what is sealed and can be
+            made again.
 
     Raises:
         StoreError: naming the file and what to do, if it cannot be written. Nothing is left behind,
             and what was there before stays.
     """
     with write_errors(path):
+        new = _missing(path.parent) if isinstance(path, Path) else []
         path.parent.mkdir(parents=True, exist_ok=True)
         if not isinstance(path, Path):
             with path.fs.transaction, path.fs.open(path.path, "wb") as file:
                 file.write(content)
             return
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        partial.unlink(missing_ok=True)  # of an earlier process with this number
         try:
-            with partial.open("wb") as file:
+            with partial.open("xb") as file:  # "x" follows no link that somebody put there
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        for folder in {path.parent, *(each.parent for each in new)} if durable else ():
+            _sync_folder(folder)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Those of a folder and the folders around it that are not there yet."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -185,3 +217,10 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def writer_of(partial: Path) -> int | None:
+    """The process that writes, or wrote, a file of :func:`write_whole`; None: not such a file."""
+    parts = partial.name.split(".")
+    known = len(parts) > 3 and parts[0] == "" and parts[-1] == "partial" and parts[-2].isdecimal()
+    return int(parts[-2]) if known else None

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.errors import EvalError
 from eval.io.arrays import read_array, write_array
 
 HELD = 256
@@ -55,19 +56,20 @@ class FeatureCache:
             make: one pass through the encoder.
 
         Raises:
-            EvalError: as `make`, or a stored file that cannot be read.
+            EvalError: as `make`.
         """
         name, fingerprint = encoder
         key = _key(content, fingerprint, view)
         if key not in self._held:
             path = self._path(key)
-            if path and path.is_file():
-                self._held[key] = read_array(path)
+            known = _stored(path, key)
+            if known is not None:
+                self._held[key] = known
             else:
                 self._held[key] = np.asarray(make(), dtype=np.float32)
                 self.passes[name, view] += 1
                 if path:
-                    write_array(path, self._held[key])
+                    write_array(path, self._held[key], key)
             while len(self._held) > HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
@@ -77,7 +79,7 @@ class FeatureCache:
         """Whether :meth:`get` would find the array without making it."""
         key = _key(content, encoder[1], view)
         path = self._path(key)
-        return key in self._held or (path is not None and path.is_file())
+        return key in self._held or _stored(path, key) is not None
 
     def _path(self, key: str) -> Path | None:
         return self._folder / key[:2] / f"{key}.npy" if self._folder else None
@@ -85,3 +87,13 @@ class FeatureCache:
 
 def _key(content: str, fingerprint: str, view: str) -> str:
     return hashlib.sha256(f"{content}|{fingerprint}|{view}".encode()).hexdigest()
+
+
+def _stored(path: Path | None, key: str) -> NDArray[np.float32] | None:
+    """A stored array; None where there is none, or a damaged one, which is then made again."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return read_array(path, key)
+    except EvalError:
+        return None

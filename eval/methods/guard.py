@@ -133,6 +133,10 @@ def _kept() -> Iterator[_Kept]:
     """What is put back, the last first: the order of an ExitStack."""
     if threading.current_thread() is threading.main_thread():
         yield _Kept(_handlers, _put_handlers)
+        yield _Kept(
+            lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []),
+            lambda mask: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
+        )
     yield _Kept(lambda: list(warnings.filters), _drop_new_errors)
     yield _Kept(lambda: logging.root.manager.disable, logging.disable)
     yield _Kept(gc.isenabled, lambda on: gc.enable() if on else gc.disable())

@@ -29,7 +29,18 @@ def folder_errors(folder: Path) -> Iterator[None]:
 
 def _database(error: sqlite3.Error, folder: Path) -> str:
     text = str(error)
-    if "malformed" in text or "not a database" in text:
-        return f"store.sqlite is damaged ({text}); i2v-eval salvage {folder} keeps what can be read"
     code = errno.ENOSPC if "is full" in text else errno.EROFS if "readonly" in text else None
+    if code is None and isinstance(error, sqlite3.DatabaseError) and not _of_the_machine(error):
+        return f"store.sqlite is damaged ({text}); i2v-eval salvage {folder} keeps what can be read"
     return explained(OSError(code, text) if code else OSError(text))
+
+
+def _of_the_machine(error: sqlite3.DatabaseError) -> bool:
+    """Whether the error speaks of the disk, of other processes or of a value, not of the database:
+    damage shows in too many words to list them.
+    """
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError):
+        return True
+    text = str(error).lower()
+    known = ("locked", "busy", "disk i/o", "unable to open", "interrupted", "out of memory")
+    return any(words in text for words in known)

@@ -57,12 +57,19 @@ def is_held(folder: Path) -> bool:
     """Whether the process that took the folder still runs; of one on another host this is
     believed."""
     try:
-        mark = json.loads((folder / "run.lock.json").read_text())
-        if mark["host"] == socket.gethostname():
-            os.kill(int(mark["pid"]), 0)
+        mark = json.loads((folder / "run.lock.json").read_text(encoding="utf-8"))
+        return mark["host"] != socket.gethostname() or is_running(int(mark["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def is_running(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
+    try:
+        os.kill(process, 0)
     except PermissionError:  # it runs, as another user
         return True
-    except (OSError, ValueError, KeyError):
+    except (OSError, OverflowError):
         return False
     return True
 
@@ -72,5 +79,5 @@ def holder(folder: Path) -> str:
     try:
         mark = json.loads((folder / "run.lock.json").read_text())
         return f"process {mark['pid']} on {mark['host']} since {mark['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Sequence
+from pathlib import Path
 
 from eval.clips.lossless import write_clip
 from eval.io.documents import write_csv
+from eval.io.files import write_whole
 from eval.samples import Sample
 from eval.samples.manifest import TRUTH
 from eval.store.store import Store
@@ -34,10 +38,21 @@ def _write_files(store: Store, sample: Sample, image: str, clip: str) -> None:
 
     mark = f"sample/{sample.id}"
     paths = [store.folder / name for name in (image, clip) if name]
-    if store.meta(mark) == sample.fingerprint and all(path.is_file() for path in paths):
+    known = store.meta(mark)
+    if known is not None and known == _state(sample, paths):
         return
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sample.image).save(paths[0])
+    content = io.BytesIO()
+    Image.fromarray(sample.image).save(content, format="PNG")
+    write_whole(paths[0], content.getvalue())
     if sample.clip:
         write_clip(paths[1], sample.clip)
-    store.set_meta(mark, sample.fingerprint)
+    store.set_meta(mark, str(_state(sample, paths)))
+
+
+def _state(sample: Sample, paths: Sequence[Path]) -> str | None:
+    """The sample and the contents of its files; None where one is missing."""
+    try:
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    except OSError:
+        return None
+    return " ".join([sample.fingerprint, *digests])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from pathlib import Path
 
@@ -22,13 +23,58 @@ _STEPS = (
     CREATE TABLE failures (cell TEXT, sample TEXT, seed INTEGER, stage TEXT NOT NULL,
         reason TEXT NOT NULL, PRIMARY KEY (cell, sample, seed)) WITHOUT ROWID;
     """,
+    # Version 3: a clip's row says what its file holds (NULL: from before, not looked at yet) and
+    # whether its seconds include loading; failures keep their traceback; each row has a checksum.
+    # The stamp of a file (times of change) spares reading it when it has not been touched.
+    """
+    ALTER TABLE clips ADD COLUMN cold INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE clips ADD COLUMN size INTEGER;
+    ALTER TABLE clips ADD COLUMN sha256 TEXT;
+    ALTER TABLE clips ADD COLUMN stamp TEXT;
+    ALTER TABLE failures ADD COLUMN traceback TEXT NOT NULL DEFAULT '';
+    ALTER TABLE meta ADD COLUMN checksum INTEGER;
+    ALTER TABLE clips ADD COLUMN checksum INTEGER;
+    ALTER TABLE records ADD COLUMN checksum INTEGER;
+    ALTER TABLE failures ADD COLUMN checksum INTEGER;
+    UPDATE meta SET checksum = checksum_of(key, value);
+    UPDATE clips SET checksum = checksum_of(cell, sample, seed, key, seconds, cold, size, sha256);
+    UPDATE records SET checksum = checksum_of(cell, sample, seed, metric, value, flags, clip_key,
+        encoder_fingerprint);
+    UPDATE failures SET checksum = checksum_of(cell, sample, seed, stage, reason, traceback);
+    INSERT OR REPLACE INTO meta VALUES ('unsealed', '1', checksum_of('unsealed', '1'));
+    """,
 )
 VERSION = len(_STEPS)
 """Written to SQLite's ``user_version``. A change of tables is a new step, never an edit of an old
 one.
 """
 FILE = "store.sqlite"
-TABLES = ("meta", "clips", "records", "failures")
+CHECKSUMMED = 3
+"""The first version whose rows have checksums."""
+COLUMNS = {
+    "meta": ("key", "value"),
+    "clips": ("cell", "sample", "seed", "key", "seconds", "cold", "size", "sha256"),
+    "records": (
+        *("cell", "sample", "seed", "metric", "value", "flags", "clip_key"),
+        "encoder_fingerprint",
+    ),
+    "failures": ("cell", "sample", "seed", "stage", "reason", "traceback"),
+}
+"""Table -> the columns that its checksums cover."""
+REALS = {"seconds", "value"}
+ADDED = {"cold": 0, "size": None, "sha256": None, "traceback": ""}
+"""Columns that a table of an older version lacks -> what their rows are read as."""
+
+
+def checksum_of(*values: object) -> int:
+    """64 bits (63, as SQLite's integers are signed) over the values of a row."""
+    digest = hashlib.blake2b("\x1f".join(map(repr, values)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def know_checksums(database: sqlite3.Connection) -> None:
+    """Makes ``checksum_of(...)`` known to the SQL of this connection."""
+    database.create_function("checksum_of", -1, checksum_of, deterministic=True)
 
 
 def version(database: sqlite3.Connection) -> int:
@@ -52,6 +98,7 @@ def migrate(database: sqlite3.Connection) -> None:
     Raises:
         StoreError: if a newer version of this package wrote it.
     """
+    know_checksums(database)
     for step in range(version(database), VERSION):
         database.executescript(
             f"BEGIN IMMEDIATE; {_STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
@@ -68,7 +115,9 @@ def open_database(folder: Path) -> sqlite3.Connection:
     """
     database = sqlite3.connect(folder / FILE, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing committed
+    # A killed process loses nothing committed. A power cut may lose the last transactions, never
+    # the order of what is kept: their clips are then made again.
+    database.execute("PRAGMA synchronous=NORMAL")
     _check_pages(database)
     migrate(database)
     return database
@@ -103,6 +152,9 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 
 
 def _check_pages(database: sqlite3.Connection) -> None:
-    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    try:
+        (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+    except UnicodeDecodeError as error:  # SQLite's own message quotes what it found
+        raise sqlite3.DatabaseError(f"malformed: {error}") from error
     if found != "ok":
         raise sqlite3.DatabaseError(f"malformed: {' '.join(found.split())}")

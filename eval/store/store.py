@@ -4,83 +4,22 @@ nothing.
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import itertools
-import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Iterator, Sequence
 
 from eval.clips.lossless import Clip, read_clip
-from eval.errors import EvalError
-from eval.io.arrays import read_array, write_array
-from eval.io.files import Files, named_place, place, write_whole
-from eval.store.faults import folder_errors
-from eval.store.lock import FolderLock
-from eval.store.schema import open_database, open_read_only, version
+from eval.io.files import write_whole
+from eval.store.features import FeatureStore
+from eval.store.opened import named
+from eval.store.rows import Failure, Record, StoredClip, insert
+from eval.store.schema import CHECKSUMMED
+from eval.store.soundness import look, stamp_of
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
-
-class StoredClip(NamedTuple):
-    """A row of ``clips``: generation wall time in seconds a clip."""
-
-    cell: str
-    sample: str
-    seed: int
-    key: str
-    seconds: float
+__all__ = ["Failure", "Record", "Store", "StoredClip"]
 
 
-class Record(NamedTuple):
-    """A row of ``records``: one value, what it was measured on, and by which encoder weights."""
-
-    cell: str
-    sample: str
-    seed: int
-    metric: str
-    value: float
-    flags: str
-    clip_key: str
-    encoder_fingerprint: str
-
-
-class Failure(NamedTuple):
-    """A row of ``failures``: a clip that could not be made (stage ``make``) or measured
-    (``measure``), and why.
-    """
-
-    cell: str
-    sample: str
-    seed: int
-    stage: str
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"cell {self.cell}, sample/seed {self.sample}/{self.seed} ({self.stage}): {self.reason}"
-        )
-
-
-def _named(
-    method: Callable[Concatenate[Store, Parameters], Result],
-) -> Callable[Concatenate[Store, Parameters], Result]:
-    """Errors of the disk and of SQLite in ``method`` become one line that names the folder."""
-
-    @functools.wraps(method)
-    def guarded(store: Store, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with folder_errors(store.folder):
-            return method(store, *args, **kwargs)
-
-    return guarded
-
-
-class Store:
+class Store(FeatureStore):
     """One run folder, held by one process at a time. Use it as a context manager.
 
     The database and the tables always lie in the folder, on a disk; clips and features may lie
@@ -108,105 +47,78 @@ class Store:
         EvalError: no such storage, or another than before.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        wait: float = 0.0,
-        read_only: bool = False,
-        storage: str | None = None,
-    ) -> None:
-        self.folder = folder
-        self.decoded = 0
-        self._lock = None if read_only else FolderLock(folder, wait=wait)
-        try:
-            with folder_errors(folder):
-                self._database = open_read_only(folder) if read_only else open_database(folder)
-        except EvalError:
-            self._release()
-            raise
-        try:
-            self.storage = self._settle(storage)
-            self.files = Files(place(self.storage) if self.storage else folder)
-        except EvalError:
-            self.__exit__(None, None, None)
-            raise
-        if self._lock and self._lock.left_behind:
-            self.sweep()
-
-    def _settle(self, storage: str | None) -> str | None:
-        """The storage that was chosen once and for all."""
-        known = self.meta("storage")
-        if storage is None:
-            if known:
-                named_place(known, self.folder)
-            return known
-        wanted = storage if "://" in storage else str(Path(storage).resolve())
-        (clips,) = self._database.execute("SELECT count(*) FROM clips").fetchone()
-        if wanted != known and (known or clips):
-            raise EvalError(
-                f"--storage {storage}: the clips of {self.folder} lie in {known or 'it'}; give "
-                "another --out"
-            )
-        place(wanted)
-        if wanted != known:
-            self.set_meta("storage", wanted)
-        return wanted
-
-    @_named
-    def sweep(self) -> None:
-        """Removes what killed processes were in the middle of writing."""
-        for root in {self.folder, self.files.root}:
-            for partial in root.rglob(".*.partial") if isinstance(root, Path) else ():
-                partial.unlink(missing_ok=True)
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._database.close()
-        self._release()
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-
-    @property
-    def version(self) -> int:
-        """Of the tables; below :data:`eval.store.schema.VERSION` only where nothing may be
-        written."""
-        return version(self._database)
-
     # clips
 
-    @_named
+    @named
     def clip_keys(self, cell: str) -> dict[tuple[str, int], str]:
-        """(sample, seed) -> key of the clips of ``cell`` whose files are there."""
-        rows = self._database.execute("SELECT sample, seed, key FROM clips WHERE cell = ?", (cell,))
-        return {
-            (sample, seed): key
-            for sample, seed, key in rows
-            if self.files.present(self.files.clip(key))
-        }
+        """(sample, seed) -> key of the clips of ``cell`` whose files are there and sound."""
+        return {(row.sample, row.seed): row.key for row, fault in self._looked(cell) if not fault}
 
-    @_named
-    def seconds(self, cell: str) -> dict[tuple[str, int], float]:
-        """(sample, seed) -> wall time it took to make the clip."""
+    @named
+    def drop_damaged(self, cell: str) -> list[str]:
+        """Forgets the clips of ``cell`` whose files are missing or not those that were stored, and
+        says of each what is wrong. They are not made then; the next batch makes them.
+        """
+        bad = [(row, fault) for row, fault in self._looked(cell) if fault]
+        if bad:
+            self.forget_clips(
+                [(row.cell, row.sample, row.seed) for row, _ in bad], [row.key for row, _ in bad]
+            )
+        return [
+            f"cell {row.cell}, sample/seed {row.sample}/{row.seed}: the clip's file "
+            f"{self.files.clip(row.key)} {fault}; it is made again"
+            for row, fault in bad
+        ]
+
+    def _looked(self, cell: str) -> Iterator[tuple[StoredClip, str | None]]:
+        """The clips of a cell with what is wrong with their files; what was learned is kept."""
+        rows = self._rows(StoredClip, "WHERE cell = ?", [cell])
+        stamps = self._stamps(cell)
+        learned = []
+        for row in rows:
+            stamp = stamps.get(row[1:3])
+            found = look(self.files, row, stamp)
+            yield row, found.fault
+            known = row._replace(size=found.size, sha256=found.sha256)
+            if not found.fault and (known != row or found.stamp != stamp):
+                learned.append((known, found.stamp))
+        if learned and self._lock:
+            with self._transaction():
+                self._put_clips(learned)
+
+    def _stamps(self, cell: str) -> dict[tuple[str, int], str | None]:
+        if self.version < CHECKSUMMED:
+            return {}
         rows = self._database.execute(
-            "SELECT sample, seed, seconds FROM clips WHERE cell = ?", (cell,)
+            "SELECT sample, seed, stamp FROM clips WHERE cell = ?", [cell]
         )
-        return {(sample, seed): seconds for sample, seed, seconds in rows}
+        return {(sample, seed): stamp for sample, seed, stamp in rows}
+
+    @named
+    def seconds(self, cell: str, *, warm: bool = False) -> dict[tuple[str, int], float]:
+        """(sample, seed) -> wall time it took to make the clip; ``warm``: only of clips whose time
+        holds no loading.
+        """
+        rows = self._rows(StoredClip, "WHERE cell = ?", [cell])
+        return {(row.sample, row.seed): row.seconds for row in rows if not (warm and row.cold)}
+
+    @named
+    def digests(self, keys: Iterable[str]) -> dict[str, str | None]:
+        """Key -> sha256 of the clip's file, where it is known."""
+        if self._digests is None:
+            self._digests = {row.key: row.sha256 for row in self._rows(StoredClip)}
+        return {key: self._digests.get(key) for key in keys}
 
     def read(self, key: str) -> Clip:
-        self.decoded += 1
-        return read_clip(self.files.clip(key))
+        """The clip of this key.
 
-    @_named
+        Raises:
+            EvalError: its file is missing, or not the one that was stored.
+        """
+        self.decoded += 1
+        return read_clip(self.files.clip(key), sha256=self.digests([key])[key])
+
+    @named
     def add_clips(
         self,
         rows: Sequence[StoredClip],
@@ -216,12 +128,17 @@ class Store:
         """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one
         transaction. ``contents``: of :func:`eval.clips.lossless.encoded`, one for each row.
         """
-        self.forget_clips([row[:3] for row in (*rows, *failures)], [row.key for row in rows])
+        places = [(row.cell, row.sample, row.seed) for row in rows]
+        places += [(failure.cell, failure.sample, failure.seed) for failure in failures]
+        self.forget_clips(places, [row.key for row in rows])
+        written = []
         for row, content in zip(rows, contents, strict=True):
             write_whole(self.files.clip(row.key), content)
-        self.add_clip_rows(rows, failures)
+            sha256 = hashlib.sha256(content).hexdigest()
+            written.append(row._replace(size=len(content), sha256=sha256))
+        self.add_clip_rows(written, failures)
 
-    @_named
+    @named
     def forget_clips(self, items: Sequence[tuple[str, str, int]], keys: Iterable[str]) -> None:
         """Makes way for the clips of these (cell, sample, seed): their rows go, then the features
         of these keys.
@@ -229,45 +146,67 @@ class Store:
         with self._transaction():
             for table in ("records", "clips", "failures"):
                 self._forget(table, items)
-        encoders = self._database.execute(
-            "SELECT substr(key, 10) FROM meta WHERE key LIKE 'features/%'"
-        ).fetchall()
-        for (encoder,), key in itertools.product(encoders, keys):
+        for encoder, key in itertools.product(self._fingerprints(), keys):
             stale = self.files.feature(encoder, key)
             if self.files.present(stale):
                 stale.unlink(missing_ok=True)
 
-    @_named
+    @named
     def add_clip_rows(self, rows: Sequence[StoredClip], failures: Sequence[Failure] = ()) -> None:
-        """Adds a batch whose files are written, in one transaction."""
+        """Adds a batch whose files are written, in one transaction.
+
+        Clips of other cells that share a file (equal methods under two labels) are then those of
+        the new file, and no longer measured.
+        """
+        for row in rows:
+            if row.size is not None:
+                self.files.written(self.files.clip(row.key), row.size)
+        stamped = [(row, self._stamp(row)) for row in rows]
         with self._transaction():
-            self._database.executemany("INSERT INTO clips VALUES (?, ?, ?, ?, ?)", rows)
-            self._database.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
+            for row in rows:
+                self._adopt(row)
+            self._put_clips(stamped)
+            insert(self._database, "failures", failures)
+        if self._digests is not None:
+            self._digests.update((row.key, row.sha256) for row in rows)
+
+    def _stamp(self, row: StoredClip) -> str | None:
+        return stamp_of(self.files.clip(row.key)) if row.sha256 is not None else None
+
+    def _adopt(self, row: StoredClip) -> None:
+        others = self._rows(StoredClip, "WHERE key = ? AND sha256 IS NOT ?", [row.key, row.sha256])
+        others = [other for other in others if other[:3] != row[:3]]
+        if others:
+            self._forget("records", [(o.cell, o.sample, o.seed) for o in others])
+            changed = [other._replace(size=row.size, sha256=row.sha256) for other in others]
+            self._put_clips([(other, None) for other in changed])
+
+    def _put_clips(self, rows: Sequence[tuple[StoredClip, str | None]]) -> None:
+        insert(self._database, "clips", [row for row, _ in rows], "INSERT OR REPLACE")
+        self._database.executemany(
+            "UPDATE clips SET stamp = ? WHERE cell = ? AND sample = ? AND seed = ?",
+            [(stamp, *row[:3]) for row, stamp in rows],
+        )
 
     # failures
 
-    @_named
+    @named
     def failures(self) -> list[Failure]:
         """All of them; none in a store from before there were any."""
-        if self.version < 2:
-            return []
-        rows = self._database.execute("SELECT * FROM failures ORDER BY cell, sample, seed")
-        return [Failure(*row) for row in rows]
+        return self._rows(Failure, "ORDER BY cell, sample, seed") if self.version >= 2 else []
 
-    @_named
+    @named
     def forget_failures(self, items: Iterable[tuple[str, str, int]]) -> None:
         """Of (cell, sample, seed)."""
         with self._transaction():
             self._forget("failures", items)
 
-    @_named
+    @named
     def add_failures(self, failures: Sequence[Failure]) -> None:
         """Adds or replaces failures, whose records go."""
         with self._transaction():
             self._forget("records", [failure[:3] for failure in failures])
-            self._database.executemany(
-                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", failures
-            )
+            insert(self._database, "failures", failures, "INSERT OR REPLACE")
 
     def _forget(self, table: str, items: Iterable[tuple[str, str, int]]) -> None:
         self._database.executemany(
@@ -276,75 +215,12 @@ class Store:
 
     # records
 
-    @_named
+    @named
     def records(self, cell: str) -> list[Record]:
-        rows = self._database.execute(
-            "SELECT * FROM records WHERE cell = ? ORDER BY sample, seed, metric", (cell,)
-        )
-        return [Record(*row) for row in rows]
+        return self._rows(Record, "WHERE cell = ? ORDER BY sample, seed, metric", [cell])
 
-    @_named
+    @named
     def add_records(self, records: Iterable[Record]) -> None:
         """Adds or replaces records, in one transaction."""
         with self._transaction():
-            self._database.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", records
-            )
-
-    # features
-
-    @_named
-    def use_features(self, encoder: str, fingerprint: str) -> None:
-        """Drops the stored features of ``encoder`` if other weights made them."""
-        if self.meta(f"features/{encoder}") != fingerprint:
-            self.files.remove(self.files.feature_folder(encoder))
-            self.set_meta(f"features/{encoder}", fingerprint)
-
-    @_named
-    def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None:
-        """Writes clip key -> float32 (D,), each file whole or not at all."""
-        for key, vector in features.items():
-            write_array(self.files.feature(encoder, key), vector)
-
-    def features(self, encoder: str, keys: Sequence[str]) -> NDArray[np.float32]:
-        """float32 (len(keys), D)."""
-        return np.stack([read_array(self.files.feature(encoder, key)) for key in keys])
-
-    # the rest
-
-    @_named
-    def meta(self, key: str) -> str | None:
-        row: tuple[str] | None = self._database.execute(
-            "SELECT value FROM meta WHERE key = ?", (key,)
-        ).fetchone()
-        return row[0] if row else None
-
-    @_named
-    def set_meta(self, key: str, value: str) -> None:
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._database)
-
-
-class _Transaction:
-    """Commits on a clean exit, rolls back otherwise."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        if (
-            self._database.in_transaction
-        ):  # a timeout's exception can fall between BEGIN and the block
-            self._database.execute("ROLLBACK")
-        self._database.execute("BEGIN IMMEDIATE")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._database.in_transaction:  # SQLite itself rolls back when the disk is full
-            self._database.execute("ROLLBACK" if kind else "COMMIT")
+            insert(self._database, "records", records, "INSERT OR REPLACE")

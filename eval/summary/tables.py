@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.errors import EvalError
-from eval.io.documents import write_csv
+from eval.io.documents import write_csv, write_text
+from eval.io.files import write_errors
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
@@ -78,7 +79,9 @@ COMPARISONS = (
 """``comparisons``: intervals of one metric and group that are read together;
 ``survives_correction``: whether an interval that excludes 0 still does when corrected for them
 (Bonferroni), empty where it holds 0."""
-FAILURES = Failure._fields
+FAILURES = Failure._fields[:5]
+"""Columns of failures.csv; tracebacks lie beside it."""
+TRACEBACKS = "tracebacks.txt"
 TRUE_CLIPS = "[true clip]"
 """Stands for a cell in the failures of true clips; no cell has such an id."""
 
@@ -126,10 +129,24 @@ def write_tables(
 
 
 def write_failures(
-    store: Store, failures: Iterable[Sequence[object]], header: Sequence[str] = FAILURES
+    store: Store, failures: Sequence[Sequence[object]], header: Sequence[str] = FAILURES
 ) -> None:
-    """Writes failures.csv, of a header alone if nothing failed."""
-    _write(store.folder / "failures.csv", header, failures)
+    """Writes failures.csv, of a header alone if nothing failed, and the tracebacks of what failed
+    into tracebacks.txt: each once, after the clips that it was raised for.
+    """
+    rows = [failure[: len(header)] for failure in failures]
+    _write(store.folder / "failures.csv", header, rows)
+    clips: dict[str, list[str]] = {}
+    for failure in failures:
+        if isinstance(failure, Failure) and failure.traceback:
+            clips.setdefault(failure.traceback, []).append(str(failure))
+    texts = ["\n".join([*names, "", text]) for text, names in clips.items()]
+    path = store.folder / TRACEBACKS
+    if texts:
+        write_text(path, "\n\n".join(texts))
+    else:
+        with write_errors(path):
+            path.unlink(missing_ok=True)
 
 
 def _values(store: Store, plan: Plan, cell: Cell) -> Values:

@@ -23,6 +23,7 @@ from eval.clips.lossless import Clip, encoded
 from eval.errors import StoreError
 from eval.store.schema import VERSION
 from eval.store.store import Failure, Record, Store, StoredClip
+from tests.eval.store.test_damage import make_older
 
 CELL = "toy[t0=0.5]"
 
@@ -124,12 +125,10 @@ def test_parquet_is_written_or_its_extra_is_named(folder: Path) -> None:
 
 
 def test_a_store_from_before_versions_is_brought_forward(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "store.sqlite")) as database:
-        database.executescript("DROP TABLE failures; PRAGMA user_version = 0;")
-        before = database.execute("SELECT * FROM records").fetchall()
+    before = make_older(folder, 0)
     assert f"schema 0, the next run makes it {VERSION}" in invoke("status", folder).stdout
     with Store(folder) as store:
-        assert [tuple(record) for record in store.records(CELL)] == before
+        assert store.records(CELL) == before
         assert (store.version, store.failures()) == (VERSION, [])
     with closing(sqlite3.connect(folder / "store.sqlite")) as database:
         database.execute(f"PRAGMA user_version = {VERSION + 1}")

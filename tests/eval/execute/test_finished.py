@@ -561,7 +561,9 @@ def test_64_clips_with_all_metrics_take_one_decode_each(
     monkeypatch.setattr(
         finished, "read_media", lambda path, **k: (opened.append(path.name), read(path, **k))[1]
     )
-    monkeypatch.setattr(store, "read_clip", lambda path: (decoded.append(path), again(path))[1])
+    monkeypatch.setattr(
+        store, "read_clip", lambda path, **k: (decoded.append(path), again(path, **k))[1]
+    )
     folder = tmp_path / "clips"
     folder.mkdir()
     rows = []

@@ -1,5 +1,5 @@
-"""What a Ray actor does: it loads models once, then makes and measures batches; clips and features
-it writes itself.
+"""What a worker does, on Ray or as a process of this machine: it loads models once, then makes and
+measures batches; clips and features it writes itself.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import os
 import pickle
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
+from eval.execute.limits import end_if_overrun
 from eval.execute.work import make_batch, measure_batch
-from eval.io.arrays import write_array
+from eval.io.arrays import feature_name, write_array
 from eval.io.files import Files, write_whole
 from eval.measure.evaluator import JudgeLike, default_judge
 from eval.metrics import Metric
@@ -83,7 +85,7 @@ class Worker:
         sys.path.extend(entry for entry in path if entry not in sys.path)
         os.environ.update(environment)
         self._job: Job = pickle.loads(job)
-        plan, files, judge, fingerprints, _, _ = self._job
+        plan, files, judge, fingerprints, timeout, _ = self._job
         host = socket.gethostname()
         if not (files.root / mark).is_file():
             raise EvalError(
@@ -107,6 +109,8 @@ class Worker:
                 f"{', '.join(other)}; "
                 "install there what is installed here"
             )
+        if timeout is not None and threading.current_thread() is threading.main_thread():
+            end_if_overrun()
         self._cells = {cell.id: cell for cell in plan.cells}
         self._samples = {sample.id: sample for sample in plan.samples}
         return host, os.getpid()
@@ -123,14 +127,14 @@ class Worker:
                 write_whole(self._job.files.clip(row.key), content)
         return Result(made.rows, [], made.failures, 0)
 
-    def measure(self, places: Sequence[Place]) -> Result:
-        """Measures clips that are made, and writes their features.
+    def measure(self, places: Sequence[Place], digests: Mapping[str, str | None]) -> Result:
+        """Measures clips that are made, whose files have these digests, and writes their features.
 
         Raises:
             StoreError: they cannot be written.
         """
         plan, files, _, fingerprints, timeout, debug = self._job
-        shelf = _Shelf(files)
+        shelf = _Shelf(files, fingerprints, digests)
         batch = self._batch(places)
         failures = measure_batch(
             shelf, plan, batch, self._judge, fingerprints, timeout=timeout, debug=debug
@@ -149,19 +153,27 @@ class Worker:
 class _Shelf:
     """Files alone; records are kept for the driver, the only writer of the database."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(
+        self,
+        files: Files,
+        fingerprints: Mapping[str, str],
+        digests: Mapping[str, str | None],
+    ) -> None:
         self.records: list[Record] = []
         self.decoded = 0
         self._files = files
+        self._fingerprints = fingerprints
+        self._digests = digests
 
     def read(self, key: str) -> Clip:
         self.decoded += 1
-        return read_clip(self._files.clip(key))
+        return read_clip(self._files.clip(key), sha256=self._digests[key])
 
     def add_features(self, encoder: str, features: Mapping[str, NDArray[np.float32]]) -> None:
         with folder_errors(self._files.root):
             for key, vector in features.items():
-                write_array(self._files.feature(encoder, key), vector)
+                name = feature_name(self._fingerprints[encoder], key)
+                write_array(self._files.feature(encoder, key), vector, name)
 
     def add_records(self, records: Iterable[Record]) -> None:
         self.records.extend(records)

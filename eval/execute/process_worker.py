@@ -1,0 +1,43 @@
+"""What a worker process runs: calls come in through a line from the driver, results go out."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+from eval.errors import EvalError, reason_of
+from eval.execute.worker import Worker
+
+_LEAVE = os._exit
+
+
+def main(number: int) -> None:
+    """Serves a driver until it hangs up."""
+    line = Connection(number)
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    worker = Worker()
+    while True:
+        try:
+            call, arguments = line.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            result = getattr(worker, call)(*arguments)
+        except BaseException as error:
+            result = error if isinstance(error, EvalError) else EvalError(reason_of(error))
+        line.send_bytes(pickle.dumps(result))
+
+
+def _leave_with(parent: int) -> None:
+    """Ends this process when its driver is gone, whatever it is doing."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    _LEAVE(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,148 @@
+"""In worker processes a run leaves the files and records of a run in one process, also where a
+method ends its process or cannot be interrupted.
+"""
+
+import io
+import json
+import os
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from eval.errors import EvalError
+from eval.execute.events import EventLog
+from eval.execute.pool import Pool
+from eval.execute.run import Options, Outcome, run
+from tests.eval.execute.test_torture import results
+
+STUBBORN = """
+import ctypes, os, signal, time
+from toy_method import Toy, ToySettings
+
+class Settings(ToySettings):
+    do: str = ""
+
+class Stubborn(Toy):
+    Settings = Settings
+
+    def generate(self, samples, seeds):
+        if "s3" in [sample.id for sample in samples]:
+            eval(self.settings.do)
+        return super().generate(samples, seeds)
+
+def swallow():
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+def block():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    ctypes.CDLL(None).sleep(60)
+"""
+DEADLY = {
+    "os._exit(0)": "SystemExit: os._exit(0)",
+    "os.kill(os.getpid(), signal.SIGKILL)": "its worker died 3 times (its process ended with "
+    "SIGKILL)",
+    "os.abort()": "its worker died 3 times (its process ended with SIGABRT)",
+    "os.execv('/bin/true', ['true'])": "its worker died 3 times (its process ended with exit "
+    "code 0)",
+}
+ENDLESS = ["swallow()", "block()"]
+if "TORTURE_KILLS" not in os.environ:  # `nox -s torture` tries all
+    DEADLY = dict(list(DEADLY.items())[:2])
+Go = Callable[..., Outcome]
+
+
+@pytest.fixture
+def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
+    (toy_folder / "stubborn.py").write_text(textwrap.dedent(STUBBORN))
+
+    def call(content: dict[str, Any], folder: str, **options: Any) -> Outcome:
+        console = Console(file=io.StringIO())
+        path, where = str(write_suite(content)), tmp_path / folder
+        return run(path, where, console=console, judge=toy_judge, options=Options(**options))
+
+    return call
+
+
+def stubborn(content: dict[str, Any], do: str) -> dict[str, Any]:
+    bad = {"method": "stubborn:Stubborn", "label": "bad", "settings": {"do": do}}
+    return content | {"methods": [bad], "reference": None, "seeds": [0]}
+
+
+@pytest.mark.parametrize("workers", [2])
+def test_processes_leave_what_one_process_leaves(
+    workers: int, go: Go, suite_content: dict[str, Any], tmp_path: Path
+) -> None:
+    suite_content["methods"] += [
+        {"method": "toy_method:Toy", "label": "bad", "settings": {"fail_on": "s3"}},
+    ]
+    log = tmp_path / "log"
+    pool = Pool(workers, kind="processes")
+    apart = go(suite_content, "apart", pool=pool, log=EventLog(log), timeout=60)
+    here = go(suite_content, "here")
+    assert (apart.made, apart.measured) == (here.made, here.measured)
+    assert apart.failures == here.failures
+    assert results(apart.folder) == results(here.folder)
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events.count("worker") == workers
+
+
+@pytest.mark.parametrize("do", DEADLY)
+def test_a_method_that_ends_its_process_fails_its_own_clip(
+    do: str, go: Go, suite_content: dict[str, Any]
+) -> None:
+    outcome = go(stubborn(suite_content, do), "out", pool=Pool(1, kind="processes"))
+    assert [failure[:5] for failure in outcome.failures] == [("bad", "s3", 0, "make", DEADLY[do])]
+    assert (outcome.made, outcome.measured) == (5, 5)
+
+
+@pytest.mark.parametrize("do", ENDLESS)
+def test_a_timeout_that_a_method_does_not_keep_ends_its_process(
+    do: str, go: Go, suite_content: dict[str, Any]
+) -> None:
+    start = time.monotonic()
+    suite_content["batch_size"] = 1
+    pool = Pool(1, kind="processes")
+    outcome = go(stubborn(suite_content, do), "out", pool=pool, timeout=1.5)
+    reason = "took longer than 1.5 s, and its worker process was ended"
+    assert [failure[:5] for failure in outcome.failures] == [("bad", "s3", 0, "make", reason)]
+    assert (outcome.made, outcome.measured) == (5, 5)
+    assert time.monotonic() - start < 55
+
+
+def test_a_plan_that_cannot_be_sent_is_refused(
+    go: Go, suite_content: dict[str, Any], toy_folder: Path
+) -> None:
+    (toy_folder / "stubborn.py").write_text(
+        "from toy_method import Toy\n"
+        "class Stubborn(Toy):\n"
+        "    def __init__(self, settings):\n"
+        "        super().__init__(settings)\n"
+        "        self.own = lambda: None\n"
+    )
+    suite_content |= {"methods": [{"method": "stubborn:Stubborn"}], "reference": None}
+    with pytest.raises(EvalError, match="cannot be sent to another process"):
+        go(suite_content, "out", pool=Pool(1, kind="processes"))
+
+
+def test_no_worker_outlives_its_driver(go: Go, suite_content: dict[str, Any]) -> None:
+    go(suite_content, "out", pool=Pool(2, kind="processes"))
+    listed = [Path(f"/proc/{number}/cmdline") for number in os.listdir("/proc") if number.isdigit()]
+    mine = []
+    for path in listed:
+        try:
+            text = path.read_bytes()
+            status = (path.parent / "status").read_text()
+        except OSError:
+            continue
+        if b"eval.execute.process_worker" in text and f"PPid:\t{os.getpid()}\n" in status:
+            mine.append(text)
+    assert mine == []

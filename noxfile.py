@@ -3,6 +3,7 @@ one."""
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import nox
@@ -128,24 +129,32 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def torture(session: nox.Session) -> None:
     """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); each must
-    end as if never.
+    end as if never. Random faults for five minutes (SOAK_SECONDS) from a seed (SOAK_SEED, printed).
 
-    Besides: two Ray nodes on this machine, and thousands of broken suites, images and clips, and
-    100,000 broken manifests, captions, prompts, ballots and run documents.
+    Besides: two Ray nodes on this machine, methods that end their process in every way, 200 flipped
+    databases, thousands of broken suites, images and clips, and 100,000 broken manifests, captions,
+    prompts, ballots and run documents.
     """
     install(session, "tests")
-    kills = {
-        "TORTURE_KILLS": os.environ.get("TORTURE_KILLS", "100"),
-        "FUZZ_EXAMPLES": os.environ.get("FUZZ_EXAMPLES", "20000"),
+    known = {
+        "TORTURE_KILLS": "100",
+        "FUZZ_EXAMPLES": "20000",
+        "SOAK_SECONDS": "300",
+        "SOAK_SEED": str(int(time.time())),
+        "DAMAGE_FLIPS": "200",
     }
     files = [
         "tests/eval/execute/test_torture.py",
+        "tests/eval/execute/test_soak.py",
+        "tests/eval/execute/test_processes.py",
         "tests/eval/execute/test_ray.py",
+        "tests/eval/store/test_damage.py",
         "tests/eval/test_fuzz.py",
         "tests/eval/test_fuzz_readers.py",
         "tests/eval/clips/test_borders.py",
     ]
-    session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=kills)
+    given = {name: os.environ.get(name, value) for name, value in known.items()}
+    session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=given)
 
 
 @nox.session

@@ -179,6 +179,13 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the table of results as JSON.")
     ] = False,
+    trust_torchscript: Annotated[
+        bool,
+        typer.Option(
+            "--trust-torchscript",
+            help="Run the code in a TorchScript file (I3D); for files that you trust.",
+        ),
+    ] = False,
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -203,6 +210,8 @@ def run(
         return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if trust_torchscript:
+        os.environ["I2V_EVAL_TRUST_TORCHSCRIPT"] = "1"
     start = time.perf_counter()
     # Absolute, so that a method that changes the working directory changes no place.
     log = log.absolute() if log else None

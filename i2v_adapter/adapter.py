@@ -139,7 +139,8 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             unet: a released checkpoint is checked against it, and against Stable Diffusion 1.5
                 without one.
             **options: of diffusers' `from_pretrained`; of these a released checkpoint takes
-                `torch_dtype` (float32 by default) and what concerns the download.
+                `torch_dtype` (float32 by default) and what concerns the download. `dtype` is
+                another name of `torch_dtype`.
                 `pooled_group_norm` overrides what was saved; released official weights have it on,
                 unofficial ones off.
 
@@ -149,6 +150,14 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             OSError: there is no such file.
         """
         source = Path(pretrained_model_name_or_path)
+        if not source.exists() and _is_surely_a_path(os.fspath(pretrained_model_name_or_path)):
+            raise FileNotFoundError(f"{source}: no such file or folder")
+        if "dtype" in options:
+            dtype = options.pop("dtype")
+            if options.setdefault("torch_dtype", dtype) != dtype:
+                raise ValueError(
+                    f"dtype={dtype} and torch_dtype={options['torch_dtype']} differ; give one"
+                )
         folder = source / options.get("subfolder", "")
         if (
             weight_name is None
@@ -343,6 +352,16 @@ def _shape(layer: Attention) -> dict[str, int]:
 def _describe(shape: Mapping[str, int] | None) -> str:
     return (
         ", ".join(f"{name} {value}" for name, value in shape.items()) if shape else "no such layer"
+    )
+
+
+def _is_surely_a_path(text: str) -> bool:
+    """Whether this is no hub id, which is `name` or `owner/name`."""
+    return (
+        text.startswith((".", "/", "~", os.sep))
+        or "\\" in text
+        or text.count("/") > 1
+        or text.lower().endswith((".pth", ".pt", ".ckpt", ".bin", ".safetensors"))
     )
 
 

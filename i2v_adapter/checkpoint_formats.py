@@ -9,11 +9,13 @@ Stable Diffusion 1.5.
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -113,7 +115,11 @@ def check_tensors(tensors: Mapping[str, Tensor], layers: Layers, source: str) ->
 
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
-        return load_file(path)
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from None
+    _refuse_a_bomb(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -121,13 +127,33 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} is not a pickle of tensors only, so it is not opened: it may run code; get it "
             "as safetensors"
         ) from None
-    except (EOFError, RuntimeError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}"
-        ) from None
+    except OSError:
+        raise
+    except Exception as error:  # the reader of pickles raises whatever a torn one leads to
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} cannot be read as a checkpoint: {reason}") from None
     if not isinstance(state, Mapping):
         raise ValueError(f"{path} must hold named tensors, but holds a {type(state).__name__}")
     return dict(state)
+
+
+def _refuse_a_bomb(path: Path) -> None:
+    """torch stores tensors as they are; an archive that grows when it is opened is no checkpoint.
+
+    Raises:
+        ValueError: it would take several times its size.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            whole = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from None
+    if whole > 4 * path.stat().st_size + 2**20:
+        raise ValueError(
+            f"{path} is no checkpoint: {path.stat().st_size:,} bytes that unpack to {whole:,}"
+        )
 
 
 def _from_unofficial(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated, cast, get_args
@@ -69,6 +70,13 @@ def clips(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the table of results as JSON.")
     ] = False,
+    trust_torchscript: Annotated[
+        bool,
+        typer.Option(
+            "--trust-torchscript",
+            help="Run the code in a TorchScript file (I3D); for files that you trust.",
+        ),
+    ] = False,
     debug: Annotated[
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
@@ -85,6 +93,8 @@ def clips(
 
     if hdr not in get_args(Hdr):
         raise EvalError(f"--hdr {hdr}: unknown. Allowed: {', '.join(get_args(Hdr))}.")
+    if trust_torchscript:
+        os.environ["I2V_EVAL_TRUST_TORCHSCRIPT"] = "1"
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     options = Options(timeout=timeout, wait=wait, debug=debug)

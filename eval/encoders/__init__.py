@@ -21,6 +21,7 @@ from eval.encoders.kinds import VideoEncoder as VideoEncoder
 from eval.encoders.table import DTYPES, EMBEDDED, ENCODERS, SCHEMES, EncoderEntry
 from eval.errors import EvalError, nearest
 from eval.io.arrays import Float32Array, UInt8Array
+from eval.io.loading import loading
 from eval.io.registry import Found, Registry, is_reference
 from eval.metrics.definitions import EncoderKind
 
@@ -184,8 +185,9 @@ def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Enc
         if entry.kind in ("image", "image-text") and not hasattr(encoder, "encode_image"):
             _add_encode_image(encoder)
     else:
-        module = importlib.import_module(f"eval.encoders.{entry.module}")
-        encoder = cast(Encoder, module.load(id, location, entry.protocol, device, dtype))
+        with loading():
+            module = importlib.import_module(f"eval.encoders.{entry.module}")
+            encoder = cast(Encoder, module.load(id, location, entry.protocol, device, dtype))
         if device != "cpu" and hasattr(module, "BATCH"):
             from eval.encoders.batching import on_gpu
 
@@ -221,6 +223,10 @@ def encoder_fingerprint(id: str, *, dtype: str = "float32") -> str:
     entry = encoder_entry(id)
     _check_dtype(id, entry, dtype)
     location = weights.find(id, entry.source) if entry.source else None
+    if entry.module == "i3d" and location is not None:
+        from eval.encoders.i3d import require_trust
+
+        require_trust(id, location)
     protocol = (
         encoder_protocol(id) if dtype == entry.dtypes[0] else f"{encoder_protocol(id)}; {dtype}"
     )

@@ -1,5 +1,6 @@
 """Video features of the published FVD: the Kinetics-400 I3D network, as its TorchScript port."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 
 from eval.encoders.preprocessing import Preprocessing, check_frames
 from eval.encoders.weights import Location
-from eval.errors import EvalError
+from eval.errors import EvalError, WeightsMissingError
 
 if TYPE_CHECKING:
     import torch
@@ -92,17 +93,37 @@ class I3DEncoder:
         return pixels.unflatten(0, batch.shape[:2]).transpose(1, 2)
 
 
+TRUST = "I2V_EVAL_TRUST_TORCHSCRIPT"
+"""Environment variable: 1 says that the I3D file is trusted."""
+
+
+def require_trust(id: str, location: Location) -> None:
+    """Refuses a TorchScript file unless its user has said that it is trusted.
+
+    Raises:
+        WeightsMissingError: the variable is not set.
+    """
+    if os.environ.get(TRUST) != "1":
+        [path] = location.files.values()
+        raise WeightsMissingError(
+            f"encoder {id!r}: {path} is a TorchScript file. Such a file is a program, which could "
+            f"do anything on this machine; if you trust where it comes from, add "
+            f"--trust-torchscript or set {TRUST}=1"
+        )
+
+
 def load(
     id: str, location: Location, preprocessing: Preprocessing | None, device: str, dtype: str
 ) -> I3DEncoder:
-    """Reads the TorchScript file.
+    """Reads the TorchScript file, which is code.
 
     Raises:
-        EvalError: a file that is no TorchScript module.
+        EvalError: a file that is no TorchScript module, or nobody said that it is trusted.
     """
     import torch
 
     [path] = location.files.values()
+    require_trust(id, location)
     try:
         model = torch.jit.load(path, map_location=device)
     except (RuntimeError, ValueError) as error:

@@ -10,6 +10,7 @@ import time
 from multiprocessing.connection import Connection
 
 from eval.errors import EvalError, reason_of
+from eval.execute.memory import MemoryLowError, check_memory
 from eval.execute.worker import Worker
 
 _LEAVE = os._exit
@@ -26,10 +27,17 @@ def main(number: int) -> None:
         except (EOFError, OSError):
             return
         try:
+            check_memory()
+        except MemoryLowError:
+            return  # the driver starts a new one, which does this call
+        try:
             result = getattr(worker, call)(*arguments)
         except BaseException as error:
             result = error if isinstance(error, EvalError) else EvalError(reason_of(error))
-        line.send_bytes(pickle.dumps(result))
+        try:
+            line.send_bytes(pickle.dumps(result))
+        except OSError:  # the driver is gone
+            return
 
 
 def _leave_with(parent: int) -> None:

@@ -22,6 +22,7 @@ from eval.execute.events import EventLog
 from eval.execute.isolation import Failed, isolate
 from eval.execute.limits import time_limit
 from eval.execute.measuring import measure_true
+from eval.execute.memory import check_memory
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import format_warnings, length_warnings
@@ -302,6 +303,7 @@ def make(
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
+            check_memory()
             rows, contents, failures = make_batch(
                 batch, timeout=options.timeout, debug=options.debug
             )
@@ -327,6 +329,7 @@ def measure_made(
     unmade = {failure[:3] for failure in store.failures() if failure.stage == "make"}
     with progress(console, "measuring", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
+            check_memory()
             part = batch.without(unmade)
             store.forget_failures(part.places)
             failures = measure_batch(

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
 from eval.errors import EvalError, WeightsMissingError, nearest
+from eval.io.loading import loading
 from eval.methods import FirstFrame
 from eval.methods.files import find_folder, identity, version
 from eval.samples import Sample
@@ -248,14 +249,15 @@ class DiffusersMethod:
         settings = self.settings
         folders = tuple((option, str(folder)) for option, folder in self._folders.items())
         try:
-            return _load(
-                settings.pipeline,
-                folders,
-                settings.variant,
-                settings.dtype,
-                settings.device,
-                settings.offload,
-            )
+            with loading():
+                return _load(
+                    settings.pipeline,
+                    folders,
+                    settings.variant,
+                    settings.dtype,
+                    settings.device,
+                    settings.offload,
+                )
         except OSError as error:
             reason = str(error).splitlines()[0]
             raise WeightsMissingError(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
+from eval.io.loading import loading
 from eval.methods import FirstFrame
 from eval.methods.files import version
 from eval.samples import Sample
@@ -157,11 +158,12 @@ class GlyphWorldMethod(ABC):
         `options`."""
         from eval.world.pipelines import LORA
 
-        pipeline = make(self.weights, self.extras, **which, dtype=self._dtype)
         device = devices.resolve(self._device)
         devices.check_dtype(device, self._dtype)
-        if str(pipeline.device) != device:
-            pipeline.to(device)
+        with loading():
+            pipeline = make(self.weights, self.extras, **which, dtype=self._dtype)
+            if str(pipeline.device) != device:
+                pipeline.to(device)
         if self.settings.lora is not None:
             pipeline.set_adapters(LORA, self.settings.lora_scale)
         return pipeline(**options).frames

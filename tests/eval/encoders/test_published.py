@@ -225,10 +225,14 @@ class _StandIn(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(x[:, :, 8].mean(dim=1), (20, 20)).flatten(1)
 
 
-def test_i3d_is_called_as_published(root: Path) -> None:
+def test_i3d_is_called_as_published(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = root / "i3d" / "i3d_torchscript.pt"
     path.parent.mkdir()
     torch.jit.script(_StandIn()).save(path)
+    for ask in (load_encoder, encoder_fingerprint):  # nothing of the file is run unasked
+        with pytest.raises(WeightsMissingError, match=r"is a program.*--trust-torchscript"):
+            ask("i3d")
+    monkeypatch.setenv("I2V_EVAL_TRUST_TORCHSCRIPT", "1")
     encoder: Any = load_encoder("i3d")
     clips = np.random.default_rng(3).integers(0, 256, (6, 17, 32, 40, 3), dtype=np.uint8)
     clips[:, :, :, 4:36] = np.arange(6, dtype=np.uint8)[:, None, None, None, None] * 51
@@ -267,7 +271,8 @@ class _Inside(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(x[:, 0, 0].float(), (20, 20)).flatten(1)
 
 
-def test_the_other_published_ways_to_call_i3d(root: Path) -> None:
+def test_the_other_published_ways_to_call_i3d(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_EVAL_TRUST_TORCHSCRIPT", "1")
     clips = np.random.default_rng(3).integers(0, 256, (5, 17, 32, 40, 3), dtype=np.uint8)
     for id, module in (("i3d_resize", _Inside()), ("i3d_squash_ts", _StandIn())):
         (root / id).mkdir()
@@ -326,7 +331,8 @@ def test_the_port_of_i3d_has_the_published_shape_and_tensorflows_padding(root: P
         load_encoder("i3d_videogpt")
 
 
-def test_the_published_golden_of_i3d() -> None:
+def test_the_published_golden_of_i3d(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_EVAL_TRUST_TORCHSCRIPT", "1")
     try:
         encoder: Any = load_encoder("i3d")
     except WeightsMissingError:

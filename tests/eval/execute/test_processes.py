@@ -5,6 +5,7 @@ method ends its process or cannot be interrupted.
 import io
 import json
 import os
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ Go = Callable[..., Outcome]
 @pytest.fixture
 def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "stubborn.py").write_text(textwrap.dedent(STUBBORN))
+    sys.modules.pop("stubborn", None)
 
     def call(content: dict[str, Any], folder: str, **options: Any) -> Outcome:
         console = Console(file=io.StringIO())
@@ -119,8 +121,9 @@ def test_a_timeout_that_a_method_does_not_keep_ends_its_process(
 
 
 def test_a_plan_that_cannot_be_sent_is_refused(
-    go: Go, suite_content: dict[str, Any], toy_folder: Path
+    go: Go, suite_content: dict[str, Any], toy_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "stubborn", raising=False)
     (toy_folder / "stubborn.py").write_text(
         "from toy_method import Toy\n"
         "class Stubborn(Toy):\n"
@@ -131,6 +134,7 @@ def test_a_plan_that_cannot_be_sent_is_refused(
     suite_content |= {"methods": [{"method": "stubborn:Stubborn"}], "reference": None}
     with pytest.raises(EvalError, match="cannot be sent to another process"):
         go(suite_content, "out", pool=Pool(1, kind="processes"))
+    sys.modules.pop("stubborn")
 
 
 def test_no_worker_outlives_its_driver(go: Go, suite_content: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from tests.eval.execute.test_torture import results
 pytest.importorskip("ray", reason="needs the extra: pip install 'i2v-adapter[ray]'")
 
 DEADLY = """
-import os, signal
+import os, signal, time
 from pathlib import Path
 from toy_method import Toy, ToySettings
 
@@ -41,6 +41,17 @@ class Deadly(Toy):
         if "s3" in [sample.id for sample in samples] and (not self.settings.mark or mark.exists()):
             mark.unlink(missing_ok=True) if self.settings.mark else None
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().generate(samples, seeds)
+
+class Stubborn(Toy):
+    "Swallows every exception where s3 is in the batch."
+
+    def generate(self, samples, seeds):
+        while "s3" in [sample.id for sample in samples]:
+            try:
+                time.sleep(60)
+            except BaseException:
+                pass
         return super().generate(samples, seeds)
 """
 PATIENT = """
@@ -176,6 +187,21 @@ def test_a_clip_that_takes_every_worker_down_fails_alone(
     outcome = go(suite_content, "ray", pool=Pool(workers=1))
     assert [failure[:4] for failure in outcome.failures] == [("d", "s3", 0, "make")]
     assert outcome.failures[0].reason.startswith("its worker died 1 times (")
+    assert (outcome.made, outcome.measured) == (5, 5)
+
+
+def test_a_timeout_that_a_method_swallows_ends_its_worker(
+    go: Go, suite_content: dict[str, Any]
+) -> None:
+    suite_content |= {
+        "methods": [{"method": "deadly:Stubborn", "label": "d"}],
+        "reference": None,
+        "seeds": [0],
+        "batch_size": 1,
+    }
+    outcome = go(suite_content, "ray", pool=Pool(workers=1), timeout=2)
+    reason = "took longer than 2 s, and its worker process was ended"
+    assert [failure[:5] for failure in outcome.failures] == [("d", "s3", 0, "make", reason)]
     assert (outcome.made, outcome.measured) == (5, 5)
 
 

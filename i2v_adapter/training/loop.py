@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.training.loss import i2v_loss
+from i2v_adapter.training.state import read_state, write_state
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -119,6 +120,7 @@ def train(
             after each step.
 
     Raises:
+        TrainingError: the state cannot be written, or the one to go on from is damaged.
         ValueError: the batches end before `steps`, or the state was saved without the moving
             average asked for.
         RuntimeError: a parameter of the base would be trained, or one of the adapter would not.
@@ -141,7 +143,7 @@ def train(
     state_path = None if state_dir is None else Path(state_dir) / STATE_NAME
     done = 0
     if state_path is not None and state_path.is_file():
-        state = torch.load(state_path, map_location="cpu", weights_only=True)
+        state = read_state(state_path)
         adapter.load_state_dict(state["adapter"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -261,8 +263,6 @@ def _save(
     ema: EMAModel | None,
     scaler: Any,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
     state = {
         "adapter": adapter.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -274,5 +274,4 @@ def _save(
         state["ema"] = ema.state_dict()
     if scaler is not None:
         state["scaler"] = scaler.state_dict()
-    torch.save(state, unfinished)
-    os.replace(unfinished, path)
+    write_state(path, state)

@@ -177,7 +177,7 @@ def score(
         document.finished(
             {**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more]
         )
-        return Scored(store.folder, clips, failures, [*warnings, *map(str, more)], store.decoded)
+        return Scored(out, clips, failures, [*warnings, *map(str, more)], store.decoded)
 
 
 _NEEDED: dict[Need, str] = {"image": "the input image", "prompt": "the prompt"}

@@ -143,6 +143,7 @@ def carry_out(
 ) -> Outcome:
     """:func:`run` for a plan that is made already."""
     console = console or Console(stderr=True)
+    given, folder = folder, folder.absolute()
     default: Callable[..., JudgeLike] = partial(default_judge, **plan.suite.placement)
     referee = judge(plan.metrics) if judge else default(plan.metrics, folder)
     with time_limit(options.timeout):
@@ -216,7 +217,7 @@ def carry_out(
         )
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
         told = list(map(str, warnings))
-        return Outcome(store.folder, made, measured, failures, told, store.decoded)
+        return Outcome(given, made, measured, failures, told, store.decoded)
 
 
 def _say_device(plan: Plan, console: Console) -> str:

@@ -308,7 +308,7 @@ def test_the_command_ends_well_only_where_it_finished(
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(toy_folder), root])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == code, done.stderr

@@ -39,13 +39,13 @@ class Stubborn(Toy):
 def swallow():
     while True:
         try:
-            time.sleep(60)
+            time.sleep(600)
         except BaseException:
             pass
 
 def block():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-    ctypes.CDLL(None).sleep(60)
+    ctypes.CDLL(None).sleep(600)
 """
 DEADLY = {
     "os._exit(0)": "SystemExit: os._exit(0)",
@@ -117,7 +117,7 @@ def test_a_timeout_that_a_method_does_not_keep_ends_its_process(
     reason = "took longer than 1.5 s, and its worker process was ended"
     assert [failure[:5] for failure in outcome.failures] == [("bad", "s3", 0, "make", reason)]
     assert (outcome.made, outcome.measured) == (5, 5)
-    assert time.monotonic() - start < 55
+    assert time.monotonic() - start < 300
 
 
 def test_a_plan_that_cannot_be_sent_is_refused(

@@ -103,7 +103,7 @@ def test_time_zone_hash_seed_locale_and_umask_change_no_byte(
     command = [sys.executable, "-c", _DRIVER, str(write_suite(suite_content)), str(tmp_path / "x")]
     environment = os.environ | {"PYTHONPATH": path} | settings
     subprocess.run(
-        command, env=environment, check=True, umask=0o077, stderr=subprocess.DEVNULL, timeout=60
+        command, env=environment, check=True, umask=0o077, stderr=subprocess.DEVNULL, timeout=600
     )
     for name in TABLES:
         assert (tmp_path / "x" / name).read_bytes() == (here / name).read_bytes(), name

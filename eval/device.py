@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from eval.errors import EvalError
@@ -27,8 +28,8 @@ def resolve(device: str) -> str:
     Raises:
         EvalError: a device that this machine, or this build of torch, does not have.
     """
-    if device == "cpu":
-        return device
+    if device == "cpu" or (device == "auto" and not _may_have_gpu()):
+        return "cpu"
     import torch
 
     kind, _, index = device.partition(":")
@@ -50,6 +51,16 @@ def resolve(device: str) -> str:
     elif kind not in ("cuda", "mps"):
         raise EvalError(f"device '{device}' is not one of auto, cpu, cuda, cuda:INDEX, mps")
     return device
+
+
+def _may_have_gpu() -> bool:
+    """False where torch can find no GPU, known without loading torch: Linux without the device
+    files of a GPU's driver (NVIDIA, Jetson, WSL, ROCm).
+    """
+    if not sys.platform.startswith("linux"):
+        return True
+    files = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
+    return any(found for pattern in files for found in Path("/dev").glob(pattern))
 
 
 def check_dtype(device: str, dtype: str) -> None:

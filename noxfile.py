@@ -84,9 +84,12 @@ def calibrate(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests. Posargs go to pytest."""
+    """Run the tests, a process a core. Posargs go to pytest: `-n 0` runs them in one process."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", *session.posargs)
+    # One thread a process: the processes share the cores.
+    session.run(
+        "python", "-m", "pytest", "-n", "auto", *session.posargs, env={"OMP_NUM_THREADS": "1"}
+    )
 
 
 LOWEST = [

@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from eval.cli import app
-from eval.commands.init import SUITE
+from eval.commands.init import _metrics
 from eval.errors import EvalError
 from eval.execute.finished import score
 from eval.measure.catalogue import parse_metric
@@ -152,6 +152,6 @@ def test_finished_clips_are_not_judged_by_glyph_encoders(tmp_path: Path, toy_jud
 
 
 def test_init_writes_no_glyph_encoder() -> None:
-    metrics = yaml.safe_load(SUITE.format(file="f", name="n", method="m", samples="s"))["metrics"]
+    metrics = yaml.safe_load(_metrics())["metrics"]
     assert metrics
     assert not any(GLYPH in id for id in metrics)

@@ -138,8 +138,7 @@ def test_the_options_of_workers_go_with_ray_which_may_be_missing(
     alone = invoke("run", path, "--out", "out", "--workers", 2)
     assert (alone.exit_code, alone.stderr) == (
         2,
-        "error: --workers, --worker-cpus, --worker-gpus and --address go with --executor ray; add "
-        "it\n",
+        "error: --workers goes with --executor processes or ray; add one of them\n",
     )
     assert not (toy_folder / "out").exists()
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -53,7 +53,7 @@ def test_csv_reads_back_and_none_is_an_empty_field(tmp_path: Path) -> None:
     [
         lambda path: write_text(path, "new"),
         lambda path: write_json(path, {}),
-        lambda path: write_array(path, np.zeros(3, np.float32)),
+        lambda path: write_array(path, np.zeros(3, np.float32), "a"),
     ],
 )
 def test_a_refused_file_is_one_line_and_leaves_what_was_there(
@@ -98,11 +98,11 @@ def test_the_content_is_on_the_disk_before_the_name_is(
 
 def test_arrays_read_back_and_other_files_are_refused(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    write_array(tmp_path / "a.npy", array)
-    assert np.array_equal(read_array(tmp_path / "a.npy"), array)
+    write_array(tmp_path / "a.npy", array, "a")
+    assert np.array_equal(read_array(tmp_path / "a.npy", "a"), array)
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01")
     with pytest.raises(EvalError, match=r"a\.npy: not a stored feature"):
-        read_array(tmp_path / "a.npy")
+        read_array(tmp_path / "a.npy", "a")
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", ""])

@@ -53,7 +53,6 @@ def test_csv_reads_back_and_none_is_an_empty_field(tmp_path: Path) -> None:
     [
         lambda path: write_text(path, "new"),
         lambda path: write_json(path, {}),
-        lambda path: write_array(path, np.zeros(3, np.float32), "a"),
     ],
 )
 def test_a_refused_file_is_one_line_and_leaves_what_was_there(

@@ -1,6 +1,8 @@
 """Clips rendered by worker processes into shared memory, while the device already trains.
 
 The workers are forked before anything touches CUDA: a process with a CUDA context cannot be forked.
+OpenCV's threads do not survive a fork either, and a worker that calls for them waits for ever, so
+they are sent home before it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import time
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from eval.errors import EvalError
@@ -72,13 +75,15 @@ class Rendering:
             fork.Process(target=self._work, args=(worker, workers), daemon=True)
             for worker in range(workers)
         ]
-        for process in self._workers:
-            process.start()
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            for process in self._workers:
+                process.start()
+        finally:
+            cv2.setNumThreads(threads)
 
     def _work(self, worker: int, workers: int) -> None:
-        import cv2
-
-        cv2.setNumThreads(1)
         for number in range(worker, len(self.chunks), workers):
             part, first, last = self.chunks[number]
             for row in range(first, last):
@@ -105,10 +110,21 @@ class Rendering:
             raise EvalError(f"a rendering process ended with exit code {failed[0]}")
         return len(done) if done.all() else int(done.argmin())
 
-    def wait(self) -> None:
-        """Returns when all is drawn."""
-        while self.ready() < len(self.chunks):
+    def wait(self, patience: float = 120.0) -> None:
+        """Returns when all is drawn. Raises EvalError when a worker failed, or when no chunk was
+        finished for `patience` seconds."""
+        drawn, since = 0, time.monotonic()
+        while (ready := int(np.sum(self._done))) < len(self.chunks):
+            self.ready()
+            if ready > drawn:
+                drawn, since = ready, time.monotonic()
+            elif time.monotonic() - since > patience:
+                raise EvalError(
+                    f"the rendering processes drew {drawn} of {len(self.chunks)} parts and then "
+                    f"none for {patience:.0f} s"
+                )
             time.sleep(0.05)
+        self.ready()
 
 
 def _interleaved(sets: tuple[Part, ...], starts: dict) -> list[tuple[Part, int, int]]:

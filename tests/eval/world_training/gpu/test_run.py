@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from eval.errors import EvalError
 from eval.world.control import discs
 from eval.world.scenes import FRAMES, caption, render
 from eval.world.styles import STYLES
@@ -24,9 +27,16 @@ from eval.world_training.latents import clip_scene
 
 @pytest.fixture(scope="module")
 def drawn() -> Rendering:
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.float32), (9, 9), 2.0)  # OpenCV has its threads
     rendering = Rendering(parts(40), workers=2)
     rendering.wait()
     return rendering
+
+
+def test_workers_that_draw_nothing_are_named(monkeypatch):
+    monkeypatch.setattr(Rendering, "_work", lambda self, worker, workers: time.sleep(60.0))
+    with pytest.raises(EvalError, match="drew 0 of 3 parts and then none for 1 s"):
+        Rendering(parts(40), workers=1).wait(patience=1.0)
 
 
 def test_the_workers_draw_the_clips_of_the_cpu_recipe(drawn):

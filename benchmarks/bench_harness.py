@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.harness import SECONDS, timed_judge, write_suite
+from benchmarks.harness import SECONDS, timed_evaluator, write_suite
 from benchmarks.scenario import Bench, Variant
 from eval.execute.run import run
 from eval.store.store import Record, Store
@@ -26,7 +26,7 @@ RECORDS = (100_000, 1_000_000)
 
 def _seconds(suite: Path, out: Path) -> float:
     start = time.perf_counter()
-    run(str(suite), out, console=Console(file=io.StringIO()), judge=timed_judge)
+    run(str(suite), out, console=Console(file=io.StringIO()), evaluator=timed_evaluator)
     return time.perf_counter() - start
 
 

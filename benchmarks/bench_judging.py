@@ -19,7 +19,7 @@ from benchmarks.scenario import Bench, Variant
 from eval.clips.lossless import Clip, read_clip, write_clip
 from eval.encoders import ENCODERS
 from eval.measure.catalogue import catalogue
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.metrics import Metric
 from eval.samples import Sample
 
@@ -49,7 +49,7 @@ def cases(device: str) -> list[Case]:
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of random weights for the full-size judges, which the suite's own loaders then
+    """A folder of random weights for the full-size encoders, which the suite's own loaders then
     read."""
     folder = tmp_path_factory.mktemp("weights")
     before = os.environ.get("I2V_EVAL_WEIGHTS")
@@ -112,30 +112,30 @@ def test_judging(bench: Bench, case: Case, random_weights: Path, tmp_path: Path)
         metric for metric in catalogue() if metric.encoder in case.encoders and not metric.truth
     ]
     video = next(id for id in case.encoders if ENCODERS[id].kind == "video")
-    loaded = Judge(metrics, device=str(bench.device))
+    loaded = Evaluator(metrics, device=str(bench.device))
     loaded.measure(samples[:1], clips[:1])
     loaded.video_features(clips[:1], video)
 
-    def fresh(chosen: list[Metric]) -> Judge:
-        """A judge of some metrics that remembers no clip; the loaded encoders are shared."""
-        judge = Judge(chosen, device=str(bench.device))
-        judge._encoders = loaded._encoders
-        return judge
+    def fresh(chosen: list[Metric]) -> Evaluator:
+        """An evaluator of some metrics that remembers no clip; the loaded encoders are shared."""
+        evaluator = Evaluator(chosen, device=str(bench.device))
+        evaluator._encoders = loaded._encoders
+        return evaluator
 
     def together() -> None:
-        judge = fresh(metrics)
+        evaluator = fresh(metrics)
         decoded = [read_clip(path) for path in paths]
-        judge.measure(samples, decoded)
-        judge.video_features(decoded, video)
+        evaluator.measure(samples, decoded)
+        evaluator.video_features(decoded, video)
 
     def usual() -> None:
         for metric in metrics:
             for sample, path in zip(samples, paths, strict=True):
-                judge, clip = fresh([metric]), read_clip(path)
+                evaluator, clip = fresh([metric]), read_clip(path)
                 if metric.scope == "set":
-                    judge.video_features([clip], metric.encoder)
+                    evaluator.video_features([clip], metric.encoder)
                 else:
-                    judge.measure([sample], [clip])
+                    evaluator.measure([sample], [clip])
 
     def one_encoder(id: str) -> Variant:
         mine = [metric for metric in metrics if metric.encoder == id]

@@ -189,13 +189,13 @@ class Check:
         found = [metric for metric in metrics_of(encoders) if metric.scope == "clip"]
         return [metric for metric in found if not _needs_trained_flow(metric)]
 
-    def _judge(self, metrics: list[Any], device: str, dtype: str = "float32") -> Any:
-        from eval.measure.evaluator import Judge
+    def _evaluator(self, metrics: list[Any], device: str, dtype: str = "float32") -> Any:
+        from eval.measure.evaluator import Evaluator
 
-        return Judge(metrics, device=device, dtype=dtype)
+        return Evaluator(metrics, device=device, dtype=dtype)
 
-    def judge(self) -> dict[str, Any]:
-        """Seconds a judged clip: all metrics a clip of all encoders, loaded already."""
+    def measuring(self) -> dict[str, Any]:
+        """Seconds a measured clip: all metrics a clip of all encoders, loaded already."""
         per_encoder: dict[str, float] = {}
         samples, clips = self.samples(), self.clips()
         if self.tiny:
@@ -204,15 +204,15 @@ class Check:
             metrics = self._metrics([encoder])
             if not metrics:
                 continue
-            judge = self._judge(metrics, self.device)
-            judge.measure(samples[:1], clips[:1])  # loads, and chooses kernels
-            judge.cache._held.clear()
+            evaluator = self._evaluator(metrics, self.device)
+            evaluator.measure(samples[:1], clips[:1])  # loads, and chooses kernels
+            evaluator.cache._held.clear()
             began = time.perf_counter()
-            judge.measure(samples, clips)
+            evaluator.measure(samples, clips)
             per_encoder[encoder] = round((time.perf_counter() - began) / len(clips), 4)
         return {
             "metrics": len(self._metrics(self.encoders)),
-            "seconds_a_judged_clip": round(sum(per_encoder.values()), 3),
+            "seconds_a_measured_clip": round(sum(per_encoder.values()), 3),
             "by_encoder": per_encoder,
         }
 
@@ -231,7 +231,7 @@ class Check:
             metrics = self._metrics([encoder])
             if metrics:
                 cpu, gpu = (
-                    self._judge(metrics, device).measure([sample], [clip])[0]
+                    self._evaluator(metrics, device).measure([sample], [clip])[0]
                     for device in ("cpu", self.device)
                 )
                 for metric in metrics:
@@ -258,18 +258,18 @@ class Check:
             metrics = metrics_of([encoder])
             clips = self.clips(16)[:1]
             cpu, gpu = (
-                self._judge(metrics, device).video_features(clips, encoder)
+                self._evaluator(metrics, device).video_features(clips, encoder)
                 for device in ("cpu", self.device)
             )
             found[encoder] = float(np.abs(cpu - gpu).max() / np.abs(cpu).max())
         return {"share_of_range": found}
 
     def neighbours(self) -> dict[str, Any]:
-        """A clip judged alone and among others on the GPU: largest share of a metric's range."""
+        """A clip measured alone and among others on the GPU: largest share of a metric's range."""
         metrics = self._metrics(["dino_vits16", "clip_vitb32_openai", "lpips_alex"])
         samples, clips = self.samples(), self.clips()
-        among = self._judge(metrics, self.device).measure(samples, clips)[2]
-        alone = self._judge(metrics, self.device).measure(samples[2:], clips[2:])[0]
+        among = self._evaluator(metrics, self.device).measure(samples, clips)[2]
+        alone = self._evaluator(metrics, self.device).measure(samples[2:], clips[2:])[0]
         shares = [abs(among[m.id] - alone[m.id]) / scale(m.unit, alone[m.id]) for m in metrics]
         return {"largest_share_of_range": max(shares)}
 
@@ -277,11 +277,11 @@ class Check:
         """What half precision does to the metrics of the trained glyph encoders, on the GPU."""
         metrics = self._metrics(["dino_glyph", "clip_glyph"])
         samples, clips = self.samples(), self.clips()
-        exact = self._judge(metrics, self.device).measure(samples, clips)
+        exact = self._evaluator(metrics, self.device).measure(samples, clips)
         found = {}
         kinds = ("float16", "bfloat16") if self.device != "cpu" else ("bfloat16",)
         for dtype in kinds:
-            rough = self._judge(metrics, self.device, dtype).measure(samples, clips)
+            rough = self._evaluator(metrics, self.device, dtype).measure(samples, clips)
             found[dtype] = {
                 metric.id: max(
                     abs(one[metric.id] - other[metric.id]) / scale(metric.unit, one[metric.id])
@@ -379,7 +379,7 @@ def main(
     check.say(f"{check.found['device']}, {check.dtype}, {check.found['versions']}")
     check.part("save models", 0, check.save_models)
     check.part("generate 2 x 2 of t0 x p", 60, check.generate)
-    check.part("judge", 30, check.judge)
+    check.part("measuring", 30, check.measuring)
     check.part("agreement", 25, check.agreement)
     check.part("video features", 10, check.video)
     check.part("neighbours", 5, check.neighbours)

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import yaml
 
 from eval.clips.lossless import Clip
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.methods.i2v_adapter import I2VAdapterMethod
 from eval.metrics import Metric
 from eval.samples import Sample
 
 Result = TypeVar("Result")
 SECONDS: list[float] = []
-"""Seconds spent in the method and in the judge since it was cleared."""
+"""Seconds spent in the method and in the evaluator since it was cleared."""
 
 
 def _count(work: Callable[[], Result]) -> Result:
@@ -35,18 +35,18 @@ class TimedMethod(I2VAdapterMethod):
         return _count(lambda: super(TimedMethod, self).generate(samples, seeds))
 
 
-class TimedJudge(Judge):
-    """The judge, timed."""
+class TimedEvaluator(Evaluator):
+    """The evaluator, timed."""
 
     def measure(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> list[dict[str, float]]:
-        return _count(lambda: super(TimedJudge, self).measure(samples, clips))
+        return _count(lambda: super(TimedEvaluator, self).measure(samples, clips))
 
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Any:
-        return _count(lambda: super(TimedJudge, self).video_features(clips, encoder_id))
+        return _count(lambda: super(TimedEvaluator, self).video_features(clips, encoder_id))
 
 
-def timed_judge(metrics: list[Metric]) -> TimedJudge:
-    return TimedJudge(metrics)
+def timed_evaluator(metrics: list[Metric]) -> TimedEvaluator:
+    return TimedEvaluator(metrics)
 
 
 def write_suite(path: Path, *, t0: Sequence[float], images: int) -> Path:

@@ -15,7 +15,7 @@ HEAD = """# Benchmarks
 
 What the adapter costs, what judging costs, and how close both are to the limit. `nox -s bench`
 measures and writes this page from `benchmarks/results/*.json`, which hold every single time.
-Weights are random except the glyph world's judges: time does not depend on them, and only
+Weights are random except the glyph world's encoders: time does not depend on them, and only
 "Quality and speed", of the glyph world alone, speaks of quality.
 
 Variants of a scenario take turns round by round. A ratio is the median of the rounds' ratios with

@@ -25,7 +25,7 @@ import yaml
 from rich.console import Console
 
 from eval.execute.run import carry_out
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.metrics import Metric
 from eval.plan.cells import make_plan
 from eval.plan.suite import locate_suite
@@ -75,16 +75,16 @@ def profile(suite: Path, folder: Path, clock: Clock) -> int:
     from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
     plan = make_plan(suite)
-    judge = Judge(plan.metrics)
+    evaluator = Evaluator(plan.metrics)
     sample = plan.samples[0]
     for method, cell in {
         cell.method: cell for cell in plan.cells
     }.items():  # loads what the run needs
         (clip,) = cell.instance.generate([sample], [0])
         if method == "still-image":
-            judge.measure([sample], [clip])
+            evaluator.measure([sample], [clip])
             for encoder in plan.set_encoders:
-                judge.video_features([clip], encoder)
+                evaluator.video_features([clip], encoder)
 
     patches = [
         clock.timed(UNetMotionModel, "forward", "UNet"),
@@ -92,23 +92,23 @@ def profile(suite: Path, folder: Path, clock: Clock) -> int:
         clock.timed(AutoencoderKL, "decode", "VAE"),
         clock.timed(CLIPTextModel, "forward", "prompt and image embeddings"),
         clock.timed(CLIPVisionModelWithProjection, "forward", "prompt and image embeddings"),
-        clock.timed(Judge, "measure", "encoders that judge"),
-        clock.timed(Judge, "video_features", "encoders that judge"),
+        clock.timed(Evaluator, "measure", "encoders and metrics"),
+        clock.timed(Evaluator, "video_features", "encoders and metrics"),
         *(
             clock.timed(kind, "generate", "pipeline")
             for kind in {type(cell.instance) for cell in plan.cells}
         ),
     ]
 
-    def with_models(metrics: list[Metric]) -> Judge:
-        return judge
+    def with_models(metrics: list[Metric]) -> Evaluator:
+        return evaluator
 
     for patch in patches:
         patch.start()
     try:
         with clock.part("harness"):
             outcome = carry_out(
-                plan, folder, console=Console(file=io.StringIO()), judge=with_models
+                plan, folder, console=Console(file=io.StringIO()), evaluator=with_models
             )
     finally:
         for patch in patches:

@@ -48,7 +48,7 @@ _FAILURES_SHOWN = 10
 Parameters = ParamSpec("Parameters")
 
 app = typer.Typer(
-    help="Judge image-to-video methods: clips, measures with intervals, provenance, report.",
+    help="Measure image-to-video models: clips, metrics with intervals, provenance, report.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help drawn by rich would take three times as long

@@ -1,4 +1,4 @@
-"""Errors meant for the user: one line that names the thing, its value and the way out."""
+"""Errors meant for the user: one line that names the thing, its value and what to do."""
 
 from __future__ import annotations
 

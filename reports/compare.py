@@ -85,7 +85,7 @@ class Comparison:
 
     @cached_property
     def other_judges(self) -> list[tuple[str, str]]:
-        """(letter, metric id) of what was judged with other weights than in the first run, and is
+        """(letter, metric id) of what was measured with other weights than in the first run, and is
         not subtracted.
         """
         first = self.runs[0].run.get("encoders") or {}

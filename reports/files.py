@@ -105,14 +105,14 @@ def plain_tables(report: Report) -> Iterator[PlainTable]:
                 yield PlainTable(
                     f"calibration-{group}", f"Calibration: {trust.title(group)}", header, rows
                 )
-    if report.judges:
+    if report.accuracies:
         rows = [
-            [judge.name, f.name, f.value, f.bar, f.n]
-            for judge in report.judges
-            for f in judge.figures
+            [encoder.name, f.name, f.value, f.bar, f.n]
+            for encoder in report.accuracies
+            for f in encoder.figures
         ]
         yield PlainTable(
-            "judges", "Judges' own accuracy", ["Part", "Figure", "Value", "Bar", "n"], rows
+            "accuracy", "Accuracy of the encoders", ["Part", "Figure", "Value", "Bar", "n"], rows
         )
     rows = [[m.id, m.unit, m.direction, m.description, m.source] for m in report.measures]
     yield PlainTable(

@@ -71,7 +71,7 @@ def joined_run(
     Args:
         runs: letter -> run.
         samples: the samples that all runs share; records of others are left out.
-        apart: (letter, metric id) of what was judged with other weights, and is left out.
+        apart: (letter, metric id) of what was measured with other weights, and is left out.
     """
     import pandas as pd
 

@@ -44,14 +44,14 @@ def render_markdown(report: Report) -> str:
             f"each cell{n}"
         )
         parts += [heading, plain_comparisons(compared).markdown()]
-    if report.judges:
+    if report.accuracies:
         rows = [
-            [judge.name, f.name, f.value, f.bar, f.n]
-            for judge in report.judges
-            for f in judge.figures
+            [encoder.name, f.name, f.value, f.bar, f.n]
+            for encoder in report.accuracies
+            for f in encoder.figures
         ]
         parts += [
-            "## Judges' own accuracy",
+            "## Accuracy of the encoders",
             to_markdown(["Part", "Figure", "Value", "Bar", "n"], rows),
         ]
     definitions = [[m.id, m.unit, m.direction, m.description, m.source] for m in report.measures]

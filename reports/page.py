@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from eval.summary.cautions import Caution
 from reports import drawings, sections, tables
+from reports.accuracy import EncoderAccuracy, accuracies_of
 from reports.answer import answer
 from reports.best import leading
 from reports.claims import load_claims
 from reports.clips import MEDIA_BUDGET, Extremes, Gallery, ShownSample, extremes, shown_samples
 from reports.drawings import Plot
 from reports.figures import Drawing
-from reports.judges import Judge, judges_of
 from reports.measures import Measure, measures_of
 from reports.media import Film
 from reports.notices import notices
@@ -45,7 +45,7 @@ class Report:
         comparisons: the reference against every other cell, by sample group; without the groups
             that compare nothing.
         pairs: (group, metric id) -> differences of every two cells, for measures of single clips.
-        judges: how good the trained parts are.
+        accuracies: how good the trained parts are.
         calibration: how far the measures can be trusted, where a calibration is at hand.
         samples: how many samples' clips the page shows at most.
         gallery: the run's clips as pictures.
@@ -59,7 +59,7 @@ class Report:
     cells: Mapping[str, tables.CellTable]
     comparisons: Mapping[str, tables.ComparisonTable]
     pairs: Mapping[tuple[str, str], Pairs]
-    judges: Sequence[Judge]
+    accuracies: Sequence[EncoderAccuracy]
     calibration: Calibration | None
     samples: int
     gallery: Gallery
@@ -161,7 +161,7 @@ SECTIONS: list[SectionMaker] = [
     sections.tradeoffs,
     sections.measures,
     sections.calibration,
-    sections.judges,
+    sections.accuracy,
     sections.definitions,
     sections.provenance,
     sections.warnings,
@@ -209,7 +209,7 @@ def build(
         cells=cells,
         comparisons=comparisons,
         pairs=differences,
-        judges=judges_of(run),
+        accuracies=accuracies_of(run),
         calibration=calibration,
         samples=samples,
         gallery=Gallery(run, lossless=lossless),

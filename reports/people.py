@@ -77,7 +77,7 @@ def people_markdown(alpha: float, rows: Sequence[MetricRow]) -> str:
 
     said = (
         "Agreement between raters (Krippendorff's alpha, ordinal): "
-        + (f"{alpha:.2f}" if math.isfinite(alpha) else "none to be had of one rater")
+        + (f"{alpha:.2f}" if math.isfinite(alpha) else "not defined for one rater")
         + ". 1 is agreement, 0 what chance gives."
     )
     if not rows:

@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from reports.accuracy import EncoderAccuracy
 from reports.best import best_cells
 from reports.claims import claims_html
 from reports.clips import under_clips
-from reports.judges import Judge
 from reports.origin import provenance as origin
 from reports.pairs import page_data, paired_cells
 from reports.plain import many
@@ -217,12 +217,14 @@ def calibration(report: Report) -> Section | None:
     )
 
 
-def judges(report: Report) -> Section | None:
+def accuracy(report: Report) -> Section | None:
     """The trained parts' own accuracy, where the run carries figures of it."""
-    found: list[Judge] = list(report.judges)
+    found: list[EncoderAccuracy] = list(report.accuracies)
     if not found:
         return None
-    return section("judges", "Judges' own accuracy", "judges.html.j2", folded=True, judges=found)
+    return section(
+        "accuracy", "Accuracy of the encoders", "accuracy.html.j2", folded=True, accuracies=found
+    )
 
 
 def definitions(report: Report) -> Section:

@@ -108,7 +108,7 @@ def half(entry: Entry, measure: Measure) -> str:
 
 
 def moment(text: str) -> str:
-    """A run's time stamp for a reader, in UTC; what is none stays as it is."""
+    """A run's time stamp for a reader, in UTC; text that is no time stamp stays as it is."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

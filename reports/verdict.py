@@ -1,6 +1,6 @@
 """The page's verdict: at most two sentences, made from the run's numbers by six rules.
 
-0. **Foreign encoders** (the glyph world's judged other pictures): no verdict.
+0. **Foreign encoders** (the glyph world's measured other pictures): no verdict.
 1. **Claims** (the suite tests the paper's claims): how many claims have which verdict, and which
    ones do not hold.
 2. **Nothing competes** (anchors only): the run says so.
@@ -87,7 +87,9 @@ def verdict(
     """
     competing, look = rivals(table), _Look(run, table, pairs)
     if foreign := run.run.get("foreign_encoders"):
-        what = f"{', '.join(map(str, foreign))} of the glyph world judged other pictures, on which "
+        what = (
+            f"{', '.join(map(str, foreign))} of the glyph world measured other pictures, on which "
+        )
         text = f"{what}their accuracy was never measured."
         return Verdict("foreign", [(Strong("No verdict: "), text)], _sheet(run, competing))
     if claims is not None:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eval.calibration.corruptions import EXPECTED, UNRELATED
+from eval.calibration.grid import UNDISTURBED, cell_id, strengths
 from eval.calibration.material import GLYPH, film
-from eval.calibration.plan import UNDISTURBED, cell_id, strengths
 from eval.metrics import Metric
 from eval.metrics.motion import motion
 from eval.plan.cells import Plan

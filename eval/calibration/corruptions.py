@@ -137,7 +137,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
         "another clip", (1.0,), lambda s, _, rng: unrelated(s, int(rng.integers(2**31)))
     ),
 }
-"""All that change the clip. A wrong prompt changes the sample: see `eval.calibration.plan`."""
+"""All that change the clip. A wrong prompt changes the sample: see `eval.calibration.grid`."""
 
 _LOOKS = {"identity swap": 0, "colour shift": 0, "blur": 0}
 _SPEED = {"slower": -1, "faster": 1}
@@ -177,7 +177,7 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "cd_fvd.fvd": _VIDEO,
 }
 """Metric family -> corruption -> the direction it must move: 1 up, -1 down, 0 to the worse side.
-What a family is for, not all it sees; families that are not here are measured and judged by
+What a family is for, not all it sees; families that are not here are measured and rated by
 nothing.
 """
 

@@ -1,4 +1,4 @@
-"""The paper's claims, each with a verdict. A suite with ``claims: true`` has them judged at the end
+"""The paper's claims, each with a verdict. A suite with ``claims: true`` has them tested at the end
 of its run.
 """
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from eval.claims.judges import agreements
+from eval.claims.agreement import agreements
 from eval.claims.table import CLAIMS, Claim
 from eval.claims.values import Values
 from eval.claims.verdict import RULE, Result, Verdict, combine
@@ -35,11 +35,11 @@ COLUMNS = (
     "reason",
 )
 
-__all__ = ["FILE", "RULE", "Judged", "judge_claims", "write_claims"]
+__all__ = ["FILE", "RULE", "DecidedClaim", "decide_claims", "write_claims"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class DecidedClaim:
     """A claim with its verdict, the test that decided it if it does not hold, and every test."""
 
     claim: Claim
@@ -48,7 +48,7 @@ class Judged:
     results: tuple[Result, ...]
 
 
-def judge_claims(values: Values, known: Mapping[str, list[Result]]) -> list[Judged]:
+def decide_claims(values: Values, known: Mapping[str, list[Result]]) -> list[DecidedClaim]:
     """Every claim with its verdict.
 
     Args:
@@ -56,18 +56,18 @@ def judge_claims(values: Values, known: Mapping[str, list[Result]]) -> list[Judg
         known: kind of fact -> rows; a kind that a claim needs and that is not there is not
             measured.
     """
-    judged = []
+    decided = []
     for claim in CLAIMS:
         results = [row for kind in claim.facts for row in known.get(kind, [_unknown(kind)])]
         results += [values.test(test) for test in claim.tests]
-        judged.append(Judged(claim, *combine(results), tuple(results)))
-    return judged
+        decided.append(DecidedClaim(claim, *combine(results), tuple(results)))
+    return decided
 
 
 def write_claims(store: Store, plan: Plan) -> None:
     """Writes ``claims.json`` and ``claims.csv`` of a run into its folder."""
     values = Values(store, plan)
-    judged = judge_claims(values, _facts(store, plan))
+    decided = decide_claims(values, _facts(store, plan))
     content = {
         "rule": RULE,
         "claims": [
@@ -78,7 +78,7 @@ def write_claims(store: Store, plan: Plan) -> None:
                 "reason": item.reason,
                 "tests": [asdict(result) for result in item.results],
             }
-            for item in judged
+            for item in decided
         ],
         "judges": [
             {"metric": row.metric, "exact": row.exact}
@@ -88,7 +88,7 @@ def write_claims(store: Store, plan: Plan) -> None:
     }
     write_json(store.folder / FILE, content)
     rows = []
-    for item in judged:
+    for item in decided:
         for result in item.results:
             row = {
                 "claim": item.claim.number,

@@ -18,7 +18,7 @@ def calibrate(
     encoders: Annotated[
         str,
         typer.Option(
-            help="Comma-separated; all their metrics. Default: the glyph world's judges and "
+            help="Comma-separated; all their metrics. Default: the glyph world's encoders and "
             "flow_dis."
         ),
     ] = "",
@@ -41,8 +41,8 @@ def calibrate(
 
     The same command again goes on from where it was stopped, and tries again what failed.
     """
-    from eval.calibration.run import ENCODERS
-    from eval.calibration.run import calibrate as run_calibration
+    from eval.calibration.calibrate import ENCODERS
+    from eval.calibration.calibrate import calibrate as run_calibration
     from eval.execute.run import Options
 
     start = time.perf_counter()

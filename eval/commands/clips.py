@@ -54,7 +54,7 @@ def clips(
         bool,
         typer.Option(
             "--allow-glyph-encoders",
-            help="Let the glyph world's encoders judge these clips; the page gives no verdict.",
+            help="Let the glyph world's encoders measure these clips; the page gives no verdict.",
         ),
     ] = False,
     timeout: Annotated[

@@ -31,7 +31,7 @@ def gate(
     from eval.errors import EvalError
     from eval.io.documents import write_text
     from eval.summary import gate_output as output
-    from eval.summary.gate import judge, read_baseline, read_entries, write_baseline
+    from eval.summary.gate import hold_against, read_baseline, read_entries, write_baseline
 
     if update is not None:
         written = write_baseline(baseline, folder, update)
@@ -44,7 +44,7 @@ def gate(
             f"{baseline} is of suite '{held.suite}', {folder} of '{suite}'; give the run of one "
             "suite"
         )
-    verdicts = judge(held, entries)
+    verdicts = hold_against(held, entries)
     write_text(markdown or folder / "gate.md", output.markdown(verdicts, held.reason))
     write_text(junit or folder / "gate.xml", output.junit(verdicts))
     show(output.table(verdicts))

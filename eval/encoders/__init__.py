@@ -73,7 +73,7 @@ def encoder(name: str) -> Callable[[Found], Found]:
     """
     if name in ENCODERS or "." in name:
         raise EvalError(
-            f"encoder {name!r}: choose a name without '.' that is none of {', '.join(ENCODERS)}"
+            f"encoder {name!r}: choose a name without '.', other than {', '.join(ENCODERS)}"
         )
     return _OWN.named(name)
 

@@ -79,7 +79,7 @@ class Preprocessing:
         """This preprocessing in a view of `eval.metrics.views.View`.
 
         Raises:
-            EvalError: a view that is none of images.
+            EvalError: a view that images do not have.
 
         Source: VBench, `subject_consistency.py` (uncropped) and `i2v_subject.py` of its
         image-to-video suite, where torchvision antialiases tensors from 0.17 on and did not before;
@@ -230,7 +230,7 @@ def check_frames(frames: npt.NDArray[np.uint8], *, axes: int = 4) -> None:
 GLYPH_64 = Preprocessing(
     64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), long_side="nearest", margin="floor"
 )
-"""The glyph world's judges: [-1, 1] at 64 px."""
+"""The glyph world's encoders: [-1, 1] at 64 px."""
 
 DINO_224 = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """DINO as DreamBooth and FreeInit use it: 256, crop 224, ImageNet mean and deviation."""

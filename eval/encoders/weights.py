@@ -28,7 +28,7 @@ OPTION = "I2V_EVAL_WEIGHTS"
 """Environment variable: a folder with one folder per encoder id."""
 
 EMBEDDED = WEIGHTS
-"""The glyph world's judges."""
+"""The glyph world's encoders."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from eval.execute.reference import (
 )
 from eval.execute.run import Options, make, measure_made, planned_failures, say_damaged, stale
 from eval.io.progress import progress
-from eval.measure.evaluator import JudgeLike, default_judge
+from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.measure.selection import GLYPH, available, metrics_of, not_measured
 from eval.methods.finished import FinishedClips
 from eval.metrics import Metric
@@ -65,7 +65,7 @@ def score(
     hdr: Hdr = "refuse",
     allow_glyph_encoders: bool = False,
     console: Console | None = None,
-    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    evaluator: Callable[[list[Metric]], EvaluatorLike] | None = None,
     options: Options = Options(),
     device: str = "auto",
     dtype: str = "float32",
@@ -74,8 +74,8 @@ def score(
     again, it goes on.
 
     Each method of the manifest is a cell; cells are compared with the first, paired on (image,
-    seed). Rows without an image are paired on (id, seed), each judged against its own first frame.
-    ``failures.csv`` names what failed.
+    seed). Rows without an image are paired on (id, seed), each measured against its own first
+    frame. ``failures.csv`` names what failed.
 
     Args:
         folder: what paths in the manifest start from; clips may not leave it.
@@ -90,10 +90,11 @@ def score(
         strict: an unknown column of the manifest is an error, not a note.
         root: a folder that clips and images must lie in, for manifests that others wrote.
         hdr: ``tone-map`` reads HDR clips as SDR, with a note; they fail otherwise.
-        allow_glyph_encoders: the glyph world's encoders may judge these clips, of which they know
+        allow_glyph_encoders: the glyph world's encoders may measure these clips, of which they know
             nothing; the report then gives no verdict.
         console: for progress; standard error if None.
-        judge: makes the judge of the metrics; :class:`eval.measure.evaluator.Judge` if None.
+        evaluator: makes the evaluator of the metrics; None for
+            :class:`eval.measure.evaluator.Evaluator`.
         options: patience and debugging.
         device, dtype: where the encoders run and what they compute in; see `eval.device`.
 
@@ -104,14 +105,14 @@ def score(
             stored stays.
     """
     placement = suite_placement(device, dtype)
-    default: Callable[..., JudgeLike] = partial(default_judge, folder=out, **placement)
-    make_judge = judge or default
+    default: Callable[..., EvaluatorLike] = partial(default_evaluator, folder=out, **placement)
+    make_evaluator = evaluator or default
     console = console or Console(stderr=True)
     if manifest is None:
         entries, failures, notes, unknown = folder_entries(folder)
     else:
         entries, failures, notes, unknown = read_entries(manifest, folder, strict=strict, root=root)
-    metrics, warnings = _metrics(encoders, reference, make_judge, unknown)
+    metrics, warnings = _metrics(encoders, reference, make_evaluator, unknown)
     warnings = [*notes, *warnings]
     if not encoders and (line := not_measured(metrics)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -137,15 +138,15 @@ def score(
         plan, suite=plan.suite.model_copy(update={"allow_glyph_encoders": allow_glyph_encoders})
     )
     failures += unusable
-    referee = make_judge(metrics)
+    measuring = make_evaluator(metrics)
     console = console or Console(stderr=True)
     with Store(out, wait=options.wait) as store:
-        fingerprints = dict(referee.fingerprints())
+        fingerprints = dict(measuring.fingerprints())
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         if reference is not None and plan.set_encoders:
             keys, bad = reference_keys(
-                store, reference, plan.set_encoders, referee, fps, hdr, options.timeout
+                store, reference, plan.set_encoders, measuring, fps, hdr, options.timeout
             )
             plan = dataclasses.replace(plan, reference_keys=keys)
             failures += bad
@@ -155,7 +156,7 @@ def score(
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
         document.started()
         _read(store, unmade, console, options)
-        measure_made(store, plan, unmeasured, referee, fingerprints, console, options)
+        measure_made(store, plan, unmeasured, measuring, fingerprints, console, options)
 
         failed = planned_failures(store, plan)
         failures += [row_failure(rows[clip[:3]], folder, clip.reason) for clip in failed]
@@ -170,7 +171,7 @@ def score(
             *_own_images(scored),
             *reference_notes(store, scored),
             *format_warnings(store, scored),
-            *length_warnings(store, scored, referee),
+            *length_warnings(store, scored, measuring),
             *warnings,
         ]
         counts, more = write_tables(store, plan, fingerprints, failed)
@@ -186,10 +187,10 @@ _NEEDED: dict[Need, str] = {"image": "the input image", "prompt": "the prompt"}
 def _metrics(
     encoders: Sequence[str],
     reference: Path | None,
-    make_judge: Callable[[list[Metric]], JudgeLike],
+    make_evaluator: Callable[[list[Metric]], EvaluatorLike],
     unknown: Sequence[Need],
 ) -> tuple[list[Metric], list[str]]:
-    metrics, warnings = (metrics_of(encoders), []) if encoders else available(make_judge)
+    metrics, warnings = (metrics_of(encoders), []) if encoders else available(make_evaluator)
     sets = [metric.id for metric in metrics if metric.scope == "set"]
     if sets and reference is None:
         metrics = [metric for metric in metrics if metric.scope != "set"]
@@ -248,7 +249,7 @@ def _notes(store: Store, plan: Plan) -> Iterator[str]:
 
 
 def _own_images(plan: Plan) -> Iterator[str]:
-    """Says so where methods are judged against different images of one sample."""
+    """Says so where methods are measured against different images of one sample."""
     if any("image" in sample.unknown for sample in plan.samples):
         return
     images: dict[str, set[bytes]] = {}
@@ -260,5 +261,5 @@ def _own_images(plan: Plan) -> Iterator[str]:
         yield (
             f"{len(differing)} samples (such as '{differing[0]}') name no input image, so each of "
             "their clips is "
-            "judged against its own first frame; name the image in the manifest's column 'image'"
+            "measured against its own first frame; name the image in the manifest's column 'image'"
         )

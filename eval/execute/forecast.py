@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eval.execute.run import stale
-from eval.measure.evaluator import JudgeLike, default_judge
+from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.store.schema import FILE
@@ -39,7 +39,7 @@ class CellForecast(NamedTuple):
 
 
 def forecast(
-    plan: Plan, folder: Path, judge: Callable[[list[Metric]], JudgeLike] | None = None
+    plan: Plan, folder: Path, evaluator: Callable[[list[Metric]], EvaluatorLike] | None = None
 ) -> list[CellForecast]:
     """One row a cell, in the plan's order.
 
@@ -47,8 +47,10 @@ def forecast(
         EvalError: as :func:`eval.execute.run.run` would, before it makes anything.
     """
     own = plan.suite.placement
-    referee = judge(plan.metrics) if judge else default_judge(plan.metrics, folder, **own)
-    fingerprints = dict(referee.fingerprints())
+    measuring = (
+        evaluator(plan.metrics) if evaluator else default_evaluator(plan.metrics, folder, **own)
+    )
+    fingerprints = dict(measuring.fingerprints())
     if not (folder / FILE).is_file():
         every = {cell.id: len(plan.pairs(cell)) for cell in plan.cells}
         return [_row(plan, cell, every[cell.id], every[cell.id], None) for cell in plan.cells]

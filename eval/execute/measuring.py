@@ -13,7 +13,7 @@ from rich.console import Console
 from eval.clips.lossless import Clip
 from eval.errors import ClipError, EvalError
 from eval.io.progress import progress
-from eval.measure.evaluator import JudgeLike
+from eval.measure.evaluator import EvaluatorLike
 from eval.plan.batches import Batch
 from eval.plan.cells import Plan
 from eval.store.store import Record, Store
@@ -38,7 +38,7 @@ def measure(
     store: Shelf,
     plan: Plan,
     batches: Sequence[Batch],
-    judge: JudgeLike,
+    evaluator: EvaluatorLike,
     fingerprints: Mapping[str, str],
     console: Console,
 ) -> int:
@@ -60,23 +60,23 @@ def measure(
             try:
                 for encoder in plan.set_encoders:
                     _check_shapes(batch, clips)
-                    vectors = judge.video_features(clips, encoder)
+                    vectors = evaluator.video_features(clips, encoder)
                     store.add_features(encoder, dict(zip(keys, vectors, strict=True)))
-                store.add_records(_records(plan, batch, keys, clips, judge, fingerprints))
+                store.add_records(_records(plan, batch, keys, clips, evaluator, fingerprints))
             except EvalError as error:
                 raise batch.failure(error) from error
             advance(len(clips))
     return total
 
 
-def measure_true(store: Store, plan: Plan, judge: JudgeLike) -> None:
+def measure_true(store: Store, plan: Plan, evaluator: EvaluatorLike) -> None:
     """Stores the video features of the true clips, which set metrics compare with."""
     for encoder in plan.set_encoders:
         for batch in plan.batches(plan.cells[:1]):
             clips = {true_key(sample): sample.clip for _, sample, _ in batch.items if sample.clip}
             if all(store.has_features(encoder, key) for key in clips):
                 continue
-            vectors = judge.video_features(list(clips.values()), encoder)
+            vectors = evaluator.video_features(list(clips.values()), encoder)
             store.add_features(encoder, dict(zip(clips, vectors, strict=True)))
 
 
@@ -89,15 +89,15 @@ def _records(
     batch: Batch,
     keys: Sequence[str],
     clips: Sequence[Clip],
-    judge: JudgeLike,
+    evaluator: EvaluatorLike,
     fingerprints: Mapping[str, str],
 ) -> list[Record]:
     if not plan.clip_metrics:
         return []
-    measured = judge.measure([item.sample for item in batch.items], clips)
+    measured = evaluator.measure([item.sample for item in batch.items], clips)
     records = []
     for (cell, sample, seed), key, values in zip(batch.items, keys, measured, strict=True):
-        own = judge.flags(sample)
+        own = evaluator.flags(sample)
         for metric in plan.clip_metrics:
             flags = ";".join(
                 sorted([*own, *([FOREIGN] if metric.encoder in plan.foreign_encoders else [])])

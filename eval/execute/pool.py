@@ -13,7 +13,7 @@ class Pool:
     Attributes:
         workers: how many; None: as many as fit on the cluster, or one process.
         cpus: cores of each, which also is the number of its torch threads on a CPU.
-        gpus: GPUs of each; 0.5 puts two workers on one, so that one judges while the other
+        gpus: GPUs of each; 0.5 puts two workers on one, so that one measures while the other
             generates.
         kind: on Ray, or as processes of this machine.
         address: of a running cluster, as Ray takes it (``auto``, ``HOST:PORT``); None: this

@@ -50,7 +50,7 @@ def carry_out_in_processes(
     except Exception as error:  # pickle raises whatever the objects raise
         raise EvalError(
             f"--executor processes: the plan cannot be sent to another process ({error}); define "
-            "methods and judges at the top of a module"
+            "methods and encoders at the top of a module"
         ) from error
     driver = Driver(_Processes(pool), store, job, packed, log)
     return driver.carry_out(unmade, unmeasured, console)

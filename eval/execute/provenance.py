@@ -203,18 +203,18 @@ _JUDGES = {
 
 
 def _world(plan: Plan) -> dict[str, Any]:
-    """sha256 of the glyph world's weights, and the cards that state how good its judges are, if the
-    plan uses any.
+    """sha256 of the glyph world's weights, and the cards that state how good its encoders are,
+    if the plan uses any.
     """
     from eval.methods.glyph_world import GlyphWorldMethod
 
     used = {metric.encoder for metric in plan.metrics}
-    judges = any(encoder.endswith(GLYPH) for encoder in used)
+    encoders = any(encoder.endswith(GLYPH) for encoder in used)
     methods = any(isinstance(cell.instance, GlyphWorldMethod) for cell in plan.cells)
     foreign = plan.foreign_encoders
     here = {"foreign_encoders": list(foreign)} if foreign else {}
     glyphs = of_the_glyph_world(plan.samples)
-    if not (judges or methods):
+    if not (encoders or methods):
         return {"weights": {}, "judge_cards": {}}
     files = sorted(WEIGHTS.glob("*/*.safetensors"))
     return here | {

@@ -14,7 +14,7 @@ from eval.clips.lossless import clip_format, read_format
 from eval.clips.media import SUFFIXES, Hdr, digest, read_media
 from eval.errors import ClipTimeoutError, EvalError, StoreError
 from eval.execute.limits import time_limit
-from eval.measure.evaluator import JudgeLike
+from eval.measure.evaluator import EvaluatorLike
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
 from eval.samples.clip_manifest import RowFailure
@@ -25,7 +25,7 @@ def reference_keys(
     store: Store,
     folder: Path,
     encoders: Sequence[str],
-    referee: JudgeLike,
+    measuring: EvaluatorLike,
     fps: float | None,
     hdr: Hdr,
     timeout: float | None,
@@ -48,7 +48,7 @@ def reference_keys(
                 store.set_meta(f"notes/{key}", json.dumps(notes))
                 store.set_meta(f"format/{key}", json.dumps(clip_format(clip)))
                 for encoder in missing:
-                    store.add_features(encoder, {key: referee.video_features([clip], encoder)[0]})
+                    store.add_features(encoder, {key: measuring.video_features([clip], encoder)[0]})
             keys.append(key)
         except StoreError:
             raise
@@ -131,10 +131,10 @@ def _listed(kinds: Counter[_Format]) -> str:
     return ", ".join(most) + (f" and {len(kinds) - 3} other kinds" if len(kinds) > 3 else "")
 
 
-def length_warnings(store: Store, plan: Plan, referee: JudgeLike) -> Iterator[str]:
+def length_warnings(store: Store, plan: Plan, measuring: EvaluatorLike) -> Iterator[str]:
     """Says so where an encoder of set metrics reads fewer frames than clips have."""
     for encoder in plan.set_encoders:
-        known = getattr(referee, "frames_read", lambda encoder: None)(encoder)
+        known = getattr(measuring, "frames_read", lambda encoder: None)(encoder)
         if known is not None:
             store.set_meta(f"frames/{encoder}", str(known))
         most = int(store.meta(f"frames/{encoder}") or 0)

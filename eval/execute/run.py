@@ -29,7 +29,7 @@ from eval.execute.reference import format_warnings, length_warnings
 from eval.execute.work import make_batch, measure_batch
 from eval.io.files import Files
 from eval.io.progress import progress
-from eval.measure.evaluator import JudgeLike, default_judge
+from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.metrics import Metric
 from eval.plan.batches import Batch, sweeps
 from eval.plan.cells import Plan, make_plan
@@ -85,7 +85,7 @@ def run(
     out: Path | None = None,
     *,
     console: Console | None = None,
-    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    evaluator: Callable[[list[Metric]], EvaluatorLike] | None = None,
     options: Options = Options(),
     changes: Mapping[str, Any] | None = None,
 ) -> Outcome:
@@ -102,8 +102,8 @@ def run(
         suite: path of a suite file, or name of a shipped suite.
         out: the run folder; ``runs/<suite name>`` if None.
         console: for progress; standard error if None.
-        judge: makes the judge of the suite's metrics; :class:`eval.measure.evaluator.Judge` if
-            None.
+        evaluator: makes the evaluator of the suite's metrics; None for
+            :class:`eval.measure.evaluator.Evaluator`.
         options: patience and debugging.
         changes: key of the suite -> value in place of the file's, such as ``base`` or ``device``.
 
@@ -129,7 +129,11 @@ def run(
     """
     plan = make_plan(locate_suite(suite), changes, max_cells=options.max_cells)
     return carry_out(
-        plan, out or Path("runs") / plan.suite.name, console=console, judge=judge, options=options
+        plan,
+        out or Path("runs") / plan.suite.name,
+        console=console,
+        evaluator=evaluator,
+        options=options,
     )
 
 
@@ -138,20 +142,20 @@ def carry_out(
     folder: Path,
     *,
     console: Console | None = None,
-    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    evaluator: Callable[[list[Metric]], EvaluatorLike] | None = None,
     options: Options = Options(),
 ) -> Outcome:
     """:func:`run` for a plan that is made already."""
     console = console or Console(stderr=True)
     given, folder = folder, folder.absolute()
-    default: Callable[..., JudgeLike] = partial(default_judge, **plan.suite.placement)
-    referee = judge(plan.metrics) if judge else default(plan.metrics, folder)
+    default: Callable[..., EvaluatorLike] = partial(default_evaluator, **plan.suite.placement)
+    measuring = evaluator(plan.metrics) if evaluator else default(plan.metrics, folder)
     with time_limit(options.timeout):
         pass  # it cannot be kept everywhere, and that is better said once than of every clip
-    fingerprints = dict(referee.fingerprints())
+    fingerprints = dict(measuring.fingerprints())
     with Store(folder, wait=options.wait, storage=options.storage) as store:
-        if judge is None and store.storage:
-            referee = default(plan.metrics, store.files.root)
+        if evaluator is None and store.storage:
+            measuring = default(plan.metrics, store.files.root)
         for encoder in plan.set_encoders:
             store.use_features(encoder, fingerprints[encoder])
         write_samples(store, plan.samples)
@@ -183,13 +187,18 @@ def carry_out(
             if device != "cpu":
                 devices.release(*devices.GENERATORS)  # make room for the encoders
             measured = measure_made(
-                store, plan, unmeasured, referee, fingerprints, console, options
+                store, plan, unmeasured, measuring, fingerprints, console, options
             )
         elif unmade or unmeasured:
             from eval.execute.worker import Job
 
             job = Job(
-                plan, Files(store.files.root), judge, fingerprints, options.timeout, options.debug
+                plan,
+                Files(store.files.root),
+                evaluator,
+                fingerprints,
+                options.timeout,
+                options.debug,
             )
             carry_out_on_workers = _executor(options.pool)
             made, measured = carry_out_on_workers(
@@ -197,7 +206,7 @@ def carry_out(
             )
         else:
             made = measured = 0
-        _measure_true(store, plan, referee, options)
+        _measure_true(store, plan, measuring, options)
 
         failures = planned_failures(store, plan)
         write_failures(store, failures)
@@ -205,7 +214,7 @@ def carry_out(
         warnings: list[str | Caution] = [
             *plan.notes,
             *format_warnings(store, plan),
-            *length_warnings(store, plan, referee),
+            *length_warnings(store, plan, measuring),
             *cautions,
         ]
         if plan.suite.claims:
@@ -320,7 +329,7 @@ def measure_made(
     store: Store,
     plan: Plan,
     batches: Sequence[Batch],
-    judge: JudgeLike,
+    evaluator: EvaluatorLike,
     fingerprints: Mapping[str, str],
     console: Console,
     options: Options,
@@ -334,10 +343,16 @@ def measure_made(
             part = batch.without(unmade)
             store.forget_failures(part.places)
             failures = measure_batch(
-                store, plan, part, judge, fingerprints, timeout=options.timeout, debug=options.debug
+                store,
+                plan,
+                part,
+                evaluator,
+                fingerprints,
+                timeout=options.timeout,
+                debug=options.debug,
             )
             store.add_failures(failures)
-            device = str(getattr(judge, "device", "cpu"))
+            device = str(getattr(evaluator, "device", "cpu"))
             note_device(store, "measure", [item.key for item in part.items], device)
             options.log.batch("measured", part, failures)
             measured += len(part.items) - len(failures)
@@ -345,11 +360,12 @@ def measure_made(
     return measured
 
 
-def _measure_true(store: Store, plan: Plan, judge: JudgeLike, options: Options) -> None:
-    """Features of the true clips; a sample whose own cannot be had is left out of set metrics."""
+def _measure_true(store: Store, plan: Plan, evaluator: EvaluatorLike, options: Options) -> None:
+    """Features of the true clips; a sample whose true clip cannot be read is left out of set
+    metrics."""
 
     def work(samples: Sequence[Sample]) -> list[None]:
-        measure_true(store, replace(plan, samples=list(samples), coverage=None), judge)
+        measure_true(store, replace(plan, samples=list(samples), coverage=None), evaluator)
         return [None] * len(samples)
 
     store.forget_failures([(TRUE_CLIPS, sample.id, 0) for sample in plan.samples])

@@ -1,4 +1,4 @@
-"""One batch made or measured, wherever that happens: it needs files and a judge, and no
+"""One batch made or measured, wherever that happens: it needs files and an evaluator, and no
 database."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eval.errors import ClipError
 from eval.execute.isolation import Failed, isolate
 from eval.execute.measuring import Shelf, measure
 from eval.io.loading import loaded
-from eval.measure.evaluator import JudgeLike
+from eval.measure.evaluator import EvaluatorLike
 from eval.methods import varying
 from eval.methods.guard import seed_everything
 from eval.plan.batches import Batch, Item
@@ -73,7 +73,7 @@ def measure_batch(
     shelf: Shelf,
     plan: Plan,
     batch: Batch,
-    judge: JudgeLike,
+    evaluator: EvaluatorLike,
     fingerprints: Mapping[str, str],
     *,
     timeout: float | None,
@@ -85,7 +85,9 @@ def measure_batch(
 
     def work(items: Sequence[Item]) -> list[None]:
         part = Batch(tuple(items))
-        measure(shelf, plan, [part], judge, fingerprints, Console(quiet=True, force_terminal=False))
+        measure(
+            shelf, plan, [part], evaluator, fingerprints, Console(quiet=True, force_terminal=False)
+        )
         return [None] * len(items)
 
     if not batch.items:

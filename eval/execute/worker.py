@@ -21,7 +21,7 @@ from eval.execute.limits import end_if_overrun
 from eval.execute.work import make_batch, measure_batch
 from eval.io.arrays import feature_name, write_array
 from eval.io.files import Files, write_whole
-from eval.measure.evaluator import JudgeLike, default_judge
+from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.metrics import Metric
 from eval.plan.batches import Batch, Item, Place
 from eval.plan.cells import Plan
@@ -38,14 +38,14 @@ class Job(NamedTuple):
     Attributes:
         plan: the whole of it; a task names clips by (cell, sample, seed).
         files: where clips and features go.
-        judge: makes the judge; None for the default one.
+        evaluator: makes the evaluator; None for the default one.
         fingerprints: encoder id -> fingerprint, on the driver.
         timeout, debug: see :class:`eval.execute.run.Options`.
     """
 
     plan: Plan
     files: Files
-    judge: Callable[[list[Metric]], JudgeLike] | None
+    evaluator: Callable[[list[Metric]], EvaluatorLike] | None
     fingerprints: Mapping[str, str]
     timeout: float | None
     debug: bool
@@ -85,7 +85,7 @@ class Worker:
         sys.path.extend(entry for entry in path if entry not in sys.path)
         os.environ.update(environment)
         self._job: Job = pickle.loads(job)
-        plan, files, judge, fingerprints, timeout, _ = self._job
+        plan, files, evaluator, fingerprints, timeout, _ = self._job
         host = socket.gethostname()
         if not (files.root / mark).is_file():
             raise EvalError(
@@ -93,13 +93,13 @@ class Worker:
                 "workers see them, "
                 "with --storage PATH or URL"
             )
-        if judge is None:
-            self._judge = default_judge(plan.metrics, files.root, **plan.suite.placement)
+        if evaluator is None:
+            self._evaluator = default_evaluator(plan.metrics, files.root, **plan.suite.placement)
         else:
-            self._judge = judge(plan.metrics)
+            self._evaluator = evaluator(plan.metrics)
         other = [
             name
-            for name, found in self._judge.fingerprints().items()
+            for name, found in self._evaluator.fingerprints().items()
             if found != fingerprints[name]
         ]
         other += [cell.id for cell in plan.cells if cell.instance.fingerprint() != cell.fingerprint]
@@ -137,7 +137,7 @@ class Worker:
         shelf = _Shelf(files, fingerprints, digests)
         batch = self._batch(places)
         failures = measure_batch(
-            shelf, plan, batch, self._judge, fingerprints, timeout=timeout, debug=debug
+            shelf, plan, batch, self._evaluator, fingerprints, timeout=timeout, debug=debug
         )
         return Result([], shelf.records, failures, shelf.decoded)
 

@@ -63,7 +63,7 @@ def import_own(name: str, what: str) -> ModuleType:
         ) from error
     except (EvalError, Stop):
         raise
-    except BaseException as error:  # sys.exit() too is no way out of this process
+    except BaseException as error:  # sys.exit() too must not end this process
         raise EvalError(f"{what}: importing it fails with {reason_of(error)}") from error
     _imported.setdefault(name, module)
     return module

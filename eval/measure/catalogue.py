@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import eval.world.truth  # noqa: F401  for the metrics that it registers
 from eval.encoders import (
     EMBEDDED,
     SCHEMES,
@@ -32,6 +31,7 @@ from eval.metrics.definitions import (
     registered_versions,
 )
 from eval.metrics.views import OWN_PREPROCESSING
+from eval.world import truth  # noqa: F401  for the metrics that it registers
 
 ENTRY_POINTS = "i2v_eval.metrics"
 

@@ -1,8 +1,8 @@
-"""The judge: clips in, values out. It loads each encoder once and looks at each clip once per
+"""The evaluator: clips in, values out. It loads each encoder once and looks at each clip once per
 encoder and view.
 
 A clip is always encoded by itself, and the input image and the prompt once per sample, so a value
-depends on the clip and its sample alone: not on the batch, its order, or what was judged before.
+depends on the clip and its sample alone: not on the batch, its order, or what was measured before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ from eval.metrics import Metric
 from eval.samples import Sample
 
 
-class JudgeLike(Protocol):
-    """What a run needs of :class:`Judge`."""
+class EvaluatorLike(Protocol):
+    """What a run needs of :class:`Evaluator`."""
 
     def fingerprints(self) -> Mapping[str, str]: ...
     def measure(
@@ -37,7 +37,7 @@ class JudgeLike(Protocol):
     def flags(self, sample: Sample) -> Sequence[str]: ...
 
 
-class Judge:
+class Evaluator:
     """Measures clips with a fixed list of metrics.
 
     Args:
@@ -94,7 +94,8 @@ class Judge:
         """
         if len(samples) != len(clips):
             raise EvalError(
-                f"judge: {len(samples)} samples but {len(clips)} clips; give one sample per clip."
+                f"evaluator: {len(samples)} samples but {len(clips)} clips; give one sample per "
+                "clip."
             )
         values: list[dict[str, float]] = [{} for _ in clips]
         per_clip = [metric for metric in self.metrics if metric.scope == "clip"]
@@ -124,11 +125,11 @@ class Judge:
             EvalError: no clips, an encoder of another kind, or features that are not finite.
         """
         if not clips:
-            raise EvalError(f"judge: no clips for encoder {encoder_id!r}.")
+            raise EvalError(f"evaluator: no clips for encoder {encoder_id!r}.")
         encoder = self._encoder(encoder_id)
         if encoder.kind != "video":
             raise EvalError(
-                f"judge: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need "
+                f"evaluator: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need "
                 "'video'."
             )
         if self.device == "cpu":
@@ -138,7 +139,7 @@ class Judge:
         bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(bad):
             raise EvalError(
-                f"judge: encoder {encoder_id!r} gives features that are not finite for clip "
+                f"evaluator: encoder {encoder_id!r} gives features that are not finite for clip "
                 f"{bad[0]} of {len(clips)}."
             )
         return np.asarray(features, dtype=np.float32)
@@ -246,8 +247,8 @@ class Judge:
         return values
 
 
-def default_judge(
+def default_evaluator(
     metrics: list[Metric], folder: Path, *, device: str = "auto", dtype: str = "float32"
-) -> JudgeLike:
-    """A judge that keeps frame features where clips and features go."""
-    return Judge(metrics, device=device, dtype=dtype, cache=FeatureCache(Files(folder).frames))
+) -> EvaluatorLike:
+    """An evaluator that keeps frame features where clips and features go."""
+    return Evaluator(metrics, device=device, dtype=dtype, cache=FeatureCache(Files(folder).frames))

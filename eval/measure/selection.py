@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from eval.encoders.published import MINIMUM, PUBLISHED, way_out
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import catalogue
-from eval.measure.evaluator import JudgeLike
+from eval.measure.evaluator import EvaluatorLike
 from eval.metrics import Metric
 from eval.samples import Sample
 from eval.world.truth import scene_of
 
 GLYPH = "_glyph"
-"""End of the ids of the glyph world's judges, which know nothing but glyphs."""
+"""End of the ids of the glyph world's encoders, which know nothing but glyphs."""
 
 
 def foreign_encoders(metrics: Iterable[Metric], samples: Iterable[Sample]) -> tuple[str, ...]:
@@ -52,8 +52,10 @@ def metrics_of(encoders: Sequence[str]) -> list[Metric]:
     return [metric for metric in newest if metric.encoder in encoders and not metric.truth]
 
 
-def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Metric], list[str]]:
-    """Every metric for any clips (not of the glyph world's judges) whose weights are on this
+def available(
+    make_evaluator: Callable[[list[Metric]], EvaluatorLike],
+) -> tuple[list[Metric], list[str]]:
+    """Every metric for any clips (not of the glyph world's encoders) whose weights are on this
     machine, in its newest version.
 
     Returns:
@@ -66,7 +68,7 @@ def available(make_judge: Callable[[list[Metric]], JudgeLike]) -> tuple[list[Met
         if metric.encoder.endswith(GLYPH) or metric.truth:
             continue
         try:
-            make_judge([metric]).fingerprints()
+            make_evaluator([metric]).fingerprints()
             found.append(metric)
         except WeightsMissingError as error:
             left_out.setdefault(str(error), []).append(metric.id)

@@ -182,7 +182,7 @@ class Base(BaseModel):
         """The LoRAs of a cell whose setting ``lora`` is `name`.
 
         Raises:
-            NotServedError: there is none of that name.
+            NotServedError: no method has that name.
         """
         _check_named("lora", name, self.loras)
         return [lora for lora in self.loras if lora.name in (None, name)]

@@ -184,7 +184,8 @@ def needed(part: Part | None, key: str) -> Part:
 
 
 def image_encoder(recipe: Recipe, content: Content) -> Path:
-    """Folder of the content adapter's image encoder. Raises WeightsMissingError if it is none."""
+    """Folder of the content adapter's image encoder. Raises WeightsMissingError where the
+    folder holds no encoder."""
     key = "content_adapter.image_encoder"
     if content.image_encoder is not None:
         found = recipe.find(key, content.image_encoder)

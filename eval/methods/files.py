@@ -54,7 +54,7 @@ def find_folder(option: str, source: str, file: str, folder: Path | None = None)
     """As :func:`locate`, for a model's folder, in which `file` must lie.
 
     Raises:
-        WeightsMissingError: there is none, or `file` does not lie in it.
+        WeightsMissingError: the folder does not exist, or `file` is not in it.
     """
     found = locate(option, source, folder)
     if not (found / file).is_file():

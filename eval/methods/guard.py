@@ -1,5 +1,5 @@
-"""Runs code of other people (methods, judges) so that it can end neither this process nor change
-it.
+"""Runs code of other people (methods, metrics, encoders) so that it can neither end this process
+nor change it.
 """
 
 from __future__ import annotations

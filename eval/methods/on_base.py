@@ -97,7 +97,7 @@ class OnBase:
         it loads.
 
         Raises:
-            EvalError: a part is missing, or a setting is none of this base's pipeline.
+            EvalError: a part is missing, or this base's pipeline does not take a setting.
         """
         names = ["diffusers", "transformers", "torch"]
         known = {name: version(name) for name in names} | {"i2v-adapter": __version__}

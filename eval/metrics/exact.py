@@ -1,5 +1,4 @@
-"""Exact measures: arithmetic on frames whose ground truth is known. No network, so no judge to
-doubt.
+"""Exact measures: computed from ground truth, without a model.
 
 Everything that differs from the known background is the foreground; where it is, its colour and its
 shape are compared with the truth. All values are over frames 1, 2, ...: frame 0 may be the input

@@ -52,7 +52,7 @@ def check_material(
 
 
 def refusal(metric: Metric) -> str:
-    """Why an encoder of the glyph world judges no other pictures, and what does."""
+    """Why an encoder of the glyph world measures no other pictures, and what does."""
     return (
         f"'{metric.id}': encoder {metric.encoder} was trained on the glyph world and knows no "
         "other pictures, as these samples are; take "

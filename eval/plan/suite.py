@@ -79,13 +79,13 @@ class Suite(BaseModel):
         reference: id of the cell compared with every other; None for no comparisons.
         methods: at least one.
         metrics: metric ids, at least one, none twice.
-        claims: whether `eval.claims` judges the paper's claims on the run; it finds cells by
+        claims: whether `eval.claims` tests the paper's claims on the run; it finds cells by
             their labels.
         base: what the paper's family of methods runs on, see `eval.methods.base.read_base`; None:
             the glyph world.
         device: where methods and encoders run, see `eval.device.resolve`.
         dtype: what they compute in, where they can; a base's own comes first.
-        allow_glyph_encoders: whether the glyph world's encoders may judge other pictures, which
+        allow_glyph_encoders: whether the glyph world's encoders may measure other pictures, which
             they know nothing of; the report then gives no verdict.
     """
 

@@ -128,7 +128,7 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: it cannot be read, or is damaged.
-        StoreError: there is none, or a newer version of this package wrote it.
+        StoreError: the database does not exist, or a newer version of this package wrote it.
     """
     path = folder / FILE
     if not path.is_file():

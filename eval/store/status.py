@@ -48,7 +48,7 @@ def status(folder: Path) -> Status:
     """Looks at a run folder and touches nothing in it.
 
     Raises:
-        StoreError: it is none, or its store is damaged.
+        StoreError: the folder holds no run, or its store is damaged.
     """
     with Store(folder, read_only=True) as store:
         document: dict[str, Any] = read_run(folder)

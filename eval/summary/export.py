@@ -43,7 +43,7 @@ def export(folder: Path, path: Path, format: str, *, spreadsheet: bool = False) 
         Rows, and texts among them that a spreadsheet would run.
 
     Raises:
-        StoreError: the folder is none of a run, or the file cannot be written.
+        StoreError: the folder holds no run, or the file cannot be written.
         EvalError: an unknown format, ``parquet`` without pyarrow, or `spreadsheet` with another
             format than ``csv``.
     """

@@ -12,7 +12,7 @@ from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.io.documents import read_json
 from eval.measure.catalogue import parse_metric
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.metrics import Metric
 from eval.samples import Sample
 from eval.summary.set_metrics import set_value
@@ -85,9 +85,9 @@ def score(
     made_from = samples or [
         Sample(f"clip-{number}", clip.frames[0], _NO_PROMPT) for number, clip in enumerate(clips)
     ]
-    judge = Judge(wanted, device=device, dtype=dtype)
+    evaluator = Evaluator(wanted, device=device, dtype=dtype)
     rows: list[dict[str, Any]] = []
-    measured = judge.measure(made_from, clips)
+    measured = evaluator.measure(made_from, clips)
     for number, (sample, values) in enumerate(zip(made_from, measured, strict=True)):
         for metric in wanted:
             if metric.scope == "clip":
@@ -95,8 +95,8 @@ def score(
                 rows.append({"clip": number, "sample": name} | _row(metric, values[metric.id]))
     for metric in wanted:
         if metric.scope == "set" and reference is not None:
-            real = judge.video_features(reference, metric.encoder)
-            fake = judge.video_features(clips, metric.encoder)
+            real = evaluator.video_features(reference, metric.encoder)
+            fake = evaluator.video_features(clips, metric.encoder)
             owners = _owners(made_from, apart=samples is None)
             found, corrected, cautions = set_value(metric, real, fake, owners, paired=False)
             row = {"clip": None, "sample": None} | _row(metric, found.mean)

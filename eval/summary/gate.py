@@ -107,7 +107,7 @@ class Verdict(NamedTuple):
         return self.status not in ("pass", "new")
 
 
-def judge(baseline: Baseline, entries: Sequence[Entry]) -> list[Verdict]:
+def hold_against(baseline: Baseline, entries: Sequence[Entry]) -> list[Verdict]:
     """Verdicts in the baseline's order, then what is new.
 
     Raises:
@@ -170,7 +170,7 @@ def read_entries(folder: Path) -> tuple[str, list[Entry]]:
 
     Raises:
         NothingMeasuredError: the run has no table yet, or no value in it.
-        EvalError: the folder is none of a run.
+        EvalError: the folder holds no run.
     """
     document = read_run(folder)
     if not document:
@@ -205,7 +205,7 @@ def read_baseline(path: Path) -> Baseline:
     """The baseline in a file.
 
     Raises:
-        EvalError: there is none, or it is not valid.
+        EvalError: the file does not exist, or is not valid.
     """
     if not path.is_file():
         raise EvalError(f"{path}: no baseline; make one of a run you trust with --update REASON")

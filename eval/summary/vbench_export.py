@@ -55,7 +55,7 @@ def export_vbench(folder: Path, out: Path) -> list[Written]:
         out: folder for the files; made if missing.
 
     Raises:
-        StoreError: the folder is none of a run, or a file cannot be written.
+        StoreError: the folder holds no run, or a file cannot be written.
         EvalError: no cell has a dimension of VBench; the message lists the ids that count.
     """
     run = read_run(folder)

@@ -4,7 +4,7 @@ All shapes come from the DejaVu Sans that matplotlib ships, so a fresh machine h
 disjoint sets:
 
 - `SEEN`: named shapes that every generator is trained on;
-- `UNSEEN`: named shapes that no generator ever sees (the judges do);
+- `UNSEEN`: named shapes that no generator ever sees (the encoders do);
 - wild shapes: everything else in the font that is solid enough, and thousands of drawn ones
   (`eval.world.shapes`). They widen the generators' idea of "a shape" and are captioned with the
   names of `UNSEEN` at random, so those words are familiar to the text encoder and say nothing about

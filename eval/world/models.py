@@ -272,7 +272,7 @@ def dino():
 
 
 def clip_config() -> dict:
-    """open_clip's `model_cfg` of the CLIP judge."""
+    """open_clip's `model_cfg` of the CLIP encoder."""
     from eval.world.tokenizer import CONTEXT_LENGTH, WordTokenizer
 
     vision = {
@@ -326,7 +326,7 @@ def videomae():
     )
 
 
-def style_judge():
+def style_classifier():
     """ResNetForImageClassification, RGB (N, 3, 64, 64) in [-1, 1] -> logits (N, styles), in the
     order of `STYLES`.
     """

@@ -1,4 +1,4 @@
-"""Ways to draw a glyph: what a style LoRA learns and the style judge tells apart.
+"""Ways to draw a glyph: what a style LoRA learns and the style classifier tells apart.
 
 A style changes the coverage of a character before it is posed, so it moves, grows and turns with
 the glyph, and colour, background, motion and caption stay as they are: `render(scene,

@@ -1,5 +1,5 @@
 """Words of the glyph world as tokens: CLIP's tokenizer format for the generator, a word table for
-the CLIP judge.
+the CLIP encoder.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def build_clip_tokenizer():
 
 
 class WordTokenizer:
-    """Caption -> token ids, one per word: the tokenizer of the CLIP judge.
+    """Caption -> token ids, one per word: the tokenizer of the CLIP encoder.
 
     Ids: 0 padding, 1 start, 2 unknown word, then the words in order, and last the end token, the
     highest id, as open_clip's text pooling expects. Longer prompts are cut so that the end token

@@ -123,7 +123,7 @@ def followed(features: Features) -> float:
         kind="style",
         unit="share of frames",
         higher_is_better=True,
-        description="Share of frames 1, 2, ... that the judge of styles reads as drawn in the "
+        description="Share of frames 1, 2, ... that the classifier of styles reads as drawn in the "
         "sample's style (truth "
         "'style', or plain).",
         source="This suite; a classifier trained on the glyph world's styles",
@@ -133,11 +133,12 @@ def styled(features: Features) -> float:
     """style of a clip: the share of frames 1, 2, ... read as drawn in the sample's style.
 
     Raises:
-        EvalError: a style that the judge does not know.
+        EvalError: a style that the classifier does not know.
     """
     wanted, named = str(features.sample.truth.get("style", "plain")), features.styles()
     if wanted not in features.known_styles:
-        raise EvalError(f"style '{wanted}': the judge knows {', '.join(features.known_styles)}")
+        known = ", ".join(features.known_styles)
+        raise EvalError(f"style '{wanted}': the classifier knows {known}")
     return float(np.mean([style == wanted for style in named[1:]]))
 
 

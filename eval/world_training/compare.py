@@ -4,7 +4,7 @@
 Everything is small (UNet channels 48 and 96, 12 glyphs) so that minutes tell variants apart.
 Reported: the error in the clean latents that the network leaves at three noise levels, on clips it
 never saw, as a share of the latents' variance; the mean cosine of 64 prompted frames with their
-prompts (CLIP judge), and the shares read as the prompted glyph and colour.
+prompts (CLIP), and the shares read as the prompted glyph and colour.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def prompts(glyphs: tuple[str, ...] = FEW) -> list[tuple[str, str, str]]:
 
 
 @torch.no_grad()
-def judge(vae, tokenizer, text_encoder, unet) -> dict[str, float]:
-    """Samples one frame per prompt (12 DDIM steps, guidance 3) and lets the CLIP judge read it."""
+def read_back(vae, tokenizer, text_encoder, unet) -> dict[str, float]:
+    """Samples one frame per prompt (12 DDIM steps, guidance 3) and has CLIP read it."""
     from diffusers import StableDiffusionPipeline
 
     from eval.encoders import load_encoder
@@ -157,7 +157,7 @@ def compare(context: Context) -> None:
     def look(vae, unseen: LatentSet, text_encoder, unet) -> dict[str, float]:
         return {
             **unexplained(unseen, text_encoder, unet),
-            **judge(vae, tokenizer, text_encoder, unet),
+            **read_back(vae, tokenizer, text_encoder, unet),
         }
 
     def frames(

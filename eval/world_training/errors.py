@@ -2,7 +2,7 @@
 errors`.
 
 The mean square error of the predicted clean latents of frames 1 and later, without guidance. It
-needs no sampling and no judge, so it tells trainings apart that scores on generated clips do not.
+needs no sampling and no encoder, so it tells trainings apart that scores on generated clips do not.
 """
 
 from __future__ import annotations

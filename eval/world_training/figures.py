@@ -1,7 +1,7 @@
 """What must hold in the glyph world, measured on data seeds that no training used.
 
 `eval.world.cards.BARS` says what has to be reached.
-The judges' own accuracy and the VAE's round trip are measured by their stages; here is what needs
+The encoders' own accuracy and the VAE's round trip are measured by their stages; here is what needs
 several parts.
 """
 
@@ -50,7 +50,7 @@ def flow(clips: int = 140) -> dict[str, float]:
 
 
 def glyphs_and_colours(frames: np.ndarray) -> tuple[list[str], list[str]]:
-    """What the CLIP judge reads in clips, uint8 (N, F, 64, 64, 3).
+    """What the CLIP encoder reads in clips, uint8 (N, F, 64, 64, 3).
 
     The glyph whose best caption over all colours and backgrounds wins, the colour likewise. A
     caption's feature is its mean over the motions, which frames do not show.
@@ -81,7 +81,7 @@ def glyphs_and_colours(frames: np.ndarray) -> tuple[list[str], list[str]]:
 
 
 def motions(frames: np.ndarray) -> list[str]:
-    """What the video judge reads in clips, uint8 (N, 8, 64, 64, 3)."""
+    """What the video encoder reads in clips, uint8 (N, 8, 64, 64, 3)."""
     import torch
     from transformers import VideoMAEForVideoClassification
 
@@ -91,9 +91,9 @@ def motions(frames: np.ndarray) -> list[str]:
     from eval.world_training.data import to_tensor
     from eval.world_training.stages.video import split_logits
 
-    judge = load(VideoMAEForVideoClassification, WEIGHTS / "videomae")
+    encoder = load(VideoMAEForVideoClassification, WEIGHTS / "videomae")
     with torch.no_grad():
-        logits = torch.cat([judge(part).logits for part in to_tensor(frames).split(32)])
+        logits = torch.cat([encoder(part).logits for part in to_tensor(frames).split(32)])
     return [list(MOTIONS)[index] for index in split_logits(logits)[0].argmax(dim=1).tolist()]
 
 
@@ -112,8 +112,8 @@ def generate(method: str, samples: Sequence) -> np.ndarray:
 
 
 def text_to_video(clips: int = 56) -> dict[str, float]:
-    """Shares of prompted seen-glyph clips that the judges read as prompted, and of the true clips
-    of the same prompts: what the judges themselves can reach."""
+    """Shares of prompted seen-glyph clips that the encoders read as prompted, and of the true clips
+    of the same prompts: what the encoders themselves can reach."""
     from eval.samples.glyph_world import GlyphWorldSettings, load
 
     samples = load(GlyphWorldSettings(seen=clips, unseen=0, seed=9001))

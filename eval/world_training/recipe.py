@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eval.world_training.context import Context
+from eval.world_training.encoder_stages import clip, dino, style, video
 from eval.world_training.generator_stages import (
     concat,
     content,
@@ -15,7 +16,6 @@ from eval.world_training.generator_stages import (
     spatial,
     vae,
 )
-from eval.world_training.judge_stages import clip, dino, style, video
 
 
 def figures(context: Context) -> None:

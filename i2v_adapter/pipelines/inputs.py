@@ -25,7 +25,7 @@ def image_list(image: PipelineImage | list[Any], name: str = "image") -> list[Pi
         PIL images (RGB), or float arrays (H, W, 3), or float tensors (3, H, W).
 
     Raises:
-        ValueError: no image, mixed kinds, or a shape or kind that is none of the above.
+        ValueError: no image, mixed kinds, or another shape or kind.
     """
     if isinstance(image, (np.ndarray, torch.Tensor)) and image.ndim == 4:
         image = list(image)

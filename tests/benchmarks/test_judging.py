@@ -1,5 +1,5 @@
-"""The judging benchmark reaches into the judge, and a failing variant is only a row: here it must
-not fail.
+"""The measuring benchmark reaches into the evaluator, and a failing variant is only a row: here it
+must not fail.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A toy method, judge and manifest with which the harness runs in milliseconds."""
+"""A toy method, evaluator and manifest with which the harness runs in milliseconds."""
 
 import csv
 import importlib
@@ -74,7 +74,7 @@ class Sweeper(Toy):
         return [self._clip(*row) for row in zip(samples, seeds, p, strict=True)]
 
 
-class ToyJudge:
+class ToyEvaluator:
     """Motion is the mean frame difference, video features are coarse mean colours."""
 
     nan_on = ""
@@ -86,7 +86,7 @@ class ToyJudge:
         return {metric.encoder: "weights of " + metric.encoder for metric in self.metrics}
 
     def measure(self, samples, clips):
-        time.sleep(float(os.environ.get("TOY_JUDGE_DELAY", "0")))
+        time.sleep(float(os.environ.get("TOY_EVALUATOR_DELAY", "0")))
         return [self._values(sample, clip) for sample, clip in zip(samples, clips)]
 
     def _values(self, sample, clip):
@@ -175,17 +175,19 @@ def write_suite(toy_folder: Path) -> Callable[[dict[str, Any]], Path]:
 
 
 @pytest.fixture
-def toy_judge(toy_folder: Path) -> Any:
-    """The class of the toy judge."""
-    return importlib.import_module("toy_method").ToyJudge
+def toy_evaluator(toy_folder: Path) -> Any:
+    """The class of the toy evaluator."""
+    return importlib.import_module("toy_method").ToyEvaluator
 
 
 @pytest.fixture
-def run_toy(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Callable[..., Outcome]:
-    """Runs a suite over the toy method with the toy judge, into a folder of this name."""
+def run_toy(write_suite: Any, toy_evaluator: Any, tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs a suite over the toy method with the toy evaluator, into a folder of this name."""
 
     def go(content: dict[str, Any], folder: str = "out") -> Outcome:
         console = Console(file=io.StringIO())
-        return run(str(write_suite(content)), tmp_path / folder, console=console, judge=toy_judge)
+        return run(
+            str(write_suite(content)), tmp_path / folder, console=console, evaluator=toy_evaluator
+        )
 
     return go

@@ -43,7 +43,7 @@ def test_command_writes_and_prints_its_files(own_run_folder: Path) -> None:
             for group in GROUPS
         ),
         "speed",
-        "judges",
+        "accuracy",
         "definitions",
     }
     assert {path.stem for path in (own_run_folder / "tables").glob("*.md")} == stems

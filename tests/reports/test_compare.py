@@ -1,4 +1,4 @@
-"""Runs side by side: paired only where samples and judges are the same, and what differs is
+"""Runs side by side: paired only where samples and encoders are the same, and what differs is
 named."""
 
 from __future__ import annotations

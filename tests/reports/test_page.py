@@ -379,8 +379,8 @@ def test_figures_of_judges_have_units_and_separators(own_run_folder: Path) -> No
         "vae": {"figures": {"psnr_seen": 30.98228, "trainable_parameters": 10135112}}
     }
     (own_run_folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
-    (judge,) = build(load_run(own_run_folder), samples=0).judges
-    assert [(figure.name, figure.value) for figure in judge.figures] == [
+    (encoder,) = build(load_run(own_run_folder), samples=0).accuracies
+    assert [(figure.name, figure.value) for figure in encoder.figures] == [
         ("psnr seen", "30.98 dB"),
         ("trainable parameters", "10,135,112"),
     ]

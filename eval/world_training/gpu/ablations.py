@@ -1,4 +1,4 @@
-"""What limits the adapter: short trainings that differ in one thing each, judged by the errors of
+"""What limits the adapter: short trainings that differ in one thing each, compared by the errors of
 `eval.world_training.errors`.
 
 Every arm trains the I2V adapter from its start for the same time. What does not fit into the time
@@ -73,8 +73,9 @@ def ablate(
     out: Path | None,
     say: Callable[..., None],
 ) -> None:
-    """Runs what fits before `ends` (of the monotonic clock), judged on `held_out` clips, and writes
-    `ablations.json`: the errors of each arm, and their paired differences from the first arm's."""
+    """Runs what fits before `ends` (of the monotonic clock), compared on `held_out` clips, and
+    writes `ablations.json`: the errors of each arm, and their paired differences from the first
+    arm's."""
     work = bench.context.work
     each = seconds / sum(arm.trainings for arm in ARMS) - _SPARE
     each = max(each, min(10.0, seconds))

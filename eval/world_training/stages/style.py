@@ -51,7 +51,7 @@ def _softened(rng: np.random.Generator, images: torch.Tensor) -> torch.Tensor:
 
 
 def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
-    model = models.style_judge() if start is None else start
+    model = models.style_classifier() if start is None else start
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         images, labels = _frames(rng, BATCH)

@@ -1,4 +1,4 @@
-"""A calibration finds the responses that were built into a judge, and goes on where it was
+"""A calibration finds the responses that were built into an evaluator, and goes on where it was
 stopped."""
 
 import csv
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from eval.calibration.analysis import spearman
-from eval.calibration.plan import calibration_plan
-from eval.calibration.run import calibrate
+from eval.calibration.calibrate import calibrate
+from eval.calibration.grid import calibration_plan
 from eval.clips.lossless import Clip
 from eval.errors import ClipError, EvalError
 from eval.metrics import Metric
@@ -24,7 +24,7 @@ from eval.samples import Sample
 IDENTITY, TEXT, MOTION = "identity.dino_glyph.v1", "text.clip_glyph.v1", "motion.flow_dis.v1"
 
 
-class KnownJudge:
+class KnownEvaluator:
     """Identity is the closeness to the input image, motion the frame difference; all else is blind
     to everything.
     """
@@ -41,7 +41,7 @@ class KnownJudge:
         return []
 
     def measure(self, samples: Sequence[Sample], clips: Sequence[Clip]) -> list[dict[str, float]]:
-        KnownJudge.measured += len(clips)
+        KnownEvaluator.measured += len(clips)
         return [self._values(sample, clip) for sample, clip in zip(samples, clips, strict=True)]
 
     def _values(self, sample: Sample, clip: Clip) -> dict[str, float]:
@@ -66,7 +66,7 @@ class KnownJudge:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calibration")
-    calibrate(folder, clips=8, judge=KnownJudge)
+    calibrate(folder, clips=8, evaluator=KnownEvaluator)
     return folder
 
 
@@ -137,15 +137,15 @@ def test_motion_is_compared_with_the_exact_flow(folder: Path) -> None:
 
 
 def test_the_same_call_again_measures_nothing(folder: Path) -> None:
-    before, measured = (folder / "calibration.csv").read_bytes(), KnownJudge.measured
-    calibrate(folder, clips=8, judge=KnownJudge)
-    assert KnownJudge.measured == measured == 34 * 12 + 4 * 8
+    before, measured = (folder / "calibration.csv").read_bytes(), KnownEvaluator.measured
+    calibrate(folder, clips=8, evaluator=KnownEvaluator)
+    assert KnownEvaluator.measured == measured == 34 * 12 + 4 * 8
     assert (folder / "calibration.csv").read_bytes() == before
 
 
 def test_too_few_clips() -> None:
     with pytest.raises(EvalError, match="7 clips; 8 or more"):
-        calibrate(Path("unused"), clips=7, judge=KnownJudge)
+        calibrate(Path("unused"), clips=7, evaluator=KnownEvaluator)
 
 
 def test_a_failed_clip_ends_it_with_its_name(
@@ -156,17 +156,17 @@ def test_a_failed_clip_ends_it_with_its_name(
         failing.append(plan.samples[3].id)
         return replace(plan, cells=plan.cells[:1])
 
-    class Blind(KnownJudge):
+    class Blind(KnownEvaluator):
         def _values(self, sample: Sample, clip: Clip) -> dict[str, float]:
             values = super()._values(sample, clip)
             return dict.fromkeys(values, math.nan) if sample.id in failing else values
 
     failing: list[str] = []
-    monkeypatch.setattr("eval.calibration.run.calibration_plan", undisturbed)
+    monkeypatch.setattr("eval.calibration.calibrate.calibration_plan", undisturbed)
     with pytest.raises(
         ClipError, match=r"\(measure\): motion.flow_dis.v1 is nan .*; 1 failed, listed in"
     ) as raised:
-        calibrate(tmp_path, encoders=["flow_dis"], clips=8, judge=Blind)
+        calibrate(tmp_path, encoders=["flow_dis"], clips=8, evaluator=Blind)
     assert str(raised.value).startswith(f"cell undisturbed, sample/seed {failing[0]}/0 ")
     assert not (tmp_path / "calibration.json").exists()
 

@@ -1,4 +1,4 @@
-"""Claims judged at the end of a run: on what is there, and never on what is not."""
+"""Claims tested at the end of a run: on what is there, and never on what is not."""
 
 from __future__ import annotations
 

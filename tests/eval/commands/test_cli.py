@@ -21,10 +21,10 @@ Content = dict[str, Any]
 
 @pytest.fixture
 def invoke(
-    toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_folder: Path, toy_evaluator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     monkeypatch.setattr(
-        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.run.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
 
     def call(suite: str | Path, out: str = "out") -> Any:

@@ -17,12 +17,12 @@ Invoke = Callable[..., Any]
 
 
 @pytest.fixture
-def invoke(toy_folder: Path, toy_judge: Any, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def invoke(toy_folder: Path, toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     monkeypatch.setattr(
-        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.run.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     monkeypatch.setattr(
-        "eval.execute.forecast.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.forecast.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     monkeypatch.chdir(toy_folder)
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])

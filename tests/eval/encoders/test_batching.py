@@ -8,7 +8,7 @@ import torch
 
 from eval.clips.lossless import Clip
 from eval.encoders.batching import on_gpu, together
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.measure.selection import metrics_of
 from eval.samples import Sample
 
@@ -98,14 +98,14 @@ def test_clips_judged_together_as_on_a_gpu_have_the_values_of_clips_judged_alone
         later = RNG.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
         clips.append(Clip(np.concatenate([image[None], later]), 8.0))
 
-    def judge(device: str) -> Judge:
-        found = Judge(metrics)
+    def evaluator(device: str) -> Evaluator:
+        found = Evaluator(metrics)
         found._resolved = device  # "cpu:0" is the CPU, and takes the way of a GPU
         return found
 
-    on_cpu = judge("cpu").measure(samples, clips)
-    together_ = judge("cpu:0").measure(samples, clips)
-    alone = judge("cpu:0").measure(samples[1:2], clips[1:2])[0]
+    on_cpu = evaluator("cpu").measure(samples, clips)
+    together_ = evaluator("cpu:0").measure(samples, clips)
+    alone = evaluator("cpu:0").measure(samples[1:2], clips[1:2])[0]
     assert together_[1] == pytest.approx(alone, abs=1e-6)
     for one, other in zip(on_cpu, together_, strict=True):
         assert other == pytest.approx(one, abs=1e-3)  # text is 100 x cosine
@@ -117,8 +117,8 @@ def test_cpu_and_gpu_agree_to_1e_4_of_each_metrics_range():
     image = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     frames = RNG.integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
     sample, clip = Sample("a", image, "a star"), Clip(frames, 8.0)
-    cpu = Judge(metrics).measure([sample], [clip])[0]
-    gpu = Judge(metrics, device="cuda").measure([sample], [clip])[0]
+    cpu = Evaluator(metrics).measure([sample], [clip])[0]
+    gpu = Evaluator(metrics, device="cuda").measure([sample], [clip])[0]
     for metric in metrics:
         size = 100 if metric.unit == "100 x cosine" else 1
         assert abs(cpu[metric.id] - gpu[metric.id]) <= 1e-4 * size, metric.id

@@ -16,7 +16,7 @@ from eval.encoders import load_encoder
 from eval.encoders.video import renamed_biases
 from eval.errors import EvalError
 from eval.measure.catalogue import parse_metric
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.samples import Sample
 
 
@@ -219,9 +219,11 @@ def test_weights_that_are_not_numbers_give_no_score(
             name: torch.full_like(tensor, float("nan")) for name, tensor in load_file(path).items()
         }
         save_file(state, path, metadata={"format": "pt"})
-        judge = Judge([parse_metric(f"{metric}.{id}.v1")])
+        evaluator = Evaluator([parse_metric(f"{metric}.{id}.v1")])
         with pytest.raises(EvalError, match=f"{id}.*not finite"):
-            judge.video_features([clip], id) if metric == "fvd" else judge.measure([sample], [clip])
+            evaluator.video_features([clip], id) if metric == "fvd" else evaluator.measure(
+                [sample], [clip]
+            )
 
 
 def test_a_configuration_for_other_preprocessing_is_refused(

@@ -133,7 +133,7 @@ def test_videomae_is_cut_as_transformers_cuts(height: int, width: int) -> None:
         (DINO_224, (320, 512), (256, 409)),  # 409.6
         (CLIP_224, (480, 848), (224, 395)),  # 395.7
         (I3D_224, (480, 832), (224, 389)),  # 388.3
-        (GLYPH_64, (48, 65), (64, 87)),  # 86.7: the glyph world's judges round, as ever
+        (GLYPH_64, (48, 65), (64, 87)),  # 86.7: the glyph world's encoders round, as ever
     ],
 )
 def test_long_sides(

@@ -62,7 +62,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Jump:
 
 def test_a_run_whose_clock_jumps_ends_with_the_same_bytes(
     run_toy: Run,
-    toy_judge: Any,
+    toy_evaluator: Any,
     write_suite: Any,
     suite_content: dict[str, Any],
     jump: Jump,
@@ -78,7 +78,7 @@ def test_a_run_whose_clock_jumps_ends_with_the_same_bytes(
             str(write_suite(content)),
             tmp_path / "out",
             console=console,
-            judge=toy_judge,
+            evaluator=toy_evaluator,
             options=options,
         )
 

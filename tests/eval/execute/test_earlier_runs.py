@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from eval.calibration.plan import calibration_plan
+from eval.calibration.grid import calibration_plan
 from eval.execute.run import run
 from eval.measure.selection import metrics_of
 

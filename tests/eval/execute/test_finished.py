@@ -236,11 +236,11 @@ def clips(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def judged(toy_judge: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def measured(toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
-        "eval.execute.finished.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.finished.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
-    return toy_judge
+    return toy_evaluator
 
 
 def invoke(folder: Path, samples: Path, *options: str) -> Any:
@@ -250,11 +250,11 @@ def invoke(folder: Path, samples: Path, *options: str) -> Any:
 
 
 @pytest.mark.parametrize("case", [*BAD, *GOOD])
-def test_media(case: str, clips: Path, judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_media(case: str, clips: Path, measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     name, make, expected = BAD[case] if case in BAD else GOOD[case]
     make(clips / name)
     monkeypatch.setattr("eval.clips.media.MAX_PIXELS", 100_000)
-    judged.nan_on = "bad" if "finite" in case else ""
+    measured.nan_on = "bad" if "finite" in case else ""
     rows = [
         {"id": "good", "clip": "good.mkv", "prompt": "x"},
         {"id": "bad", "clip": name, "prompt": "y"},
@@ -296,7 +296,7 @@ def test_pixels_and_rate(case: str, tmp_path: Path) -> None:
     assert clip.fps == pytest.approx(1 / 0.12 if case == "gif" else 8.0)
 
 
-def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
+def test_rows_that_cannot_be_used_are_named(clips: Path, measured: Any) -> None:
     np.save(clips.parent / "out.npy", FRAMES)
     row = {"id": "a", "clip": "good.mkv", "prompt": "x", "image": "image.png", "seed": "0"}
     changes: list[tuple[dict[str, str], str]] = [
@@ -321,7 +321,7 @@ def test_rows_that_cannot_be_used_are_named(clips: Path, judged: Any) -> None:
         assert expected in line
 
 
-def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: Any) -> None:
+def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, measured: Any) -> None:
     row = {"id": "a", "clip": "good.mkv", "prompt": "x", "seed": 4}
     (clips / "m.jsonl").write_text(
         f"{json.dumps(row)}\n{{oops\n{json.dumps(row | {'imag': 'image.png'})}\n"
@@ -367,7 +367,7 @@ def test_json_lines_with_a_broken_line_and_an_unknown_key(clips: Path, judged: A
     ],
 )
 def test_nothing_usable(
-    rows: list[dict[str, str]], options: list[str], expected: str, clips: Path, judged: Any
+    rows: list[dict[str, str]], options: list[str], expected: str, clips: Path, measured: Any
 ) -> None:
     cut(clips / "half.mkv", 0.7, codec="ffv1", pixels="bgr0")
     result = invoke(
@@ -409,11 +409,11 @@ def two_methods(clips: Path) -> Path:
 
 
 def test_methods_are_cells_paired_on_image_and_seed(
-    two_methods: Path, toy_judge: Any, tmp_path: Path
+    two_methods: Path, toy_evaluator: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     encoders = ["dino_glyph", "flow_dis"]
-    options: dict[str, Any] = {"fps": 8, "judge": toy_judge, "allow_glyph_encoders": True}
+    options: dict[str, Any] = {"fps": 8, "evaluator": toy_evaluator, "allow_glyph_encoders": True}
     scored = score(two_methods.parent, two_methods, out, encoders=encoders, **options)
     assert scored.failures == []
     assert status(out).cells == [CellStatus("slow", 6, 6, 6, 0), CellStatus("fast", 5, 5, 5, 0)]
@@ -434,7 +434,7 @@ def test_methods_are_cells_paired_on_image_and_seed(
 
 
 def test_resumes_and_scores_again_only_what_changed(
-    two_methods: Path, judged: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_methods: Path, measured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, decoded = two_methods.parent, []
     finished = importlib.import_module("eval.methods.finished")
@@ -456,7 +456,9 @@ def test_resumes_and_scores_again_only_what_changed(
     assert len(decoded) == 23
 
 
-def test_failures_are_tried_again_and_their_cure_leaves_no_trace(clips: Path, judged: Any) -> None:
+def test_failures_are_tried_again_and_their_cure_leaves_no_trace(
+    clips: Path, measured: Any
+) -> None:
     cut(clips / "b.mkv", 0.7, codec="ffv1", pixels="bgr0")
     video(clips / "c.mp4", pixels="yuv444p10le")
     names = {"a": "good.mkv", "b": "b.mkv", "c": "c.mp4", "d": "d.mkv"}
@@ -482,28 +484,28 @@ def test_failures_are_tried_again_and_their_cure_leaves_no_trace(clips: Path, ju
     assert (pd.read_csv(clips.parent / "out" / "summary.csv")["lost"] == 0).all()
 
 
-def test_reference_folder(two_methods: Path, toy_judge: Any, tmp_path: Path) -> None:
+def test_reference_folder(two_methods: Path, toy_evaluator: Any, tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
     for number in range(5):
         np.save(real / f"{number}.npy", np.roll(FRAMES, 7 * number, axis=2))
     (real / "bad.mp4").write_text("no video")
     (real / "notes.txt").write_text("not looked at")
-    options: dict[str, Any] = {"encoders": ["videomae_glyph"], "fps": 8, "judge": toy_judge}
+    options: dict[str, Any] = {"encoders": ["videomae_glyph"], "fps": 8, "evaluator": toy_evaluator}
     options["allow_glyph_encoders"] = True
     scored = score(two_methods.parent, two_methods, tmp_path / "out", reference=real, **options)
     assert [failure.id for failure in scored.failures] == ["bad.mp4"]
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index(["cell", "metric"])
-    judge = toy_judge([])
+    evaluator = toy_evaluator([])
     fake = np.concatenate(
         [
-            judge.video_features([read_media(path, fps=8).clip], "videomae_glyph")
+            evaluator.video_features([read_media(path, fps=8).clip], "videomae_glyph")
             for path in sorted(two_methods.parent.glob("slow-*.npy"))
         ]
     )
     true = np.concatenate(
         [
-            judge.video_features([read_media(path, fps=8).clip], "videomae_glyph")
+            evaluator.video_features([read_media(path, fps=8).clip], "videomae_glyph")
             for path in sorted(real.glob("*.npy"))
         ]
     )

@@ -105,7 +105,7 @@ Go = Callable[..., Outcome]
 
 
 @pytest.fixture
-def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
+def go(write_suite: Any, toy_evaluator: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "hostile.py").write_text(textwrap.dedent(HOSTILE))
     sys.modules.pop("hostile", None)
 
@@ -115,7 +115,9 @@ def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go
         console = Console(file=io.StringIO())
         path = str(write_suite(content))
         where = tmp_path / folder
-        return run(path, where, console=console, judge=toy_judge, options=Options(**options))
+        return run(
+            path, where, console=console, evaluator=toy_evaluator, options=Options(**options)
+        )
 
     return call
 
@@ -260,8 +262,8 @@ COMMAND = """
 import os, sys
 from importlib import import_module
 from eval.cli import main
-from toy_method import ToyJudge
-import_module("eval.execute.run").default_judge = lambda metrics, folder: ToyJudge(metrics)
+from toy_method import ToyEvaluator
+import_module("eval.execute.run").default_evaluator = lambda metrics, folder: ToyEvaluator(metrics)
 main()
 """
 

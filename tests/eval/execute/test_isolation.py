@@ -38,14 +38,18 @@ Go = Callable[..., Outcome]
 
 
 @pytest.fixture
-def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
+def go(write_suite: Any, toy_evaluator: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "faulty.py").write_text(textwrap.dedent(FAULTY))
 
     def call(content: dict[str, Any], folder: str = "out", **options: Any) -> Outcome:
         console = Console(file=io.StringIO())
         path = str(write_suite(content))
         return run(
-            path, tmp_path / folder, console=console, judge=toy_judge, options=Options(**options)
+            path,
+            tmp_path / folder,
+            console=console,
+            evaluator=toy_evaluator,
+            options=Options(**options),
         )
 
     return call
@@ -111,17 +115,17 @@ def test_what_fails_is_left_out_and_nothing_else_changes(
 
 
 def test_a_failure_is_tried_again_and_its_cure_leaves_no_trace(
-    go: Go, suite_content: dict[str, Any], toy_judge: Any, monkeypatch: pytest.MonkeyPatch
+    go: Go, suite_content: dict[str, Any], toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = go(suite_content, "whole")
-    monkeypatch.setattr(toy_judge, "nan_on", "s2")
+    monkeypatch.setattr(toy_evaluator, "nan_on", "s2")
     first = go(suite_content)
     assert (first.made, first.measured, len(first.failures)) == (72, 60, 12)
     assert {failure.stage for failure in first.failures} == {"measure"}
     assert first.failures[0].reason.startswith("motion.flow_dis.v1 is nan for sample/seed s2/0")
     again = go(suite_content)
     assert (again.made, len(again.failures)) == (0, 12)
-    monkeypatch.setattr(toy_judge, "nan_on", "")
+    monkeypatch.setattr(toy_evaluator, "nan_on", "")
     cured = go(suite_content)
     assert (cured.made, cured.failures) == (0, [])
     for name in TABLES:
@@ -146,7 +150,7 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
     covered: bool,
     go: Go,
     suite_content: dict[str, Any],
-    toy_judge: Any,
+    toy_evaluator: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if covered:  # a plan that names every cell's clips, as that of a calibration does
@@ -155,7 +159,7 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
             lambda path, *rest, **options: make_plan(path, *rest, **options).without(()),
         )
     suite_content |= {"methods": [{"method": "still-image"}], "reference": None}
-    features = toy_judge.video_features
+    features = toy_evaluator.video_features
 
     def refuse(self: Any, clips: Sequence[Any], encoder: str) -> Any:
         if any(
@@ -165,7 +169,7 @@ def test_a_true_clip_without_features_leaves_only_set_metrics(
             raise EvalError("cannot look at it")
         return features(self, clips, encoder)
 
-    monkeypatch.setattr(toy_judge, "video_features", refuse)
+    monkeypatch.setattr(toy_evaluator, "video_features", refuse)
     outcome = go(suite_content)
     assert [failure[:5] for failure in outcome.failures] == [
         ("[true clip]", "s4", 0, "measure", "cannot look at it")

@@ -62,14 +62,16 @@ Go = Callable[..., Outcome]
 
 
 @pytest.fixture
-def go(write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
+def go(write_suite: Any, toy_evaluator: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "stubborn.py").write_text(textwrap.dedent(STUBBORN))
     sys.modules.pop("stubborn", None)
 
     def call(content: dict[str, Any], folder: str, **options: Any) -> Outcome:
         console = Console(file=io.StringIO())
         path, where = str(write_suite(content)), tmp_path / folder
-        return run(path, where, console=console, judge=toy_judge, options=Options(**options))
+        return run(
+            path, where, console=console, evaluator=toy_evaluator, options=Options(**options)
+        )
 
     return call
 

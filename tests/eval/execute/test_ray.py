@@ -57,7 +57,7 @@ class Stubborn(Toy):
 PATIENT = """
 import time
 from pathlib import Path
-from toy_method import Toy, ToyJudge
+from toy_method import Toy, ToyEvaluator
 
 SEEN = Path(__file__).with_name("seen")
 
@@ -71,7 +71,7 @@ class Patient(Toy):
             time.sleep(0.05)
         return super().generate(samples, seeds)
 
-class Telling(ToyJudge):
+class Telling(ToyEvaluator):
     def measure(self, samples, clips):
         SEEN.touch()
         return super().measure(samples, clips)
@@ -112,16 +112,20 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.fixture
-def go(cluster: Any, write_suite: Any, toy_judge: Any, toy_folder: Path, tmp_path: Path) -> Go:
+def go(cluster: Any, write_suite: Any, toy_evaluator: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "deadly.py").write_text(textwrap.dedent(DEADLY))
 
     def call(
-        content: dict[str, Any], folder: str, judge: Any = toy_judge, **options: Any
+        content: dict[str, Any], folder: str, evaluator: Any = toy_evaluator, **options: Any
     ) -> Outcome:
         console = Console(file=io.StringIO())
         path = str(write_suite(content))
         return run(
-            path, tmp_path / folder, console=console, judge=judge, options=Options(**options)
+            path,
+            tmp_path / folder,
+            console=console,
+            evaluator=evaluator,
+            options=Options(**options),
         )
 
     return call
@@ -168,8 +172,8 @@ def test_a_batch_is_measured_while_another_is_made(
         "reference": None,
         "seeds": [0],
     }
-    judge = importlib.import_module("patient").Telling
-    outcome = go(suite_content, "ray", pool=Pool(workers=2), log=EventLog(log), judge=judge)
+    evaluator = importlib.import_module("patient").Telling
+    outcome = go(suite_content, "ray", pool=Pool(workers=2), log=EventLog(log), evaluator=evaluator)
     assert (outcome.made, outcome.failures) == (6, [])
     order = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert order.index("measured") < len(order) - 1 - order[::-1].index("made")

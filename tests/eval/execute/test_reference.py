@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "clips"
 
 
-def warnings_of(folder: Path, kinds: dict[str, list[Any]], judge: Any) -> list[str]:
+def warnings_of(folder: Path, kinds: dict[str, list[Any]], evaluator: Any) -> list[str]:
     """Warnings about the clips of methods: name -> (frames, duration) of each."""
     rows = []
     for method, clips in kinds.items():
@@ -56,13 +56,13 @@ def warnings_of(folder: Path, kinds: dict[str, list[Any]], judge: Any) -> list[s
         encoders=["videomae_glyph"],
         allow_glyph_encoders=True,
         reference=folder.parent / "real",
-        judge=judge,
+        evaluator=evaluator,
     )
     assert scored.failures == []
     return [line for line in scored.warnings if "like" in line or "first" in line]
 
 
-def test_every_clip_is_compared_in_length_size_and_rate(folder: Path, toy_judge: Any) -> None:
+def test_every_clip_is_compared_in_length_size_and_rate(folder: Path, toy_evaluator: Any) -> None:
     alike, longer, wider = (FRAMES, 120), (np.concatenate([FRAMES, FRAMES]), 120), FRAMES
     lines = warnings_of(
         folder,
@@ -72,7 +72,7 @@ def test_every_clip_is_compared_in_length_size_and_rate(folder: Path, toy_judge:
             "fast": [(FRAMES, 60), (FRAMES, 60)],
             "wide": [(np.concatenate([wider, wider], axis=2), 120), alike],
         },
-        toy_judge,
+        toy_evaluator,
     )
     reference = "reference: 6 frames of 24 x 16 px at 8.33 fps (3 clips)"
     expected = {
@@ -87,23 +87,23 @@ def test_every_clip_is_compared_in_length_size_and_rate(folder: Path, toy_judge:
         assert reference in line
 
 
-def test_reference_clips_that_differ_among_themselves(folder: Path, toy_judge: Any) -> None:
+def test_reference_clips_that_differ_among_themselves(folder: Path, toy_evaluator: Any) -> None:
     gif(folder.parent / "real" / "odd.gif", FRAMES[:4])
-    lines = warnings_of(folder, {"m": [(FRAMES, 120), (FRAMES, 120)]}, toy_judge)
+    lines = warnings_of(folder, {"m": [(FRAMES, 120), (FRAMES, 120)]}, toy_evaluator)
     assert any(
         line.startswith("reference clips are not alike: 6 frames of 24 x 16 px at 8.33 fps (3")
         for line in lines
     )
 
 
-def test_frames_that_an_encoder_does_not_read_are_counted(folder: Path, toy_judge: Any) -> None:
-    class ReadsFour(toy_judge):  # type: ignore[misc, valid-type]
+def test_frames_that_an_encoder_does_not_read_are_counted(folder: Path, toy_evaluator: Any) -> None:
+    class ReadsFour(toy_evaluator):  # type: ignore[misc, valid-type]
         def frames_read(self, encoder: str) -> int:
             return 4
 
     clips = {"m": [(FRAMES, 120), (FRAMES[:4], 120)]}
-    for judge in (ReadsFour, toy_judge):  # the second time nothing is measured again
-        lines = warnings_of(folder, clips, judge)
+    for evaluator in (ReadsFour, toy_evaluator):  # the second time nothing is measured again
+        lines = warnings_of(folder, clips, evaluator)
         assert (
             "encoder videomae_glyph read the first 4 of 6 frames of 4 of 5 clips, reference clips "
             "included" in lines
@@ -130,7 +130,7 @@ def bad_image(path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\4IHDR" + bytes(40))
 
 
-def test_a_bad_file_fails_its_row_alone(folder: Path, toy_judge: Any) -> None:
+def test_a_bad_file_fails_its_row_alone(folder: Path, toy_evaluator: Any) -> None:
     gif(folder / "good.gif")
     os.mkfifo(folder / "pipe.gif")
     (folder / "zero").mkdir()
@@ -145,7 +145,7 @@ def test_a_bad_file_fails_its_row_alone(folder: Path, toy_judge: Any) -> None:
         {"id": "e", "clip": "good.gif", "prompt": "v", "image": "pipe.gif"},
     ]
     out = folder.parent / "out"
-    options: dict[str, Any] = {"encoders": ["flow_dis"], "fps": 8, "judge": toy_judge}
+    options: dict[str, Any] = {"encoders": ["flow_dis"], "fps": 8, "evaluator": toy_evaluator}
     start = time.monotonic()
     scored = score(folder, manifest(folder, rows), out, **options)
     assert time.monotonic() - start < 20
@@ -159,9 +159,9 @@ def test_a_bad_file_fails_its_row_alone(folder: Path, toy_judge: Any) -> None:
 
 
 def test_digests_are_under_the_timeout(
-    folder: Path, toy_judge: Any, monkeypatch: pytest.MonkeyPatch
+    folder: Path, toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import eval.plan.finished as planning
+    from eval.plan import finished as planning
 
     whole = planning.digest
 
@@ -179,7 +179,7 @@ def test_digests_are_under_the_timeout(
         manifest(folder, rows),
         folder.parent / "out",
         encoders=["flow_dis"],
-        judge=toy_judge,
+        evaluator=toy_evaluator,
         options=Options(timeout=1.0),
     )
     [failure] = scored.failures
@@ -187,7 +187,7 @@ def test_digests_are_under_the_timeout(
     assert issubclass(ClipTimeoutError, BaseException)
 
 
-def test_hdr_is_an_option_that_stands_in_the_run_document(folder: Path, toy_judge: Any) -> None:
+def test_hdr_is_an_option_that_stands_in_the_run_document(folder: Path, toy_evaluator: Any) -> None:
     import json
 
     gif(folder / "good.gif")
@@ -198,7 +198,7 @@ def test_hdr_is_an_option_that_stands_in_the_run_document(folder: Path, toy_judg
         folder.parent / "out",
         encoders=["flow_dis"],
         hdr="tone-map",
-        judge=toy_judge,
+        evaluator=toy_evaluator,
     )
     document = json.loads((folder.parent / "out" / "run.json").read_text())
     assert document["cells"][0]["settings"]["hdr"] == "tone-map"

@@ -35,7 +35,7 @@ from rich.console import Console
 from eval.errors import EvalError
 from eval.execute.pool import Pool
 from eval.execute.run import Options, run
-from toy_method import Toy, ToyJudge
+from toy_method import Toy, ToyEvaluator
 
 MISBEHAVIOUR = ""
 
@@ -69,7 +69,13 @@ def carry_out(suite, folder, fault, after, do, pool):
     options = Options(pool=Pool(1, kind="processes") if pool else None)
     console = Console(file=io.StringIO())
     try:
-        outcome = run(suite, pathlib.Path(folder), console=console, judge=ToyJudge, options=options)
+        outcome = run(
+            suite,
+            pathlib.Path(folder),
+            console=console,
+            evaluator=ToyEvaluator,
+            options=options,
+        )
     except EvalError as error:
         pathlib.Path(folder + ".said").write_text(str(error))
         sys.exit(2)

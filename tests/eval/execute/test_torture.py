@@ -29,7 +29,7 @@ Run = Callable[..., Outcome]
 
 
 @pytest.mark.parametrize(
-    ("stage", "table_name"), [("TOY_DELAY", "clips"), ("TOY_JUDGE_DELAY", "records")]
+    ("stage", "table_name"), [("TOY_DELAY", "clips"), ("TOY_EVALUATOR_DELAY", "records")]
 )
 def test_kill_and_run_again_gives_the_same_bytes(
     stage: str,
@@ -122,16 +122,16 @@ def test_a_run_that_is_asked_to_stop_says_so_and_lets_the_folder_go(
 _COMMAND = """
 from importlib import import_module
 from eval.cli import main
-from toy_method import ToyJudge
-import_module("eval.execute.run").default_judge = lambda metrics, folder: ToyJudge(metrics)
+from toy_method import ToyEvaluator
+import_module("eval.execute.run").default_evaluator = lambda metrics, folder: ToyEvaluator(metrics)
 main()
 """
 
 _DRIVER = """
 import pathlib, sys
 from eval.execute.run import run
-from toy_method import ToyJudge
-run(sys.argv[1], pathlib.Path(sys.argv[2]), judge=ToyJudge)
+from toy_method import ToyEvaluator
+run(sys.argv[1], pathlib.Path(sys.argv[2]), evaluator=ToyEvaluator)
 heavy = "torch diffusers transformers open_clip cv2 pandas matplotlib".split()
 heavy = [name for name in heavy if name in sys.modules]
 assert not heavy, heavy
@@ -152,10 +152,10 @@ RUNNER = """
 import io, pathlib
 from rich.console import Console
 from eval.execute.run import run
-from toy_method import ToyJudge
+from toy_method import ToyEvaluator
 
 def carry_out(suite, folder):
-    run(suite, pathlib.Path(folder), console=Console(file=io.StringIO()), judge=ToyJudge)
+    run(suite, pathlib.Path(folder), console=Console(file=io.StringIO()), evaluator=ToyEvaluator)
 """
 
 

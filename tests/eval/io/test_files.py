@@ -34,7 +34,7 @@ def memory() -> Any:
 
 
 @pytest.fixture
-def go(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Callable[..., Outcome]:
+def go(write_suite: Any, toy_evaluator: Any, tmp_path: Path) -> Callable[..., Outcome]:
     def call(content: dict[str, Any], folder: str, storage: str | None) -> Outcome:
         console = Console(file=io.StringIO())
         options = Options(storage=storage)
@@ -42,7 +42,7 @@ def go(write_suite: Any, toy_judge: Any, tmp_path: Path) -> Callable[..., Outcom
             str(write_suite(content)),
             tmp_path / folder,
             console=console,
-            judge=toy_judge,
+            evaluator=toy_evaluator,
             options=options,
         )
 

@@ -1,4 +1,4 @@
-"""The judge: values equal the pure functions', and do not depend on batch, order or history."""
+"""The evaluator: values equal the pure functions', and do not depend on batch, order or history."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pytest
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.measure.catalogue import parse_metric
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.metrics.identity import identity
 from eval.metrics.motion import motion
 from eval.metrics.text import text_alignment
@@ -94,7 +94,7 @@ def _case(seed: int) -> tuple[Sample, Clip]:
 
 def test_values_are_those_of_the_pure_functions(encoders: dict[str, _Encoder]) -> None:
     sample, clip = _case(0)
-    values = Judge(METRICS).per_clip(sample, clip)
+    values = Evaluator(METRICS).per_clip(sample, clip)
     plain = _Encoder("plain", "image")
     features = plain.encode_frames(clip.frames)
     expected = identity(plain.encode_frames(sample.image[None])[0], features)
@@ -112,21 +112,21 @@ def test_values_are_those_of_the_pure_functions(encoders: dict[str, _Encoder]) -
 
 def test_a_still_clip_is_identical_and_encoded_once(encoders: dict[str, _Encoder]) -> None:
     sample, _ = _case(0)
-    judge = Judge([parse_metric("identity.dino_glyph.v1")])
+    evaluator = Evaluator([parse_metric("identity.dino_glyph.v1")])
     still = Clip(np.stack([sample.image] * 8), 8.0)
-    assert judge.per_clip(sample, still) == {"identity.dino_glyph.v1": 1.0}
+    assert evaluator.per_clip(sample, still) == {"identity.dino_glyph.v1": 1.0}
     assert encoders["dino_glyph"].seen["frames"] == 1
 
 
 def test_each_clip_is_seen_once_and_each_sample_once(encoders: dict[str, _Encoder]) -> None:
     (first, clip), (second, other) = _case(0), _case(1)
-    judge = Judge(METRICS)
-    judge.measure([first, second, first], [clip, other, other])
-    judge.measure([first], [clip])
+    evaluator = Evaluator(METRICS)
+    evaluator.measure([first, second, first], [clip, other, other])
+    evaluator.measure([first], [clip])
     assert encoders["dino_glyph"].seen == {"frames": 2 + 2 * 4}  # two images, two different clips
     assert encoders["clip_glyph"].seen == {"frames": 2 * 4, "prompts": 2}
     assert encoders["flow_dis"].seen == {"pairs": 4 * 3}  # flow is too large to keep
-    passes = {id: count for (id, _), count in judge.cache.passes.items()}
+    passes = {id: count for (id, _), count in evaluator.cache.passes.items()}
     assert passes == {"dino_glyph": 2, "clip_glyph": 2, "flow_dis": 4}
     assert "videomae_glyph" not in encoders
 
@@ -135,18 +135,19 @@ def test_neither_batch_nor_order_nor_history_changes_a_value(
     encoders: dict[str, _Encoder], monkeypatch: Any
 ) -> None:
     samples, clips = map(list, zip(*(_case(seed) for seed in range(3)), strict=True))
-    judge = Judge(METRICS)
-    together = judge.measure(samples, clips)
-    assert judge.measure(samples[::-1], clips[::-1])[::-1] == together
+    evaluator = Evaluator(METRICS)
+    together = evaluator.measure(samples, clips)
+    assert evaluator.measure(samples[::-1], clips[::-1])[::-1] == together
     encoders.clear()
     assert [
-        Judge.per_clip(judge, sample, clip) for sample, clip in zip(samples, clips, strict=True)
+        Evaluator.per_clip(evaluator, sample, clip)
+        for sample, clip in zip(samples, clips, strict=True)
     ] == together
 
 
 def test_video_features_are_rows_of_single_clips(encoders: dict[str, _Encoder]) -> None:
     clips = [_case(seed)[1] for seed in range(3)]
-    features = Judge(METRICS).video_features(clips, "videomae_glyph")
+    features = Evaluator(METRICS).video_features(clips, "videomae_glyph")
     assert features.shape == (3, 12)
     assert features.dtype == np.float32
     np.testing.assert_array_equal(
@@ -155,22 +156,22 @@ def test_video_features_are_rows_of_single_clips(encoders: dict[str, _Encoder]) 
 
 
 def test_how_many_frames_a_video_encoder_reads() -> None:
-    judge = Judge(METRICS)
-    assert judge.frames_read("videomae_glyph") is None  # not needed so far
+    evaluator = Evaluator(METRICS)
+    assert evaluator.frames_read("videomae_glyph") is None  # not needed so far
     clip = Clip(np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8), 8.0)
-    features = judge.video_features([clip], "videomae_glyph")
-    assert judge.frames_read("videomae_glyph") == 8
-    first = judge.video_features([Clip(clip.frames[:8], 8.0)], "videomae_glyph")
+    features = evaluator.video_features([clip], "videomae_glyph")
+    assert evaluator.frames_read("videomae_glyph") == 8
+    first = evaluator.video_features([Clip(clip.frames[:8], 8.0)], "videomae_glyph")
     np.testing.assert_array_equal(features, first)
 
 
 def test_flags_tell_of_dropped_words(encoders: dict[str, _Encoder]) -> None:
     sample, _ = _case(0)
     long = Sample("long", sample.image, "a prompt that is too long")
-    assert Judge(METRICS).flags(sample) == []
+    assert Evaluator(METRICS).flags(sample) == []
     encoders.clear()
-    assert Judge(METRICS).flags(long) == ["prompt_truncated"]
-    assert Judge([parse_metric("motion.flow_dis.v1")]).flags(long) == []
+    assert Evaluator(METRICS).flags(long) == ["prompt_truncated"]
+    assert Evaluator([parse_metric("motion.flow_dis.v1")]).flags(long) == []
 
 
 def test_errors_name_the_sample(
@@ -184,17 +185,17 @@ def test_errors_name_the_sample(
     ):
         encoders.clear()
         with pytest.raises(EvalError, match=f"sample 's0', encoder '.*': .*{message}"):
-            Judge([parse_metric(id)]).per_clip(sample, single)
-    judge = Judge(METRICS)
+            Evaluator([parse_metric(id)]).per_clip(sample, single)
+    evaluator = Evaluator(METRICS)
     monkeypatch.setattr(
         _Encoder, "encode_clips", lambda self, clips: np.full((len(clips), 2), np.nan)
     )
     with pytest.raises(EvalError, match="not finite"):
-        judge.video_features([clip], "videomae_glyph")
+        evaluator.video_features([clip], "videomae_glyph")
     with pytest.raises(EvalError, match="2 samples but 1 clips"):
-        judge.measure([sample, sample], [clip])
+        evaluator.measure([sample, sample], [clip])
     with pytest.raises(EvalError, match="no clips"):
-        judge.video_features([], "videomae_glyph")
+        evaluator.video_features([], "videomae_glyph")
     encoders.clear()
     with pytest.raises(EvalError, match="is of kind 'image'"):
-        judge.video_features([clip], "dino_glyph")
+        evaluator.video_features([clip], "dino_glyph")

@@ -14,7 +14,7 @@ from eval.clips.lossless import Clip
 from eval.encoders import EMBEDDED, load_encoder
 from eval.errors import EvalError
 from eval.measure.catalogue import catalogue, parse_metric
-from eval.measure.evaluator import Judge
+from eval.measure.evaluator import Evaluator
 from eval.measure.features import FeatureCache
 from eval.measure.look import Look, Memory, halved, halves, padded
 from eval.samples import Sample
@@ -40,23 +40,23 @@ def cases() -> list[tuple[Sample, Clip]]:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
+def evaluator() -> Evaluator:
     """Of every metric of the embedded encoders; `values` has it look at all cases."""
-    return Judge(EMBEDDED_METRICS)
+    return Evaluator(EMBEDDED_METRICS)
 
 
 @pytest.fixture(scope="module")
-def values(cases: list[tuple[Sample, Clip]], judge: Judge) -> dict[str, dict[str, float]]:
+def values(cases: list[tuple[Sample, Clip]], evaluator: Evaluator) -> dict[str, dict[str, float]]:
     """Sample id -> metric id -> value."""
-    return {sample.id: judge.per_clip(sample, clip) for sample, clip in cases}
+    return {sample.id: evaluator.per_clip(sample, clip) for sample, clip in cases}
 
 
 def test_all_metrics_take_one_pass_an_encoder_clip_and_view(
-    cases: list[tuple[Sample, Clip]], judge: Judge, values: dict[str, dict[str, float]]
+    cases: list[tuple[Sample, Clip]], evaluator: Evaluator, values: dict[str, dict[str, float]]
 ) -> None:
-    judge.video_features([clip for _, clip in cases], "videomae_glyph")
+    evaluator.video_features([clip for _, clip in cases], "videomae_glyph")
     assert set(values["s0"]) == {metric.id for metric in EMBEDDED_METRICS if metric.scope == "clip"}
-    assert judge.cache.passes == Counter(
+    assert evaluator.cache.passes == Counter(
         {
             ("dino_glyph", "standard"): 3,
             ("dino_glyph", "uncropped"): 3,
@@ -86,10 +86,10 @@ def test_batch_order_and_threads_do_not_change_a_score(
     try:
         for batch, threads in ((1, 2), (7, 1), (32, 2)):
             torch.set_num_threads(threads)
-            judge = Judge(fast)
+            evaluator = Evaluator(fast)
             for start in range(0, len(many), batch):
                 samples, clips = zip(*many[start : start + batch], strict=True)
-                for sample, found in zip(samples, judge.measure(samples, clips), strict=True):
+                for sample, found in zip(samples, evaluator.measure(samples, clips), strict=True):
                     for id, value in found.items():
                         assert value == pytest.approx(values[sample.id][id], abs=1e-5), (
                             id,
@@ -131,19 +131,19 @@ def test_features_on_disk_spare_the_next_process_the_network(
     cases: list[tuple[Sample, Clip]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = [parse_metric("evalcrafter.clip_temp.clip_glyph.v1")]
-    first = Judge(wanted, cache=FeatureCache(tmp_path)).per_clip(*cases[0])
+    first = Evaluator(wanted, cache=FeatureCache(tmp_path)).per_clip(*cases[0])
     [stored] = tmp_path.rglob("*.npy")
     assert np.load(stored).shape[0] == 8
-    again = Judge(wanted, cache=FeatureCache(tmp_path))
+    again = Evaluator(wanted, cache=FeatureCache(tmp_path))
     assert again.per_clip(*cases[0]) == first
     assert not again.cache.passes
-    half = Judge(
+    half = Evaluator(
         wanted, cache=FeatureCache(tmp_path), dtype="bfloat16"
     )  # other features, another key
     half.per_clip(*cases[0])
     assert sum(half.cache.passes.values()) == 1
     stored.write_bytes(b"torn")  # as if it were not there
-    torn = Judge(wanted, cache=FeatureCache(tmp_path))
+    torn = Evaluator(wanted, cache=FeatureCache(tmp_path))
     assert torn.per_clip(*cases[0]) == first
     assert sum(torn.cache.passes.values()) == 1
     assert np.load(stored).shape[0] == 8
@@ -205,8 +205,8 @@ def test_half_sizes_and_padding_are_those_of_evalcrafter() -> None:
 
 def test_what_is_not_finite_is_named(cases: list[tuple[Sample, Clip]]) -> None:
     encoder: Any = load_encoder("dino_glyph")
-    judge = Judge([parse_metric("identity.dino_glyph.v1")])
-    judge._encoders["dino_glyph"] = encoder
+    evaluator = Evaluator([parse_metric("identity.dino_glyph.v1")])
+    evaluator._encoders["dino_glyph"] = encoder
     encoder.encode_frames = lambda frames: np.full((len(frames), 4), np.nan, np.float32)
     with pytest.raises(EvalError, match=r"sample 's0', encoder 'dino_glyph': .*not finite"):
-        judge.per_clip(*cases[0])
+        evaluator.per_clip(*cases[0])

@@ -32,13 +32,13 @@ class Nameless(Toy):
 
 @pytest.fixture
 def refuse(
-    toy_folder: Path, toy_judge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_folder: Path, toy_evaluator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Refuse:
     """Runs a suite over a folder that holds a run, and checks the one line, the exit code and the
     folder.
     """
     monkeypatch.setattr(
-        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.run.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     (toy_folder / "broken_method.py").write_text(BROKEN)
     (toy_folder / "nameless_method.py").write_text(NAMELESS)
@@ -557,13 +557,13 @@ PROMPTS = (
 
 def test_hostile_prompts_are_only_text(
     toy_folder: Path,
-    toy_judge: Any,
+    toy_evaluator: Any,
     write_suite: Any,
     suite_content: Content,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "eval.execute.run.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.run.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     rows = [{"id": f"p{i}", "image": "0.png", "prompt": prompt} for i, prompt in enumerate(PROMPTS)]
     (toy_folder / "hostile.jsonl").write_text("\n".join(json.dumps(row) for row in rows))

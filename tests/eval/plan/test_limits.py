@@ -143,12 +143,14 @@ def test_accuracy_is_of_the_encoders_that_are_used_on_the_glyph_world(
     assert "foreign_encoders" not in run
 
 
-def test_finished_clips_are_not_judged_by_glyph_encoders(tmp_path: Path, toy_judge: Any) -> None:
+def test_finished_clips_are_not_judged_by_glyph_encoders(
+    tmp_path: Path, toy_evaluator: Any
+) -> None:
     import numpy as np
 
     np.save(tmp_path / "a.npy", np.zeros((3, 8, 8, 3), np.uint8))
     with pytest.raises(EvalError, match=r"dino_glyph was trained on .*--allow-glyph-encoders"):
-        score(tmp_path, None, tmp_path / "out", encoders=["dino_glyph"], judge=toy_judge)
+        score(tmp_path, None, tmp_path / "out", encoders=["dino_glyph"], evaluator=toy_evaluator)
 
 
 def test_init_writes_no_glyph_encoder() -> None:

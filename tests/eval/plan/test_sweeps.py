@@ -123,7 +123,7 @@ def test_a_further_cell_makes_little_else_again(
     assert values(fresh.folder) == values(run_toy(content).folder)
 
 
-def test_a_method_that_replaces_generate_is_called_as_it_says(toy_judge: Any) -> None:
+def test_a_method_that_replaces_generate_is_called_as_it_says(toy_evaluator: Any) -> None:
     class Older(load_method("toy_method:Sweeper")):  # type: ignore[misc]
         def generate(self, samples: Any, seeds: Any) -> Any:
             return super().generate(samples, seeds)

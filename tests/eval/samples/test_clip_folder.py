@@ -74,10 +74,10 @@ def test_two_clips_of_one_name_and_a_folder_without_clips(tmp_path: Path) -> Non
 
 
 def test_a_folder_is_enough_for_what_needs_neither_image_nor_prompt(
-    tmp_path: Path, toy_judge: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "eval.execute.finished.default_judge", lambda metrics, folder: toy_judge(metrics)
+        "eval.execute.finished.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     make(tmp_path / "clips", "slow/a.mkv", "slow/b.mkv", "fast/a.mkv", "fast/b.mkv")
     out = tmp_path / "out"

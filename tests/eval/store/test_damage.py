@@ -57,7 +57,7 @@ def whole(run_toy: Run, suite_content: dict[str, Any], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def go(
-    whole: Path, write_suite: Any, suite_content: dict[str, Any], toy_judge: Any, tmp_path: Path
+    whole: Path, write_suite: Any, suite_content: dict[str, Any], toy_evaluator: Any, tmp_path: Path
 ) -> Callable[..., tuple[Outcome, str]]:
     """Runs the suite again in a copy of the folder; what it said."""
 
@@ -68,7 +68,7 @@ def go(
             suite,
             folder,
             console=Console(file=text, width=1000),
-            judge=toy_judge,
+            evaluator=toy_evaluator,
             options=Options(**options),
         )
         return outcome, text.getvalue()

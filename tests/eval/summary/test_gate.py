@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from eval.cli import app
 from eval.measure.catalogue import parse_metric
 from eval.plan.suite import SHIPPED
-from eval.summary.gate import Baseline, Entry, Tolerance, judge, read_entries, write_baseline
+from eval.summary.gate import Baseline, Entry, Tolerance, hold_against, read_entries, write_baseline
 from eval.summary.tables import COMPARISONS, FAILURES, RECORDS, SUMMARY
 
 METRICS = yaml.safe_load((SHIPPED / "gate.yaml").read_text())["metrics"]
@@ -109,7 +109,9 @@ def test_a_planted_change_of_each_measure_fails_alone(
     name: str, sign: int, recorded: Path, baseline: Path
 ) -> None:
     shift(recorded, name, sign * 0.51 * HALF)
-    verdicts = judge(Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1])
+    verdicts = hold_against(
+        Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1]
+    )
     (failed,) = [verdict for verdict in verdicts if verdict.failed]
     better = parse_metric(name).higher_is_better
     status = "changed" if better is None else "better" if better == (sign > 0) else "worse"
@@ -119,7 +121,7 @@ def test_a_planted_change_of_each_measure_fails_alone(
     shift(recorded, name, -sign * 0.02 * HALF)
     assert not any(
         v.failed
-        for v in judge(
+        for v in hold_against(
             Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1]
         )
     )
@@ -179,7 +181,7 @@ def test_a_failing_gate_exits_with_1_and_an_update_explains_it(
 
 def test_what_was_lost_fails_and_what_is_new_does_not(recorded: Path, baseline: Path) -> None:
     def statuses() -> dict[tuple[str, str], tuple[str, str]]:
-        verdicts = judge(
+        verdicts = hold_against(
             Baseline.model_validate_json(baseline.read_text()), read_entries(recorded)[1]
         )
         return {v[:2]: (v.status, v.note) for v in verdicts if v.status != "pass"}
@@ -204,7 +206,7 @@ def test_what_was_lost_fails_and_what_is_new_does_not(recorded: Path, baseline: 
 def test_a_new_cell_is_named_and_passes() -> None:
     entry = Entry(cell="a", metric="fvd.videomae_glyph.v1", mean=1.0, n=4)
     held = Baseline(suite="gate", reason="r", entries=[entry])
-    verdicts = judge(held, [entry, entry.model_copy(update={"cell": "b"})])
+    verdicts = hold_against(held, [entry, entry.model_copy(update={"cell": "b"})])
     assert [(v.cell, v.status, v.failed) for v in verdicts] == [
         ("a", "pass", False),
         ("b", "new", False),
@@ -222,7 +224,7 @@ def test_pairing_sees_a_change_that_two_means_hide() -> None:
     held = Baseline(
         suite="s", reason="r", tolerances={"default": Tolerance(absolute=0.1)}, entries=[before]
     )
-    (verdict,) = judge(held, [now])
+    (verdict,) = hold_against(held, [now])
     assert (verdict.status, verdict.difference) == ("changed", -0.5)
 
 

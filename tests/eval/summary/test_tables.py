@@ -20,14 +20,14 @@ from eval.io.progress import progress
 def tables(
     write_suite: Callable[[dict[str, Any]], Path],
     suite_content: dict[str, Any],
-    toy_judge: Any,
+    toy_evaluator: Any,
     tmp_path: Path,
 ) -> dict[str, pd.DataFrame]:
     folder = run(
         str(write_suite(suite_content)),
         tmp_path / "out",
         console=Console(file=io.StringIO()),
-        judge=toy_judge,
+        evaluator=toy_evaluator,
     ).folder
     return {
         name: pd.read_csv(folder / f"{name}.csv") for name in ("records", "summary", "comparisons")

@@ -110,35 +110,35 @@ def test_only_the_controlled_group_has_maps_against_its_prompts():
 
 def test_styled_samples_are_drawn_so_and_say_so():
     from eval.measure.catalogue import parse_metric
-    from eval.measure.evaluator import Judge
+    from eval.measure.evaluator import Evaluator
 
     samples = load(GlyphWorldSettings(seen=0, unseen=2, styled=7, seed=9))
     plain, styled = samples[:2], samples[2:]
     assert [sample.group for sample in styled] == ["styled"] * 7
-    judge = Judge([parse_metric("style.style_glyph.v1")])
+    evaluator = Evaluator([parse_metric("style.style_glyph.v1")])
     for sample in samples:
         scene = scene_of(sample.truth)
         draw = STYLES["inverted" if sample in styled else "plain"]
         assert np.array_equal(sample.image, render_frame(scene, 0, draw)[0])
         assert np.array_equal(sample.clip.frames, render(scene, draw=draw).frames)
-    values = [judge.per_clip(sample, sample.clip)["style.style_glyph.v1"] for sample in samples]
+    values = [evaluator.per_clip(sample, sample.clip)["style.style_glyph.v1"] for sample in samples]
     assert np.mean(values) >= 0.95
-    other = judge.per_clip(styled[0], replace(plain[0].clip))["style.style_glyph.v1"]
+    other = evaluator.per_clip(styled[0], replace(plain[0].clip))["style.style_glyph.v1"]
     assert other <= 0.05
 
 
 def test_a_true_clip_does_not_go_where_a_control_against_its_prompt_says():
     from eval.measure.catalogue import parse_metric
-    from eval.measure.evaluator import Judge
+    from eval.measure.evaluator import Evaluator
 
-    judge = Judge(
+    evaluator = Evaluator(
         [parse_metric("exact.direction.flow_dis.v1"), parse_metric("exact.position.pixels.v1")]
     )
     plain = load(GlyphWorldSettings(seen=0, unseen=7, seed=5))
     turned = load(GlyphWorldSettings(seen=0, unseen=7, seed=5, control="against-prompt"))
     for one, other in zip(plain, turned, strict=True):
         if one.truth["motion"] in ("left", "up"):
-            right, wrong = judge.per_clip(one, one.clip), judge.per_clip(other, other.clip)
+            right, wrong = evaluator.per_clip(one, one.clip), evaluator.per_clip(other, other.clip)
             assert right["exact.direction.flow_dis.v1"] > 0.9
             assert wrong["exact.direction.flow_dis.v1"] < -0.9
             away = np.mean([(2.0 + float(one.truth["speed"])) * frame for frame in range(1, 8)])
@@ -218,5 +218,5 @@ def test_the_style_judge_learns_one_batch(tmp_path, monkeypatch):
     images, labels = style._frames(np.random.default_rng(1), 16)
     monkeypatch.setattr(style, "_frames", lambda rng, size: (images, labels))
     recipe = replace(style.RECIPE, steps=60, enough=None, learning_rate=3e-3)
-    judge = style.run(recipe, tmp_path).module.eval()
-    assert (judge(images).logits.argmax(dim=1) == labels).all()
+    evaluator = style.run(recipe, tmp_path).module.eval()
+    assert (evaluator(images).logits.argmax(dim=1) == labels).all()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class JudgeFigure:
+class Figure:
     """One figure of a trained part's card, typeset; "–" where the card does not say."""
 
     name: str
@@ -21,11 +21,11 @@ class JudgeFigure:
 
 
 @dataclass(frozen=True)
-class Judge:
+class EncoderAccuracy:
     """A trained part and the figures of its card."""
 
     name: str
-    figures: Sequence[JudgeFigure]
+    figures: Sequence[Figure]
 
     @property
     def has_bar(self) -> bool:
@@ -38,21 +38,19 @@ class Judge:
         return any(figure.n != "–" for figure in self.figures)
 
 
-def judges_of(run: RunFolder) -> list[Judge]:
+def accuracies_of(run: RunFolder) -> list[EncoderAccuracy]:
     """The parts whose cards the run carries, those without a figure left out."""
-    judges = []
+    accuracies = []
     for name, card in (run.run.get("judge_cards") or {}).items():
         found = []
         for figure, given in ((card or {}).get("figures") or {}).items():
             parts = given if isinstance(given, Mapping) else {"value": given}
             value, bar, n = (_plain(parts.get(key)) for key in ("value", "bar", "n"))
             unit = str(parts.get("unit") or ("dB" if str(figure).startswith("psnr") else ""))
-            found.append(
-                JudgeFigure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n)
-            )
+            found.append(Figure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n))
         if found:
-            judges.append(Judge(name, found))
-    return judges
+            accuracies.append(EncoderAccuracy(name, found))
+    return accuracies
 
 
 def _plain(value: object) -> str:

@@ -1,5 +1,5 @@
-"""Stages of the recipe that train what judges clips; they share no weights, seeds or draws with the
-generators.
+"""Stages of the recipe that train the encoders that measure clips; they share no weights, seeds or
+draws with the generators.
 """
 
 from __future__ import annotations

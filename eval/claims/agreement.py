@@ -71,7 +71,7 @@ def agreements(values: Values) -> Iterator[Agreement]:
                 np.asarray(
                     [values.records[cell][m.id, sample.id, seed] for cell, sample, seed in known]
                 )
-                * (-1.0 if m.higher_is_better is False else 1.0)
+                * (1.0 if m.higher_is_better in (True, None) else -1.0)
                 for m in (metric, truth)
             )
             owners, groups = [sample.id for _, sample, _ in known], [cell for cell, _, _ in known]

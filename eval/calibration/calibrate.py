@@ -12,12 +12,12 @@ from rich.console import Console
 
 from eval.calibration.analysis import LEAST, STEADY, analyse, known_motion, verdict_words
 from eval.calibration.corruptions import PROTOCOL
+from eval.calibration.grid import calibration_plan, strengths, unit
 from eval.calibration.material import CAMERA, GLYPH
-from eval.calibration.plan import calibration_plan, strengths, unit
 from eval.errors import ClipError
 from eval.execute.run import Options, carry_out
 from eval.io.documents import write_csv, write_json
-from eval.measure.evaluator import JudgeLike
+from eval.measure.evaluator import EvaluatorLike
 from eval.measure.selection import metrics_of
 from eval.metrics import Metric
 from eval.plan.suite import suite_placement
@@ -25,7 +25,7 @@ from eval.store.received import read_run
 from eval.store.store import Store
 
 ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
-"""What is calibrated unless other encoders are chosen: the glyph world's judges and the flow."""
+"""What is calibrated unless other encoders are chosen: the glyph world's encoders and the flow."""
 
 CLIPS = 24
 
@@ -36,7 +36,7 @@ def calibrate(
     encoders: Sequence[str] = ENCODERS,
     clips: int = CLIPS,
     console: Console | None = None,
-    judge: Callable[[list[Metric]], JudgeLike] | None = None,
+    evaluator: Callable[[list[Metric]], EvaluatorLike] | None = None,
     options: Options = Options(),
     device: str = "auto",
     dtype: str = "float32",
@@ -50,7 +50,7 @@ def calibrate(
         encoders: encoder ids.
         clips: glyph clips for each strength, 8 or more; camera clips are half as many.
         console: for progress; standard error if None.
-        judge: makes the judge; :class:`eval.measure.evaluator.Judge` if None.
+        evaluator: makes the evaluator; :class:`eval.measure.evaluator.Evaluator` if None.
         options: patience and debugging.
         device, dtype: where the encoders run and what they compute in; see `eval.device`.
 
@@ -65,7 +65,7 @@ def calibrate(
     plan = calibration_plan(metrics_of(encoders), clips)
     placement = suite_placement(device, dtype)
     plan = replace(plan, suite=plan.suite.model_copy(update=placement))
-    outcome = carry_out(plan, out, console=console, judge=judge, options=options)
+    outcome = carry_out(plan, out, console=console, evaluator=evaluator, options=options)
     if outcome.failures:
         listed = (
             f"{len(outcome.failures)} failed, listed in {out / 'failures.csv'}; the same "

@@ -151,7 +151,9 @@ def test_what_is_missing_is_named_with_the_place_looked_in(built, tmp_path, monk
         WeightsMissingError, match=r"model: 'nobody/nothing' is no folder .*hub.*hf download"
     ):
         tiny.method(model="nobody/nothing").fingerprint()
-    with pytest.raises(WeightsMissingError, match="model: there is no folder '/no/such/folder'"):
+    with pytest.raises(
+        WeightsMissingError, match="model: there is no folder or file '/no/such/folder'"
+    ):
         tiny.method(model="/no/such/folder").fingerprint()
     with pytest.raises(WeightsMissingError, match=r"has no model_index\.json"):
         tiny.method(model=str(tmp_path)).fingerprint()

@@ -67,12 +67,16 @@ def test_the_same_run_lies_elsewhere(
     here = go(suite_content, "here", None)
     wanted = blobs(here.folder)
     away = go(suite_content, "away", "memory://bucket/run")
-    found = {
-        name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")
-    }
-    assert CLAIM in found  # which run writes there
-    found.pop(CLAIM)
-    assert found == wanted
+
+    def stored() -> dict[str, bytes]:
+        found = {
+            name.removeprefix("/bucket/run/"): memory.cat(name)
+            for name in memory.find("/bucket/run")
+        }
+        assert found.pop(CLAIM)  # which run writes there
+        return found
+
+    assert stored() == wanted
     disk = go(suite_content, "disk", f"file://{tmp_path}/blobs")
     assert blobs(tmp_path / "blobs") == wanted
     for other in (away, disk):
@@ -84,9 +88,7 @@ def test_the_same_run_lies_elsewhere(
     memory.rm(memory.find("/bucket/run/clips")[0])
     again = go(suite_content, "away", None)  # the folder knows where its clips are
     assert 1 <= again.made <= 4
-    assert {
-        name.removeprefix("/bucket/run/"): memory.cat(name) for name in memory.find("/bucket/run")
-    } == wanted
+    assert stored() == wanted
     row = CliRunner().invoke(app, ["status", str(away.folder)]).stdout.splitlines()[1].split()
     assert row == ["still-image", "12", "12", "12", "0"]
     for folder, storage in (("away", "memory://other"), ("here", str(tmp_path / "late"))):

@@ -15,7 +15,7 @@ from benchmarks.interleave import quantile
 from benchmarks.scenario import Bench
 from eval.execute.run import run
 from eval.store.store import Store
-from reports.load import load_run
+from reports.run.load import load_run
 
 MEASURES = ("identity.dino_glyph.v1", "motion.flow_dis.v1")
 STEPS = (4, 8, 16)

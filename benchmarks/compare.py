@@ -12,7 +12,7 @@ from benchmarks.interleave import LEVEL, Ratio, quantile, ratio
 from benchmarks.reach import typeset
 from eval.errors import EvalError
 from eval.io.documents import read_json
-from reports.tables import to_markdown
+from reports.tables.cells import to_markdown
 
 Results = Mapping[str, Any]
 

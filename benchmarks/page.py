@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.interleave import quantile
 from benchmarks.reach import goals, scaled, typeset
 from benchmarks.results import busy
-from reports.tables import markdown_text, to_markdown
+from reports.tables.cells import markdown_text, to_markdown
 
 HEAD = """# Benchmarks
 

@@ -41,7 +41,7 @@ def report(
     calibration's page.
     """
     from eval.io.files import is_file
-    from reports.calibration import FILE
+    from reports.calibration.content import FILE
 
     if is_file(directory / FILE):
         written = write_calibration(directory)
@@ -97,7 +97,7 @@ def write_report(
         calibration: folder of a calibration of the run's measures.
         lossless: keep every bit of the clips' frames in the page.
         metrics: comma-separated measures of ``tables/paper-<group>.tex``; none: the leading ones.
-        style: of its intervals, see `reports.paper_table.Style`.
+        style: of its intervals, see `reports.tables.paper.Style`.
 
     Returns:
         The files written, the page first.
@@ -105,13 +105,13 @@ def write_report(
     Raises:
         EvalError: the run folder is missing something; nothing has been written then.
     """
-    from reports.calibration import load_calibration
-    from reports.claims import claims_texts
-    from reports.files import figure_files, paper_files, table_files
-    from reports.load import load_run
-    from reports.markdown import render_markdown
-    from reports.page import BESIDE, build, render_html
-    from reports.sheet import render_sheet
+    from reports.calibration.content import load_calibration
+    from reports.claims.content import claims_texts
+    from reports.figures.sheet import render_sheet
+    from reports.page.report import BESIDE, build, render_html
+    from reports.run.load import load_run
+    from reports.tables.files import figure_files, paper_files, table_files
+    from reports.tables.markdown import render_markdown
 
     run = load_run(directory)
     known = None if calibration is None else load_calibration(calibration)
@@ -147,11 +147,11 @@ def write_comparison(
         EvalError: fewer than two runs, one of them misses something, or a pair names a cell that
             is not there; nothing has been written then.
     """
-    from reports.compare import comparison, comparison_tables
-    from reports.compare_page import BESIDE, MEDIA_BUDGET, films_of, render_html, weight
-    from reports.files import slug
-    from reports.joined import split_pair
-    from reports.load import load_run
+    from reports.compare.comparison import comparison, comparison_tables
+    from reports.compare.joined import split_pair
+    from reports.compare.page import BESIDE, MEDIA_BUDGET, films_of, render_html, weight
+    from reports.run.load import load_run
+    from reports.tables.files import slug
 
     runs = [load_run(directory) for directory in directories]
     content = comparison(runs, samples=samples, pairs=[split_pair(text) for text in pairs])
@@ -175,8 +175,8 @@ def write_calibration(directory: Path) -> list[Path]:
     Raises:
         EvalError: ``calibration.json`` is unreadable; nothing has been written then.
     """
-    from reports.calibration import load_calibration
-    from reports.calibration_page import render_html, render_markdown
+    from reports.calibration.content import load_calibration
+    from reports.calibration.page import render_html, render_markdown
 
     calibration = load_calibration(directory)
     texts = {

@@ -18,8 +18,8 @@ from eval.io.console import say
 
 if TYPE_CHECKING:
     from eval.summary.ballots import Standing
-    from reports.media import Film
-    from reports.run_folder import RunFolder
+    from reports.page.media import Film
+    from reports.run.folder import RunFolder
 
 PAGE, KEY = "rank.html", "rank-key.json"
 LETTERS = "ABCDEFGHIJKLMNOPQRST"
@@ -88,7 +88,7 @@ def write_page(directory: Path, cells: Sequence[str], cases: int, seed: int) -> 
             them have a clip.
     """
     from reports.cli import write_file
-    from reports.load import load_run
+    from reports.run.load import load_run
 
     run = load_run(directory)
     chosen = (
@@ -130,7 +130,7 @@ def write_page(directory: Path, cells: Sequence[str], cases: int, seed: int) -> 
 
 
 def _samples(run: RunFolder, cells: Sequence[str], cases: int) -> list[str]:
-    from reports.clips import choose_samples
+    from reports.page.clips import choose_samples
 
     keys = run.clip_keys
     found = [
@@ -151,7 +151,7 @@ def _shuffled(cells: Sequence[str], sample: str, seed: int) -> list[str]:
 
 
 def _case(run: RunFolder, name: str, sample: str, letters: Mapping[str, str]) -> Case:
-    from reports.media import film, picture
+    from reports.page.media import film, picture
 
     row = run.samples[run.samples["id"] == sample].iloc[0]
     clips = {}
@@ -168,7 +168,7 @@ def render(page: str, cases: Sequence[Case]) -> str:
 
     from markupsafe import Markup
 
-    from reports.typeset import TEMPLATES, environment, pictures_css
+    from reports.page.typeset import TEMPLATES, environment, pictures_css
 
     script = (TEMPLATES / "rank.js").read_text(encoding="utf-8")
     return (
@@ -193,8 +193,8 @@ def count(directory: Path, ballots: Path) -> list[Path]:
     """
     from eval.summary.ballots import read_ballots, standings
     from reports.cli import write_file
-    from reports.load import load_run
-    from reports.people import agreement, metric_rows, people_markdown
+    from reports.people.agreement import agreement, metric_rows, people_markdown
+    from reports.run.load import load_run
 
     key = _read_key(directory / KEY)
     rankings = read_ballots(ballots, key["page"], key["cases"])
@@ -231,7 +231,7 @@ def _rows(found: Sequence[Standing]) -> list[tuple[object, ...]]:
 
 
 def _markdown(found: Sequence[Standing]) -> str:
-    from reports.tables import to_markdown
+    from reports.tables.cells import to_markdown
 
     rows = [
         [

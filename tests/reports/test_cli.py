@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from eval.errors import EvalError
 from eval.summary.ballots import FORMAT
 from reports.cli import report, write_comparison, write_report
-from reports.load import load_run
-from reports.markdown import render_markdown
-from reports.page import build
+from reports.page.report import build
 from reports.ranking import count, write_page
+from reports.run.load import load_run
+from reports.tables.markdown import render_markdown
 
 GROUPS = ("all", "seen", "unseen")
 

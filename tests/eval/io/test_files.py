@@ -20,7 +20,7 @@ from eval.errors import EvalError, StoreError
 from eval.execute.run import Options, Outcome, run
 from eval.io.files import place, write_whole
 from eval.store.opened import CLAIM
-from reports.load import load_run
+from reports.run.load import load_run
 
 TABLES = ("records.csv", "summary.csv", "comparisons.csv", "samples.csv", "failures.csv")
 

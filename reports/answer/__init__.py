@@ -1,0 +1,1 @@
+"""What a run shows in words: the verdict, the paragraph below it, the best cells."""

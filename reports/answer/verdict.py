@@ -1,0 +1,322 @@
+"""The page's verdict: at most two sentences, made from the run's numbers by six rules.
+
+0. **Foreign encoders** (the glyph world's measured other pictures): no verdict.
+1. **Claims** (the suite tests the paper's claims): how many claims have which verdict, and which
+   ones do not hold.
+2. **Nothing competes** (anchors only): the run says so.
+3. **One cell competes**: its identity and motion beside those of the true clips; no winner.
+4. **Two cells compete**: on how many measures that have a better direction one is better, worse or
+   not separated, and the differences on the leading ones. "Better" is said of a cell that is
+   better somewhere and worse nowhere.
+5. **More cells compete**: the cell of highest identity among those that move at least half as much
+   as the true clips (without true clips: as the reference; without motion or reference: among
+   all), and the trade-off it sits on: the cell of highest identity and the one that moves most.
+   Without a measure of identity the first measure with a better direction takes its place.
+
+What *separated* means is said in :mod:`reports.run.separation`. No sentence names a winner that
+is not separated from its rivals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
+
+from reports.answer.best import gap, leading
+from reports.run.pairs import Pairs
+from reports.run.separation import better, entry_of, rivals
+from reports.tables.cells import CellTable, Entry
+
+if TYPE_CHECKING:
+    from reports.run.folder import RunFolder
+    from reports.run.measures import Measure
+
+Rule = Literal["foreign", "claims", "nothing", "one", "two", "many"]
+MOVES = 0.5
+"""Share of the true clips' motion below which a cell hardly moves."""
+_NAMED = 3
+"""Cells or numbers that a sentence names before it counts the rest."""
+_SHEET = 3
+"""Cells on the contact sheet."""
+
+
+class Name(str):
+    """A cell's id inside a sentence; typeset as code."""
+
+
+class Strong(str):
+    """The part of a sentence that answers; typeset in bold."""
+
+
+Sentence = tuple[str, ...]
+"""Parts of a sentence, to be joined: plain text, `Strong` text and `Name`s."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run answers within one sample group.
+
+    Attributes:
+        rule: which of the module's rules spoke.
+        sentences: one or two.
+        cells: the cells that the sentences are about, for the contact sheet.
+        winner: the cell that is separated from every rival, or None.
+    """
+
+    rule: Rule
+    sentences: Sequence[Sentence]
+    cells: Sequence[str]
+    winner: str | None = None
+
+
+def verdict(
+    run: RunFolder,
+    table: CellTable,
+    pairs: Mapping[str, Pairs],
+    claims: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """The verdict of one sample group.
+
+    Args:
+        run: the run folder.
+        table: cells x measures of the group.
+        pairs: metric id -> paired differences of every two cells in the group.
+        claims: content of ``claims.json``, where the suite tests the paper's claims.
+    """
+    competing, look = rivals(table), _Look(run, table, pairs)
+    if foreign := run.run.get("foreign_encoders"):
+        what = (
+            f"{', '.join(map(str, foreign))} of the glyph world measured other pictures, on which "
+        )
+        text = f"{what}their accuracy was never measured."
+        return Verdict("foreign", [(Strong("No verdict: "), text)], _sheet(run, competing))
+    if claims is not None:
+        return Verdict("claims", _claims(claims), _sheet(run, competing))
+    if not competing:
+        anchors = [row.cell for row in table.rows if not row.failed]
+        text = "Nothing competes here: every cell with clips is an anchor, the end of a scale."
+        return Verdict("nothing", [(Strong(text),)], anchors[:_SHEET])
+    if len(competing) == 1:
+        return Verdict("one", [look.alone(competing[0])], competing)
+    return look.two(*competing) if len(competing) == 2 else look.many(competing)
+
+
+@dataclass(frozen=True)
+class _Look:
+    run: RunFolder
+    table: CellTable
+    pairs: Mapping[str, Pairs]
+
+    def entry(self, cell: str, measure: Measure | None) -> Entry | None:
+        return entry_of(self.table, cell, measure)
+
+    def first(self, family: str) -> Measure | None:
+        return next((m for m in self.table.measures if m.family == family), None)
+
+    @property
+    def yardstick(self) -> tuple[str, str] | None:
+        """The cell whose motion others are held against, and what it is called."""
+        truths = [c for c in self.run.cells if self.run.methods[c] == "true-clip"]
+        if truths and self.entry(truths[0], self.first("motion")):
+            return truths[0], "the true clips"
+        reference = self.run.reference
+        if reference and self.entry(reference, self.first("motion")):
+            return reference, "the reference"
+        return None
+
+    def share(self, cell: str) -> float | None:
+        """A cell's motion as a share of the yardstick's."""
+        moved = self.entry(cell, self.first("motion"))
+        most = self.yardstick and self.entry(self.yardstick[0], self.first("motion"))
+        return moved.value / most.value if moved and most and most.value > 0 else None
+
+    def better(self, measure: Measure, a: str, b: str, *, corrected: bool) -> bool | None:
+        return better(self.table, self.pairs, measure, a, b, corrected=corrected)
+
+    def alone(self, cell: str) -> Sentence:
+        parts: list[str] = [Strong("One cell competes, so there is no winner: "), Name(cell)]
+        for i, measure in enumerate(filter(None, map(self.first, ("identity", "motion")))):
+            entry = self.entry(cell, measure)
+            if entry is None:
+                continue
+            parts.append((" and " if i else " has ") + _quantity(measure, entry))
+            truths = [c for c in self.run.cells if self.run.methods[c] == "true-clip"]
+            true = self.entry(truths[0], measure) if truths else None
+            parts.append(f" (true clips {true.text})" if true else "")
+        return (*parts, ".") if len(parts) > 2 else (*parts, " has no rival.")
+
+    def two(self, a: str, b: str) -> Verdict:
+        directed = [
+            m
+            for m in self.table.measures
+            if m.higher_is_better is not None and self.entry(a, m) and self.entry(b, m)
+        ]
+        told = {m.id: self.better(m, a, b, corrected=False) for m in directed}
+        wins, losses = (sum(v is side for v in told.values()) for side in (True, False))
+        if losses > wins:
+            a, b, wins, losses = b, a, losses, wins
+        open_ = len(directed) - wins - losses
+        of = f"{len(directed)} measure{'s' if len(directed) != 1 else ''} with a better direction"
+        if not directed:
+            first: Sentence = (
+                *("The run has no measure with a better direction for ", Name(a), " and "),
+                *(Name(b), ", so it names no winner."),
+            )
+        elif not wins:
+            first = (
+                *(Strong("The run does not separate "), Name(a), Strong(" from "), Name(b)),
+                f" on any of {of}.",
+            )
+        elif losses:
+            first = (
+                *(Strong("Neither wins: "), Name(a), f" is better on {wins}, ", Name(b)),
+                f" on {losses} of {of}; {open_} not separated.",
+            )
+        else:
+            other = "the other" if open_ == 1 else f"the other {open_}"
+            left = f"; the run does not separate them on {other}" if open_ else ""
+            first = (Name(a), Strong(" is better than "), Name(b), f" on {wins} of {of}{left}.")
+        sentences = [first]
+        if numbers := self._gaps(a, b):
+            sentences.append((Name(a), " minus ", Name(b), f": {'; '.join(numbers)}."))
+        winner = a if wins and not losses else None
+        return Verdict("two", sentences, [a, b], winner)
+
+    def _gaps(self, a: str, b: str) -> list[str]:
+        found, few = [], False
+        for measure in leading(self.table.measures)[:_NAMED]:
+            difference = gap(measure, self.pairs.get(measure.id, {}), a, b)
+            if difference is None:
+                continue
+            entry = difference.entry
+            found.append(f"{_said(measure)} {entry.text} ({entry.interval})")
+            pair = self.pairs[measure.id].get((a, b)) or self.pairs[measure.id][b, a]
+            few = few or pair.images < 10
+        if found and few:
+            found.append("fewer than 10 images, so these intervals are too narrow")
+        return found
+
+    def many(self, competing: Sequence[str]) -> Verdict:
+        measure = self.first("identity") or next(
+            (m for m in self.table.measures if m.higher_is_better is not None), None
+        )
+        known = [cell for cell in competing if self.entry(cell, measure)]
+        if measure is None or not known:
+            text = f"The run has no measure with a better direction for its {len(competing)} cells."
+            return Verdict("many", [(text,)], _sheet(self.run, competing))
+        shares = {cell: self.share(cell) for cell in known}
+        moving = [c for c in known if (share := shares[c]) is not None and share >= MOVES]
+        asked = all(share is not None for share in shares.values()) and bool(moving)
+        field = moving if asked else known
+        sign = -1 if measure.lower_is_better else 1
+
+        def value(cell: str) -> float:
+            entry = self.entry(cell, measure)
+            return sign * entry.value if entry else float("-inf")
+
+        top = max(field, key=value)
+        rest = [cell for cell in field if cell != top]
+        tied = [c for c in rest if not self.better(measure, top, c, corrected=True)]
+        sentences = [self._recommended(measure, top, field, tied, asked)]
+        ends = [top]
+        if asked:
+            highest = max(known, key=value)
+            most = max(known, key=lambda cell: shares[cell] or 0.0)
+            sentences += self._ends(measure, top, highest, most, shares)
+            ends += [highest, most]
+        cells = list(dict.fromkeys([*ends, *tied[:1], *_sheet(self.run, competing)]))[:_SHEET]
+        return Verdict("many", sentences, cells, None if tied else top)
+
+    def _recommended(
+        self,
+        measure: Measure,
+        top: str,
+        field: Sequence[str],
+        tied: Sequence[str],
+        asked: bool,
+    ) -> Sentence:
+        entry = self.entry(top, measure)
+        assert entry is not None
+        whom = self.yardstick[1] if self.yardstick else ""
+        which = (
+            f"the {len(field)} cells that move at least half as much as {whom}"
+            if asked
+            else f"{len(field)} cells"
+        )
+        share = self.share(top)
+        moved = f", motion {share:.0%} of {whom}" if share is not None and asked else ""
+        value = f"{_end(measure)} {_quantity(measure, entry)}{moved}"
+        if len(field) == 1:
+            only = f"the only cell that moves at least half as much as {whom}: {value}."
+            return (Strong("Take "), Name(top), f", {only}")
+        if not tied:
+            return (Strong("Take "), Name(top), f": of {which} it has the {value}.")
+        others = len(field) - 1
+        count = "any of the others" if len(tied) == others else f"{len(tied)} of the other {others}"
+        return (
+            *(
+                Strong("No cell wins; try "),
+                Name(top),
+                Strong(" first"),
+                f": of {which} it has the ",
+            ),
+            f"{value}; the run does not separate it from {count}.",
+        )
+
+    def _ends(
+        self,
+        measure: Measure,
+        top: str,
+        highest: str,
+        most: str,
+        shares: Mapping[str, float | None],
+    ) -> list[Sentence]:
+        parts: list[str] = []
+        if highest != top and (entry := self.entry(highest, measure)):
+            parts += [
+                Name(highest),
+                f" has the {_end(measure)} {_said(measure)} of all ({entry.text}) but ",
+            ]
+            parts += [f"moves {shares[highest] or 0:.0%} as much"]
+        if most not in (top, highest) and (entry := self.entry(most, measure)):
+            parts += ["; " if parts else "", Name(most), f" moves most ({shares[most] or 0:.0%}) "]
+            parts += [f"at {_said(measure)} {entry.text}"]
+        return [("The trade-off: ", *parts, ".")] if parts else []
+
+
+def _end(measure: Measure) -> str:
+    return "lowest" if measure.lower_is_better else "highest"
+
+
+def _said(measure: Measure) -> str:
+    """A measure's label inside a sentence: FVD stays FVD."""
+    return measure.label if measure.label[:2].isupper() else measure.label.lower()
+
+
+def _quantity(measure: Measure, entry: Entry) -> str:
+    known = isfinite(entry.low) and isfinite(entry.high)
+    return f"{_said(measure)} {entry.text} ({entry.interval if known else 'no interval'})"
+
+
+def _claims(content: Mapping[str, Any]) -> list[Sentence]:
+    by: dict[str, list[Mapping[str, Any]]] = {}
+    for claim in content["claims"]:
+        by.setdefault(str(claim["verdict"]), []).append(claim)
+    found = ", ".join(f"{len(of)} {name}" for name, of in by.items())
+    lead = f"Of the paper's {len(content['claims'])} claims: {found}."
+    sentences: list[Sentence] = [(Strong(lead),)]
+    failing = by.get("fails", [])
+    if failing:
+        titles = "; ".join(f"{c['number']}, {c['title']}" for c in failing)
+        sentences.append((f"Fails: {titles}.",))
+    return sentences
+
+
+def _sheet(run: RunFolder, competing: Sequence[str]) -> list[str]:
+    """The reference and the first cell of each other label."""
+    firsts: dict[str, str] = {}
+    for cell in sorted(competing, key=lambda cell: cell != run.reference):
+        firsts.setdefault(run.labels[cell], cell)
+    return [*firsts.values()][:_SHEET]

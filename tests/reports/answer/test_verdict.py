@@ -93,7 +93,7 @@ def test_encoders_of_another_world_give_no_verdict(tmp_path: Path) -> None:
     table = _table({"a": [0.9], "b": [0.1]}, [UP])
     found = verdict(run, table, _pairs(table, 2))
     assert (found.rule, found.winner) == ("foreign", None)
-    assert _words(found).startswith("No verdict: dino_glyph of the glyph world judged other")
+    assert _words(found).startswith("No verdict: dino_glyph of the glyph world measured other")
 
 
 def test_anchors_alone_do_not_compete(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_one_rater_has_no_agreement(ranked: Path, tmp_path: Path) -> None:
     content = {"format": FORMAT, "page": key["page"], "rater": "ann", "rankings": rankings}
     (tmp_path / "ballots" / "ann.json").write_text(json.dumps(content))
     count(ranked, tmp_path / "ballots")
-    assert "none to be had of one rater" in (ranked / "rank.md").read_text()
+    assert "not defined for one rater" in (ranked / "rank.md").read_text()
 
 
 def test_what_cannot_be_done_says_so(own_run_folder: Path, tmp_path: Path) -> None:

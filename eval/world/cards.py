@@ -78,6 +78,7 @@ def training_history(folder: Path) -> list[dict[str, Any]]:
         "seconds",
         "final_loss",
         "device",
+        "batch",
         "history",
         "note",
     )

@@ -223,6 +223,16 @@ def published_ip_adapter(weights: Path = WEIGHTS) -> dict[str, dict]:
     return parts
 
 
+def published_lora(weights: Path = WEIGHTS) -> dict:
+    """The published style LoRA's matrices, float32, under the names of diffusers' layout without
+    its prefix `unet.`.
+    """
+    from safetensors.torch import load_file
+
+    found = load_file(weights / "style_lora" / "pytorch_lora_weights.safetensors")
+    return {name.removeprefix("unet."): value.float() for name, value in found.items()}
+
+
 _RELEASED_NAMES = {
     "ln0.": "0.norm1.",
     "ln1.": "0.norm2.",

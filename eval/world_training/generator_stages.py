@@ -117,7 +117,8 @@ def content(context: Context) -> None:
         start,
     )
     publish_content(outcome.module, context.weights)
-    record(context, "content", "ip_adapter", recipe, outcome, {})
+    for part in ("ip_adapter", "image_encoder"):
+        record(context, "content", part, recipe, outcome, {})
 
 
 def i2v(context: Context) -> None:
@@ -165,19 +166,31 @@ def concat(context: Context) -> None:
 
 
 def lora(context: Context) -> None:
-    """Always from scratch: it is small, and a base that has changed wants another one."""
+    """Beside the published content adapter and I2V adapter, which stay as they are."""
     from diffusers import StableDiffusionPipeline
 
     from eval.world.styles import STYLES
     from eval.world_training.stages import lora as stage
+    from i2v_adapter import I2VAdapter
 
     tokenizer, text_encoder, unet = published_base(context)
+    unet._load_ip_adapter_weights(
+        [models.published_ip_adapter(context.weights)], low_cpu_mem_usage=False
+    )
+    load(I2VAdapter, context.weights / "i2v_adapter").to(context.device).attach(unet)
     recipe = asked(context, stage.RECIPE, "style_lora")
     data = encoded_clips(
         context, tokenizer, wild=0.4, seed=2003, clips=3000, draw=STYLES[stage.STYLE]
     )
     outcome = stage.run(
-        recipe, context.work / "lora", data, tokenizer, text_encoder, models.image_base(unet)
+        recipe,
+        context.work / "lora",
+        data,
+        tokenizer,
+        text_encoder,
+        published_image_encoder(context),
+        unet,
+        models.published_lora(context.weights) if context.go_on else None,
     )
     StableDiffusionPipeline.save_lora_weights(
         context.weights / "style_lora", unet_lora_layers=outcome.module.released_state()
@@ -186,7 +199,7 @@ def lora(context: Context) -> None:
 
 
 def controlnet(context: Context) -> None:
-    """Always from scratch, as `lora`."""
+    """Always from scratch: a base that has changed wants another one."""
     import numpy as np
 
     from eval.world.control import places

@@ -60,7 +60,7 @@ STAGES = (
     Stage("content", 30.0, 1e-3, 401),
     Stage("i2v", 90.0, 1e-3, 801),
     Stage("concat", 70.0, 7e-4, 802),
-    Stage("lora", 8.0, 2e-3, 901),
+    Stage("lora", 12.0, 1e-3, 901),
     Stage("controlnet", 20.0, 5e-4, 1001),
 )
 

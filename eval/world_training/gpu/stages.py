@@ -284,7 +284,8 @@ def train_content(bench: Bench, recipe: Recipe) -> None:
 
     outcome = bench.train("content", model, [Task(draw, loss)], recipe)
     publish_content(outcome.module, bench.context.weights)
-    bench.record("content", "ip_adapter", recipe, outcome)
+    for part in ("ip_adapter", "image_encoder"):
+        bench.record("content", part, recipe, outcome)
 
 
 def _dropped(draws: Draws, count: int) -> tuple[Tensor, Tensor]:
@@ -303,8 +304,9 @@ def base_with_content(bench: Bench) -> Any:
     return bench.here(quicken(unet, bench.temporal))
 
 
-def i2v_task(bench: Bench, unet: Any, floor: float = epsilon.SNR_FLOOR) -> Task:
-    """The I2V adapter's training on `unet`, which carries content adapter and I2V adapter."""
+def i2v_task(bench: Bench, unet: Any, floor: float = epsilon.SNR_FLOOR, part: str = "wild") -> Task:
+    """The I2V adapter's training on `unet`, which carries content adapter and I2V adapter; clips of
+    a part of `bench.clips`."""
     from i2v_adapter.training import i2v_loss
 
     encoder: Any = bench.here(published_image_encoder(bench.context))
@@ -318,7 +320,7 @@ def i2v_task(bench: Bench, unet: Any, floor: float = epsilon.SNR_FLOOR) -> Task:
     scheduler, denoise = models.scheduler(), in_dtype(unet, bench.dtype)
 
     def draw(draws: Draws) -> dict[str, Tensor]:
-        rows = bench.clips.rows(draws, "wild", bench.batch)
+        rows = bench.clips.rows(draws, part, bench.batch)
         no_text, no_image = _dropped(draws, bench.batch)
         shown = torch.where(no_image[:, None, None], nothing, embeds[rows])
         return {**_state_batch(bench, draws, rows, no_text, clips=True), "shown": shown[:, None]}
@@ -377,24 +379,14 @@ def train_concat(bench: Bench, recipe: Recipe) -> None:
 def train_lora(bench: Bench, recipe: Recipe) -> None:
     from diffusers import StableDiffusionPipeline
 
-    _, _, unet = published_base(bench.context)
-    image_unet = models.image_base(unet)
-    model = lora.StyleLora(image_unet)
-    for module in (image_unet, model):
+    from i2v_adapter import I2VAdapter
+
+    unet = base_with_content(bench)
+    bench.here(load(I2VAdapter, bench.context.weights / "i2v_adapter")).attach(unet)
+    model = lora.StyleLora(unet)
+    for module in (unet, model):
         nn.Module.to(module, bench.device, bench.dtype)
-    scheduler, denoise = models.scheduler(), in_dtype(image_unet, bench.dtype)
-    count = FRAMES * bench.batch
-
-    def draw(draws: Draws) -> dict[str, Tensor]:
-        rows = bench.clips.rows(draws, "style", count)
-        silent = draws.chance(count, epsilon.TEXT_DROPOUT)
-        return _state_batch(bench, draws, rows, silent, clips=False)
-
-    def loss(latents, noise, timesteps, states) -> Tensor:
-        known = epsilon.noised(scheduler, latents, noise, timesteps)
-        return epsilon.denoising_loss(denoise, known, states)
-
-    outcome = bench.train("lora", model, [Task(draw, loss)], recipe)
+    outcome = bench.train("lora", model, [i2v_task(bench, unet, part="style")], recipe)
     trained: Any = outcome.module
     StableDiffusionPipeline.save_lora_weights(
         bench.context.weights / "style_lora", unet_lora_layers=trained.released_state()

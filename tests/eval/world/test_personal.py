@@ -4,6 +4,7 @@ base.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from eval.world.scenes import Scene, render, render_frame, sample_scene
 from eval.world.styles import STYLES, inverted
 from eval.world.tokenizer import build_clip_tokenizer
 from eval.world_training.latents import LatentSet
-from eval.world_training.stages import controlnet, lora, style
+from eval.world_training.stages import controlnet, i2v, lora, style
 
 TURNED = ("left", "right", "up", "down", "still", "grow", "rotate")
 
@@ -157,20 +158,46 @@ def base():
     return tokenizer, models.text_encoder(len(tokenizer)).eval(), unet, data
 
 
+@pytest.fixture
+def system(base):
+    """The tiny base as the I2V adapter leaves it: with content adapter and I2V adapter."""
+    from i2v_adapter import I2VAdapter
+
+    _, _, unet, _ = base
+    unet._load_ip_adapter_weights([models.new_ip_adapter(unet)], low_cpu_mem_usage=False)
+    adapter = I2VAdapter.from_unet(unet)
+    for parameter in adapter.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    adapter.attach(unet)
+    return adapter, models.image_encoder().eval()
+
+
+def trained_lora(base, system, folder, start=None):
+    tokenizer, text_encoder, unet, data = base
+    recipe = replace(lora.RECIPE, steps=3)
+    return lora.run(recipe, folder, data, tokenizer, text_encoder, system[1], unet, start).module
+
+
 def test_the_lora_changes_keys_and_values_and_goes_through_diffusers_loader(
-    base, tmp_path, monkeypatch
+    base, system, tmp_path, monkeypatch
 ):
     from diffusers import StableDiffusionPipeline
     from diffusers.loaders import StableDiffusionLoraLoaderMixin
 
-    monkeypatch.setattr(lora, "BATCH", 4)
-    tokenizer, text_encoder, unet, data = base
-    spatial = models.image_base(unet)
-    before = {name: value.clone() for name, value in unet.named_parameters()}
-    recipe = replace(lora.RECIPE, steps=3)
-    trained = lora.run(recipe, tmp_path / "work", data, tokenizer, text_encoder, spatial).module
-    for name, value in unet.named_parameters():
-        assert torch.equal(value, before[name.replace("base_layer.", "")])
+    monkeypatch.setattr(i2v, "BATCH", 2)
+    adapter, unet = system[0], base[2]
+    frozen = {
+        name: value.clone()
+        for part in (adapter, unet)
+        for name, value in part.named_parameters(prefix=type(part).__name__)
+    }
+    trained = trained_lora(base, system, tmp_path / "work")
+    for part in (adapter, unet):
+        for name, value in part.named_parameters(prefix=type(part).__name__):
+            if ".lora_" not in name:
+                assert torch.equal(value, frozen.pop(name.replace("base_layer.", "")))
+    assert not frozen
+    assert not any("motion_modules" in name or "_ip" in name for name in trained.matrices)
     StableDiffusionPipeline.save_lora_weights(
         tmp_path / "lora", unet_lora_layers=trained.released_state()
     )
@@ -191,6 +218,30 @@ def test_the_lora_changes_keys_and_values_and_goes_through_diffusers_loader(
     expected = trained.matrices[key.format("B")] @ trained.matrices[key.format("A")]
     assert change.abs().max() > 0.0
     assert torch.allclose(change, expected, atol=1e-5)
+
+
+def test_the_lora_is_trained_through_the_adapter_and_goes_on_from_a_published_one(
+    base, system, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(i2v, "BATCH", 2)
+    adapter = system[0]
+    start = {
+        name: 0.1 * torch.randn_like(value)
+        for name, value in lora.StyleLora(copy.deepcopy(base[2])).released_state().items()
+    }
+
+    def layer_of(folder, **kwargs):
+        tokenizer, text_encoder, unet, data = base
+        fresh = tokenizer, text_encoder, copy.deepcopy(unet), data
+        return trained_lora(fresh, system, folder, **kwargs).released_state()
+
+    adapter.detach()
+    alone = layer_of(tmp_path / "alone", start=start)
+    adapter.attach(base[2])
+    beside = trained_lora(base, system, tmp_path / "beside", start=start).released_state()
+    for name, value in beside.items():  # three warming steps of at most 1e-3 x 3 / 100
+        assert torch.allclose(value.float(), start[name].float(), atol=1e-3)
+    assert any(not torch.equal(value, alone[name]) for name, value in beside.items())
 
 
 def test_the_controlnet_learns_and_leaves_its_base_alone(base, tmp_path, monkeypatch):

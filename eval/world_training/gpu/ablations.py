@@ -22,13 +22,9 @@ from torch import Tensor, nn
 from eval.world import models
 from eval.world_training import errors
 from eval.world_training.context import published_base, published_image_encoder
-from eval.world_training.gpu.stages import (
-    Bench,
-    i2v_task,
-    mixed_rows,
-    quicken,
-    text_task,
-)
+from eval.world_training.gpu.adapter_stages import i2v_task
+from eval.world_training.gpu.base_stages import mixed_rows, text_task
+from eval.world_training.gpu.bench import Bench, quicken
 from eval.world_training.gpu.trainer import Draws, Task, in_dtype
 from eval.world_training.stages import epsilon, motion
 from eval.world_training.trainer import Recipe

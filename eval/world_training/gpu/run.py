@@ -104,7 +104,8 @@ def train_world(
     import torch
 
     from eval.world_training import errors
-    from eval.world_training.gpu import stages as train
+    from eval.world_training.gpu import adapter_stages, base_stages
+    from eval.world_training.gpu.bench import Bench, faster_attention
     from eval.world_training.gpu.clips import Clips
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -112,22 +113,29 @@ def train_world(
     cuda = torch.device(context.device).type == "cuda"
     dtype, finest = torch.bfloat16 if cuda else torch.float32, SIZES[size]
     say = _Journal(context.work, out, started)
-    bench = train.Bench(
+    bench = Bench(
         context,
         Clips(rendering, context.device),
         finest,
         batch,
         dtype,
-        train.faster_attention(batch * finest.side**2, finest.channels[0], context.device, dtype),
+        faster_attention(batch * finest.side**2, finest.channels[0], context.device, dtype),
     )
     say("attention of the motion modules", processor=type(bench.temporal).__name__)
     while rendering.ready() < min(len(rendering.chunks), 2 * workers):
         time.sleep(0.05)
     say("drawn enough to begin", chunks=rendering.ready())
     run: dict[str, Callable] = {
-        stage.name: getattr(train, f"train_{stage.name}") for stage in STAGES
+        "vae": base_stages.train_vae,
+        "spatial": base_stages.train_spatial,
+        "motion": base_stages.train_motion,
+        "content": adapter_stages.train_content,
+        "i2v": adapter_stages.train_i2v,
+        "concat": adapter_stages.train_concat,
+        "lora": adapter_stages.train_lora,
+        "controlnet": adapter_stages.train_controlnet,
     }
-    before: dict[str, Callable] = {"spatial": train.encode, "content": train.read}
+    before: dict[str, Callable] = {"spatial": base_stages.encode, "content": base_stages.read}
 
     def prepare(stage: str) -> None:
         """What `stage` and those before it read, once each."""

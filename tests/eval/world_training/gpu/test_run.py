@@ -17,10 +17,10 @@ from eval.world.control import discs
 from eval.world.scenes import FRAMES, caption, render
 from eval.world.styles import STYLES
 from eval.world_training.gpu import run
+from eval.world_training.gpu.adapter_stages import discs as discs_on_device
 from eval.world_training.gpu.clips import Clips
 from eval.world_training.gpu.rendering import Rendering, parts
 from eval.world_training.gpu.run import STAGES, pack, plan
-from eval.world_training.gpu.stages import discs as discs_on_device
 from eval.world_training.gpu.trainer import Draws
 from eval.world_training.latents import clip_scene
 

@@ -135,13 +135,12 @@ def torture(session: nox.Session) -> None:
     end as if never. Random faults for five minutes (SOAK_SECONDS) from a seed (SOAK_SEED, printed).
 
     Besides: two Ray nodes on this machine, methods that end their process in every way, 200 flipped
-    databases, thousands of broken suites, images and clips, and 100,000 broken manifests, captions,
-    prompts, ballots and run documents.
+    databases, and thousands of broken suites, images and clips. Broken manifests, ballots and run
+    documents are a session of their own: `fuzz`.
     """
     install(session, "tests")
     known = {
         "TORTURE_KILLS": "100",
-        "FUZZ_EXAMPLES": "20000",
         "SOAK_SECONDS": "300",
         "SOAK_SEED": str(int(time.time())),
         "DAMAGE_FLIPS": "200",
@@ -153,11 +152,27 @@ def torture(session: nox.Session) -> None:
         "tests/eval/execute/test_ray.py",
         "tests/eval/store/test_damage.py",
         "tests/eval/test_fuzz.py",
-        "tests/eval/test_fuzz_readers.py",
         "tests/eval/clips/test_borders.py",
     ]
     given = {name: os.environ.get(name, value) for name, value in known.items()}
     session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=given)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read 100,800 broken manifests, captions, prompts, ballots and run documents: FUZZ_EXAMPLES
+    of each of six tests, eight variants of each. Posargs go to pytest.
+    """
+    install(session, "tests")
+    examples = os.environ.get("FUZZ_EXAMPLES", "2100")
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "tests/eval/test_fuzz_readers.py",
+        *session.posargs,
+        env={"FUZZ_EXAMPLES": examples},
+    )
 
 
 @nox.session

@@ -28,7 +28,9 @@ from i2v_adapter.attention import (
 )
 from i2v_adapter.checkpoint_formats import (
     OFFICIAL_NAME,
+    check_layers,
     check_tensors,
+    load_own,
     read_released,
     stable_diffusion_15_layers,
 )
@@ -81,6 +83,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         self, layers: Mapping[str, Mapping[str, int]], pooled_group_norm: bool = False
     ) -> None:
         super().__init__()
+        check_layers(layers)
         for path in sorted(layers, key=_natural_order):
             parent: nn.Module = self
             *parents, leaf = path.split(".")
@@ -166,7 +169,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         ):
             weight_name = OFFICIAL_NAME
         if weight_name is None and not source.is_file():
-            return super().from_pretrained(pretrained_model_name_or_path, **options)
+            return load_own(super().from_pretrained, pretrained_model_name_or_path, **options)
         dtype, pooled = options.pop("torch_dtype", None), options.pop("pooled_group_norm", None)
         if weight_name is not None:
             source = Path(_get_model_file(os.fspath(source), weights_name=weight_name, **options))

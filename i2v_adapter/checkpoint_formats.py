@@ -8,16 +8,18 @@ Stable Diffusion 1.5.
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 Layers: TypeAlias = Mapping[str, Mapping[str, int]]
 
@@ -30,6 +32,8 @@ _UNOFFICIAL = {
 }
 _UNOFFICIAL_DROPPED = ("to_k.weight", "to_v.weight")
 _LISTED = 20
+MOST_LAYERS, WIDEST = 1024, 16_384
+"""Of a configuration that is read: the largest UNets have 70 layers and a width of 2048."""
 
 
 class ReleasedWeights(NamedTuple):
@@ -79,6 +83,68 @@ def read_released(path: Path) -> ReleasedWeights:
         f"{path} is no adapter checkpoint: none of its {len(state)} tensors is named like"
         " <block>.attn1.to_q_ff.weight (official) or <block>.i2v_adapter.to_q.weight (unofficial)"
     )
+
+
+def check_layers(layers: Layers) -> None:
+    """Refuses what no UNet has, before memory is taken for it: a configuration may come from
+    anywhere.
+
+    Raises:
+        ValueError: naming the layer: a path that is no path of modules, sizes that are no whole
+            numbers from 1 to 16,384, heads that do not divide the inner width; too many layers.
+    """
+    if not isinstance(layers, Mapping) or len(layers) > MOST_LAYERS:
+        raise ValueError(f"layers must name at most {MOST_LAYERS} layers with their sizes")
+    for path, size in layers.items():
+        parts = path.split(".")
+        if not all(re.fullmatch(r"\w+", part) and not hasattr(nn.Module(), part) for part in parts):
+            raise ValueError(f"layer {path[:100]!r} is not named as a module of a UNet is")
+        known = isinstance(size, Mapping) and set(size) == {"channels", "inner", "heads"}
+        if not known or not all(
+            type(number) is int and 1 <= number <= WIDEST for number in size.values()
+        ):
+            raise ValueError(
+                f"layer {path[:100]}: channels, inner and heads must be whole numbers from 1 to "
+                f"{WIDEST}, not {str(size)[:100]}"
+            )
+        if size["inner"] % size["heads"]:
+            raise ValueError(f"layer {path[:100]}: {size['heads']} heads do not divide the width")
+
+
+def load_own(load: Callable[..., Any], source: str | os.PathLike[str], **options: Any) -> Any:
+    """diffusers' loading, made strict: alone it leaves tensors that are missing untrained, and ends
+    in many ways on files that are not what they should be.
+
+    Args:
+        load: `from_pretrained` of diffusers.
+        source: a folder or hub id of this project's own format.
+        **options: of `load`.
+
+    Raises:
+        ValueError: naming tensors that are missing, unexpected or mis-shaped, or what cannot be
+            read.
+    """
+    wants_info = options.pop("output_loading_info", False)
+    try:
+        adapter, info = load(source, output_loading_info=True, **options)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # whatever a damaged configuration or index leads to
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise ValueError(
+            f"{source} cannot be read as an adapter ({type(error).__name__}: {reason})"
+        ) from error
+    wrong = {
+        "missing": info["missing_keys"],
+        "unexpected": info["unexpected_keys"],
+        "mis-shaped": [name for name, *_ in info["mismatched_keys"]],
+    }
+    if any(wrong.values()):
+        details = "; ".join(
+            f"{kind}: {_listed(sorted(names))}" for kind, names in wrong.items() if names
+        )
+        raise ValueError(f"{source}: its tensors do not fit its config.json: {details}")
+    return (adapter, info) if wants_info else adapter
 
 
 def check_tensors(tensors: Mapping[str, Tensor], layers: Layers, source: str) -> None:

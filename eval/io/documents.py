@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError
 from eval.io.files import write_whole
+from i2v_adapter.tables.texts import shorten
 
 
 def write_text(path: Path, text: str) -> None:
@@ -42,15 +42,21 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+LARGEST = 2**28
+"""Bytes of the largest JSON file that is read: a run folder may come from anywhere."""
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or an empty one if there is no such file.
 
     Raises:
-        EvalError: naming the file, if it is not a JSON object.
+        EvalError: naming the file, if it is not a JSON object, or larger than `LARGEST`.
     """
     if not path.is_file():
         return {}
     try:
+        if path.stat().st_size > LARGEST:
+            raise EvalError(f"{path}: larger than {LARGEST:,} bytes; remove it and run again")
         content = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
         raise EvalError(f"{path}: nested too deeply; remove it and run again") from error
@@ -64,13 +70,81 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_table(path: Path, columns: Iterable[str]) -> Iterator[dict[str, str]]:
+    """The rows of a table that `write_csv` wrote, read while they are asked for; none where there
+    is no such file.
+
+    Args:
+        path: of the table.
+        columns: that every row must have; others may be there.
+
+    Raises:
+        EvalError: naming the file, and the row as far as there is one: no CSV, not UTF-8, a
+            column that is missing, a row of another length.
+    """
+    if not path.is_file():
+        return
+    number = 1
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            missing = [name for name in columns if name not in header]
+            if missing:
+                raise EvalError(f"{path}: no column '{missing[0]}'; run the suite again")
+            for row in reader:
+                number = reader.line_num
+                if row and len(row) != len(header):
+                    raise EvalError(
+                        f"{path}:{number}: the row does not have the header's {len(header)} "
+                        "values; run the suite again"
+                    )
+                if row:
+                    yield dict(zip(header, row, strict=True))
+    except OSError as error:
+        raise EvalError(f"{path}: cannot be read ({error.strerror})") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise EvalError(f"{path}:{number}: not a table ({error}); run the suite again") from error
+
+
+def number_of(row: Mapping[str, str], column: str, path: Path) -> float | None:
+    """The finite number in a row of `read_table`; None where the field is empty.
+
+    Raises:
+        EvalError: naming file, column and text, if it is no finite number.
+    """
+    text = row[column]
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise EvalError(
+            f"{path}: {column} is {shorten(text)!r}, not a finite number; run the suite again"
+        )
+    return value
+
+
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as CSV; None is an empty field."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return table.getvalue()
+    """A table as CSV; None is an empty field.
+
+    >>> csv_text(["a", "b"], [["one\\rfield", 1]])
+    'a,b\\n"one\\rfield",1\\n'
+    """
+    # With "\n" as its line end the csv module would leave a lone "\r" unquoted, and readers take
+    # that for the end of a row.
+    writer = csv.writer(_Line(), lineterminator="\r\n")
+    lines = (writer.writerow(row).removesuffix("\r\n") for row in (header, *rows))
+    return "".join(f"{line}\n" for line in lines)
+
+
+class _Line:
+    """A file for the csv module that gives back what is written."""
+
+    def write(self, text: str) -> str:
+        return text
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eval.io.documents import read_table
 from eval.store.lock import holder, is_held
 from eval.store.received import read_run
 from eval.store.schema import VERSION
@@ -75,8 +75,4 @@ def _cell(store: Store, cell: str, wanted: int, failures: list[Failure]) -> Cell
 
 
 def _samples(folder: Path) -> int:
-    path = folder / "samples.csv"
-    if not path.is_file():
-        return 0
-    with path.open(newline="", encoding="utf-8") as file:
-        return sum(1 for _ in csv.DictReader(file))
+    return sum(1 for _ in read_table(folder / "samples.csv", ("id",)))

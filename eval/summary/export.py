@@ -4,13 +4,12 @@ not.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
 from eval.errors import EvalError
-from eval.io.documents import write_csv, write_json
+from eval.io.documents import read_table, write_csv, write_json
 from eval.store.faults import folder_errors
 from eval.store.received import read_run
 from eval.store.store import Store
@@ -97,11 +96,8 @@ def _rows(store: Store) -> Iterator[Row]:
 
 
 def _groups(folder: Path) -> dict[str, str]:
-    path = folder / "samples.csv"
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["id"]: row["group"] for row in csv.DictReader(file)}
+    rows = read_table(folder / "samples.csv", ("id", "group"))
+    return {row["id"]: row["group"] for row in rows}
 
 
 def _write_parquet(path: Path, rows: list[Row]) -> None:

@@ -4,22 +4,24 @@ seeds.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from eval.errors import EvalError
-from eval.io.documents import read_json, write_json
+from eval.io.documents import number_of, read_json, read_table, write_json
 from eval.io.validation import validated
 from eval.store.received import read_run
 from eval.summary.statistics import paired_difference
 
 DEFAULT = "default"
 """Key of the tolerance of every metric that has none of its own."""
+
+
+_SUMMARY = ("cell", "group", "metric", "mean", "low", "high", "n", "higher_is_better")
 
 
 class NothingMeasuredError(EvalError):
@@ -178,22 +180,29 @@ def read_entries(folder: Path) -> tuple[str, list[Entry]]:
             f"{folder}: not a run folder (no run.json); i2v-eval run SUITE --out {folder} makes one"
         )
     clips: dict[tuple[str, str], dict[str, float]] = {}
-    for row in _rows(folder / "records.csv"):
-        clips.setdefault((row["cell"], row["metric"]), {})[f"{row['sample']}/{row['seed']}"] = (
-            float(row["value"])
-        )
+    path = folder / "records.csv"
+    for row in read_table(path, ("cell", "metric", "sample", "seed", "value")):
+        value = number_of(row, "value", path)
+        if value is not None:
+            place = f"{row['sample']}/{row['seed']}"
+            clips.setdefault((row["cell"], row["metric"]), {})[place] = value
+    path = folder / "summary.csv"
     entries = [
-        Entry(
-            cell=row["cell"],
-            metric=row["metric"],
-            mean=float(row["mean"]),
-            low=_finite(row["low"]),
-            high=_finite(row["high"]),
-            n=int(row["n"]),
-            higher_is_better={"true": True, "false": False}.get(row["higher_is_better"]),
-            clips=clips.get((row["cell"], row["metric"]), {}),
+        validated(
+            Entry,
+            {
+                "cell": row["cell"],
+                "metric": row["metric"],
+                "mean": number_of(row, "mean", path),
+                "low": _finite(row["low"]),
+                "high": _finite(row["high"]),
+                "n": row["n"],
+                "higher_is_better": {"true": True, "false": False}.get(row["higher_is_better"]),
+                "clips": clips.get((row["cell"], row["metric"]), {}),
+            },
+            where=f"{path}: {row['cell']}, {row['metric']}",
         )
-        for row in _rows(folder / "summary.csv")
+        for row in read_table(path, _SUMMARY)
         if row["group"] == "all" and row["mean"]
     ]
     if not entries:
@@ -222,7 +231,7 @@ def write_baseline(path: Path, folder: Path, reason: str) -> Baseline:
     suite, entries = read_entries(folder)
     if not reason.strip():
         raise EvalError("--update needs a reason: why are these the values to hold on to?")
-    failed = sum(1 for _ in _rows(folder / "failures.csv"))
+    failed = sum(1 for _ in read_table(folder / "failures.csv", ("reason",)))
     if failed:
         raise EvalError(f"{folder}: {failed} clips failed; a baseline is made of a whole run")
     kept: Mapping[str, object] = (
@@ -241,12 +250,9 @@ def write_baseline(path: Path, folder: Path, reason: str) -> Baseline:
     return baseline
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
-
-
 def _finite(text: str) -> float | None:
-    value = float(text or "nan")
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return None
     return value if math.isfinite(value) else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval.errors import EvalError
+from eval.io.documents import read_table
 from eval.store.received import read_run
 from eval.store.store import Record, Store
 from eval.summary.vbench_files import ENDING, DimensionResult, write_results
@@ -119,11 +119,7 @@ def _row(
 
 
 def _samples(folder: Path) -> dict[str, dict[str, str]]:
-    path = folder / "samples.csv"
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
+    return {row["id"]: row for row in read_table(folder / "samples.csv", ("id",))}
 
 
 def _file_name(cell: str, number: int) -> str:

@@ -5,6 +5,7 @@ TORTURE_KILLS: many more.
 import copy
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,18 @@ BROKEN = st.sampled_from(
 )
 
 
-def assert_a_plan_or_one_line(path: Path) -> None:
-    """A plan, or one line; anything else is a defect."""
+def is_a_plan_or_one_line(path: Path) -> bool:
+    """Whether a suite gives a plan or is refused in one line that names it, within 10 s of
+    processor time. Other exceptions pass, and fail the test.
+    """
+    start = time.process_time()
     try:
         plan = make_plan(path)
+        sound = bool(plan.cells and plan.samples)
     except EvalError as error:
         line = one_line(str(error))
-        assert line.isprintable()
-        assert 0 < len(line) < 2000
-        assert path.name in line
-    else:
-        assert plan.cells
-        assert plan.samples
+        sound = line.isprintable() and 0 < len(line) < 2000 and path.name in line
+    return sound and time.process_time() - start < 10
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -92,7 +93,7 @@ def test_any_value_anywhere_in_a_suite(
         container[data.draw(SCALARS)] = data.draw(VALUES)
     path = toy_folder / "suite.yaml"
     path.write_bytes(yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass"))
-    assert_a_plan_or_one_line(path)
+    assert is_a_plan_or_one_line(path)
 
 
 @given(data=st.data())
@@ -107,7 +108,7 @@ def test_any_damage_to_the_text_of_a_suite(
         text = text[:start] + data.draw(BROKEN | st.text(max_size=4)) + text[end:]
     path = toy_folder / "suite.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    assert_a_plan_or_one_line(path)
+    assert is_a_plan_or_one_line(path)
 
 
 CELLS = st.one_of(
@@ -135,4 +136,4 @@ def test_any_manifest(
     (toy_folder / f"fuzz.{kind}").write_bytes(text.encode("utf-8", "surrogatepass"))
     suite_content["samples"]["path"] = f"fuzz.{kind}"
     suite_content |= {"methods": [{"method": "toy_method:Toy", "label": "toy"}], "reference": None}
-    assert_a_plan_or_one_line(write_suite(suite_content | {"metrics": ["motion.flow_dis.v1"]}))
+    assert is_a_plan_or_one_line(write_suite(suite_content | {"metrics": ["motion.flow_dis.v1"]}))

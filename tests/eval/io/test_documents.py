@@ -31,12 +31,17 @@ def test_json_has_null_for_numbers_that_are_not_finite_at_any_depth(tmp_path: Pa
 
 
 def test_csv_reads_back_and_none_is_an_empty_field(tmp_path: Path) -> None:
-    rows = [["a,b", 'say "x"', None], ["line\nbreak", 1, True]]
+    rows = [["a,b", 'say "x"', None], ["line\nbreak", 1, True], ["\rx", "y\r", "\r\n"]]
     write_csv(tmp_path / "t.csv", ("x", "y", "z"), rows)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         read = list(csv.reader(file))
-    assert read == [["x", "y", "z"], ["a,b", 'say "x"', ""], ["line\nbreak", "1", "True"]]
-    assert b"\r" not in (tmp_path / "t.csv").read_bytes()
+    assert read == [
+        ["x", "y", "z"],
+        ["a,b", 'say "x"', ""],
+        ["line\nbreak", "1", "True"],
+        *rows[2:],
+    ]
+    assert (tmp_path / "t.csv").read_bytes().count(b"\r") == 3
 
 
 @pytest.mark.parametrize(

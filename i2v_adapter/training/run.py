@@ -21,6 +21,7 @@ from i2v_adapter.training.loop import STATE_NAME, TrainingResult, train
 from i2v_adapter.training.models import encoder, load_pipeline
 from i2v_adapter.training.samples import load_images, load_measure, make_samples
 from i2v_adapter.training.sources import open_source
+from i2v_adapter.training.state import disk_errors, save_folder
 from i2v_adapter.training.tracking import choose_trackers
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -91,7 +92,7 @@ def run(config: TrainingConfig) -> TrainingResult:
         if accelerator.is_main_process:
             with _averaged(adapter, ema):
                 if saving:
-                    adapter.save_pretrained(output / f"step-{step:06}")
+                    save_folder(output / f"step-{step:06}", adapter.save_pretrained)
                 if sampling and config.samples is not None:
                     made = make_samples(
                         pipeline,
@@ -135,7 +136,7 @@ def run(config: TrainingConfig) -> TrainingResult:
         )
     if accelerator.is_main_process:
         with _averaged(adapter, ema):
-            adapter.save_pretrained(output / "adapter")
+            save_folder(output / "adapter", adapter.save_pretrained)
     skipped = _record_videos(clips.skipped, output / "skipped.csv", "reason", accelerator)
     _record_videos(clips.notes, output / "notes.csv", "note", accelerator)
     accelerator.end_training()
@@ -165,7 +166,13 @@ def _check_unchanged(config: TrainingConfig, accelerator: Accelerator) -> None:
     }
     now = {**config.of_the_weights(), **launched}
     if path.is_file() and (config.output / STATE_NAME).is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise TrainingError(
+                f"output: {path} cannot be read ({error}); it says what the state beside it was "
+                "trained with: choose another folder"
+            ) from error
         changed = sorted(
             key for key in now.keys() | before.keys() if now.get(key) != before.get(key)
         )
@@ -177,7 +184,8 @@ def _check_unchanged(config: TrainingConfig, accelerator: Accelerator) -> None:
             )
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        path.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        with disk_errors(path):
+            path.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -213,7 +221,7 @@ def _record_videos(
     for part in everywhere:
         merged |= part
     if merged:
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with disk_errors(path), path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["video", column])
             writer.writerows(sorted(merged.items()))

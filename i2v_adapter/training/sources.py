@@ -151,7 +151,12 @@ class Shards:
         return f"{path}:{key}"
 
     def read(self, index: int) -> Entry:
-        path, _, video, texts = self._samples[index]
+        try:
+            return self._entry(*self._samples[index])
+        except OSError as error:
+            raise UnusableVideoError(f"cannot be read ({error.strerror})") from error
+
+    def _entry(self, path: str, _: str, video: _Member, texts: Mapping[str, _Member]) -> Entry:
         with open(path, "rb") as shard:
             caption = ""
             try:
@@ -175,10 +180,10 @@ def _members(path: str) -> dict[str, dict[str, _Member]]:
             for member in shard:
                 folder, base = os.path.split(member.name)
                 stem, _, suffix = base.partition(".")
-                if member.isfile() and stem:
+                if member.isfile() and not member.issparse() and stem:
                     files = found.setdefault(os.path.join(folder, stem), {})
                     files[suffix.lower()] = _Member(member.offset_data, member.size)
-    except (OSError, tarfile.TarError) as error:
+    except Exception as error:  # tarfile raises also ValueError and OverflowError on damage
         raise TrainingError(
             f"data.shards: {path}: not a whole, uncompressed tar file ({error})"
         ) from error

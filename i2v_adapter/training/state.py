@@ -1,13 +1,16 @@
-"""The file that training goes on from: written whole or not at all, and on the disk."""
+"""What a training run writes, whole or not at all: the file that it goes on from, and adapters."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from i2v_adapter.training.config import TrainingError
 
@@ -34,6 +37,50 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def save_folder(folder: Path, save: Callable[[Path], object]) -> None:
+    """Has `save` write a folder under another name, brings it to the disk and renames it; until
+    then what was in `folder` stays.
+
+    Raises:
+        TrainingError: naming the folder, if it cannot be written; nothing unfinished is left
+            behind.
+    """
+    unfinished, before = (
+        folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old")
+    )
+    try:
+        with disk_errors(folder):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            save(unfinished)
+            for file in unfinished.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as content:
+                        os.fsync(content.fileno())
+            if folder.exists():
+                os.replace(folder, before)
+            os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Errors of the disk in the block become one line that names `path`.
+
+    Raises:
+        TrainingError: from an OSError, or what torch and safetensors make of one.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["failed"])[0]
+        raise TrainingError(
+            f"{path}: cannot be written ({reason}); the training state before it stays: put it "
+            "right, and run the same command again"
+        ) from error
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from accelerate.tracking import GeneralTracker, get_available_trackers
 from accelerate.utils import LoggerType
 
 from i2v_adapter.training.config import TrainingError
+from i2v_adapter.training.state import disk_errors
 
 
 class JsonLinesTracker(GeneralTracker):
@@ -33,7 +34,7 @@ class JsonLinesTracker(GeneralTracker):
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         """Append `values`."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with disk_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
 

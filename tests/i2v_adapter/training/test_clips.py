@@ -3,9 +3,11 @@ videos."""
 
 import io
 import json
+import random
 import tarfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from i2v_adapter.training.clips import ClipBatches, Clips, TrainingClip
 from i2v_adapter.training.config import Data, Dropout, TrainingError
 from i2v_adapter.training.sources import Shards, Source, VideoFolder
+from i2v_adapter.training.video import UnusableVideoError
 
 NONE = Dropout(text=0, image=0, both=0)
 
@@ -197,3 +200,71 @@ def test_sources_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "cut.tar").write_bytes(whole[:514])
     with pytest.raises(TrainingError, match=r"cut\.tar: not a whole, uncompressed tar file"):
         Shards(str(tmp_path / "*.tar"))
+
+
+@pytest.fixture
+def small_shard(tmp_path: Path) -> Path:
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w") as shard:
+        for number in range(3):
+            add(shard, f"{number}.txt", b"a caption")
+            add(shard, f"{number}.mp4", bytes(900))
+    return path
+
+
+def test_any_damage_to_a_shard_is_named_or_skips_its_video(small_shard: Path) -> None:
+    """Checksums of the damaged headers are set right, so that the damage is read."""
+    whole, draw, kinds = small_shard.read_bytes(), random.Random(0), {0: 0, 1: 0}
+    for _ in range(400):
+        content = bytearray(whole)
+        for _ in range(draw.choice((1, 2, 4))):
+            if draw.random() < 0.7:
+                place = 512 * draw.randrange(len(content) // 512) + draw.randrange(330)
+                content[place] = draw.choice((0, 48, 55, 76, 83, 103, 120, 128, 255))
+            else:
+                start = draw.randrange(len(content))
+                del content[start : start + draw.choice((1, 512, 700))]
+        for start in range(0, len(content) - 511, 512):
+            if content[start + 257 : start + 262] == b"ustar":
+                content[start + 148 : start + 156] = b" " * 8
+                total = sum(content[start : start + 512])
+                content[start + 148 : start + 156] = b"%06o\0 " % total
+        small_shard.write_bytes(bytes(content))
+        try:
+            found = Shards(str(small_shard))
+        except TrainingError as error:
+            assert str(small_shard) in str(error)  # noqa: PT017
+            kinds[0] += 1
+            continue
+        for index in range(len(found)):
+            with suppress(UnusableVideoError):
+                entry = found.read(index)
+                assert entry.caption.strip()
+                assert len(entry.file.read()) <= len(content)  # type: ignore[union-attr]
+        kinds[1] += 1
+    assert min(kinds.values()) > 0
+
+
+def test_a_shard_that_goes_away_or_is_cut_later_skips_its_videos(small_shard: Path) -> None:
+    found = Shards(str(small_shard))
+    small_shard.write_bytes(small_shard.read_bytes()[:100])
+    with pytest.raises(UnusableVideoError, match="has no caption"):
+        found.read(2)
+    small_shard.unlink()
+    with pytest.raises(UnusableVideoError, match=r"cannot be read \(No such file"):
+        found.read(0)
+
+
+def test_sparse_members_are_no_videos(small_shard: Path) -> None:
+    """Their size is what they unpack to, which may be anything."""
+    content = bytearray(small_shard.read_bytes())
+    for start in range(0, len(content) - 511, 512):
+        if content[start : start + 5] in (b"0.mp4", b"1.mp4", b"2.mp4"):
+            content[start + 156] = ord("S")
+            content[start + 386 : start + 410] = b"%011o\0%011o\0" % (0, 900)
+            content[start + 482 : start + 495] = b"\0%011o\0" % (8**11 - 1)
+            content[start + 148 : start + 156] = b" " * 8
+            content[start + 148 : start + 156] = b"%06o\0 " % sum(content[start : start + 512])
+    small_shard.write_bytes(bytes(content))
+    with pytest.raises(TrainingError, match=r"hold no video|not a whole"):
+        Shards(str(small_shard))

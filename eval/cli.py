@@ -200,6 +200,7 @@ def run(
     from eval.commands.dry_run import dry_run as show_plan
     from eval.commands.results import show_results
     from eval.execute.events import EventLog
+    from eval.execute.limits import end_command_if_overrun
     from eval.execute.pool import Pool
     from eval.execute.run import Options
     from eval.execute.run import run as run_suite
@@ -224,6 +225,9 @@ def run(
         if workers is not None:
             raise EvalError("--workers goes with --executor processes or ray; add one of them")
         pool = None
+        end_command_if_overrun(
+            timeout, "With --executor processes such a call fails its own clip alone."
+        )
     options = Options(
         timeout=timeout, wait=wait, debug=debug, log=EventLog(log), storage=storage, pool=pool
     )
@@ -346,4 +350,7 @@ def _brought(name: str, arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of ``i2v-eval``."""
+    from eval.execute.limits import this_process_is_a_command
+
+    this_process_is_a_command()
     app(prog_name="i2v-eval")

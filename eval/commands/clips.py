@@ -89,6 +89,7 @@ def clips(
     from eval.clips.media import Hdr
     from eval.commands.results import show_results
     from eval.execute.finished import score
+    from eval.execute.limits import end_command_if_overrun
     from eval.execute.run import Options
 
     if hdr not in get_args(Hdr):
@@ -98,6 +99,7 @@ def clips(
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     options = Options(timeout=timeout, wait=wait, debug=debug)
+    end_command_if_overrun(timeout, "Leave that clip out.")
     scored = score(
         folder,
         samples,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from eval.errors import Stop, StoreError, reason_of, traceback_of
+from eval.errors import Stop, StoreError, one_line, reason_of, traceback_of
 from eval.execute.limits import HalfImportedError, time_limit
 from eval.methods.guard import guarded
 
@@ -81,8 +81,9 @@ def _attempt(
     timeout: float | None,
     debug: bool,
 ) -> list[Result | Failed] | Failed:
+    limit = None if timeout is None else timeout * len(items)
     try:
-        with guarded(), time_limit(None if timeout is None else timeout * len(items)):
+        with guarded(), time_limit(limit, _name(items)):
             return list(work(items))
     except (StoreError, HalfImportedError, Stop):
         raise
@@ -95,6 +96,15 @@ def _attempt(
     if failed.out_of_memory and torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
     return failed
+
+
+def _name(items: Sequence[Item]) -> str:
+    """Of the first item, for a message: where it stands in a plan, as far as it does."""
+    place = getattr(items[0], "place", None)
+    if not isinstance(place, tuple):
+        return ""
+    more = f" or one of {len(items) - 1} more" if len(items) > 1 else ""
+    return one_line("the clip of cell {}, sample {}, seed {}".format(*place)) + more
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ method ends its process or cannot be interrupted.
 import io
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -17,8 +18,10 @@ from rich.console import Console
 
 from eval.errors import EvalError
 from eval.execute.events import EventLog
+from eval.execute.limits import OVERRUN
 from eval.execute.pool import Pool
 from eval.execute.run import Options, Outcome, run
+from eval.store.store import Store
 from tests.eval.execute.test_torture import results
 
 STUBBORN = """
@@ -58,6 +61,7 @@ DEADLY = {
 ENDLESS = ["swallow()", "block()"]
 if "TORTURE_KILLS" not in os.environ:  # `nox -s torture` tries all
     DEADLY = dict(list(DEADLY.items())[:2])
+POOL = Pool(1, kind="processes")
 Go = Callable[..., Outcome]
 
 
@@ -152,3 +156,43 @@ def test_no_worker_outlives_its_driver(go: Go, suite_content: dict[str, Any]) ->
         if b"eval.execute.process_worker" in text and f"PPid:\t{os.getpid()}\n" in status:
             mine.append(text)
     assert mine == []
+
+
+COMMAND = """
+from eval.cli import main
+from eval.execute import limits, run
+from toy_method import ToyEvaluator
+limits.COMMAND_GRACE = 0.5
+run.default_evaluator = lambda metrics, folder: ToyEvaluator(metrics)
+main()
+"""
+
+
+def test_a_command_does_not_hang_with_a_call_that_cannot_be_interrupted(
+    go: Go, write_suite: Any, suite_content: dict[str, Any], toy_folder: Path, tmp_path: Path
+) -> None:
+    """In one process; what is stored stays, and without the fault the same command finishes."""
+    content = stubborn(suite_content | {"batch_size": 1}, "block()")
+    path, out = write_suite(content), tmp_path / "out"
+    root = str(Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "run", str(path), "--out", str(out), "--timeout", "1.5"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(toy_folder), root])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == OVERRUN, done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(
+        "error: the clip of cell bad, sample s3, seed 0 took longer than 1.5 s and cannot be "
+        "interrupted, so this process ends; what is stored stays."
+    )
+    assert "--executor processes" in said
+    with Store(out, read_only=True) as store:
+        assert len(store.clip_keys("bad")) == 3
+    cured = go(
+        stubborn(suite_content | {"batch_size": 1}, "block()"), "out", pool=POOL, timeout=1.5
+    )
+    assert (cured.made, cured.measured, len(cured.failures)) == (2, 5, 1)

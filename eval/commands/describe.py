@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
-from eval.encoders import encoder_entry, encoder_fingerprint, encoder_protocol, weights
+from eval.encoders import (
+    EncoderEntry,
+    encoder_entry,
+    encoder_fingerprint,
+    encoder_protocol,
+    weights,
+)
+from eval.encoders.published import PUBLISHED
 from eval.errors import WeightsMissingError
 from eval.measure.catalogue import registered
 from eval.metrics import Metric
@@ -66,13 +73,27 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
             preprocessing = "the loader's own"
     lines += [
         ("preprocessing", preprocessing),
-        ("weights", _weights(entry.source)),
+        ("weights", _weights(entry)),
+        ("licence of the weights", _licence(metric.encoder, entry)),
         ("fingerprint", fingerprint),
     ]
     return lines + ([("caution", definition.caution)] if definition.caution else [])
 
 
-def _weights(source: weights.Source | None) -> str:
+def _licence(encoder: str, entry: EncoderEntry) -> str:
+    if encoder in PUBLISHED:
+        found = PUBLISHED[encoder]
+        return f"{found.licence}; about {found.size} MB; i2v-eval weights says how to get them"
+    if entry.source and entry.source.embedded:
+        return "Apache-2.0, with this package"
+    foreign = entry.source or entry.loader or entry.own
+    return "see who published them" if foreign else "no weights"
+
+
+def _weights(entry: EncoderEntry) -> str:
+    source = entry.source
+    if entry.loader:
+        return f"by the loader that {entry.loader} names"
     if source is None:
         return "none of its own"
     files = ", ".join(name.replace("|", " or ") for name in source.files)

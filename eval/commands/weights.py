@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -30,12 +32,14 @@ class Row(NamedTuple):
 def rows(encoders: list[str] | None = None) -> list[Row]:
     """A row for each encoder that needs weights; all, if none is named."""
     from eval.encoders import ENCODERS
+    from eval.encoders.published import PUBLISHED
     from eval.measure.catalogue import catalogue
 
     families: dict[str, list[str]] = {}
     for metric in catalogue():
         families.setdefault(metric.encoder, []).append(metric.family)
-    chosen = encoders or [id for id, entry in ENCODERS.items() if entry.source]
+    own = {id for id, entry in ENCODERS.items() if entry.source or entry.loader}
+    chosen = encoders or [id for id in ENCODERS if id in own or id in PUBLISHED]
     return [_row(id, families.get(id, [])) for id in chosen]
 
 
@@ -44,8 +48,11 @@ def _row(id: str, unlocks: list[str]) -> Row:
     from eval.encoders.published import PUBLISHED
     from eval.errors import WeightsMissingError
 
-    source, known = encoder_entry(id).source, PUBLISHED.get(id)
+    entry, known = encoder_entry(id), PUBLISHED.get(id)
+    source = entry.source
     found: str | None = "no weights needed"
+    if entry.loader:
+        found = os.environ.get(entry.loader)
     if source is not None:
         try:
             found = str(weights.find(id, source).folder)
@@ -54,7 +61,8 @@ def _row(id: str, unlocks: list[str]) -> Row:
     embedded = source is not None and source.embedded is not None
     revision = "with the package" if embedded else ""
     if known:
-        revision = known.revision or ("latest" if known.hub else f"sha256 {known.files[0][-12:-4]}")
+        hashed = re.search(r"-([0-9a-f]{8})\.[a-z]+$", next(iter(known.urls), ""))
+        revision = known.revision or (f"sha256 {hashed.group(1)}" if hashed else "latest")
     return Row(
         id,
         unlocks,
@@ -141,7 +149,9 @@ def _show(found: list[Row], *, as_json: bool) -> None:
     show(table)
     missing = [row for row in found if row.found is None]
     for row in missing:
-        say(f"{row.encoder}: {row.get or 'bring it yourself; docs/weights.md says how'}")
+        licence = f" ({row.licence})" if "NC" in row.licence or "Non" in row.licence else ""
+        way = row.get or "bring it yourself; docs/weights.md says how"
+        say(f"{row.encoder}{licence}: {way}")
     if missing:
         listed = ", ".join(MINIMUM)
         say(

@@ -12,8 +12,10 @@ from typing import Any, cast, get_args
 from eval.encoders import weights
 from eval.encoders.kinds import Encoder as Encoder
 from eval.encoders.kinds import FlowEncoder as FlowEncoder
+from eval.encoders.kinds import FrameScoreEncoder as FrameScoreEncoder
 from eval.encoders.kinds import ImageEncoder as ImageEncoder
 from eval.encoders.kinds import ImageTextEncoder as ImageTextEncoder
+from eval.encoders.kinds import InterpolationEncoder as InterpolationEncoder
 from eval.encoders.kinds import PerceptualEncoder as PerceptualEncoder
 from eval.encoders.kinds import QualityEncoder as QualityEncoder
 from eval.encoders.kinds import StyleEncoder as StyleEncoder

@@ -19,6 +19,8 @@ _ROWS = {
     "encode_styles": (0,),
     "encode_distances": (1,),
     "encode_quality": (),
+    "encode_scores": (0,),
+    "encode_interpolation": (),
 }
 """Method -> which of its arguments have a row for each result."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eval.encoders.published import PUBLISHED, TORCH_HUB, Published
+from eval.encoders.published import PUBLISHED, Published
 from eval.encoders.weights import own_folder, sha256
 from eval.errors import EvalError, nearest
 from eval.io.files import write_whole
@@ -24,7 +26,11 @@ def published(id: str) -> Published:
             f"weights of '{id}' cannot be got by name. Allowed: {', '.join(PUBLISHED)}."
             f"{nearest(id, PUBLISHED)}"
         )
-    return PUBLISHED[id]
+    found = PUBLISHED[id]
+    if found.by_hand:
+        line = found.line(id, str(own_folder()))
+        raise EvalError(f"weights of '{id}' ({found.licence}) cannot be got by name: {line}")
+    return found
 
 
 def get(id: str, folder: Path | None = None) -> Path:
@@ -45,7 +51,8 @@ def get(id: str, folder: Path | None = None) -> Path:
     source = published(id)
     target = (folder or own_folder()) / id
     with _reaching(id, source, target.parent):
-        sums = _from_hub(id, source, target) if source.hub else _from_torch_hub(id, source, target)
+        sums = _from_hub(id, source, target) if source.hub else {}
+        sums |= _from_urls(id, source, target)
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
     write_whole(target / "SHA256SUMS", lines.encode())
     return target
@@ -70,19 +77,27 @@ def _from_hub(id: str, source: Published, target: Path) -> dict[str, str]:
     return sums
 
 
-def _from_torch_hub(id: str, source: Published, target: Path) -> dict[str, str]:
+def _from_urls(id: str, source: Published, target: Path) -> dict[str, str]:
     import torch
 
-    [name] = source.files
-    start = name.rpartition("-")[2].partition(".")[0]
-    path = target / name
-    if not path.is_file():
-        target.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(f"{TORCH_HUB}{name}", str(path), start, progress=True)
-        except RuntimeError as error:  # another hash: torch has removed the file
-            raise EvalError(f"weights of '{id}': {error}") from error
-    return {name: _checked(id, path, start)}
+    sums = {}
+    for name, url in source.urls.items():
+        in_name = re.search(r"-([0-9a-f]{8})\.[a-z]+$", name)
+        expected = source.sha256.get(name) or (in_name and in_name.group(1)) or ""
+        path = target / name
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(url, str(path), expected or None, progress=True)
+            except RuntimeError as error:  # another hash: torch has removed the file
+                raise EvalError(f"weights of '{id}': {error}") from error
+        sums[name] = _checked(id, path, expected)
+        if name in source.unpack:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(target)
+                files = [inner for inner in archive.namelist() if not inner.endswith("/")]
+            sums |= {inner: sha256(target / inner) for inner in files}
+    return sums
 
 
 def _checked(id: str, path: Path, expected: str) -> str:

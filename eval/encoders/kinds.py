@@ -92,6 +92,24 @@ class QualityEncoder(Encoder, Protocol):
         ...
 
 
+class FrameScoreEncoder(Encoder, Protocol):
+    """Frames to a score each."""
+
+    def encode_scores(self, frames: UInt8Array) -> Float32Array:
+        """uint8 (N, H, W, 3) RGB -> float32 (N,)."""
+        ...
+
+
+class InterpolationEncoder(Encoder, Protocol):
+    """A clip to how far its frames are from an interpolation of their neighbours."""
+
+    def encode_interpolation(self, frames: UInt8Array) -> Float32Array:
+        """uint8 (F, H, W, 3) RGB, F >= 3 -> float32 (P,), P = (F - 1) // 2: mean absolute error of
+        frames 1, 3, ..., in 8-bit steps.
+        """
+        ...
+
+
 class StyleEncoder(Encoder, Protocol):
     """Frames to how they are drawn; `styles` names the columns."""
 

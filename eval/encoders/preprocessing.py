@@ -240,6 +240,32 @@ CLIP_224 = Preprocessing(
 )
 """OpenAI CLIP: 224, its own mean and deviation."""
 
+CDFVD_224 = Preprocessing(
+    224,
+    None,
+    (0.0, 0.0, 0.0),
+    (1.0, 1.0, 1.0),
+    filter="bilinear",
+    antialias=False,
+    squash=True,
+)
+"""cd-fvd's for VideoMAE-v2: squashed to 224 x 224 bilinear without antialiasing, and neither mean
+nor deviation, unlike the network's training."""
+
+VJEPA1_224 = Preprocessing(
+    224, None, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), filter="bilinear", squash=True
+)
+"""V-JEPA: ImageNet mean and deviation; the squash to 224 x 224 is this suite's, JEDi resizes
+nothing."""
+
+VJEPA2_256 = Preprocessing(
+    292, 256, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), filter="bilinear"
+)
+"""V-JEPA 2's own: short side 292, crop 256, ImageNet mean and deviation."""
+
+DREAMSIM_224 = Preprocessing(224, None, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), squash=True)
+"""DreamSim: squashed to 224 x 224; its networks normalise themselves."""
+
 VIDEOMAE_224 = Preprocessing(
     224, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), filter="bilinear", margin="floor"
 )

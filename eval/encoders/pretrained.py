@@ -83,8 +83,13 @@ def from_pretrained(
     return model.to(device).eval()
 
 
-def read_state(id: str, path: Path) -> "dict[str, torch.Tensor]":
+def read_state(id: str, path: Path, *, mmap: bool = False) -> "dict[str, torch.Tensor]":
     """The tensors of a ``.safetensors`` file or of a pickled state dict, on the CPU.
+
+    Args:
+        id: encoder id, for messages.
+        path: the file.
+        mmap: read tensors of a pickle when they are used, for checkpoints that hold far more.
 
     Raises:
         EvalError: an unreadable file, or one that holds more than tensors.
@@ -98,7 +103,7 @@ def read_state(id: str, path: Path) -> "dict[str, torch.Tensor]":
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        return dict(torch.load(path, "cpu", weights_only=True))
+        return dict(torch.load(path, "cpu", weights_only=True, mmap=mmap))
     except (
         OSError,
         RuntimeError,

@@ -20,12 +20,15 @@ class Published:
     Attributes:
         size: of the download, MB.
         licence: of the weights.
-        hub: repository on the Hugging Face hub; None: a file of torch.hub.
+        hub: repository on the Hugging Face hub; None: every file has an address in `urls`.
         revision: commit of that repository, pinned; None: its latest one, which is recorded.
-        files: files to get; ``a|b`` is the first that the repository has. A torch.hub file's name
-            holds the start of its sha256.
-        sha256: file -> sha256 hex, where it is pinned besides.
+        files: files to get from the repository; ``a|b`` is the first that it has.
+        sha256: file -> sha256 hex or its start, where it is pinned besides.
         gated: whether a licence has to be accepted on the hub first.
+        urls: file -> address of files that lie elsewhere. A name that ends in eight hex digits,
+            as torch.hub's do, holds the start of its sha256.
+        unpack: files of `urls` that are zip archives, to be unpacked in the encoder's folder.
+        by_hand: why ``weights get`` cannot get them; then `urls` only say where they are.
     """
 
     size: int
@@ -35,22 +38,32 @@ class Published:
     files: tuple[str, ...]
     sha256: Mapping[str, str] = field(default_factory=dict)
     gated: bool = False
+    urls: Mapping[str, str] = field(default_factory=dict)
+    unpack: tuple[str, ...] = ()
+    by_hand: str = ""
 
     def line(self, id: str, folder: str) -> str:
         """The command that gets them into `folder`, for a machine without this package."""
-        if self.hub is None:
-            [file] = self.files
-            return f"curl -L --create-dirs -o {folder}/{id}/{file} {TORCH_HUB}{file}"
-        files = " ".join(name.split("|")[0] for name in self.files)
-        revision = f" --revision {self.revision}" if self.revision else ""
-        return f"hf download {self.hub} {files}{revision} --local-dir {folder}/{id}"
+        steps = []
+        if self.hub is not None:
+            files = " ".join(name.split("|")[0] for name in self.files)
+            revision = f" --revision {self.revision}" if self.revision else ""
+            steps.append(f"hf download {self.hub} {files}{revision} --local-dir {folder}/{id}")
+        for file, url in self.urls.items():
+            steps.append(f"curl -L --create-dirs -o {folder}/{id}/{file} {url}")
+            if file in self.unpack:
+                steps.append(f"unzip -o {folder}/{id}/{file} -d {folder}/{id}")
+        return " && ".join(steps) + (f"; {self.by_hand}" if self.by_hand else "")
 
 
 _TRANSFORMERS = ("config.json", "model.safetensors|pytorch_model.bin")
 
 
 def _torch_hub(file: str, size: int) -> Published:
-    return Published(size, "BSD-3-Clause", None, None, (file,))
+    return Published(size, "BSD-3-Clause", None, None, (), urls={file: f"{TORCH_HUB}{file}"})
+
+
+_JEPA = "https://dl.fbaipublicfiles.com/jepa/vith16"
 
 
 PUBLISHED: Mapping[str, Published] = {
@@ -104,8 +117,82 @@ PUBLISHED: Mapping[str, Published] = {
             "78bae1b74ebcce7eddd908e83a2b7c31"
         },
     ),
+    "clip_vitl14_openai": Published(
+        1711,
+        "MIT",
+        "timm/vit_large_patch14_clip_224.openai",
+        None,
+        ("open_clip_config.json", "open_clip_model.safetensors"),
+    ),
+    "clip_vitl14_laion": Published(
+        1711,
+        "MIT",
+        "timm/vit_large_patch14_clip_224.openai",
+        None,
+        ("open_clip_config.json", "open_clip_model.safetensors"),
+        urls={
+            "sa_0_4_vit_l_14_linear.pth": "https://raw.githubusercontent.com/LAION-AI/"
+            "aesthetic-predictor/main/sa_0_4_vit_l_14_linear.pth"
+        },
+    ),
+    "musiq_spaq": Published(
+        109,
+        "Apache-2.0 (MUSIQ); the file is a conversion by pyiqa, which is PolyForm-Noncommercial",
+        None,
+        None,
+        (),
+        urls={
+            "musiq_spaq_ckpt-358bb6af.pth": "https://huggingface.co/chaofengc/"
+            "IQA-PyTorch-Weights/resolve/main/musiq_spaq_ckpt-358bb6af.pth"
+        },
+    ),
+    "dreamsim_ensemble": Published(
+        1300,
+        "MIT",
+        None,
+        None,
+        (),
+        urls={
+            "dreamsim_ensemble_checkpoint.zip": "https://github.com/ssundaram21/dreamsim/releases/"
+            "download/v0.2.0-checkpoints/dreamsim_ensemble_checkpoint.zip",
+            "checkpoints/dino_vitbase16_pretrain.pth": "https://dl.fbaipublicfiles.com/dino/"
+            "dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
+        },
+        unpack=("dreamsim_ensemble_checkpoint.zip",),
+    ),
+    "amt_s": Published(
+        12,
+        "CC-BY-NC-4.0",
+        None,
+        None,
+        (),
+        urls={"amt-s.pth": "https://huggingface.co/lalala125/AMT/resolve/main/amt-s.pth"},
+        by_hand="its code is research code: write a loader and name it in I2V_EVAL_AMT",
+    ),
     "videomae": Published(
         346, "CC-BY-NC-4.0", "MCG-NJU/videomae-base-finetuned-ssv2", None, _TRANSFORMERS
+    ),
+    "videomae2_vitg_ssv2": Published(
+        2030,
+        "not stated (VideoMAE-v2's code: MIT)",
+        None,
+        None,
+        (),
+        urls={
+            "vit_g_hybrid_pt_1200e_ssv2_ft.pth": "https://huggingface.co/OpenGVLab/"
+            "InternVideoMAE_models/resolve/main/mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth"
+        },
+    ),
+    "vjepa1_vith16_ssv2": Published(
+        10800,
+        "CC-BY-NC-4.0",
+        None,
+        None,
+        (),
+        urls={name: f"{_JEPA}/{name}" for name in ("vith16.pth.tar", "ssv2-probe.pth.tar")},
+    ),
+    "vjepa2_vitl_ssv2": Published(
+        1500, "MIT", "facebook/vjepa2-vitl-fpc16-256-ssv2", None, _TRANSFORMERS
     ),
     "raft_large": _torch_hub("raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     "raft_things": _torch_hub("raft_large_C_T_V1-22a6c225.pth", 21),
@@ -114,11 +201,11 @@ PUBLISHED: Mapping[str, Published] = {
     "lpips_vgg": _torch_hub("vgg16-397923af.pth", 554),
 }
 """Encoder id -> its published weights. `i3d` and `dover_technical` have no source that pins them;
-docs/weights.md says how to bring them.
+docs/weights.md says how to bring them. Sizes are about right.
 """
 
 
 def way_out(ids: Sequence[str]) -> str:
     """What to type to get the weights of these encoders, of those that can be got."""
-    known = [id for id in ids if id in PUBLISHED]
+    known = [id for id in ids if id in PUBLISHED and not PUBLISHED[id].by_hand]
     return f"`i2v-eval weights get {' '.join(known)}`" if known else "`i2v-eval weights` lists them"

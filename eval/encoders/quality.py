@@ -2,15 +2,13 @@
 loader.
 """
 
-import importlib
-import os
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from eval.encoders.loaders import named_class, stated_fingerprint
 from eval.encoders.weights import Location
-from eval.errors import EvalError, WeightsMissingError
 
 OPTION = "I2V_EVAL_DOVER"
 """Environment variable: ``module:Class`` of the loader."""
@@ -52,24 +50,16 @@ class QualityEncoder:
 
 def protocol() -> str:
     """What the loader says of itself."""
-    return f"quality 1: {_model_class().fingerprint()}"
+    return f"quality 1: {stated_fingerprint('dover_technical', OPTION, _model_class())}"
 
 
 def _model_class() -> type[QualityModel]:
-    target = os.environ.get(OPTION, "")
-    module, _, name = target.partition(":")
-    if not (module and name):
-        raise WeightsMissingError(
-            f"encoder 'dover_technical': DOVER does not come with this package; set {OPTION} to "
-            "module:Class of a "
-            f"loader (now {repr(target) if target else 'not set'}); "
-            "eval.encoders.quality.QualityModel says what it "
-            "must offer."
-        )
-    try:
-        found: type[QualityModel] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise EvalError(f"encoder 'dover_technical': {OPTION}={target}: {error}") from error
+    found: type[QualityModel] = named_class(
+        "dover_technical",
+        OPTION,
+        "DOVER does not come with this package; eval.encoders.quality.QualityModel says what its "
+        "loader must offer",
+    )
     return found
 
 

@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.encoders import weights
+from eval.encoders.dreamsim import FILES as DREAMSIM_FILES
+from eval.encoders.judge import judge_encoder
 from eval.encoders.kinds import OwnEncoder
 from eval.encoders.preprocessing import (
+    CDFVD_224,
     CLIP_224,
     DINO_224,
+    DREAMSIM_224,
     GLYPH_64,
     I3D_224,
     I3D_SQUASH_224,
     VIDEOMAE_224,
+    VJEPA1_224,
+    VJEPA2_256,
     Preprocessing,
 )
 from eval.metrics.definitions import EncoderKind
@@ -36,6 +42,8 @@ class EncoderEntry:
         revision: how often what it is shown changed, from 1; metrics of an earlier revision are
             other metrics, so their versions are refused.
         change: what the last revision changed, for that message.
+        loader: environment variable that names the loader of a network which this package does
+            not bring.
         own: class of an encoder that is not part of this package, see `OwnEncoder`; `module` and
             `protocol` are not used.
     """
@@ -47,6 +55,7 @@ class EncoderEntry:
     dtypes: tuple[str, ...] = ("float32",)
     revision: int = 1
     change: str = ""
+    loader: str = ""
     own: type[OwnEncoder] | None = None
 
 
@@ -112,6 +121,16 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         revision=2,
         change=_RESIZED,
     ),
+    "clip_vitl14_openai": EncoderEntry(
+        "image-text",
+        "clip",
+        CLIP_224,
+        weights.Source(_CLIP_HUB_FILES, hub="timm/vit_large_patch14_clip_224.openai"),
+        DTYPES,
+    ),
+    "dreamsim_ensemble": EncoderEntry(
+        "image", "dreamsim", DREAMSIM_224, weights.Source(DREAMSIM_FILES)
+    ),
     "flow_dis": EncoderEntry("flow", "flow"),
     "raft_large": EncoderEntry(
         "flow",
@@ -128,6 +147,27 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         "video", "video", GLYPH_64, weights.Source(_SAFETENSORS, embedded="videomae"), DTYPES
     ),
     "videomae": _hub("video", "video", VIDEOMAE_224, "MCG-NJU/videomae-base-finetuned-ssv2"),
+    "videomae2_vitg_ssv2": EncoderEntry(
+        "video",
+        "videomae2",
+        CDFVD_224,
+        weights.Source(("vit_g_hybrid_pt_1200e_ssv2_ft.pth",)),
+        DTYPES,
+    ),
+    "vjepa1_vith16_ssv2": EncoderEntry(
+        "video",
+        "vjepa1",
+        VJEPA1_224,
+        weights.Source(("vith16.pth.tar", "ssv2-probe.pth.tar")),
+        DTYPES,
+    ),
+    "vjepa2_vitl_ssv2": EncoderEntry(
+        "video",
+        "vjepa2",
+        VJEPA2_256,
+        weights.Source(_TRANSFORMERS, hub="facebook/vjepa2-vitl-fpc16-256-ssv2"),
+        DTYPES,
+    ),
     "i3d": EncoderEntry(
         "video",
         "i3d",
@@ -143,7 +183,20 @@ ENCODERS: Mapping[str, EncoderEntry] = {
     "pixels": EncoderEntry("pixels", "pixels"),
     "lpips_alex": _torchvision("perceptual", "perceptual", "alexnet-owt-7be5be79.pth"),
     "lpips_vgg": _torchvision("perceptual", "perceptual", "vgg16-397923af.pth"),
-    "dover_technical": EncoderEntry("quality", "quality"),
+    "dover_technical": EncoderEntry("quality", "quality", loader="I2V_EVAL_DOVER"),
+    "clip_vitl14_laion": EncoderEntry(
+        "frame-score",
+        "aesthetic",
+        CLIP_224,
+        weights.Source((*_CLIP_HUB_FILES, "sa_0_4_vit_l_14_linear.pth")),
+        DTYPES,
+    ),
+    "musiq_spaq": EncoderEntry(
+        "frame-score",
+        "musiq",
+        source=weights.Source(("musiq_spaq_ckpt-358bb6af.pth|musiq_spaq.pth",), torch_hub=True),
+    ),
+    "amt_s": EncoderEntry("interpolation", "interpolation", loader="I2V_EVAL_AMT"),
     "style_glyph": EncoderEntry(
         "style", "style", GLYPH_64, weights.Source(_SAFETENSORS, embedded="style"), DTYPES
     ),
@@ -186,6 +239,10 @@ def _torchscript(name: str) -> EncoderEntry:
     return EncoderEntry("video", "i3d", I3D_224, source, revision=2, change=_RESIZED)
 
 
+def _judge(name: str) -> EncoderEntry:
+    return EncoderEntry("judge", "", own=judge_encoder(name))
+
+
 @dataclass(frozen=True)
 class Scheme:
     """Encoders of one kind that are named by what follows the colon.
@@ -208,7 +265,9 @@ SCHEMES: Mapping[str, Scheme] = {
     "open_clip": Scheme("image-text", _open_clip),
     "videomae": Scheme("video", _transformers("video", "video", VIDEOMAE_224)),
     "i3d": Scheme("video", _torchscript),
+    "judge": Scheme("judge", _judge, revision=1, change=""),
 }
 """Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or
-folder, file. Unlike all others, an ``open_clip:`` id needs open_clip, hence torch, to be looked up.
+folder, file, name of a learned judge. Unlike all others, an ``open_clip:`` id needs open_clip,
+hence torch, to be looked up.
 """

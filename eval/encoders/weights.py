@@ -149,7 +149,7 @@ def _check_bytes(id: str, location: Location) -> None:
         in_name = _HUB_HASH.search(path.name)
         for expected, where in (
             (in_name and in_name.group(1), "its name"),
-            (stated.get(path.name), _SUMS),
+            (stated.get(path.relative_to(location.folder).as_posix()), _SUMS),
         ):
             found = sha256(path) if expected else ""
             if expected and not found.startswith(expected):

@@ -44,6 +44,11 @@ class Files:
         """Where :class:`eval.measure.features.FeatureCache` keeps what encoders see in frames."""
         return self.root / "features" / "frames"
 
+    @property
+    def answers(self) -> Path:
+        """Where the raw answers of learned judges are kept."""
+        return self.root / "features" / "answers"
+
     def present(self, path: Path) -> bool:
         """Whether the file is there; elsewhere than on a disk, whether it was when this object
         first looked.

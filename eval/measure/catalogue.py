@@ -18,6 +18,7 @@ from eval.encoders import (
 )
 from eval.errors import EvalError, nearest
 from eval.io.registry import import_own, installed, place_of
+from eval.measure.judges import is_judged, judged, judged_metric, judged_metrics
 from eval.metrics.definitions import (
     BUILT_IN,
     Definition,
@@ -62,6 +63,8 @@ def find_definition(name: str) -> Registered:
     """
     if ":" in name:
         return _own(name)
+    if is_judged(name):
+        return judged(name)
     _load_all()
     plain = plain_metrics()
     if name not in plain:
@@ -78,7 +81,9 @@ def registered(metric: Metric) -> Registered:
     Raises:
         EvalError: as `find_definition`, or no such version.
     """
-    find_definition(metric.family)
+    found = find_definition(metric.family)
+    if is_judged(metric.family):
+        return found
     return _versions(metric.family, metric.encoder)[metric.version]
 
 
@@ -118,8 +123,9 @@ def parse_metric(id: str) -> Metric:
     """The metric with this id.
 
     Args:
-        id: ``<name>.<encoder>.<version>``. A metric of one's own has the name ``module:name``; its
-            encoder and version may be left out where there is one encoder to choose.
+        id: ``<name>.<encoder>.<version>``; of a learned judge ``judge.<name>.<dimension>``. A
+            metric of one's own has the name ``module:name``; its encoder and version may be left
+            out where there is one encoder to choose.
 
     Raises:
         EvalError: the id does not have three parts, or names an unknown definition, encoder or
@@ -132,6 +138,8 @@ def parse_metric(id: str) -> Metric:
         >>> parse_metric("vbench.i2v_subject.dino:facebook/dino-vitb16.v2").encoder
         'dino:facebook/dino-vitb16'
     """
+    if is_judged(id):
+        return judged_metric(id)
     found, rest = _split(id)
     definition = found.definition
     if not rest:
@@ -261,8 +269,7 @@ def catalogue(*, superseded: bool = True) -> list[Metric]:
     found = []
     for name, definition in definitions().items():
         for encoder, entry in named_encoders().items():
-            named = definition.published in (None, encoder) or encoder in EMBEDDED
-            if entry.kind != definition.kind or not named:
+            if entry.kind != definition.kind:
                 continue
             versions = _versions(name, encoder)
             newest = newest_version(versions)
@@ -270,5 +277,7 @@ def catalogue(*, superseded: bool = True) -> list[Metric]:
                 _metric(one.definition, encoder, version)
                 for version, one in versions.items()
                 if superseded or "." in version or version == newest
+                if one.definition.published in (None, encoder)
+                or (encoder in EMBEDDED and one.definition.published == definition.published)
             ]
-    return found
+    return [*found, *judged_metrics()]

@@ -5,15 +5,18 @@ wanted, on disk.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.errors import EvalError
 from eval.io.arrays import read_array, write_array
+from eval.io.files import write_whole
 
 HELD = 256
 """Arrays kept in memory; the one used longest ago goes first."""
@@ -32,10 +35,12 @@ class FeatureCache:
 
     Attributes:
         passes: how often each encoder looked at a clip, as (encoder id, view) -> count.
+        answers: what judges said in this process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.passes: Counter[tuple[str, str]] = Counter()
+        self.answers: dict[str, dict[str, Any]] = {}
         self._folder = folder
         self._held: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
@@ -74,6 +79,23 @@ class FeatureCache:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
         return self._held[key]
+
+    def keep_answer(
+        self, encoder: tuple[str, str], content: str, answer: Mapping[str, Any]
+    ) -> None:
+        """Keeps what a judge said of a clip, beside the folder of features; in memory if there is
+        none.
+
+        Args:
+            encoder: as in :meth:`get`.
+            content: sha256 hex of the clip.
+            answer: values that JSON can hold.
+        """
+        key = _key(content, encoder[1], "answer")
+        self.answers[key] = dict(answer)
+        if self._folder:
+            text = json.dumps(answer, indent=1, ensure_ascii=False)
+            write_whole(self._folder.parent / "answers" / f"{key}.json", text.encode())
 
     def known(self, encoder: tuple[str, str], content: str, view: str) -> bool:
         """Whether :meth:`get` would find the array without making it."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip
+from eval.encoders.judge import SHOWN
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames, UInt8Array
 from eval.measure.features import FeatureCache
@@ -96,6 +97,49 @@ class Look:
                 "standard", lambda: self._encoder.encode_quality(self.clip.frames, self.clip.fps)
             )[0]
         )
+
+    def scores(self) -> Float32Array:
+        """Score (F,) of each frame; encoders of kind frame-score."""
+        return self._cached("standard", lambda: self._encoder.encode_scores(self.clip.frames))
+
+    def interpolation(self) -> Float32Array:
+        """Errors (P,) of every other frame, in 8-bit steps; encoders of kind interpolation."""
+        return self._cached(
+            "standard", lambda: self._encoder.encode_interpolation(self.clip.frames)
+        )
+
+    def judged(self) -> Float32Array:
+        """Score (D,) of each dimension of a learned judge, in its order; kind judge. The raw answer
+        is kept.
+
+        Raises:
+            EvalError: an answer without usable scores; the message holds its beginning.
+        """
+        unknown, sample = self.sample.unknown, self.sample
+
+        def ask() -> Float32Array:
+            found = self._encoder.encode_judged(
+                self.clip.frames,
+                self.clip.fps,
+                None if "image" in unknown else sample.image,
+                None if "prompt" in unknown else sample.prompt,
+            )
+            answer = {
+                "judge": self._encoder.id.partition(":")[2],
+                "sample": sample.id,
+                "clip": self.clip.fingerprint,
+                "scores": found.scores,
+                "raw": found.raw,
+                "fault": found.fault,
+            }
+            content = f"{self.clip.fingerprint}|{sample.fingerprint}"
+            encoder = (self._encoder.id, self._encoder.fingerprint)
+            self._memory.cache.keep_answer(encoder, content, answer)
+            if found.fault:
+                raise EvalError(f"{found.fault}; the judge said: {found.raw[:SHOWN]!r}")
+            return np.array(found.scores, dtype=np.float32)
+
+        return self._cached(f"judged with {sample.fingerprint} {sorted(unknown)}", ask)
 
     @property
     def known_styles(self) -> Sequence[str]:

@@ -19,7 +19,17 @@ from eval.metrics.features import Features as Features
 from eval.metrics.views import View
 
 EncoderKind = Literal[
-    "image", "image-text", "flow", "pixels", "perceptual", "quality", "style", "video"
+    "image",
+    "image-text",
+    "flow",
+    "pixels",
+    "perceptual",
+    "quality",
+    "frame-score",
+    "interpolation",
+    "judge",
+    "style",
+    "video",
 ]
 """What an encoder looks at; tables list metrics in this order."""
 Scope = Literal["clip", "set"]

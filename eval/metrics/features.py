@@ -60,6 +60,18 @@ class Features(Protocol):
         """Score of the clip; encoders of kind quality."""
         ...
 
+    def scores(self) -> NDArray[np.float32]:
+        """Score (F,) of each frame; encoders of kind frame-score."""
+        ...
+
+    def interpolation(self) -> NDArray[np.float32]:
+        """Errors (P,) of every other frame, in 8-bit steps; encoders of kind interpolation."""
+        ...
+
+    def judged(self) -> NDArray[np.float32]:
+        """Score (D,) of each dimension of a learned judge, in its order; kind judge."""
+        ...
+
     def styles(self) -> list[str]:
         """The most probable style of each frame; encoders of kind style."""
         ...

@@ -54,8 +54,9 @@ _FVD = Definition(
     "generated clips; covariances are divided by N - 1.",
     source="Unterthiner et al. 2018 (FVD)",
     protocols="several: with i3d as common_metrics_on_video_quality, with i3d_videogpt as "
-    "VideoGPT, with i3d_squash_ts as FastVideo; divided by N: stylegan_v.fvd, cd_fvd.fvd. cd-fvd "
-    "has another network too, VideoMAE-v2 ViT-g, where videomae is VideoMAE ViT-B",
+    "VideoGPT, with i3d_squash_ts as FastVideo; divided by N: stylegan_v.fvd, cd_fvd.fvd. cd-fvd's "
+    "other network, VideoMAE-v2 ViT-g: version cdfvd.v1 with videomae2_vitg_ssv2; videomae is "
+    "VideoMAE ViT-B",
     caution="Biased upwards by about c/N: equal N, frames and size only, and beside it the "
     "bias-corrected figure. Where covariances are divided by N (cd-fvd, StyleGAN-V) values are "
     "smaller: by 48 % at N = 2, 0.4 % at 256, 0.05 % at 2048.",
@@ -83,6 +84,12 @@ _BY_N = replace(
         name="stylegan_v.fvd",
         source="Skorokhodov et al. 2022 (StyleGAN-V), frechet_video_distance.py",
         published="i3d_resize",
+    ),
+    replace(
+        _BY_N,
+        versions=("cdfvd.v1",),
+        source="Ge et al. 2024 (cd-fvd), with its VideoMAE-v2",
+        published="videomae2_vitg_ssv2",
     ),
     replace(
         _BY_N,

@@ -1,14 +1,11 @@
-"""JEDi's distance between two sets of features.
-
-These are pure functions. No metric is registered for them yet, because the suite has no V-JEPA
-encoder.
-"""
+"""JEDi's distance between two sets of features."""
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
-from eval.metrics.frechet import feature_matrix
+from eval.metrics.definitions import Definition, SetNotes, SetSteps, metric
+from eval.metrics.frechet import feature_matrix, small_sample
 
 SCALE = 100.0
 """JEDi is this many times the squared maximum mean discrepancy."""
@@ -79,3 +76,30 @@ def jedi(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
         100.0
     """
     return SCALE * biased_mmd(real, fake)
+
+
+def _few_clips(
+    real: npt.NDArray[np.float64], fake: npt.NDArray[np.float64], images: int, dimension: int
+) -> SetNotes:
+    return SetNotes(float("nan"), small_sample(min(len(fake), len(real), images), dimension))
+
+
+@metric(
+    Definition(
+        name="jedi",
+        kind="video",
+        scope="set",
+        unit="100 x squared kernel distance",
+        higher_is_better=False,
+        description="100 times the biased squared maximum mean discrepancy between the video "
+        "features of true and generated clips, with the kernel (x . y / D) ** 2.",
+        source="Luo et al. 2024 (JEDi)",
+        published="vjepa1_vith16_ssv2",
+        caution="Biased upwards: equal N only. JEDi leaves size, crop and frame rate to the "
+        "caller; here 16 frames squashed to 224 x 224, so published values need the same. V-JEPA 2 "
+        "or another encoder is another measure.",
+    ),
+    steps=SetSteps(notes=_few_clips),
+)
+def _jedi(real: npt.NDArray[np.float64], fake: npt.NDArray[np.float64]) -> float:
+    return jedi(real, fake)

@@ -93,8 +93,45 @@ def test_every_published_file_is_one_that_its_encoder_looks_for():
     assert set(MINIMUM) <= set(PUBLISHED)
     for id, known in PUBLISHED.items():
         source = ENCODERS[id].source
-        names = [entry.split("|") for entry in source.files]
-        for entry, choices in zip(known.files, names, strict=True):
-            assert set(entry.split("|")) <= set(choices), id
-        assert source.hub == known.hub
+        if known.by_hand:
+            assert source is None
+            continue
+        got = [set(entry.split("|")) for entry in (*known.files, *known.urls)]
+        for entry in source.files:
+            inside = known.unpack and "checkpoints/" not in entry
+            assert inside or any(names <= set(entry.split("|")) for names in got), (id, entry)
+        assert source.hub in (known.hub, None)
     assert way_out(["i3d"]) == "`i2v-eval weights` lists them"
+
+
+def test_files_from_several_places_are_got_unpacked_and_pinned(tmp_path, monkeypatch):
+    import zipfile
+
+    import torch
+
+    def download(url, path, hash_prefix, progress):
+        if url.endswith(".zip"):
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("ensemble_lora/adapter_config.json", "{}")
+        else:
+            with open(path, "wb") as file:
+                file.write(url.encode())
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    folder = get("dreamsim_ensemble", tmp_path)
+    sums = (folder / "SHA256SUMS").read_text().splitlines()
+    assert {line.split("  ")[1] for line in sums} == {
+        "dreamsim_ensemble_checkpoint.zip",
+        "ensemble_lora/adapter_config.json",
+        "checkpoints/dino_vitbase16_pretrain.pth",
+    }
+    with pytest.raises(EvalError, match=r"sha256 .* but 358bb6af is pinned; the file was removed"):
+        get("musiq_spaq", tmp_path)
+
+
+def test_weights_of_research_code_say_licence_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("I2V_EVAL_AMT", raising=False)
+    with pytest.raises(EvalError, match=r"'amt_s' \(CC-BY-NC-4\.0\).*curl .*I2V_EVAL_AMT"):
+        get("amt_s", tmp_path)
+    with pytest.raises(WeightsMissingError, match=r"12 MB, CC-BY-NC-4\.0.*set I2V_EVAL_AMT"):
+        encoder_fingerprint("amt_s")

@@ -34,8 +34,11 @@ class Encoder:
                 "encode_distances": (count,),
                 "encode_quality": (1,),
                 "encode_styles": (count, 2),
+                "encode_scores": (count,),
+                "encode_interpolation": (count // 2,),
             }.get(name, (count, 5))
-            return GENERATOR.normal(size=shape).astype(np.float32)
+            made = GENERATOR.normal(size=shape).astype(np.float32)
+            return np.abs(made) if name == "encode_interpolation" else made
 
         return encode
 

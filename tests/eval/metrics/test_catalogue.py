@@ -42,7 +42,7 @@ def test_ids_of_the_embedded_default() -> None:
 def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
     for metric in catalogue():
         assert (metric.scope == "set") == (
-            metric.family in {"fvd", "kvd", "stylegan_v.fvd", "cd_fvd.fvd"}
+            metric.family in {"fvd", "kvd", "stylegan_v.fvd", "cd_fvd.fvd", "jedi"}
         )
         if metric.family.startswith("exact."):
             assert metric.truth
@@ -72,6 +72,11 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         "vbench.subject_consistency",
         "vbench.dynamic_degree",
         "vbench.temporal_flickering",
+        "vbench.i2v_background",
+        "vbench.background_consistency",
+        "vbench.aesthetic_quality",
+        "vbench.imaging_quality",
+        "vbench.motion_smoothness",
         "paper.clip_temp",
         "paper.flow_score",
         "paper.warping_error",

@@ -20,6 +20,7 @@ from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
 from eval.store.store import Failure, Record, Store
+from eval.summary import vbench_table
 from eval.summary.cautions import Caution, few_images, to_json
 from eval.summary.set_metrics import set_value
 from eval.summary.statistics import (
@@ -119,6 +120,7 @@ def write_tables(
     rows = [(*row, to_json(cautions)) for row, cautions in summary]
     _write(store.folder / "summary.csv", SUMMARY, rows)
     _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
+    _write_scores(store, plan, values)
     counts = {
         "samples": len(plan.samples),
         "cells": len(plan.cells),
@@ -126,6 +128,21 @@ def write_tables(
         "records": len(records),
     }
     return counts | {"failed": len(failures)}, _cautions(summary, values)
+
+
+def _write_scores(store: Store, plan: Plan, values: Mapping[str, Values]) -> None:
+    """Writes VBench's scores of the cells that have all dimensions of one; no file if none has."""
+    records = {
+        cell: [record for known in each.values() for record in known.values()]
+        for cell, each in values.items()
+    }
+    rows = vbench_table.score_rows(records, plan.suite.reference)
+    path = store.folder / vbench_table.NAME
+    if rows:
+        _write(path, vbench_table.HEADER, rows)
+    else:
+        with write_errors(path):
+            path.unlink(missing_ok=True)
 
 
 def write_failures(

@@ -9,17 +9,26 @@ from typing import Any, NamedTuple
 
 from eval.errors import EvalError
 from eval.io.documents import read_table
+from eval.metrics.camera_motion import asked_class
 from eval.store.received import read_run
 from eval.store.store import Record, Store
-from eval.summary.vbench_files import ENDING, DimensionResult, write_results
+from eval.summary.vbench_files import CAMERA_CLASSES, ENDING, DimensionResult, write_results
 
 IDS: Mapping[str, tuple[str, ...]] = {
     "i2v_subject": (
         "vbench.i2v_subject.dino_vitb16.noaa.v1",
         "vbench.i2v_subject.dino_vitb16.v2",
     ),
+    "i2v_background": (
+        "vbench.i2v_background.dreamsim_ensemble.noaa.v1",
+        "vbench.i2v_background.dreamsim_ensemble.v1",
+    ),
     "subject_consistency": ("vbench.subject_consistency.dino_vitb16.v1",),
+    "background_consistency": ("vbench.background_consistency.clip_vitb32_openai.v1",),
+    "motion_smoothness": ("vbench.motion_smoothness.amt_s.v1",),
     "dynamic_degree": ("vbench.dynamic_degree.raft_things.v2",),
+    "aesthetic_quality": ("vbench.aesthetic_quality.clip_vitl14_laion.v1",),
+    "imaging_quality": ("vbench.imaging_quality.musiq_spaq.v1",),
 }
 """Dimension -> metric ids that are written as it; the first that a cell has is taken. Only ids with
 VBench's own network and preprocessing.
@@ -96,7 +105,8 @@ def _write(
     for dimension, records in found.items():
         rows = [_row(dimension, record, samples, places) for record in records]
         mean = sum(record.value for record in records) / len(records)
-        results[dimension] = DimensionResult(mean, rows)
+        classes = _classes(rows) if dimension == "camera_motion" else {}
+        results[dimension] = DimensionResult(mean, rows, classes)
     missing = write_results(path, results)
     wanted = len(samples) * len(seeds)
     lacking = {name: wanted - len(rows) for name, rows in found.items() if len(rows) < wanted}
@@ -112,10 +122,25 @@ def _row(
     sample = samples.get(record.sample, {})
     name = sample.get("prompt") or record.sample
     row: dict[str, Any] = {"video_path": f"{name}-{places.get(record.seed, record.seed)}.mp4"}
-    if dimension == "i2v_subject":
+    if dimension in ("i2v_subject", "i2v_background"):
         row = {"image_path": sample.get("image", "")} | row
-    value = bool(record.value) if dimension == "dynamic_degree" else record.value
+    if dimension == "camera_motion":
+        row["prompt_type"] = asked_class(name)
+    value: float | bool = record.value
+    if dimension == "dynamic_degree":
+        value = bool(value)
+    elif dimension == "imaging_quality":  # VBench divides its aggregate alone by 100
+        value = 100 * value
     return row | {"video_results": value}
+
+
+def _classes(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Mean of each camera class; nan for one without videos, as in VBench's files."""
+    found = {}
+    for name in CAMERA_CLASSES:
+        values = [row["video_results"] for row in rows if row["prompt_type"] == name]
+        found[name] = sum(values) / len(values) if values else float("nan")
+    return found
 
 
 def _samples(folder: Path) -> dict[str, dict[str, str]]:

@@ -94,6 +94,11 @@ def vbench_scores(dimensions: Mapping[str, float]) -> VBenchScores:
     """
     for name, value in dimensions.items():
         _check(name, value)
+    return combined(dimensions)
+
+
+def combined(dimensions: Mapping[str, float]) -> VBenchScores:
+    """`vbench_scores` of values that are known to be means of the named dimensions."""
     missing = tuple(name for name in DIMENSIONS if name not in dimensions)
     i2v, quality = _weighted(dimensions, I2V), _weighted(dimensions, QUALITY)
     total = None if i2v is None or quality is None else (i2v + quality) / 2

@@ -171,10 +171,12 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "vbench.temporal_flickering": _FLICKERS,
     "lpips": _LOOKS,
     "dover.technical": {"blur": 0, "noise": 0, "compression": 0},
+    "vbench.imaging_quality": {"blur": 0, "noise": 0, "compression": 0},
     "fvd": _VIDEO,
     "kvd": _VIDEO,
     "stylegan_v.fvd": _VIDEO,
     "cd_fvd.fvd": _VIDEO,
+    "jedi": _VIDEO,
 }
 """Metric family -> corruption -> the direction it must move: 1 up, -1 down, 0 to the worse side.
 What a family is for, not all it sees; families that are not here are measured and rated by

@@ -155,7 +155,17 @@ def _imaging_quality(features: Features) -> float:
         source=f"{_VBENCH}, motion smoothness",
         published="amt_s",
         caution="A still clip scores 1. Values of another interpolator than AMT-S do not compare "
-        "with VBench's.",
+        "with VBench's: name them smoothness_vfi.",
+    ),
+    Definition(
+        name="smoothness_vfi",
+        kind="interpolation",
+        unit="score",
+        higher_is_better=True,
+        description="(255 - mean absolute error of every other frame against the interpolation of "
+        "its neighbours) / 255, with an interpolator of one's own.",
+        source=f"The formula of {_VBENCH}, motion smoothness",
+        caution="A still clip scores 1. Values of two interpolators do not compare.",
     ),
 )
 def _motion_smoothness(features: Features) -> float:

@@ -342,6 +342,15 @@ def test_the_published_golden_of_i3d(monkeypatch: pytest.MonkeyPatch) -> None:
     assert frechet_distance(zeros, ones) == pytest.approx(151.256, rel=0.001)
 
 
+def test_the_published_golden_of_lpips() -> None:
+    try:
+        encoder: Any = load_encoder("lpips_alex")
+    except WeightsMissingError:
+        pytest.skip("lpips_alex: the published weights are not on this machine")
+    black, white = (np.full((1, 64, 64, 3), value, np.uint8) for value in (0, 255))
+    assert encoder.encode_distances(black[0], white)[0] == pytest.approx(0.81401, abs=1e-4)
+
+
 def test_any_open_clip_model_and_tag(
     root: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

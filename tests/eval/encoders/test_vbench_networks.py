@@ -395,3 +395,30 @@ def test_the_published_distances_of_dreamsim() -> None:
     )
     assert 1 - reference @ first == pytest.approx(0.4453, abs=1e-3)
     assert 1 - reference @ second == pytest.approx(0.2756, abs=1e-3)
+
+
+MUSIQ_GOLDENS = {"I03": 17.6808, "I04": 70.6541, "I06": 79.0371, "I08": 79.3199, "I19": 50.4550}
+"""Picture of IQA-PyTorch's ResultsCalibra/dist_dir -> score with the weights trained on SPAQ."""
+
+
+def test_the_published_scores_of_musiq() -> None:
+    folder = Path(os.environ.get("I2V_EVAL_WEIGHTS", "/nowhere")) / "goldens"
+    if not all((folder / f"{name}.bmp").is_file() for name in MUSIQ_GOLDENS):
+        pytest.skip("musiq_spaq: no I2V_EVAL_WEIGHTS/goldens/I03.bmp (IQA-PyTorch, dist_dir)")
+    from PIL import Image
+
+    from eval.encoders import ENCODERS, weights
+
+    source = ENCODERS["musiq_spaq"].source
+    assert source
+    try:
+        [file] = weights.find("musiq_spaq", source).files.values()
+    except WeightsMissingError as error:
+        pytest.skip(f"musiq_spaq: {error}")
+    model = Musiq().eval()
+    model.load_state_dict(torch.load(file, "cpu", weights_only=True))
+    for name, expected in MUSIQ_GOLDENS.items():
+        pixels = np.array(Image.open(folder / f"{name}.bmp").convert("RGB"))
+        frame = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1  # at its own size
+        with torch.no_grad():
+            assert model(frame).item() == pytest.approx(expected, abs=0.05), name

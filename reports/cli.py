@@ -36,6 +36,10 @@ def report(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Keep every bit of the clips' frames in the page.")
     ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="Also write figures/*.pdf, one column of a paper wide."),
+    ] = False,
 ) -> None:
     """Writes report.html, report.md, sheet.png, tables/ and figures/ of a run into its folder; a
     calibration's page.
@@ -48,7 +52,15 @@ def report(
     else:
         beside = directory.resolve().parent / "calibration"
         found = beside if calibration is None and is_file(beside / FILE) else calibration
-        written = write_report(directory, samples=samples, calibration=found, lossless=lossless)
+        written = write_report(
+            directory,
+            samples=samples,
+            calibration=found,
+            lossless=lossless,
+            metrics=metrics,
+            style=style,
+            paper=paper,
+        )
     _name(directory, written)
 
 
@@ -88,6 +100,7 @@ def write_report(
     lossless: bool = False,
     metrics: str = "",
     style: str = "ci",
+    paper: bool = False,
 ) -> list[Path]:
     """Writes the report of a run folder into it; each file appears whole or not at all.
 
@@ -98,6 +111,7 @@ def write_report(
         lossless: keep every bit of the clips' frames in the page.
         metrics: comma-separated measures of ``tables/paper-<group>.tex``; none: the leading ones.
         style: of its intervals, see `reports.tables.paper.Style`.
+        paper: also write ``figures/*.pdf``, one column of a paper wide.
 
     Returns:
         The files written, the page first.
@@ -124,9 +138,8 @@ def write_report(
     files = {name: text.encode() for name, text in texts.items()} | {"sheet.png": render_sheet(run)}
     if content.beside:
         files |= {f"{BESIDE}/{key}.webp": film.data for key, film in content.films.items()}
-    return [
-        write_file(directory / name, data) for name, data in (files | figure_files(content)).items()
-    ]
+    files |= figure_files(content, paper=paper)
+    return [write_file(directory / name, data) for name, data in files.items()]
 
 
 def write_comparison(

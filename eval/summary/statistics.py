@@ -18,6 +18,8 @@ _CELLS_AT_ONCE = 4_000_000
 """Entries of the drawn counts that are converted to float64 at a time: 32 MB."""
 _CELLS_KEPT = 400_000_000
 """Entries, one byte each, up to which a set of draws is kept for the next call."""
+_BLOCK = 256
+"""Pairs whose quantiles are taken at a time."""
 
 FEW_CLUSTERS = 10
 """With fewer input images than this, intervals are too narrow and say so."""
@@ -289,8 +291,11 @@ def pairwise_differences(
     if count >= 2 and len(first):
         drawn = _resampled_means(array - means, indices, count, resamples, seed)
         ends = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
-        for row, (i, j) in enumerate(zip(first, second, strict=True)):
-            table[row, 1:] = table[row, 0] + np.quantile(drawn[:, i] - drawn[:, j], ends)
+        by_cell = np.ascontiguousarray(drawn.T)
+        for start in range(0, len(first), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            gaps = by_cell[first[block]] - by_cell[second[block]]
+            table[block, 1:] = table[block, :1] + np.quantile(gaps, ends, axis=1).T
     return table
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from reports.figures.style import INK, STYLE, Drawing, draw
+from reports.figures.style import PAGE, Drawing, Look, draw
 from reports.run.sweeps import Sweep, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from reports.run.folder import RunFolder
     from reports.run.measures import Measure
@@ -26,9 +27,14 @@ def curve_axis(sweep: Sweep) -> int | None:
 
 
 def sweep_curves(
-    name: str, run: RunFolder, sweep: Sweep, measures: Sequence[Measure], group: str
+    name: str,
+    run: RunFolder,
+    sweep: Sweep,
+    measures: Sequence[Measure],
+    group: str,
+    look: Look = PAGE,
 ) -> Drawing:
-    """One panel a measure, side by side; one line for each value of the other setting.
+    """One panel a measure, on the page side by side; one line for each value of the other setting.
 
     Args:
         name: as in `reports.figures.heat.heatmap`.
@@ -36,29 +42,48 @@ def sweep_curves(
         sweep: one with a `curve_axis`.
         measures: one panel each.
         group: of samples.
+        look: with a width, two panels a row.
     """
     from matplotlib import rc_context
-    from matplotlib.figure import Figure
 
     along = curve_axis(sweep)
     assert along is not None
     others: list[Hashable] = sweep.values(1 - along) if len(sweep.axes) > 1 else [None]
-    with rc_context({**STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(_WIDTH * len(measures), _HEIGHT), layout="constrained")
-        panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    with rc_context({**look.style, "svg.hashsalt": name}):
+        figure, panels = _panels(len(measures), look)
         for axes, measure in zip(panels, measures, strict=True):
             axes.set_facecolor("none")
             for i, other in enumerate(others):
                 label = "" if len(sweep.axes) < 2 else f"{sweep.axes[1 - along]} {written(other)}"
-                _line(axes, run, sweep, measure, group, (along, other, i, label))
-            axes.set_title(measure.heading, fontsize=9, loc="left")
+                _line(axes, run, sweep, measure, group, (along, other, i, label), look)
+            axes.set_title(measure.heading, fontsize=look.font, loc="left")
             axes.set_xlabel(sweep.axes[along])
             axes.set_ylabel(measure.unit)
             axes.set_xticks(sweep.values(along)[:12])
             axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
         if len(sweep.axes) > 1:
-            panels[0].legend(fontsize=8)
-        return draw(name, figure)
+            panels[0].legend(loc="best", fontsize=0.9 * look.font)
+        return draw(name, figure, look)
+
+
+def _panels(count: int, look: Look) -> tuple[Figure, list[Axes]]:
+    """Figure and panels at fixed margins, which cost no second drawing."""
+    from matplotlib.figure import Figure
+
+    columns = count if look.width is None else min(2, count)
+    rows = -(-count // columns)
+    wide = _WIDTH if look.width is None else look.width / columns
+    high = _HEIGHT if look.width is None else 1.7
+    left, right, top, bottom = (x * look.font / 9 for x in (0.72, 0.12, 0.28, 0.46))
+    figure = Figure(figsize=(wide * columns, high * rows))
+    found = []
+    for at in range(count):
+        row, column = divmod(at, columns)
+        corner = (column * wide + left, (rows - 1 - row) * high + bottom)
+        box = (*corner, wide - left - right, high - top - bottom)
+        whole = (wide * columns, high * rows) * 2
+        found.append(figure.add_axes(tuple(x / y for x, y in zip(box, whole, strict=True))))
+    return figure, found
 
 
 def _line(
@@ -68,6 +93,7 @@ def _line(
     measure: Measure,
     group: str,
     line: tuple[int, Hashable, int, str],
+    look: Look,
 ) -> None:
     along, other, number, label = line
     points = []
@@ -90,7 +116,7 @@ def _line(
         marker=_MARKERS[number % len(_MARKERS)],
         markersize=4,
         linewidth=1.4,
-        markeredgecolor=INK,
+        markeredgecolor=look.ink,
         markeredgewidth=0.4,
         label=label,
     )

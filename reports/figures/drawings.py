@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reports.figures import heat, scatter
 from reports.figures.curves import curve_axis, sweep_curves
-from reports.figures.style import Axis, Drawing, axis_of
+from reports.figures.style import PAGE, Axis, Drawing, Look, axis_of
 from reports.run.sweeps import sweeps
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Plot:
     front: Sequence[str]
 
 
-def paretos(run: RunFolder, table: CellTable) -> list[Plot]:
+def paretos(run: RunFolder, table: CellTable, look: Look = PAGE) -> list[Plot]:
     """Identity against motion, one plot for each measure of identity."""
     motion = _first(table, "motion")
     if motion is None:
@@ -47,13 +47,14 @@ def paretos(run: RunFolder, table: CellTable) -> list[Plot]:
             points,
             (motion.label.lower(), across),
             m,
+            look,
         )
         for m in table.measures
         if m.family == "identity" and (points := scatter.points_of(table, motion, m))
     ]
 
 
-def speeds(run: RunFolder, table: CellTable) -> list[Plot]:
+def speeds(run: RunFolder, table: CellTable, look: Look = PAGE) -> list[Plot]:
     """Identity, and motion, against the seconds a clip takes; none for a run that was not timed."""
     plots = []
     for measure in filter(None, (_first(table, family) for family in ("identity", "motion"))):
@@ -74,7 +75,15 @@ def speeds(run: RunFolder, table: CellTable) -> list[Plot]:
         if points:
             name = f"speed-{measure.family}-{table.group}"
             plots.append(
-                _plot(run, name, table.group, points, ("seconds to make a clip", _SECONDS), measure)
+                _plot(
+                    run,
+                    name,
+                    table.group,
+                    points,
+                    ("seconds to make a clip", _SECONDS),
+                    measure,
+                    look,
+                )
             )
     return plots
 
@@ -86,6 +95,7 @@ def _plot(
     points: list[scatter.Point],
     across: tuple[str, Axis],
     up: Measure,
+    look: Look,
 ) -> Plot:
     words, axis = across
     front = [p.cell for p in scatter.pareto_front(points, less_is_better=axis.less_is_better)]
@@ -95,7 +105,7 @@ def _plot(
 
 
 def curves(
-    run: RunFolder, measures: Sequence[Measure], group: str
+    run: RunFolder, measures: Sequence[Measure], group: str, look: Look = PAGE
 ) -> Iterator[tuple[str, str, Drawing]]:
     """Name, words and drawing of the measures over each sweep that has numbers to run along."""
     for sweep in sweeps(run):
@@ -105,11 +115,11 @@ def curves(
             continue
         stem = f"curves-{sweep.name}-{group}"
         text = f"{', '.join(m.label for m in shown)} over {sweep.axes[along]} of {sweep.name}"
-        yield stem, text, sweep_curves(stem, run, sweep, shown, group)
+        yield stem, text, sweep_curves(stem, run, sweep, shown, group, look)
 
 
 def heatmaps(
-    run: RunFolder, measures: Sequence[Measure], group: str
+    run: RunFolder, measures: Sequence[Measure], group: str, look: Look = PAGE
 ) -> Iterator[tuple[str, Drawing]]:
     """Name and drawing of each measure's means over each sweep's settings."""
     for sweep in sweeps(run):
@@ -117,7 +127,7 @@ def heatmaps(
             values = sweep.grid(run, measure.id, group)
             if values.notna().to_numpy().any():
                 stem = f"heatmap-{sweep.name}-{measure.id}-{group}"
-                yield stem, heat.heatmap(stem, values, measure, sweep.axes)
+                yield stem, heat.heatmap(stem, values, measure, sweep.axes, look)
 
 
 def _first(table: CellTable, family: str) -> Measure | None:

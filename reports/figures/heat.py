@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports.figures.style import STYLE, Drawing, draw
+from reports.figures.style import PAGE, Drawing, Look, draw
 from reports.run.measures import Measure
 from reports.run.sweeps import written
 
@@ -66,29 +66,39 @@ def best_place(values: pd.DataFrame, measure: Measure) -> tuple[int, int] | None
 
 
 def heatmap(
-    name: str, values: pd.DataFrame, measure: Measure, axes_names: Sequence[str] = ("t0", "p")
+    name: str,
+    values: pd.DataFrame,
+    measure: Measure,
+    axes_names: Sequence[str] = ("t0", "p"),
+    look: Look = PAGE,
 ) -> Drawing:
     """One measure's means over two settings: brighter is better, or larger where there is no
     better.
 
     The best cell is framed. `name` must differ between the figures of one page: ids inside the SVG
-    are made from it. `axes_names` are those of rows and columns, or of columns alone.
+    are made from it. `axes_names` are those of rows and columns, or of columns alone. Places that
+    are narrower than their numbers go without them.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     rows, columns = values.shape
-    with rc_context({**STYLE, "svg.hashsalt": name}):
+    with rc_context({**look.style, "svg.hashsalt": name}):
         title = f"{measure.heading}\n{measure.unit}".rstrip()
         longest = max(map(len, title.splitlines()))
-        width, height = 0.55 + max(0.72 * columns, 0.085 * longest), 0.85 + 0.46 * rows
+        scale, letter = look.font / 9, 0.0095 * look.font
+        wide, high = 0.72 * scale, 0.46 * scale
+        width, height = (0.55 + 0.08) * scale + wide * columns, 0.85 * scale + high * rows
+        if look.width is not None and width > look.width:
+            wide = (look.width - 0.63 * scale) / columns
+            width = look.width
+        width = max(width, letter * longest + 0.55 * scale)
         figure = Figure(figsize=(width, height))
-        axes = figure.add_axes(
-            (0.5 / width, 0.45 / height, 0.72 * columns / width, 0.46 * rows / height)
-        )
+        corner = (0.5 * scale / width, 0.45 * scale / height)
+        axes = figure.add_axes((*corner, wide * columns / width, high * rows / height))
         axes.set_facecolor("none")
-        axes.set_title(title, fontsize=9, loc="left")
+        axes.set_title(title, fontsize=look.font, loc="left")
         for i, row in enumerate(shade(values, measure)):
             for j, shaded in enumerate(row):
                 if shaded is None:
@@ -100,11 +110,12 @@ def heatmap(
                     )
                 )
                 text = measure.number(values.iat[i, j])
-                axes.text(j, i, text, ha="center", va="center", color=shaded[1])
+                if letter * len(text) * 0.8 < wide:
+                    axes.text(j, i, text, ha="center", va="center", color=shaded[1])
         if (place := best_place(values, measure)) is not None:
-            corner = (place[1] - 0.43, place[0] - 0.41)
+            start = (place[1] - 0.43, place[0] - 0.41)
             axes.add_patch(
-                Rectangle(corner, 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5)
+                Rectangle(start, 0.86, 0.82, fill=False, edgecolor="#000000", linewidth=1.5)
             )
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel=axes_names[-1])
         axes.set_ylabel(axes_names[0] if len(axes_names) > 1 else "")
@@ -112,4 +123,4 @@ def heatmap(
         axes.set_yticks(range(rows), [written(value) for value in values.index])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return draw(name, figure)
+        return draw(name, figure, look)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.figures.style import INK, STYLE, Axis, Drawing, draw
+from reports.figures.style import PAGE, Axis, Drawing, Look, draw
 from reports.run.measures import Measure
 from reports.run.sweeps import sweeps, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from reports.run.folder import RunFolder
     from reports.tables.cells import CellTable
@@ -71,7 +72,14 @@ def points_of(table: CellTable, motion: Measure, identity: Measure) -> list[Poin
     return points
 
 
-def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up: Axis) -> Drawing:
+def pareto(
+    name: str,
+    run: RunFolder,
+    points: Sequence[Point],
+    across: Axis,
+    up: Axis,
+    look: Look = PAGE,
+) -> Drawing:
     """One measure against another with intervals; the front is joined and its cells are named.
 
     Sweep cells are coloured by the first setting and shaped by the second; all others are named at
@@ -79,7 +87,6 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up:
     marker of the run's cell number i has an id that ends in ``-point-i``.
     """
     from matplotlib import colormaps, rc_context
-    from matplotlib.figure import Figure
 
     settings = _settings(run)
     firsts, seconds = (list(dict.fromkeys(found[k] for found in settings.values())) for k in (0, 1))
@@ -89,13 +96,13 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up:
     marker_of = {second: _MARKERS[i % len(_MARKERS)] for i, second in enumerate(shaped)}
     front = pareto_front(points, less_is_better=across.less_is_better)
     number_of = {cell: i for i, cell in enumerate(run.cells)}
-    with rc_context({**STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-        axes = figure.add_subplot()
+    with rc_context({**look.style, "svg.hashsalt": name}):
+        keys = _keys(colour_of, marker_of, look)
+        figure, axes = _placed(keys, look)
         axes.set_facecolor("none")
         corners = [p.x[0] for p in front], [p.y[0] for p in front]
         steps = "steps-post" if across.less_is_better else "steps-pre"
-        axes.plot(*corners, drawstyle=steps, color=INK, linewidth=1.2, alpha=0.45, zorder=1)
+        axes.plot(*corners, drawstyle=steps, color=look.ink, linewidth=1.2, alpha=0.45, zorder=1)
         tones = [
             colour_of.get(settings.get(p.cell, ("", ""))[0], "#808080" if p.anchor else "#c2570c")
             for p in points
@@ -116,21 +123,21 @@ def pareto(name: str, run: RunFolder, points: Sequence[Point], across: Axis, up:
                 color=colour,
                 marker=marker_of.get(second, "X" if point.anchor else "h"),
                 zorder=2,
-                markersize=9 if leads else 6,
+                markersize=(9 if leads else 6) * look.font / 9,
                 markeredgewidth=1.4 if leads else 0.6,
-                markeredgecolor=INK,
+                markeredgecolor=look.ink,
             )
             if point.cell in number_of:
                 mark.set_gid(f"point-{number_of[point.cell]}")
         axes.set_xlabel(across.label)
         axes.set_ylabel(up.label)
         axes.grid(color="#808080", alpha=0.2, linewidth=0.5)
-        _legend(axes, colour_of, marker_of)
         axes.margins(x=0.1, y=0.1)
         named = [p for p in points if p.cell not in settings]
         named = [*front, *(p for p in named if p not in front)][:_MOST_NAMED]
-        _name(figure, axes, points, {p.cell: _short(p.cell, settings) for p in named})
-        return draw(name, figure)
+        names = {p.cell: _short(p.cell, settings) for p in named}
+        _name(figure, axes, points, names, look)
+        return draw(name, figure, look)
 
 
 def _settings(run: RunFolder) -> dict[str, tuple[str, str]]:
@@ -151,14 +158,17 @@ def _short(cell: str, settings: dict[str, tuple[str, str]]) -> str:
     return ", ".join(filter(None, settings[cell])) if cell in settings else cell
 
 
-def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, str]) -> None:
+def _name(
+    figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, str], look: Look
+) -> None:
     """Writes names beside their points, each on the side where it covers the fewest points and
     other names.
     """
     from matplotlib.transforms import Bbox
 
-    figure.draw_without_rendering()
+    axes.autoscale_view()
     scale = figure.dpi / 72
+    letter = 0.64 * look.font
     data = {p.cell: (p.x[0], p.y[0]) for p in points}
     places = {cell: axes.transData.transform(xy) for cell, xy in data.items()}
     taken = [
@@ -168,7 +178,7 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
     frame = axes.get_window_extent()
     for cell, text in sorted(names.items(), key=lambda item: -places[item[0]][1]):
         x, y = places[cell]
-        width, height = 5.8 * len(text) * scale, 11 * scale
+        width, height = letter * len(text) * scale, 1.22 * look.font * scale
         choices: list[tuple[float, int, int, tuple[int, int], str, Bbox]] = []
         for dx, ha in ((9, "left"), (-9, "right"), (0, "center")):
             for dy in (0, *_RISES) if dx else (14, -14, 24, -24):
@@ -191,7 +201,7 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
         taken.append(box)
         far = {
             "arrowstyle": "-",
-            "color": INK,
+            "color": look.ink,
             "linewidth": 0.5,
             "alpha": 0.6,
             "shrinkA": 0,
@@ -208,7 +218,7 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point], names: dict[str, 
         )
 
 
-def _legend(axes: Axes, colour_of: dict[str, Any], marker_of: dict[str, str]) -> None:
+def _keys(colour_of: dict[str, Any], marker_of: dict[str, str], look: Look) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -219,8 +229,34 @@ def _legend(axes: Axes, colour_of: dict[str, Any], marker_of: dict[str, str]) ->
         Line2D([], [], linestyle="", marker=m, color="#808080", label=second)
         for second, m in _some(marker_of)
     ]
-    handles.append(Line2D([], [], color=INK, alpha=0.55, label="Pareto front"))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
+    return [*handles, Line2D([], [], color=look.ink, alpha=0.55, label="Pareto front")]
+
+
+def _placed(keys: Sequence[Line2D], look: Look) -> tuple[Figure, Axes]:
+    """Figure and axes at fixed margins, which cost no second drawing: the legend on the page at the
+    right, in a column above.
+    """
+    from matplotlib.figure import Figure
+
+    longest = max(len(str(key.get_label())) for key in keys)
+    letter = 0.6 * look.font / 72
+    left, bottom = 6.5 * letter + 0.3, 3.6 * look.font / 72
+    if look.width is None:
+        width, height, top = 7.2, 4.4, 0.1
+        right = min(2.6, 0.5 + letter * longest)
+        legend: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+    else:
+        width, right = look.width, 0.08
+        columns = max(1, min(len(keys), int((width - left) / (0.35 + letter * longest))))
+        top = 0.1 + 1.5 * look.font / 72 * -(-len(keys) // columns)
+        height = 2.3 + top
+        legend = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns}
+        legend |= {"borderpad": 0.2, "columnspacing": 1, "handlelength": 1.2, "markerscale": 0.7}
+    figure = Figure(figsize=(width, height))
+    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
+    axes = figure.add_axes(box)
+    axes.legend(handles=keys, **legend)
+    return figure, axes
 
 
 def _some(keys: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -1,7 +1,8 @@
-"""How every figure of a report is drawn: its style, and SVG for the page and SVG and PNG for files.
+"""How every figure of a report is drawn: SVG for the page, PDF at a column's width for a paper.
 
-The drawings have no background and write in `currentColor`, so they follow the page from light to
-dark.
+The page's drawings have no background and write in `currentColor`, so they follow the page from
+light to dark. Colours are those of Okabe and Ito and of viridis and cividis, which colour-blind
+readers tell apart; lines and points differ in shape as well.
 """
 
 from __future__ import annotations
@@ -36,11 +37,52 @@ STYLE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A figure as one `<svg>` element, and as PNG on white."""
+class Look:
+    """Where a figure will stand.
 
-    svg: str
-    png: bytes
+    Attributes:
+        width: in inches; None for what the figure's content asks for.
+        font: size of its texts in points.
+        suffix: of its file, "svg" or "pdf".
+    """
+
+    width: float | None
+    font: float
+    suffix: str
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """Matplotlib's settings."""
+        ink = {} if self.suffix == "svg" else {key: "black" for key, v in STYLE.items() if v == INK}
+        return {**STYLE, **ink, "font.size": self.font, "pdf.fonttype": 42}
+
+    @property
+    def ink(self) -> str:
+        """Colour of texts and lines."""
+        return INK if self.suffix == "svg" else "black"
+
+
+PAGE = Look(None, 9, "svg")
+COLUMN = Look(3.35, 7, "pdf")
+"""One column of a paper in two columns."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as the bytes of its file.
+
+    Attributes:
+        data: one `<svg>` element, or a PDF document of one page.
+        suffix: "svg" or "pdf".
+    """
+
+    data: bytes
+    suffix: str = "svg"
+
+    @property
+    def svg(self) -> str:
+        """The `<svg>` element of a drawing for the page."""
+        return self.data.decode()
 
 
 @dataclass(frozen=True)
@@ -57,20 +99,30 @@ def axis_of(measure: Measure) -> Axis:
     return Axis(label, measure.lower_is_better)
 
 
-def draw(name: str, figure: Figure) -> Drawing:
-    """A figure in both forms; call it where the style that the figure was made with still holds."""
-    if figure.get_layout_engine() is not None:  # once, not at each of the savings
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+def draw(name: str, figure: Figure, look: Look = PAGE) -> Drawing:
+    """A figure as a file's bytes; call it where the style that the figure was made with still
+    holds.
+    """
+    if look.suffix == "svg":
+        return Drawing(write_svg(name, figure).encode())
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    return Drawing(write_svg(name, figure), buffer.getvalue())
+    dates = {"CreationDate": None, "Producer": None, "Creator": None}
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata=dates)
+    return Drawing(buffer.getvalue(), "pdf")
 
 
 def write_svg(name: str, figure: Figure) -> str:
-    """The figure as one `<svg>` element: no metadata, ids of its own, the page's text colour."""
+    """The figure as one `<svg>` element: no metadata, ids of its own, the page's text colour.
+
+    The canvas is asked directly: `Figure.savefig` draws everything twice.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.patch.set_visible(False)
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -228,7 +228,7 @@ def render_html(report: Report) -> str:
     return render_page(
         title=report.run.name,
         heading="heading.html.j2",
-        footer="The same numbers: report.md, tables/*.csv, .md and .tex, figures/*.svg and .png, "
+        footer="The same numbers: report.md, tables/*.csv, .md and .tex, figures/*.svg, "
         "summary.csv and records.csv of the run folder.",
         sections=made,
         groups=report.run.groups,

@@ -66,7 +66,8 @@ def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:
     cells = [cell for cell in paired_cells(run) if cell in table.columns]
     count = len(cells) * (len(cells) - 1) // 2
     levels = (0.95, family_wise_level(max(1, count)))
-    whole = [cell for cell in cells if table[cell].notna().all()]
+    complete = table.notna().all()
+    whole = [cell for cell in cells if complete[cell]]
     found = dict(_differences(table[whole], levels))
     for first, second in combinations(cells, 2):
         if (first, second) not in found:

@@ -1,5 +1,5 @@
-"""What a report writes beside its page: every table as CSV, Markdown and LaTeX, every figure as SVG
-and PNG.
+"""What a report writes beside its page: every table as CSV, Markdown and LaTeX, every figure as
+SVG, for a paper as PDF.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reports.answer.best import best_cells, leading
 from reports.calibration import content as trust
 from reports.figures import drawings
-from reports.figures.style import Drawing
+from reports.figures.style import COLUMN, Drawing
 from reports.run.pairs import paired_cells
 from reports.tables.cells import cell_frame, difference
 from reports.tables.latex import PACKAGES
@@ -66,14 +66,14 @@ def paper_files(report: Report, metrics: str, style: str) -> dict[str, str]:
     }
 
 
-def figure_files(report: Report) -> dict[str, bytes]:
-    """Path -> bytes: ``figures/<name>.svg`` and ``.png``. The SVG writes in the text colour of
-    where it is put.
+def figure_files(report: Report, *, paper: bool = False) -> dict[str, bytes]:
+    """Path -> bytes: ``figures/<name>.svg``, the page's drawings, which write in the text colour of
+    where they are put; for a paper also ``.pdf``, at the width of a column, with the heatmaps.
     """
     files: dict[str, bytes] = {}
-    for name, drawing in _drawings(report):
-        stem = _fresh(f"figures/{slug(name)}", ".svg", files)
-        files |= {f"{stem}.svg": f"{drawing.svg}\n".encode(), f"{stem}.png": drawing.png}
+    for name, drawing in [*_drawings(report), *(_paper_drawings(report) if paper else ())]:
+        suffix = f".{drawing.suffix}"
+        files[_fresh(f"figures/{slug(name)}", suffix, files) + suffix] = drawing.data
     return files
 
 
@@ -168,11 +168,20 @@ def _pairs(report: Report, group: str) -> PlainTable:
 
 def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
     for group in report.run.groups:
-        yield from drawings.heatmaps(report.run, report.measures, group)
         yield from ((stem, drawing) for stem, _, drawing in report.curves[group])
         yield from (
             (plot.name, plot.drawing) for plot in (*report.paretos[group], *report.speeds[group])
         )
+
+
+def _paper_drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
+    run = report.run
+    for group, table in report.cells.items():
+        yield from drawings.heatmaps(run, report.measures, group, COLUMN)
+        for stem, _, drawing in drawings.curves(run, report.main, group, COLUMN):
+            yield stem, drawing
+        plots = (*drawings.paretos(run, table, COLUMN), *drawings.speeds(run, table, COLUMN))
+        yield from ((plot.name, plot.drawing) for plot in plots)
 
 
 def slug(name: str) -> str:

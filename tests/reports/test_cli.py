@@ -50,11 +50,31 @@ def test_command_writes_and_prints_its_files(own_run_folder: Path) -> None:
     assert {path.stem for path in (own_run_folder / "tables").glob("*.tex")} == stems | {"all"} | {
         f"paper-{group}" for group in GROUPS
     }
-    drawn = {path.stem for path in (own_run_folder / "figures").glob("*.svg")}
-    assert drawn == {path.stem for path in (own_run_folder / "figures").glob("*.png")}
-    # three heatmaps, curves, a Pareto plot and two of speed in each of three groups
-    assert len(drawn) == 3 * (3 + 1 + 1 + 2)
+    drawn = {path.name for path in (own_run_folder / "figures").glob("*")}
+    assert {Path(name).suffix for name in drawn} == {".svg"}
+    assert len(drawn) == 3 * (1 + 1 + 2)  # curves, a Pareto plot, two of speed in each group
     assert not list(own_run_folder.rglob("*.partial"))
+
+
+def test_a_paper_has_its_columns_and_figures_one_column_wide(own_run_folder: Path) -> None:
+    app = typer.Typer()
+    app.command()(report)
+    asked = ["--paper", "--metrics", "motion", "--style", "pm", "--samples", "0"]
+    result = CliRunner().invoke(app, [str(own_run_folder), *asked])
+    assert result.exit_code == 0, result.output
+    table = (own_run_folder / "tables" / "paper-all.tex").read_text(encoding="utf-8")
+    assert "Motion" in table
+    assert "Identity" not in table
+    assert "\\pm" in table
+    figures = {path.stem: path.read_bytes() for path in (own_run_folder / "figures").glob("*.pdf")}
+    # besides what the page shows, three heatmaps in each of three groups
+    assert len(figures) == 3 * (3 + 1 + 1 + 2)
+    for name, data in figures.items():
+        width = float(re.search(rb"/MediaBox \[ ?0 0 ([\d.]+)", data)[1])  # type: ignore[index]
+        assert width <= 3.36 * 72, name
+        assert b"/Type3" not in data  # outlines that printers and publishers refuse
+    wrong = CliRunner().invoke(app, [str(own_run_folder), "--metrics", "speed"])
+    assert isinstance(wrong.exception, EvalError)
 
 
 def test_an_image_or_a_clip_that_cannot_be_shown_is_a_placeholder(own_run_folder: Path) -> None:

@@ -12,10 +12,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from reports.figures import heat
 from reports.figures.heat import heatmap, shade
 from reports.figures.scatter import Point, pareto, pareto_front, points_of
 from reports.figures.style import axis_of
@@ -91,13 +93,21 @@ def test_heatmap_of_equal_values_draws() -> None:
     assert not set(shade(values, MEASURE)[0]) & set(worst_and_best)
 
 
-def test_heatmap_has_room_for_its_title_and_names_the_unit() -> None:
+def test_heatmap_has_room_for_its_title_and_names_the_unit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     values = pd.DataFrame([[1.0], [2.0]], index=[1.0, 0.6], columns=[0.5])
     measure = replace(MEASURE, label="A measure of a long name", unit="1000 x squared difference")
-    with Image.open(io.BytesIO(heatmap("h", values, measure).png)) as picture:
-        ink = np.asarray(picture.convert("L")) < 128
+    drawn = []
+    with monkeypatch.context() as patch:
+        patch.setattr(heat, "draw", lambda name, figure, look: drawn.append(figure))
+        heatmap("h", values, measure)
+    picture = io.BytesIO()
+    drawn[0].savefig(picture, format="png", dpi=150, facecolor="white")
+    with Image.open(picture) as opened:
+        ink = np.asarray(opened.convert("L")) < 128
     assert "1000 x squared difference" in _texts(heatmap("h", values, measure).svg)
-    margin = 4  # px at 200 dpi: nothing runs into the edge
+    margin = 4  # px at 150 dpi: nothing runs into the edge
     assert not ink[:, -margin:].any()
     assert not ink[:margin].any()
 

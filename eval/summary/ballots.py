@@ -3,40 +3,53 @@ intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
-from i2v_adapter.tables.rows import Column, Rows
-from i2v_adapter.tables.texts import RowError, parse_json, shorten, shown, text_of
 
-FORMAT = "i2v-ballot.v1"
-COLUMNS = (
-    Column("page", required=True),
-    Column("rater"),
-    Column("case", required=True),
-    Column("clip", required=True),
-    Column("rank", kind="whole", required=True),
-)
-LARGEST = 2**24
-"""Bytes of the largest ballot that is read; 10,000 cases of 26 clips take a third of it."""
 PSEUDO_WINS = 0.5
 """Added to each side of every pair, so that a cell that always wins keeps a finite score."""
-
-Key = Mapping[str, Mapping[str, str]]
-"""Case -> letter on the page -> cell."""
+CRITERIA = {
+    "image": "keeps the image",
+    "prompt": "follows the prompt",
+    "motion": "moves well",
+    "overall": "is best overall",
+}
+"""What people may be asked: name -> what the best clip does."""
 
 
 class Ranking(NamedTuple):
-    """One person's order of one case's cells, the best first."""
+    """One person's order of one case's cells by one criterion, the best first.
+
+    Attributes:
+        rater, case: who ranked what.
+        order: the cells.
+        places: of each, equal for tied cells; empty where none are tied.
+        criterion: one of `CRITERIA`.
+    """
 
     rater: str
     case: str
     order: tuple[str, ...]
+    places: tuple[int, ...] = ()
+    criterion: str = "overall"
+
+    def ranks(self) -> dict[str, float]:
+        """Cell -> rank, 1 is best; tied cells share the mean of their ranks.
+
+        Examples:
+            >>> Ranking("ann", "case-01", ("a", "b", "c"), (1, 1, 2)).ranks()
+            {'a': 1.5, 'b': 1.5, 'c': 3.0}
+        """
+        places = self.places or tuple(range(1, len(self.order) + 1))
+        return {
+            cell: sum(other < place for other in places) + (places.count(place) + 1) / 2
+            for cell, place in zip(self.order, places, strict=True)
+        }
 
 
 class Estimate(NamedTuple):
@@ -61,124 +74,14 @@ class Standing(NamedTuple):
     cases: int
 
 
-def read_ballots(folder: Path, page: str, key: Key) -> list[Ranking]:
-    """Every ranking in the ``.json`` and ``.csv`` ballots of a folder. The file's name stands for
-    an unnamed rater.
-
-    Args:
-        folder: of ballots as the page exports them.
-        page: id of the page that they must come from.
-        key: of that page.
-
-    Raises:
-        EvalError: no ballots, or one that is unreadable, of another page, incomplete, or a
-            rater's second word on a case; the message names file, case and what is wrong.
-    """
-    paths = (
-        sorted(path for path in folder.glob("*") if path.suffix in (".json", ".csv"))
-        if folder.is_dir()
-        else []
-    )
-    if not paths:
-        raise EvalError(
-            f"{folder}: no ballots; put there the .json or .csv files that the ranking page exports"
-        )
-    rankings: dict[tuple[str, str], Ranking] = {}
-    for path in paths:
-        found_page, rater, orders = _read(path)
-        if found_page != page:
-            raise EvalError(
-                f"{path}: of page {shown(found_page)}, not of {page!r}; ballots of one "
-                "page go together"
-            )
-        for case, letters in orders.items():
-            if case not in key or sorted(letters) != sorted(key[case]):
-                known = (
-                    ", ".join(key[case])
-                    if case in key
-                    else f"no such case; there are {', '.join(key)}"
-                )
-                raise EvalError(
-                    f"{path}: case {shown(case)} is ranked {shorten(', '.join(letters))}; allowed: "
-                    f"each once of {known}"
-                )
-            if (rater, case) in rankings:
-                raise EvalError(
-                    f"{path}: rater {rater!r} ranked case {case!r} in another ballot already; "
-                    "remove one"
-                )
-            rankings[rater, case] = Ranking(
-                rater, case, tuple(key[case][letter] for letter in letters)
-            )
-    if not rankings:
-        raise EvalError(f"{folder}: the ballots rank no case")
-    return list(rankings.values())
-
-
-def _read(path: Path) -> tuple[str, str, dict[str, list[str]]]:
-    """Page id, rater, and case -> letters from best to worst."""
-    try:
-        return _json_ballot(path) if path.suffix == ".json" else _csv_ballot(path)
-    except RowError as error:
-        named = str(error).startswith(str(path))
-        raise EvalError(str(error) if named else f"{path}: {error}") from error
-    except OSError as error:
-        raise EvalError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _json_ballot(path: Path) -> tuple[str, str, dict[str, list[str]]]:
-    if not path.is_file() or path.stat().st_size > LARGEST:
-        raise RowError(f"not a ballot: a file of at most {LARGEST:,} bytes was expected")
-    content = parse_json(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    if not isinstance(content, dict):
-        raise RowError("not a ballot: an object was expected")
-    if content.get("format") != FORMAT:
-        raise RowError(f"not a ballot: format {shown(str(content.get('format')))}, not {FORMAT!r}")
-    texts = {}
-    for name in ("page", "rater"):
-        try:
-            texts[name] = text_of(content.get(name, ""))
-        except RowError as error:
-            raise RowError(f"{name} {error}") from error
-    rankings = content.get("rankings")
-    if not isinstance(rankings, dict):
-        raise RowError("not a ballot: rankings must be an object of cases")
-    orders: dict[str, list[str]] = {}
-    for case, order in rankings.items():
-        if not isinstance(order, list):
-            raise RowError(f"case {shown(case)}: the ranking must be a list of letters")
-        try:
-            orders[case] = [text_of(letter) for letter in order]
-        except RowError as error:
-            raise RowError(f"case {shown(case)}: a letter {error}") from error
-    return texts["page"], texts["rater"].strip() or path.stem, orders
-
-
-def _csv_ballot(path: Path) -> tuple[str, str, dict[str, list[str]]]:
-    ranked: dict[str, list[tuple[int, str]]] = {}
-    raters, pages = set(), set()
-    for line, row, fault in Rows(path, COLUMNS):
-        rank = row.get("rank", "").strip()
-        if not fault and not (rank.isascii() and rank.isdecimal() and len(rank) < 6):
-            fault = f"rank {shown(rank)} is not a whole number"
-        if fault:
-            raise RowError(f"{path}:{line}: {fault}")
-        ranked.setdefault(row["case"], []).append((int(rank), row["clip"]))
-        raters.add(row.get("rater", "").strip())
-        pages.add(row["page"])
-    for case, pairs in ranked.items():
-        if sorted(rank for rank, _ in pairs) != list(range(1, len(pairs) + 1)):
-            raise RowError(f"case {shown(case)}: ranks must be 1, 2, ... without ties")
-    if len(raters) > 1 or len(pages) > 1:
-        raise RowError("more than one rater or page; one ballot a file")
-    orders = {case: [letter for _, letter in sorted(pairs)] for case, pairs in ranked.items()}
-    return "".join(pages), "".join(raters) or path.stem, orders
-
-
 def standings(
     rankings: Sequence[Ranking], *, level: float = 0.95, resamples: int = 500, seed: int = 0
 ) -> list[Standing]:
-    """Every cell's standing, the best mean rank first.
+    """Every cell's standing, the best mean rank first. A tie is half a win for each.
+
+    Args:
+        rankings: by one criterion.
+        level, resamples, seed: of the intervals.
 
     Intervals are percentiles of a bootstrap that draws whole raters and whole cases, each with
     replacement, and weighs a ranking by the product of how often its rater and its case were drawn;
@@ -194,9 +97,10 @@ def standings(
     of = np.asarray([[raters[ranking.rater], cases[ranking.case]] for ranking in rankings])
     ranks = np.full((len(rankings), len(cells)), np.nan)
     for row, ranking in enumerate(rankings):
-        for place, cell in enumerate(ranking.order, start=1):
-            ranks[row, cells.index(cell)] = place
-    wins = (ranks[:, :, None] < ranks[:, None, :]).astype(np.float64)  # nan compares false
+        for cell, rank in ranking.ranks().items():
+            ranks[row, cells.index(cell)] = rank
+    ours, theirs = ranks[:, :, None], ranks[:, None, :]  # nan compares false
+    wins = (ours < theirs) + 0.5 * (ours == theirs) * ~np.eye(len(cells), dtype=bool)
     means, scores = _means(ranks, np.ones(len(rankings))), bradley_terry(wins.sum(axis=0))
 
     generator = np.random.default_rng(seed)

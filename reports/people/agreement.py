@@ -27,8 +27,8 @@ def agreement(rankings: Sequence[Ranking]) -> float:
     }
     table = [[math.nan] * len(units) for _ in raters]
     for ranking in rankings:
-        for place, cell in enumerate(ranking.order, 1):
-            table[raters.index(ranking.rater)][units[ranking.case, cell]] = place
+        for cell, rank in ranking.ranks().items():
+            table[raters.index(ranking.rater)][units[ranking.case, cell]] = rank
     return krippendorff_alpha(table)
 
 
@@ -48,10 +48,10 @@ def metric_rows(
     from eval.summary.agreement import rank_correlation
     from reports.run.measures import measures_of
 
-    places: dict[tuple[str, str], list[int]] = {}
+    places: dict[tuple[str, str], list[float]] = {}
     for ranking in rankings:
-        for place, cell in enumerate(ranking.order, 1):
-            places.setdefault((ranking.case, cell), []).append(place)
+        for cell, rank in ranking.ranks().items():
+            places.setdefault((ranking.case, cell), []).append(rank)
     liked = {at: -sum(given) / len(given) for at, given in places.items()}
     rows = run.records[run.records["seed"] == run.first_seed]
     values = {(r.cell, r.sample, r.metric): r.value for r in rows.itertuples()}

@@ -26,7 +26,7 @@ from eval.errors import EvalError, one_line
 from eval.samples import load_samples
 from eval.samples.clip_manifest import read_entries
 from eval.store.received import read_run
-from eval.summary.ballots import FORMAT, read_ballots
+from eval.summary.ballot_files import FORMAT, read_ballots
 from i2v_adapter.training.config import TrainingError
 from i2v_adapter.training.sources import VideoFolder
 from i2v_adapter.training.video import UnusableVideoError

@@ -17,10 +17,11 @@ import typer
 from typer.testing import CliRunner
 
 from eval.errors import EvalError
-from eval.summary.ballots import FORMAT
+from eval.summary.ballot_files import FORMAT
 from reports.cli import report, write_comparison, write_report
 from reports.page.report import build
-from reports.ranking import count, write_page
+from reports.people.counting import count
+from reports.people.page import Asked, write_page
 from reports.run.load import load_run
 from reports.tables.markdown import render_markdown
 
@@ -117,7 +118,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_nothing_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = Path(shutil.copytree(run_folder, tmp_path / "own"))
-    write_page(folder, ["content-adapter", "still-image"], 2, 0)
+    write_page(folder, ["content-adapter", "still-image"], Asked(2))
     key = json.loads((folder / "rank-key.json").read_text())
     (tmp_path / "ballots").mkdir()
     case, letters = next(iter(key["cases"].items()))
@@ -125,7 +126,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_nothing_half(
         "format": FORMAT,
         "page": key["page"],
         "rater": "one",
-        "rankings": {case: list(letters)},
+        "rankings": {case: {"overall": [list(letters)]}},
     }
     (tmp_path / "ballots" / "one.json").write_text(json.dumps(ballot))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -137,7 +138,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_nothing_half(
     calls: dict[str, Callable[[], object]] = {
         "report": lambda: write_report(folder, samples=0),
         "compare": lambda: write_comparison([folder, folder], folder / "out", samples=0),
-        "rank": lambda: write_page(folder, ["content-adapter", "still-image"], 2, 1),
+        "rank": lambda: write_page(folder, ["content-adapter", "still-image"], Asked(2, 1)),
         "count": lambda: count(folder, tmp_path / "ballots"),
     }
     with pytest.raises(EvalError, match=words) as caught:

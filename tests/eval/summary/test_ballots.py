@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from eval.errors import EvalError
-from eval.summary.ballots import FORMAT, Ranking, bradley_terry, read_ballots, standings
+from eval.summary.ballot_files import FORMAT, OLDER, read_ballots
+from eval.summary.ballots import Ranking, bradley_terry, standings
 
 KEY = {"case-01": {"A": "full", "B": "content"}, "case-02": {"A": "content", "B": "full"}}
 
@@ -74,7 +75,7 @@ def _write(folder: Path, name: str, **changes: object) -> Path:
         "format": FORMAT,
         "page": "p1",
         "rater": "ann",
-        "rankings": {"case-01": ["B", "A"]},
+        "rankings": {"case-01": {"overall": [["B"], ["A"]]}},
     } | changes
     path = folder / name
     path.write_text(json.dumps(content))
@@ -82,7 +83,8 @@ def _write(folder: Path, name: str, **changes: object) -> Path:
 
 
 def test_letters_become_cells_from_json_and_csv(tmp_path: Path) -> None:
-    _write(tmp_path, "ann.json", rankings={"case-01": ["B", "A"], "case-02": ["B", "A"]})
+    older = {"case-01": ["B", "A"], "case-02": ["B", "A"]}
+    _write(tmp_path, "ann.json", format=OLDER, rankings=older)
     (tmp_path / "bob.csv").write_text(
         "page,rater,case,clip,rank\np1,,case-02,A,2\np1,,case-02,B,1\n"
     )
@@ -99,11 +101,20 @@ def test_letters_become_cells_from_json_and_csv(tmp_path: Path) -> None:
         ({"page": "p2"}, "ann.json: of page 'p2', not of 'p1'"),
         ({"format": "x"}, "ann.json: not a ballot: format 'x'"),
         (
-            {"rankings": {"case-01": ["A"]}},
+            {"rankings": {"case-01": {"overall": [["A"]]}}},
             "case 'case-01' is ranked A; allowed: each once of A, B",
         ),
-        ({"rankings": {"case-01": ["A", "A"]}}, "case 'case-01' is ranked A, A"),
-        ({"rankings": {"case-09": ["A", "B"]}}, "no such case; there are case-01, case-02"),
+        ({"rankings": {"case-01": {"overall": [["A", "A"]]}}}, "case 'case-01' is ranked A, A"),
+        (
+            {"rankings": {"case-09": {"overall": [["A", "B"]]}}},
+            "no such case; there are case-01, case-02",
+        ),
+        (
+            {"rankings": {"case-01": {"looks": [["A", "B"]]}}},
+            "no criterion 'looks'; allowed: image",
+        ),
+        ({"rankings": {"case-01": {"image": ["A", "B"]}}}, "must be a list of letters"),
+        ({"rankings": {"case-01": ["A", "B"]}}, "an object of criteria was expected"),
         ({"rankings": {}}, "the ballots rank no case"),
         ({"rankings": 3}, "ann.json: not a ballot"),
     ],
@@ -125,7 +136,31 @@ def test_no_ballots_twice_the_same_rater_and_ties(tmp_path: Path) -> None:
         read_ballots(tmp_path, "p1", KEY)
     (tmp_path / "two.json").unlink()
     (tmp_path / "bob.csv").write_text(
-        "page,rater,case,clip,rank\np1,bob,case-02,A,1\np1,bob,case-02,B,1\n"
+        "page,rater,case,clip,rank\np1,bob,case-02,A,2\np1,bob,case-02,B,2\n"
     )
-    with pytest.raises(EvalError, match="without ties"):
+    with pytest.raises(EvalError, match="without gaps; tied clips share one"):
         read_ballots(tmp_path, "p1", KEY)
+
+
+def test_ties_and_criteria_are_read_alike_from_json_and_csv(tmp_path: Path) -> None:
+    said = {"case-01": {"image": [["B", "A"]], "motion": [["A"], ["B"]]}}
+    _write(tmp_path, "ann.json", rankings=said)
+    rows = ["case-01,image,B,1", "case-01,image,A,1", "case-01,motion,B,2", "case-01,motion,A,1"]
+    lines = "".join(f"p1,bob,{row}\n" for row in rows)
+    (tmp_path / "bob.csv").write_text(f"page,rater,case,criterion,clip,rank\n{lines}")
+    found = read_ballots(tmp_path, "p1", KEY)
+    for rater in ("ann", "bob"):
+        assert [ranking[1:] for ranking in found if ranking.rater == rater] == [
+            ("case-01", ("content", "full"), (1, 1), "image"),
+            ("case-01", ("full", "content"), (), "motion"),
+        ]
+
+
+def test_a_tie_is_half_a_win_for_each() -> None:
+    """Closed form for two cells: 2 wins, 1 loss and 2 ties are 3 wins against 2."""
+    orders = [("a", "b"), ("a", "b"), ("b", "a")]
+    rankings = [Ranking("r", f"c{i}", order) for i, order in enumerate(orders)]
+    rankings += [Ranking("r", f"t{i}", ("a", "b"), (1, 1)) for i in range(2)]
+    first, second = standings(rankings, resamples=10)
+    assert (first.cell, first.rank.value) == ("a", (1 + 1 + 2 + 1.5 + 1.5) / 5)
+    assert first.score.value - second.score.value == pytest.approx(np.log(3.5 / 2.5), abs=1e-5)

@@ -29,6 +29,7 @@ CELLS = ("content-adapter", "i2v-adapter[t0=0.6,p=0.1]", "still-image")
 def ballots(browser: Any, own_run_folder: Path, tmp_path: Path) -> Path:
     """The opened page of three cells and three cases, and the folder that it saves into."""
     command = ["rank", str(own_run_folder), "--cells", ",".join(CELLS), "--cases", "3"]
+    command += ["--criteria", "overall"]
     assert CliRunner().invoke(app, command).exit_code == 0
     folder = tmp_path / "ballots"
     folder.mkdir()
@@ -71,11 +72,11 @@ def test_two_raters_rank_and_are_counted(browser: Any, own_run_folder: Path, bal
     ]
     _press(browser, Keys.ARROW_RIGHT, "b", "a")  # not ranked to the end
     _press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, "a", "b", "c")
-    assert browser.find_element(By.ID, "state").text.startswith("2 of 3 cases ranked.")
+    assert browser.find_element(By.ID, "state").text.startswith("2 of 3 questions answered.")
     first = _save(browser, ballots, "ann", "json")
     assert json.loads(first.read_text())["rankings"] == {
-        "case-01": list("CBA"),
-        "case-03": list("ABC"),
+        "case-01": {"overall": [["C"], ["B"], ["A"]]},
+        "case-03": {"overall": [["A"], ["B"], ["C"]]},
     }
 
     browser.execute_script("localStorage.clear()")  # another person's browser
@@ -138,15 +139,69 @@ def test_a_page_that_is_closed_goes_on_and_is_finished_once(browser: Any, ballot
     path = ballots / "ballot-cleo.json"
     WebDriverWait(browser, 20).until(lambda _: path.is_file())
     assert json.loads(path.read_text())["rankings"] == {
-        "case-01": list("BAC"),
-        "case-02": list("CAB"),
-        "case-03": list("ABC"),
+        "case-01": {"overall": [["B"], ["A"], ["C"]]},
+        "case-02": {"overall": [["C"], ["A"], ["B"]]},
+        "case-03": {"overall": [["A"], ["B"], ["C"]]},
     }
     assert not browser.find_element(By.ID, "finish").is_enabled()
     browser.refresh()
-    assert browser.find_element(By.ID, "state").text == "3 of 3 cases ranked. Finished; thank you."
+    assert (
+        browser.find_element(By.ID, "state").text
+        == "3 of 3 questions answered. Finished; thank you."
+    )
     assert browser.get_log("browser") == []
     browser.execute_script("localStorage.clear()")
+
+
+def test_four_questions_a_case_with_ties_are_resumed_saved_and_counted(
+    browser: Any, own_run_folder: Path, ballots: Path
+) -> None:
+    command = ["rank", str(own_run_folder), "--cells", ",".join(CELLS), "--cases", "1"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    browser.get((own_run_folder / "rank.html").as_uri())
+    asked = []
+    for keys in ("a=bc", "cba", "ab"):
+        shown = [q for q in browser.find_elements(By.CLASS_NAME, "question") if q.is_displayed()]
+        asked += [question.text.split("?")[0] for question in shown]
+        _press(browser, *keys, Keys.ARROW_RIGHT)
+    _press(browser, Keys.ARROW_LEFT)
+    browser.find_element(By.ID, "tie").click()
+    assert browser.find_element(By.ID, "tie").get_attribute("aria-pressed") == "true"
+    _press(browser, "c")
+    assert browser.find_element(By.ID, "state").text.startswith("3 of 4 questions answered.")
+    browser.refresh()  # goes on at the question that is open
+    shown = [q for q in browser.find_elements(By.CLASS_NAME, "question") if q.is_displayed()]
+    asked += [question.text.split("?")[0] for question in shown]
+    assert asked == [
+        "Which clip keeps the image best",
+        "Which clip follows the prompt best",
+        "Which clip moves best",
+        "Which clip is best overall",
+    ]
+    _press(browser, "b", "=", "a", "=", "c")
+    browser.find_element(By.ID, "rater").send_keys("dora")
+    said = {
+        "image": [["A", "B"], ["C"]],
+        "prompt": [["C"], ["B"], ["A"]],
+        "motion": [["A"], ["B", "C"]],
+        "overall": [["B", "A", "C"]],
+    }
+    browser.find_element(By.ID, "finish").click()
+    path = ballots / "ballot-dora.json"
+    WebDriverWait(browser, 20).until(lambda _: path.is_file())
+    assert json.loads(path.read_text())["rankings"] == {"case-01": said}
+    browser.find_element(By.ID, "rater").clear()
+    _save(browser, ballots, "eve", "csv")
+    counted = CliRunner().invoke(app, ["rank", str(own_run_folder), "--ballots", str(ballots)])
+    assert counted.exit_code == 0, counted.output
+    letters = json.loads((own_run_folder / "rank-key.json").read_text())["cases"]["case-01"]
+    rows = csv.DictReader((own_run_folder / "rank.csv").read_text().splitlines())
+    found = {(row["criterion"], row["cell"]): float(row["mean_rank"]) for row in rows}
+    expected = {"image": "1.5 1.5 3", "prompt": "3 2 1", "motion": "1 2.5 2.5", "overall": "2 2 2"}
+    for criterion, ranks in expected.items():
+        for letter, value in zip("ABC", ranks.split(), strict=True):
+            assert found[criterion, letters[letter]] == float(value)
+    assert browser.get_log("browser") == []
 
 
 def test_clips_are_large_and_play(browser: Any, ballots: Path) -> None:

@@ -101,7 +101,8 @@ def _plot(
     front = [p.cell for p in scatter.pareto_front(points, less_is_better=axis.less_is_better)]
     title = f"{up.label} against {words}"
     text = f"{title}, group {group}. On the Pareto front: {', '.join(front)}."
-    return Plot(name, title, text, scatter.pareto(name, run, points, axis, axis_of(up)), front)
+    drawing = scatter.pareto(name, run, points, axis, axis_of(up), look)
+    return Plot(name, title, text, drawing, front)
 
 
 def curves(

@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 FILE = "claims.json"
 HERE, THERE = "Measured here, glyph world", "Paper, full size"
-_ANCHORS = ("still-image", "pan-zoom", "true-clip")
 _TABLE_1 = (
     "full",
     "without-content",
     "content-adapter",
     "concatenation",
     "text-to-video",
-    *_ANCHORS,
+    *("still-image", "pan-zoom", "true-clip"),
 )
 _TABLE_3 = {
     "neither": "neither",

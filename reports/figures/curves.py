@@ -79,10 +79,10 @@ def _panels(count: int, look: Look) -> tuple[Figure, list[Axes]]:
     found = []
     for at in range(count):
         row, column = divmod(at, columns)
-        corner = (column * wide + left, (rows - 1 - row) * high + bottom)
-        box = (*corner, wide - left - right, high - top - bottom)
-        whole = (wide * columns, high * rows) * 2
-        found.append(figure.add_axes(tuple(x / y for x, y in zip(box, whole, strict=True))))
+        x, y = column * wide + left, (rows - 1 - row) * high + bottom
+        across, up = wide * columns, high * rows
+        size = ((wide - left - right) / across, (high - top - bottom) / up)
+        found.append(figure.add_axes((x / across, y / up, *size)))
     return figure, found
 
 

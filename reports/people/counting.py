@@ -131,8 +131,13 @@ def _read_key(path: Path) -> dict[str, Any]:
             f"{path}: no such file; `i2v-eval rank {path.parent}` writes the page and it"
         )
     content = read_json(path)
-    page, cases, samples = (content.get(name) for name in ("page", "cases", "samples"))
-    known = isinstance(page, str) and isinstance(cases, dict) and isinstance(samples or {}, dict)
-    if not known or not all(isinstance(letters, dict) for letters in cases.values()):
+    page, cases = content.get("page"), content.get("cases")
+    samples = content.get("samples") or {}
+    if (
+        not isinstance(page, str)
+        or not isinstance(cases, dict)
+        or not isinstance(samples, dict)
+        or not all(isinstance(letters, dict) for letters in cases.values())
+    ):
         raise EvalError(f"{path}: not the key of a ranking page; write the page again")
-    return {"page": page, "cases": cases, "samples": samples or {}}
+    return {"page": page, "cases": cases, "samples": samples}

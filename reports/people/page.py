@@ -156,13 +156,6 @@ def _shuffled(cells: Sequence[str], sample: str, seed: int) -> list[str]:
     )
 
 
-def _shuffled(cells: Sequence[str], sample: str, seed: int) -> list[str]:
-    """In an order that depends on the sample and the seed alone."""
-    return sorted(
-        cells, key=lambda cell: hashlib.sha256(f"{seed}\x1f{sample}\x1f{cell}".encode()).digest()
-    )
-
-
 def _case(run: RunFolder, name: str, sample: str, letters: Mapping[str, str]) -> Case:
     import numpy as np
 

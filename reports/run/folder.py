@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eval.errors import EvalError
+from eval.methods.anchors import ANCHORS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from eval.clips.lossless import Clip
 
-ANCHORS = ("true-clip", "still-image", "pan-zoom")
-"""Methods that mark the ends of a scale and do not compete."""
 _KEY = re.compile(r"[0-9a-f]{8,128}")
 
 

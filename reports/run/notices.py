@@ -50,4 +50,8 @@ def notices(run: RunFolder, measures: Sequence[Measure]) -> list[str]:
     warnings += [str(text) for text in run.run.get("warnings", []) if str(text) not in said]
     if run.run.get("dirty"):
         warnings.append("The run was made from a working tree with uncommitted changes.")
+    elif "dirty" in run.run and run.run["dirty"] is None:
+        warnings.append(
+            "Whether the code had uncommitted changes is not known: there was no git to ask."
+        )
     return warnings

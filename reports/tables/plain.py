@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from eval.io.documents import csv_text
 from reports.tables.cells import (
     CellTable,
     ComparisonTable,
@@ -64,9 +63,7 @@ class PlainTable:
 
     def csv(self) -> str:
         """The texts as they are, a header line first."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
-        return text.getvalue()
+        return csv_text(self.header, self.rows)
 
 
 def plain_cells(table: CellTable) -> PlainTable:

@@ -11,6 +11,8 @@ import pytest
 from eval.clips.lossless import read_clip
 from eval.errors import EvalError
 from reports.run.load import load_run
+from reports.run.measures import measures_of
+from reports.run.notices import notices
 
 
 def test_frames_are_typed_and_texts_stay_texts(run_folder: Path) -> None:
@@ -137,3 +139,19 @@ def test_a_run_without_reference_or_cards_loads(own_run_folder: Path) -> None:
     del run_json["judge_cards"], run_json["suite"]["reference"]
     (own_run_folder / "run.json").write_text(json.dumps(run_json), encoding="utf-8")
     assert load_run(own_run_folder).reference is None
+
+
+@pytest.mark.parametrize(
+    ("dirty", "said"),
+    [("false", ""), ("true", "with uncommitted changes"), ("null", "is not known")],
+)
+def test_the_state_of_the_code_is_a_warning_where_it_is_not_clean(
+    own_run_folder: Path, dirty: str, said: str
+) -> None:
+    path = own_run_folder / "run.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"dirty": json.loads(dirty)}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    run = load_run(own_run_folder)
+    found = [text for text in notices(run, measures_of(run)) if "uncommitted" in text]
+    assert len(found) == bool(said)
+    assert all(said in text for text in found)

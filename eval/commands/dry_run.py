@@ -42,7 +42,8 @@ def dry_run(
     clips, make, measure = (
         sum(getattr(row, name) for row in rows) for name in ("clips", "make", "measure")
     )
-    time = duration(seconds) + (f" and {untimed} clips of unknown time" if untimed else "")
+    times = [duration(seconds)] if seconds or not untimed else []
+    time = " and ".join([*times, *([f"{untimed} clips of unknown time"] if untimed else [])])
     disk = _size(sum(row.size or 0 for row in rows)) + (
         " and more" if any(row.size is None for row in rows) else ""
     )

@@ -5,110 +5,17 @@ own.
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from eval.commands import suite_texts as texts
 from eval.io.console import say
-
-HEAD = """\
-# A suite: what to compare, on which samples, by which measures.
-#   i2v-eval run {file} --dry-run     what would be made, and what it costs
-#   i2v-eval run {file}               makes it; the same command again goes on
-#   i2v-eval report runs/{name}
-name: {name}
-
-{samples}
-# One clip for each cell, sample and seed. Ten input images or more make intervals one can trust.
-seeds: [0]
-
-# Clips in one call of a method: the most that a kill can lose.
-batch_size: {batch}
-
-# auto takes a GPU where there is one. `--device` and `--dtype` of `run` come before these.
-device: auto
-dtype: float32
-"""
-
-SAMPLES = """\
-# Samples: a CSV or JSONL file beside this one, with the columns
-#   id      letters, digits, '.', '_', '-'; it also seeds the generators
-#   image   the input image, relative to the file
-#   prompt  what the clip should show
-#   group   optional: summarised apart, e.g. seen and unseen
-#   clip    optional: the true clip, which fvd, kvd and the method true-clip need
-samples: {{source: manifest, path: {samples}}}
-"""
-
-GLYPHS = """\
-# No samples of your own were named (--samples FILE), so this starts with the glyph world's. For
-# your own images: {{source: manifest, path: samples.csv}}, with the columns id, image, prompt.
-samples: {{source: glyph-world, seen: 4, unseen: 4}}
-"""
-
-BASE = """
-# The models that the methods run on. Relative paths start from this file; an id is looked up in the
-# hub's local cache, and nothing is downloaded.
-base:
-  model: {model}
-{parts}  # loras: [{{model: ..., weight_name: ..., scale: 0.8}}]
-  # controlnets: [{{model: ..., scale: 1.0, frames: FOLDER}}]   frames: a folder or clip a sample
-  # scheduler: {{class: DDIMScheduler, beta_schedule: linear, clip_sample: false}}
-  # dtype: float16        on a GPU: half the memory
-  # offload: model        parts move to the GPU as they are needed
-  # vae_slicing: true
-  settings: {{steps: 25, frames: 16, guidance_scale: 7.5, height: 512, width: 512}}
-
-# The similarity prior's t0 x p, the paper's Table 2: every combination is a cell. steps,
-# guidance_scale, scale (of the adapter), lora_scale and content_scale may be swept alike.
-methods:
-  - {{method: {method}, sweep: {{t0: [0.6, 0.8, 1.0], p: [0.5, 1.0]}}}}
-  - {{method: text-to-video}}
-  # The input image repeated: perfect identity, no motion. It anchors the scale.
-  - {{method: still-image, settings: {{frames: 16, fps: 8}}}}
-
-# Every other cell is compared with this one, sample by sample.
-reference: "{method}[t0=1.0,p=0.5]"
-"""
-
-PIPELINE = """
-# Any image-to-video pipeline of diffusers. model: a folder or an id in the hub's local cache.
-methods:
-  - method: diffusers
-    label: mine
-    settings:
-      pipeline: {pipeline}
-      model: {model}
-      # components: {{motion_adapter: FOLDER_OR_ID}}   parts that the model's folder lacks
-      # dtype: float16, device: cuda, offload: model
-      # call: {{}}            further arguments, by the pipeline's own names
-    # sweep: {{guidance_scale: [3.0, 6.0]}}
-  - {{method: still-image, settings: {{frames: 16, fps: 8}}}}
-reference: mine
-"""
-
-METHOD = """
-# Methods: a class of your own as module:Class (the module must be on PYTHONPATH), with
-#   Settings                   a pydantic model with extra="forbid"
-#   fingerprint()              sha256 of its weights and version: another one makes all clips again
-#   generate(samples, seeds)   one eval.clips.lossless.Clip for each sample
-# eval/methods/__init__.py states the contract. Every combination of the values under sweep is a
-# cell, e.g.
-#   - {{method: {method}, settings: {{steps: 25}}, sweep: {{guidance_scale: [1.0, 7.5]}}}}
-methods:
-  - {{method: {method}, label: mine}}
-  # The input image repeated: perfect identity, no motion. It anchors the scale.
-  - {{method: still-image, settings: {{frames: 16, fps: 8}}}}
-
-# Every other cell is compared with this one, sample by sample.
-reference: mine
-"""
-
-METRICS = """
-# Measures; `i2v-eval metrics` lists them all, `i2v-eval weights` says how to get their weights.
-{note}metrics:
-{metrics}"""
 
 _WANTED = (("identity", "dino_vits16"), ("text", "clip_vitb32_openai"), ("motion", "raft_large"))
 _WITHOUT = (("motion", "flow_dis"), ("flicker", "pixels"))
@@ -132,27 +39,33 @@ def init(
         str | None, typer.Option(help="A pipeline of diffusers, with --model.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="With --pipeline: folder or id.")] = None,
-    method: Annotated[str, typer.Option(help="Your method, as module:Class.")] = "my_model:MyModel",
+    method: Annotated[str | None, typer.Option(help="Your method, as module:Class.")] = None,
     samples: Annotated[
-        str | None, typer.Option(help="Your manifest, relative to the suite.")
+        str | None, typer.Option(help="Your images: a folder, or a manifest (.csv, .jsonl).")
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(help="With a folder of images: their prompts, .csv, .jsonl or .txt."),
     ] = None,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Write a commented suite: for a base (--base), a diffusers pipeline (--pipeline, --model) or
-    a method of one's own (--method); or a manifest of finished clips (--clips). A file that is
-    there is left alone.
+    """Write a commented suite: for a base (--base), a diffusers pipeline (--pipeline, --model), a
+    method of one's own (--method), or the glyph world; or a manifest of finished clips (--clips). A
+    file that is there is left alone.
     """
     from eval.errors import EvalError
     from eval.io.documents import write_text
 
-    chosen = [name for name, value in (("--clips", clips), ("--base", base)) if value is not None]
-    chosen += ["--pipeline"] if pipeline is not None else []
+    kinds = (("--clips", clips), ("--base", base), ("--pipeline", pipeline), ("--method", method))
+    chosen = [name for name, value in kinds if value is not None]
     if len(chosen) > 1:
         raise EvalError(f"{' and '.join(chosen)}: give one of them")
     if (pipeline is None) != (model is None):
         raise EvalError("--pipeline NAME and --model FOLDER_OR_ID go together: give both")
     if base is None and (adapter or motion or content):
         raise EvalError("--adapter, --motion and --content go with --base: give it")
+    if prompts is not None and not (samples is not None and Path(samples).is_dir()):
+        raise EvalError("--prompts goes with --samples FOLDER, a folder of images")
     if clips is not None:
         file = file.with_suffix(".csv") if file == Path("my-suite.yaml") else file
     if file.exists():
@@ -164,39 +77,121 @@ def init(
             f"--samples {file} --out runs/{file.stem}"
         )
         return
+    folder, first = file.absolute().parent, ""
     if base is not None:
-        body = _base_text(base, adapter, motion, content)
+        parts = {"motion_adapter": motion, "i2v_adapter": adapter, "content_adapter": content}
+        parts = {key: value and _from(folder, value) for key, value in parts.items()}
+        body, first = _base_text(_from(folder, base), parts, folder)
     elif pipeline is not None:
-        body = PIPELINE.format(pipeline=_quoted(pipeline), model=_quoted(str(model)))
+        body = texts.PIPELINE.format(
+            pipeline=_quoted(pipeline), model=_quoted(_from(folder, str(model)))
+        )
+        first = _pipeline_fault(folder, str(model))
+    elif method is not None:
+        body, first = texts.METHOD.format(method=_quoted(method)), _method_fault(folder, method)
     else:
-        body = METHOD.format(method=_quoted(method))
-    write_text(file, _head(file, samples, batch=8 if base is None else 1) + body + _metrics())
-    missing = "" if samples is None or (file.parent / samples).is_file() else f"write {samples}, "
-    say(f"{file}: {missing}now: i2v-eval run {file} --dry-run")
+        body = texts.WORLD.format()
+    head = _head(file, _samples_text(folder, samples, prompts), batch=8 if base is None else 1)
+    write_text(file, head + body + _metrics())
+    if samples is not None and not (folder / _from(folder, samples)).exists():
+        first = first or f"write {samples}"
+    said = f"first: {first}; then" if first else "now"
+    say(f"{file}: {said}: i2v-eval run {_shell(file)} --dry-run")
 
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _head(file: Path, samples: str | None, *, batch: int) -> str:
-    import re
+def _shell(file: Path) -> str:
+    return shlex.quote(str(file))
 
+
+def _from(folder: Path, source: str) -> str:
+    """A path as the suite's folder sees it, where it names something here; else as given."""
+    path = Path(source).expanduser()
+    if path.is_absolute() or not path.exists():
+        return source
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _head(file: Path, samples: str, *, batch: int) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("._-") or "my-suite"
-    chosen = GLYPHS.format() if samples is None else SAMPLES.format(samples=_quoted(samples))
-    return HEAD.format(file=file.name, name=name, samples=chosen, batch=batch)
+    return texts.HEAD.format(file=_shell(file), name=name, samples=samples, batch=batch)
 
 
-def _base_text(base: str, adapter: str | None, motion: str | None, content: str | None) -> str:
-    def part(name: str, value: str | None, needed: str) -> str:
-        return f"  # {name}: ...   {needed}\n" if value is None else f"  {name}: {_quoted(value)}\n"
+def _samples_text(folder: Path, samples: str | None, prompts: str | None) -> str:
+    if samples is None:
+        return texts.GLYPHS.format()
+    source = _from(folder, samples)
+    if not (folder / source).is_dir():
+        return texts.SAMPLES.format(samples=_quoted(source))
+    table = "" if prompts is None else f", prompts: {_quoted(_from(folder, prompts))}"
+    return texts.IMAGES.format(folder=_quoted(source), prompts=table)
 
-    parts = part("motion_adapter", motion, "unless the model has motion modules")
-    parts += part("i2v_adapter", adapter, "for i2v-adapter; any of its three layouts")
-    parts += part("content_adapter", content, "for i2v-adapter and content-adapter")
+
+def _base_text(model: str, parts: Mapping[str, str | None], folder: Path) -> tuple[str, str]:
+    """The suite's text, and what it still lacks; "" if nothing."""
+    from eval.errors import EvalError
+    from eval.methods.base import read_base
+    from eval.methods.base_parts import Recipe, check_parts, native_side
+
+    notes = {
+        "motion_adapter": "unless the model has motion modules",
+        "i2v_adapter": "for i2v-adapter; any of its three layouts",
+        "content_adapter": "for i2v-adapter and content-adapter",
+    }
+    lines = "".join(
+        f"  # {key}: ...   {note}\n"
+        if parts[key] is None
+        else f"  {key}: {_quoted(str(parts[key]))}\n"
+        for key, note in notes.items()
+    )
+    document = {"model": model} | {key: value for key, value in parts.items() if value is not None}
+    adapter, content = parts["i2v_adapter"] is not None, parts["content_adapter"] is not None
+    side, first = 512, ""
+    try:
+        base = read_base(document, folder, "base")
+        assert base is not None
+        recipe = Recipe.of(base, adapter=adapter, content=content)
+        side = native_side(recipe)
+        check_parts(recipe)
+    except EvalError as error:
+        first = str(error)
     method = "i2v-adapter" if content else "i2v-adapter-alone"
     method = method if adapter else "image-prior"
-    return BASE.format(model=_quoted(base), parts=parts, method=method)
+    text = texts.BASE.format(model=_quoted(model), parts=lines, method=method, side=side)
+    return text, first
+
+
+def _pipeline_fault(folder: Path, model: str) -> str:
+    """Why the model cannot be found; "" if it is here."""
+    from eval.errors import EvalError
+    from eval.methods.files import find_folder
+
+    try:
+        find_folder("--model", model, "model_index.json", folder)
+    except EvalError as error:
+        return str(error)
+    return ""
+
+
+def _method_fault(folder: Path, method: str) -> str:
+    """What is missing of a method's module; "" if it is there. Nothing of it is run."""
+    from importlib.util import find_spec
+
+    from eval.errors import EvalError
+    from eval.io.registry import add_folder, is_reference
+
+    if not is_reference(method):
+        raise EvalError(f"--method {method}: write module:Class, such as my_model:MyModel")
+    module, _, name = method.partition(":")
+    add_folder(folder)
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):
+        found = None
+    return "" if found else f"write {module.replace('.', '/')}.py with the class {name} here"
 
 
 def _metrics() -> str:
@@ -221,7 +216,7 @@ def _metrics() -> str:
             missing.insert(0, wanted[1])
             lines.insert(0, f"  # - {ids[wanted]}\n")
     note = f"# {way_out(missing)} gets those of the lines that are commented out.\n"
-    return METRICS.format(note=note if missing else "", metrics="".join(lines))
+    return texts.METRICS.format(note=note if missing else "", metrics="".join(lines))
 
 
 def _write_manifest(file: Path, clips: Path) -> int:

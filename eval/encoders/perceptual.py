@@ -14,6 +14,10 @@ SMALLEST = 64
 """Shorter side, px, below which the network's last layers have nothing left to see."""
 
 BATCH = 8
+PIXELS = 2 * 512 * 512
+"""Most pixels of a batch's frames together, unless one frame has more. VGG holds 0.6 GiB of
+activations for a frame of 512 x 512.
+"""
 
 
 def protocol() -> str:
@@ -45,8 +49,8 @@ class LpipsEncoder:
     def encode_distances(
         self, image: npt.NDArray[np.uint8], frames: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.float32]:
-        """uint8 (h, w, 3) and (N, H, W, 3) RGB -> float32 (N,), >= 0. Works through fixed batches
-        of 8 frames.
+        """uint8 (h, w, 3) and (N, H, W, 3) RGB -> float32 (N,), >= 0. Works through batches that
+        the frames' size fixes, of 8 frames or fewer.
 
         Raises:
             EvalError: another shape or dtype, or frames smaller than 64 px.
@@ -62,8 +66,9 @@ class LpipsEncoder:
             )
         reference = self._resized(self._pixels(image[None]), frames.shape[1:3])
         distances = []
-        for start in range(0, len(frames), BATCH):
-            batch = self._pixels(frames[start : start + BATCH])
+        size = max(1, min(BATCH, PIXELS // (frames.shape[1] * frames.shape[2])))
+        for start in range(0, len(frames), size):
+            batch = self._pixels(frames[start : start + size])
             with torch.inference_mode():
                 distances.append(
                     self._model(reference.expand_as(batch), batch).flatten().cpu().numpy()

@@ -19,6 +19,7 @@ from eval.execute.worker import ENVIRONMENT, Job, Result
 from eval.io.files import write_whole
 from eval.io.progress import progress
 from eval.plan.batches import Batch
+from eval.store.devices import note as note_device
 from eval.store.store import Failure, Store
 
 ATTEMPTS = 3
@@ -176,6 +177,7 @@ class Driver:
         good = len(task.batch.items) - len(result.failures)
         if task.stage == "make":
             self._store.add_clip_rows(result.rows, result.failures)
+            note_device(self._store, "make", [row.key for row in result.rows], result.device)
             self._log.batch("made", task.batch, result.failures)
             self.made += good
             left = task.batch.without({failure[:3] for failure in result.failures})
@@ -184,6 +186,8 @@ class Driver:
             return len(task.batch.items) + len(result.failures)
         self._store.add_records(result.records)
         self._store.add_failures(result.failures)
+        keys = [item.key for item in task.batch.items]
+        note_device(self._store, "measure", keys, result.device)
         self._store.decoded += result.decoded
         self._log.batch("measured", task.batch, result.failures)
         self.measured += good

@@ -23,7 +23,15 @@ from eval.execute.reference import (
     reference_keys,
     reference_notes,
 )
-from eval.execute.run import Options, make, measure_made, planned_failures, say_damaged, stale
+from eval.execute.run import (
+    Options,
+    make,
+    measure_made,
+    planned_failures,
+    say_damaged,
+    say_device,
+    stale,
+)
 from eval.io.progress import progress
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.measure.selection import GLYPH, available, metrics_of, not_measured
@@ -36,6 +44,7 @@ from eval.plan.finished import plan_entries, row_failure
 from eval.plan.limits import refusal
 from eval.plan.suite import suite_placement
 from eval.samples.clip_manifest import RowFailure, folder_entries, read_entries
+from eval.store.devices import counts as device_counts
 from eval.store.samples import write_samples
 from eval.store.store import Store
 from eval.summary.tables import write_failures, write_tables
@@ -155,6 +164,8 @@ def score(
         unmade, unmeasured = stale(store, plan, fingerprints)
         document = RunDocument(store.folder, plan, fingerprints, stale=bool(unmeasured))
         document.started()
+        if unmeasured and evaluator is None:
+            say_device(device, console)
         _read(store, unmade, console, options)
         measure_made(store, plan, unmeasured, measuring, fingerprints, console, options)
 
@@ -176,7 +187,9 @@ def score(
         ]
         counts, more = write_tables(store, plan, fingerprints, failed)
         document.finished(
-            {**counts, "failed": len(failures)}, [*map(str, failures), *warnings, *more]
+            {**counts, "failed": len(failures)},
+            [*map(str, failures), *warnings, *more],
+            devices=device_counts(store, scored.clip_keys()),
         )
         return Scored(out, clips, failures, [*warnings, *map(str, more)], store.decoded)
 

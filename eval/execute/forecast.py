@@ -87,5 +87,9 @@ def _uncompressed(plan: Plan, cell: Cell, make: int) -> int | None:
         frames = cell.settings.get("frames") or (len(sample.clip.frames) if sample.clip else None)
         if frames is None:
             return None
-        total += int(frames) * sample.image.size
+        height, width = sample.image.shape[:2]
+        height, width = (
+            cell.settings.get(name) or own for name, own in (("height", height), ("width", width))
+        )
+        total += int(frames) * int(height) * int(width) * 3
     return total

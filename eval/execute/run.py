@@ -16,8 +16,6 @@ from rich.console import Console
 
 from eval import device as devices
 from eval.errors import one_line
-from eval.execute.devices import counts as device_counts
-from eval.execute.devices import note as note_device
 from eval.execute.events import EventLog
 from eval.execute.isolation import Failed, isolate
 from eval.execute.limits import time_limit
@@ -26,16 +24,19 @@ from eval.execute.memory import check_memory
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import format_warnings, length_warnings
-from eval.execute.work import make_batch, measure_batch
+from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.files import Files
 from eval.io.progress import progress
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
+from eval.measure.selection import not_asked, of_the_glyph_world
 from eval.metrics import Metric
 from eval.plan.batches import Batch, sweeps
 from eval.plan.cells import Plan, make_plan
 from eval.plan.limits import MOST_CELLS
 from eval.plan.suite import locate_suite
 from eval.samples import Sample
+from eval.store.devices import counts as device_counts
+from eval.store.devices import note as note_device
 from eval.store.samples import write_samples
 from eval.store.store import Failure, Store
 from eval.summary.cautions import Caution
@@ -181,9 +182,12 @@ def carry_out(
             for line in plan.notes:
                 if line.startswith("left out"):
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
-            device = _say_device(plan, console)
+            glyphs = plan.foreign_encoders or of_the_glyph_world(plan.samples)
+            if not glyphs and (line := not_asked(plan.metrics)):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            device = say_device(plan.suite.device, console)
         if options.pool is None:
-            made = make(store, unmade, console, options, device)
+            made = make(store, unmade, console, options)
             if device != "cpu":
                 devices.release(*devices.GENERATORS)  # make room for the encoders
             measured = measure_made(
@@ -221,19 +225,18 @@ def carry_out(
             from eval.claims import write_claims
 
             write_claims(store, plan)
-        document.finished(
-            counts, warnings, _seconds_per_clip(store, plan), device_counts(store, plan)
-        )
+        placed = device_counts(store, plan.clip_keys())
+        document.finished(counts, warnings, _seconds_per_clip(store, plan), placed)
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
         told = list(map(str, warnings))
         return Outcome(given, made, measured, failures, told, store.decoded)
 
 
-def _say_device(plan: Plan, console: Console) -> str:
-    """The resolved device of the run, said if it is not the CPU."""
-    device = devices.resolve(plan.suite.device)
+def say_device(wanted: str, console: Console) -> str:
+    """The resolved device of a run, said if it is not the CPU."""
+    device = devices.resolve(wanted)
     if device != "cpu":
-        chosen = "auto took " if plan.suite.device == "auto" else ""
+        chosen = "auto took " if wanted == "auto" else ""
         console.print(f"device: {chosen}{devices.describe(device)}", markup=False, highlight=False)
     return device
 
@@ -305,16 +308,15 @@ def make(
     batches: Sequence[Batch],
     console: Console,
     options: Options = Options(),
-    device: str = "cpu",
 ) -> int:
-    """Makes and stores the clips of ``batches``, or why there is none; `device` is noted of each.
+    """Makes and stores the clips of ``batches``, or why there is none, with the device of each.
     Returns how many clips were made.
     """
     made = 0
     with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
         for batch in batches:
             check_memory()
-            rows, contents, failures = make_batch(
+            rows, contents, failures, device = make_batch(
                 batch, timeout=options.timeout, debug=options.debug
             )
             store.add_clips(rows, contents, failures)
@@ -352,8 +354,8 @@ def measure_made(
                 debug=options.debug,
             )
             store.add_failures(failures)
-            device = str(getattr(evaluator, "device", "cpu"))
-            note_device(store, "measure", [item.key for item in part.items], device)
+            keys = [item.key for item in part.items]
+            note_device(store, "measure", keys, device_of_evaluator(evaluator))
             options.log.batch("measured", part, failures)
             measured += len(part.items) - len(failures)
             advance(len(batch.items))

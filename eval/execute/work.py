@@ -13,12 +13,12 @@ from rich.console import Console
 
 from eval import device as devices
 from eval.clips.lossless import Clip, encoded
-from eval.errors import ClipError
+from eval.errors import ClipError, EvalError
 from eval.execute.isolation import Failed, isolate
 from eval.execute.measuring import Shelf, measure
 from eval.io.loading import loaded
 from eval.measure.evaluator import EvaluatorLike
-from eval.methods import varying
+from eval.methods import Method, device_of, varying
 from eval.methods.guard import seed_everything
 from eval.plan.batches import Batch, Item
 from eval.plan.cells import Plan
@@ -31,12 +31,13 @@ says how long that took (:func:`eval.io.loading.loading`), its clips' time is wi
 
 
 class Made(NamedTuple):
-    """The clips of a batch as the contents of their files, their rows, and the failures of the
-    others."""
+    """The clips of a batch as the contents of their files, their rows, the failures of the others,
+    and the device, as :func:`eval.device.describe` tells it."""
 
     rows: list[StoredClip]
     contents: list[bytes]
     failures: list[Failure]
+    device: str = "cpu"
 
 
 def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
@@ -56,7 +57,7 @@ def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
     method = type(batch.items[0].cell.instance)
     cold = method not in _CALLED and more == blocks
     _CALLED.add(method)
-    made = Made([], [], [])
+    made = Made([], [], [], _device(batch.items[0].cell.instance))
     for item, result in zip(batch.items, results, strict=True):
         if isinstance(result, Failed):
             failure = Failure(*item.place, "make", result.reason, result.traceback)
@@ -67,6 +68,19 @@ def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
             made.rows.append(row)
             made.contents.append(result)
     return made
+
+
+def _device(method: Method) -> str:
+    """Where a method runs; ``unknown`` for a device that is not here, on which it made nothing."""
+    try:
+        return devices.describe(device_of(method))
+    except EvalError:
+        return "unknown"
+
+
+def device_of_evaluator(evaluator: EvaluatorLike) -> str:
+    """The device of an evaluator's networks, as :func:`eval.device.describe` tells it."""
+    return devices.describe(str(getattr(evaluator, "device", "cpu")))
 
 
 def measure_batch(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
 from eval.execute.limits import end_if_overrun
-from eval.execute.work import make_batch, measure_batch
+from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.arrays import feature_name, write_array
 from eval.io.files import Files, write_whole
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
@@ -52,12 +52,14 @@ class Job(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of one task: rows for the store, whose files are written."""
+    """What came of one task: rows for the store, whose files are written, and the device that the
+    worker did it on."""
 
     rows: list[StoredClip]
     records: list[Record]
     failures: list[Failure]
     decoded: int
+    device: str = "cpu"
 
 
 class Worker:
@@ -125,7 +127,7 @@ class Worker:
         with folder_errors(self._job.files.root):
             for row, content in zip(made.rows, made.contents, strict=True):
                 write_whole(self._job.files.clip(row.key), content)
-        return Result(made.rows, [], made.failures, 0)
+        return Result(made.rows, [], made.failures, 0, made.device)
 
     def measure(self, places: Sequence[Place], digests: Mapping[str, str | None]) -> Result:
         """Measures clips that are made, whose files have these digests, and writes their features.
@@ -139,7 +141,8 @@ class Worker:
         failures = measure_batch(
             shelf, plan, batch, self._evaluator, fingerprints, timeout=timeout, debug=debug
         )
-        return Result([], shelf.records, failures, shelf.decoded)
+        device = device_of_evaluator(self._evaluator)
+        return Result([], shelf.records, failures, shelf.decoded, device)
 
     def _batch(self, places: Sequence[Place]) -> Batch:
         return Batch(

@@ -16,6 +16,10 @@ GLYPH = "_glyph"
 """End of the ids of the glyph world's encoders, which know nothing but glyphs."""
 
 
+MAIN = {"dino_vits16": "identity", "clip_vitb32_openai": "text", "raft_large": "motion"}
+"""Encoder of the smallest set for photographs -> the family that it is there for."""
+
+
 def foreign_encoders(metrics: Iterable[Metric], samples: Iterable[Sample]) -> tuple[str, ...]:
     """Encoders of the glyph world among those of `metrics`, where a sample is not from there; their
     accuracy was never measured on such samples.
@@ -94,4 +98,20 @@ def not_measured(metrics: Sequence[Metric]) -> str | None:
     return (
         f"not measured: {', '.join(families)} (no weights of {', '.join(missing)}); "
         f"{way_out(smallest)} unlocks the most with the least"
+    )
+
+
+def not_asked(metrics: Sequence[Metric]) -> str | None:
+    """One line on which of identity, text and motion a suite for any pictures does not measure, and
+    what to do; None if it measures all three.
+    """
+    measured = {metric.family for metric in metrics}
+    wanted = [(id, family) for id, family in MAIN.items() if family not in measured]
+    if not wanted:
+        return None
+    newest = {(metric.encoder, metric.family): metric.id for metric in catalogue(superseded=False)}
+    ids = ", ".join(newest[pair] for pair in wanted)
+    return (
+        f"not measured: {', '.join(family for _, family in wanted)}; "
+        f"{way_out([id for id, _ in wanted])}, then add {ids} to the suite"
     )

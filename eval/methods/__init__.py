@@ -27,8 +27,9 @@ class Method(Protocol):
 
     It may state ``first_frame``, a :data:`FirstFrame`; results of one that does not say "not
     stated". It may state ``varying``, names of settings that may differ between the samples of one
-    call: :func:`varying`. Building it and asking for its fingerprint must be cheap: no model is
-    loaded before :meth:`generate`.
+    call: :func:`varying`. One that states ``takes_device = True`` is told where to run and in which
+    precision by ``to(device, dtype)``, and its ``device`` is the resolved one. Building it and
+    asking for its fingerprint must be cheap: no model is loaded before :meth:`generate`.
     """
 
     Settings: ClassVar[type[BaseModel]]
@@ -82,6 +83,12 @@ METHODS = Registry(
 def first_frame(method: Method) -> str:
     """What frame 0 of the method's clips is: a :data:`FirstFrame`, or "not stated"."""
     return str(getattr(method, "first_frame", "not stated"))
+
+
+def device_of(method: Method) -> str:
+    """The resolved device that a method runs on; ``cpu`` for one that takes none."""
+    found: Any = method
+    return str(found.device) if getattr(method, "takes_device", False) else "cpu"
 
 
 def varying(method: Method) -> tuple[str, ...]:

@@ -37,6 +37,23 @@ class Recipe(NamedTuple):
     controlnet: str | None
     dtype: str
 
+    @classmethod
+    def of(
+        cls,
+        base: Base,
+        *,
+        adapter: bool = False,
+        content: bool = False,
+        concatenation: bool = False,
+        lora: str | None = None,
+        controlnet: str | None = None,
+        dtype: str = "float32",
+    ) -> Recipe:
+        """What a pipeline takes of `base`; sampling settings and the device are no part of it."""
+        stated = base.model_dump_json(exclude={"settings", "device", "dtype"})
+        folder = str(base.folder)
+        return cls(stated, folder, adapter, content, concatenation, lora, controlnet, dtype)
+
     @property
     def parsed(self) -> Base:
         return Base.model_validate_json(self.base)
@@ -91,23 +108,46 @@ def model_kind(recipe: Recipe) -> str:
 def _checkpoint_kind(path: Path) -> str:
     if path.suffix not in CHECKPOINTS:
         raise EvalError(f"base.model: {path} is a file, but not one of {', '.join(CHECKPOINTS)}")
-    if path.suffix != ".safetensors":
-        return "SD 1.5"
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "numpy") as file:
-            names = list(file.keys())
-    except SafetensorError as error:
-        raise EvalError(f"base.model: {path} is not readable ({error})") from error
+    names = _tensor_names(path)
     if not any(name.startswith("model.diffusion_model.") for name in names):
         raise EvalError(
             f"base.model: {path} is no Stable Diffusion checkpoint: no tensor of its {len(names)} "
             "is named model.diffusion_model.*"
         )
-    return (
-        "SDXL" if any(name.startswith("conditioner.embedders.1.") for name in names) else "SD 1.5"
-    )
+    if any(name.startswith("cond_stage_model.model.") for name in names):
+        raise EvalError(
+            f"base.model: {path} is of the SD 2 kind; a base is of the SD 1.5 or SDXL kind"
+        )
+    sdxl = [any(name.startswith(f"conditioner.embedders.{i}.") for name in names) for i in (0, 1)]
+    if any(sdxl) and not all(sdxl):
+        raise EvalError(
+            f"base.model: {path} is an SDXL refiner or lacks a text encoder; a base has both"
+        )
+    return "SDXL" if all(sdxl) else "SD 1.5"
+
+
+def _tensor_names(path: Path) -> list[str]:
+    """Names of the tensors in a checkpoint file; their data is not read."""
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "numpy") as file:
+                return list(file.keys())
+        except SafetensorError as error:
+            raise EvalError(f"base.model: {path} is not readable ({error})") from error
+    import torch
+
+    try:
+        found = torch.load(path, map_location="meta", weights_only=True)
+    except Exception as error:  # whatever torch's reader and its unpickler raise
+        reason = str(error).partition("\n")[0][:200]
+        raise EvalError(
+            f"base.model: {path} is not readable as a checkpoint of tensors alone ({reason}); "
+            "code in a checkpoint is not run. Convert it to .safetensors where you trust it"
+        ) from error
+    inner = found.get("state_dict", found) if isinstance(found, dict) else {}
+    return [str(name) for name in inner]
 
 
 def contents(recipe: Recipe) -> Iterator[str]:
@@ -143,6 +183,33 @@ def contents(recipe: Recipe) -> Iterator[str]:
             yield f"{key}.frames {identity(recipe.find(f'{key}.frames', part.frames))}"
     if base.scheduler:
         yield f"scheduler {json.dumps(base.scheduler, sort_keys=True)}"
+
+
+def check_parts(recipe: Recipe) -> None:
+    """Whether the parts lie where the base says, without reading their weights. Raises as
+    :func:`contents` does."""
+    base = recipe.parsed
+    model_kind(recipe)
+    _check_motion(recipe, base)
+    for key, part in _extra(recipe, base):
+        recipe.find(key, part)
+        if isinstance(part, Content):
+            image_encoder(recipe, part)
+
+
+def native_side(recipe: Recipe) -> int:
+    """Side in px of the square images that the model was made for: of its UNet's configuration,
+    else 512 for SD 1.5 and 1024 for SDXL.
+    """
+    kind, path = model_kind(recipe), recipe.find("model", recipe.parsed.model)
+    parts = []
+    for name in ("unet", "vae"):
+        file = path / name / "config.json"
+        parts.append(json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
+    side, blocks = parts[0].get("sample_size"), parts[1].get("block_out_channels")
+    if isinstance(side, int) and isinstance(blocks, list):
+        return int(side * 2 ** (len(blocks) - 1))
+    return 1024 if kind == "SDXL" else 512
 
 
 def _check_motion(recipe: Recipe, base: Base) -> None:

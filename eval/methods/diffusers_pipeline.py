@@ -9,66 +9,27 @@ import inspect
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
-from eval.errors import EvalError, WeightsMissingError, nearest
+from eval.device import PATTERN, Dtype
+from eval.errors import nearest
 from eval.io.loading import loading
-from eval.methods import FirstFrame
+from eval.methods.conventions import CONVENTIONS
 from eval.methods.files import find_folder, identity, version
+from eval.methods.loaders import load_model, part_errors, place
 from eval.samples import Sample
-
-
-class Convention(NamedTuple):
-    """What frame 0 is, how diffusers' pipeline brings that about, and the entry (file, key, value)
-    of the model's configuration that makes it the input instead."""
-
-    first_frame: FirstFrame
-    reason: str
-    pinned_by: tuple[str, str, Any] | None = None
-
-
-CONVENTIONS: Mapping[str, Convention] = {
-    "I2VGenXLPipeline": Convention(
-        "reconstruction",
-        "image latent beside every frame, embedding in cross-attention; all frames are denoised",
-    ),
-    "StableVideoDiffusionPipeline": Convention(
-        "reconstruction", "noise-augmented image latent beside every frame; all frames are denoised"
-    ),
-    "AnimateDiffSparseControlNetPipeline": Convention(
-        "reconstruction", "the image steers frame 0 through a ControlNet; all frames are denoised"
-    ),
-    "PIAPipeline": Convention(
-        "reconstruction",
-        "image latent and affinity mask beside every frame; all frames are denoised",
-    ),
-    "CogVideoXImageToVideoPipeline": Convention(
-        "reconstruction",
-        "image latent beside the first latent frame; all latent frames are denoised",
-    ),
-    "LTXImageToVideoPipeline": Convention(
-        "input", "the first latent frame is the image's, at timestep 0, and is not stepped"
-    ),
-    "WanImageToVideoPipeline": Convention(
-        "reconstruction",
-        "image latent and mask beside the noise; with expand_timesteps (Wan 2.2 TI2V) the first "
-        "latent frame is pinned",
-        ("model_index.json", "expand_timesteps", True),
-    ),
-    "HunyuanVideoImageToVideoPipeline": Convention(
-        "reconstruction",
-        "image latent beside every latent frame, the first 4 decoded frames cut off; with "
-        "token_replace it is pinned",
-        ("transformer/config.json", "image_condition_type", "token_replace"),
-    ),
-}
-"""Read from the pipelines' source (diffusers 0.42). Results of a pipeline that is not here say "not
-stated".
-"""
 
 _ARGUMENTS = {
     "image": ("image", "conditioning_frames"),
@@ -91,11 +52,13 @@ class DiffusersSettings(BaseModel):
 
     Attributes:
         pipeline: class name in diffusers.
-        model: folder in the hub's layout, or the id of a model in the hub's local cache.
+        model: folder in the hub's layout, or the id of a model in the hub's local cache. Relative
+            paths start from the suite file's folder.
         components: further parts that the model's folder lacks, as name -> folder or id
             (`motion_adapter`, `controlnet`).
         variant: of the weights files, e.g. `fp16`.
-        dtype, device, offload: how it runs; `offload` moves parts to the device as they are needed.
+        dtype, device: in place of the suite's. The device is no part of what a clip is.
+        offload: parts move to the GPU as they are needed: whole models, or layer by layer.
         frames, steps, guidance_scale: under the pipeline's own names.
         fps: of the clip, and of the model where it is conditioned on a rate.
         height, width: in px; None: the image's.
@@ -107,9 +70,9 @@ class DiffusersSettings(BaseModel):
     model: str = Field(min_length=1)
     components: dict[str, str] = {}
     variant: str | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
-    offload: Literal["none", "model", "sequential"] = "none"
+    dtype: Dtype | None = None
+    device: str | None = Field(default=None, pattern=PATTERN, exclude=True)
+    offload: Literal["none", "model", "sequential"] = Field(default="none", exclude=True)
     frames: int | None = Field(default=None, ge=2, le=1024)
     steps: int | None = Field(default=None, ge=1, le=1000)
     guidance_scale: float | None = Field(default=None, ge=0.0, le=50.0, allow_inf_nan=False)
@@ -117,6 +80,12 @@ class DiffusersSettings(BaseModel):
     height: int | None = Field(default=None, ge=8, le=4096)
     width: int | None = Field(default=None, ge=8, le=4096)
     call: dict[str, Any] = {}
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths start from."""
+        return self._folder
 
     @field_validator("pipeline")
     @classmethod
@@ -129,7 +98,8 @@ class DiffusersSettings(BaseModel):
         return name
 
     @model_validator(mode="after")
-    def _fits_the_pipeline(self) -> DiffusersSettings:
+    def _fits_the_pipeline(self, info: ValidationInfo) -> DiffusersSettings:
+        self._folder = Path((info.context or {}).get("folder", ""))
         parameters = _parameters(self.pipeline)
         known = [name for name in parameters if name not in _OWN]
         for setting, names in _ARGUMENTS.items():
@@ -162,9 +132,22 @@ class DiffusersMethod:
     """A diffusers pipeline, one sample at a time, each with a generator of its own on the CPU."""
 
     Settings: ClassVar[type[BaseModel]] = DiffusersSettings
+    takes_device: ClassVar[bool] = True
 
     def __init__(self, settings: DiffusersSettings) -> None:
         self.settings = settings
+        self._device = settings.device or "cpu"
+        self._dtype: str = settings.dtype or "float32"
+
+    def to(self, device: str, dtype: str) -> None:
+        """Where to run and in which precision, unless the settings say so themselves."""
+        self._device = self.settings.device or device
+        self._dtype = self.settings.dtype or dtype
+
+    @property
+    def device(self) -> str:
+        """The torch device that it runs on. Raises EvalError if it is not there."""
+        return devices.resolve(self._device)
 
     @property
     def first_frame(self) -> str:
@@ -184,21 +167,22 @@ class DiffusersMethod:
     @cached_property
     def _folders(self) -> dict[str, Path]:
         """Option -> folder of the model and of every further component."""
-        model = self.settings.model
-        found = {"model": find_folder("method 'diffusers', model", model, "model_index.json")}
+        model, root = self.settings.model, self.settings.folder
+        found = {"model": find_folder("method 'diffusers', model", model, "model_index.json", root)}
         for name, source in sorted(self.settings.components.items()):
             option = f"method 'diffusers', components.{name}"
-            found[name] = find_folder(option, source, "config.json")
+            found[name] = find_folder(option, source, "config.json", root)
         return found
 
     def fingerprint(self) -> str:
-        """sha256 over the pipeline's name, the libraries, and of every folder the hub's commit or
-        its files' bytes.
+        """sha256 over the pipeline's name, the libraries, the precision, and of every folder the
+        hub's commit or its files' bytes.
         """
         libraries = " ".join(
             f"{name} {version(name)}" for name in ("diffusers", "transformers", "torch")
         )
-        digest = hashlib.sha256(f"diffusers.v1 {self.settings.pipeline} {libraries}".encode())
+        stated = f"diffusers.v2 {self.settings.pipeline} {libraries} {self._dtype}"
+        digest = hashlib.sha256(stated.encode())
         for option, folder in self._folders.items():
             digest.update(f"\n{option} {identity(folder)}".encode())
         return digest.hexdigest()
@@ -212,7 +196,7 @@ class DiffusersMethod:
 
         pipeline, arguments = self._pipeline(), self.arguments(sample)
         generator = torch.Generator().manual_seed(seed)
-        on_gpu = [self.settings.device] if self.settings.device.startswith("cuda") else []
+        on_gpu = [self.device] if self.device.startswith("cuda") else []
         # I2VGen-XL and SparseCtrl draw the image's latent from torch's global generator.
         with torch.random.fork_rng(devices=on_gpu):
             torch.manual_seed(seed ^ _OTHER_STREAM)
@@ -246,23 +230,14 @@ class DiffusersMethod:
         return arguments | settings.call
 
     def _pipeline(self) -> Any:
-        settings = self.settings
+        settings, device = self.settings, self.device
+        devices.check_dtype(device, self._dtype)
         folders = tuple((option, str(folder)) for option, folder in self._folders.items())
-        try:
-            with loading():
-                return _load(
-                    settings.pipeline,
-                    folders,
-                    settings.variant,
-                    settings.dtype,
-                    settings.device,
-                    settings.offload,
-                )
-        except OSError as error:
-            reason = str(error).splitlines()[0]
-            raise WeightsMissingError(
-                f"method 'diffusers': {settings.pipeline} cannot be loaded: {reason}"
-            ) from error
+        name = f"method 'diffusers': {settings.pipeline}"
+        with loading(), part_errors(name, settings.model):
+            return _load(
+                settings.pipeline, folders, settings.variant, self._dtype, device, settings.offload
+            )
 
 
 @lru_cache(maxsize=1)
@@ -275,22 +250,15 @@ def _load(
     offload: str,
 ) -> Any:
     """The pipeline, kept until another one is asked for, so that a sweep loads it once."""
-    import json
-
-    import diffusers
     import torch
 
-    options: dict[str, Any] = {"dtype": getattr(torch, dtype), "local_files_only": True}
+    kind = getattr(torch, dtype)
     (_, model), *others = folders
-    parts = {}
-    for part, folder in others:
-        kind = json.loads((Path(folder) / "config.json").read_text()).get("_class_name")
-        if not hasattr(diffusers, str(kind)):
-            raise EvalError(
-                f"method 'diffusers', components.{part}: {folder} holds a '{kind}', no model of "
-                "diffusers"
-            )
-        parts[part] = getattr(diffusers, kind).from_pretrained(folder, **options)
+    parts = {
+        part: load_model(f"method 'diffusers', components.{part}", Path(folder), kind)
+        for part, folder in others
+    }
+    options: dict[str, Any] = {"dtype": kind, "local_files_only": True}
     pipeline = _class(name).from_pretrained(model, variant=variant, **parts, **options)
     encoder = getattr(pipeline, "text_encoder", None)
     if type(encoder).__name__ == "CLIPTextModel" and not hasattr(encoder, "text_model"):
@@ -298,12 +266,7 @@ def _load(
         # norm. Not a submodule.
         object.__setattr__(encoder, "text_model", encoder)
     pipeline.set_progress_bar_config(disable=True)
-    if offload == "model":
-        pipeline.enable_model_cpu_offload(device=device)
-    elif offload == "sequential":
-        pipeline.enable_sequential_cpu_offload(device=device)
-    else:
-        pipeline.to(device)
+    place(pipeline, device, offload)
     return pipeline
 
 

@@ -81,6 +81,7 @@ class GlyphWorldMethod(ABC):
     )
     parts: ClassVar[tuple[str, ...]] = ()
     weights: ClassVar[Path] = WEIGHTS
+    takes_device: ClassVar[bool] = True
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
@@ -90,6 +91,11 @@ class GlyphWorldMethod(ABC):
     def to(self, device: str, dtype: str) -> None:
         """Where to run, and in which precision."""
         self._device, self._dtype = device, dtype
+
+    @property
+    def device(self) -> str:
+        """The torch device that it runs on. Raises EvalError if it is not there."""
+        return devices.resolve(self._device)
 
     @property
     def extras(self) -> Extras:
@@ -158,7 +164,7 @@ class GlyphWorldMethod(ABC):
         `options`."""
         from eval.world.pipelines import LORA
 
-        device = devices.resolve(self._device)
+        device = self.device
         devices.check_dtype(device, self._dtype)
         with loading():
             pipeline = make(self.weights, self.extras, **which, dtype=self._dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -32,6 +31,7 @@ from eval.methods.base_sampling import (
     PriorSampling,
     Sampling,
 )
+from eval.methods.conditioning import conditioning_frames
 from eval.methods.files import version
 from eval.samples import Sample
 
@@ -66,6 +66,7 @@ class OnBase:
     content: ClassVar[bool] = False
     concatenation: ClassVar[bool] = False
     without_image: ClassVar[bool] = False
+    takes_device: ClassVar[bool] = True
 
     def __init__(self, settings: Any, base: Base) -> None:
         self.settings = settings
@@ -79,11 +80,15 @@ class OnBase:
         self._dtype = self.base.dtype or dtype
 
     @property
+    def device(self) -> str:
+        """The torch device that it runs on. Raises EvalError if it is not there."""
+        return devices.resolve(self._device)
+
+    @property
     def recipe(self) -> Recipe:
         """What of the base the pipeline is made of."""
-        return Recipe(
-            base=self.base.model_dump_json(exclude={"settings", "device", "dtype"}),
-            folder=str(self.base.folder),
+        return Recipe.of(
+            self.base,
             adapter=self.adapter,
             content=self.content,
             concatenation=self.concatenation,
@@ -156,7 +161,7 @@ class OnBase:
 
     def prepared(self) -> Any:
         """The pipeline with this cell's scales and options set, as :meth:`generate` calls it."""
-        device = devices.resolve(self._device)
+        device = self.device
         devices.check_dtype(device, self._dtype)
         settings, recipe = self.settings, self.recipe
         found = pipeline(recipe, device)
@@ -204,7 +209,9 @@ class OnBase:
             values["without_image"] = True
         nets = self.base.named_controlnet(settings.controlnet)
         if nets:
-            frames = [_conditioning(self.recipe, net, samples[0], settings.frames) for net in nets]
+            frames = [
+                conditioning_frames(self.recipe, net, samples[0], settings.frames) for net in nets
+            ]
             scales = [scale * settings.control_scale for scale in control_scales(self.recipe)]
             values["conditioning_frames"] = frames if len(nets) > 1 else frames[0]
             values["controlnet_conditioning_scale"] = scales if len(nets) > 1 else scales[0]
@@ -296,34 +303,3 @@ def _switch(found: Any, name: str, wanted: bool | dict[str, Any]) -> None:
         getattr(found, f"enable_{name}")(**(wanted if isinstance(wanted, dict) else {}))
     elif enabled:
         getattr(found, f"disable_{name}")()
-
-
-def _conditioning(recipe: Recipe, net: Any, sample: Sample, frames: int) -> list[Any]:
-    """The frames that a ControlNet is shown for a sample: its folder of images or its clip, else
-    the glyph world's position maps.
-    """
-    if net.frames is None:
-        from eval.world.control import position_maps
-
-        try:
-            return list(position_maps(sample.truth, frames))
-        except EvalError as error:
-            raise EvalError(
-                f"controlnets: no conditioning frames for sample '{sample.id}': give frames: "
-                "FOLDER, with a folder of images or a clip named by each sample's id"
-            ) from error
-    from eval.clips.media import read_media
-
-    root = recipe.find("controlnets.frames", net.frames)
-    choices: list[Path] = sorted(
-        path for path in root.iterdir() if sample.id in (path.name, path.stem)
-    )
-    if len(choices) != 1:
-        raise EvalError(
-            f"controlnets: {root} holds {len(choices)} entries named '{sample.id}'; one is needed, "
-            "a folder of images or a clip"
-        )
-    found = read_media(choices[0], fps=8.0).clip.frames
-    if len(found) < frames:
-        raise EvalError(f"controlnets: {choices[0]} has {len(found)} frames; {frames} are needed")
-    return list(found[:frames])

@@ -113,6 +113,10 @@ class Plan:
             pairs = self.coverage[cell.id]
         return [(sample, seed) for sample, seed in pairs if group in ("all", sample.group)]
 
+    def clip_keys(self) -> list[str]:
+        """The key of every clip, cell by cell."""
+        return [cell.clip_key(s, seed) for cell in self.cells for s, seed in self.pairs(cell)]
+
     def without(self, clips: Container[Place]) -> Plan:
         """The plan of all other clips."""
         coverage = {
@@ -267,6 +271,7 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
     except EvalError as error:
         raise EvalError(f"{where}.method: {error}") from error
     base, settings_model = _base(suite, entry, where, path), method.Settings
+    folder = path.resolve().parent
     if base is not None:
         method, settings_model = method_on_base(entry.method, base)
     label = entry.label or entry.method
@@ -275,11 +280,13 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
         swept = dict(zip(entry.sweep, values, strict=True))
         chosen = with_swept(own | entry.settings, swept, f"{where} ({label})")
         with foreign(f"{where} ({label}): building it"):
-            settings = validated(settings_model, chosen, where=f"{where} ({label})")
+            settings = validated(
+                settings_model, chosen, where=f"{where} ({label})", context={"folder": folder}
+            )
             dump = settings.model_dump(mode="json")
             instance = method(settings)
         name = ",".join(f"{key}={value_of(dump, key)}" for key in swept)
-        if base is not None or takes_base(entry.method):
+        if getattr(instance, "takes_device", False):
             instance.to(suite.device, suite.dtype)
         yield Cell(
             f"{label}[{name}]" if swept else label,

@@ -54,6 +54,7 @@ class Sample:
         unknown: which of ``image`` and ``prompt`` is not known, as for finished clips without a
             manifest; metrics that need it refuse the sample.
         notes: what reading the true clip changed, in words.
+        conditioning: frames that a method's ControlNets are shown, if the manifest names them.
 
     Raises:
         EvalError: naming the sample and what is wrong with it.
@@ -72,6 +73,7 @@ class Sample:
     truth: Mapping[str, str | float] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    conditioning: Clip | None = None
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -99,10 +101,13 @@ class Sample:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 hex over the image's shape and pixels, the prompt and the true clip."""
+        """sha256 hex over the image's shape and pixels, the prompt, the true clip and the
+        conditioning."""
         digest = hashlib.sha256(f"{self.image.shape}|".encode())
         digest.update(np.ascontiguousarray(self.image).tobytes())
         digest.update(f"|{self.prompt}|{self.clip.fingerprint if self.clip else ''}".encode())
+        if self.conditioning is not None:
+            digest.update(f"|{self.conditioning.fingerprint}".encode())
         return digest.hexdigest()
 
 

@@ -10,17 +10,22 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from eval.clips.images import read_image
-from eval.clips.media import Hdr, read_media
+from eval.clips.media import Hdr, Media, read_media
 from eval.errors import EvalError
 from eval.io.files import is_file
 from eval.samples import Sample, Samples
-from i2v_adapter.tables.columns import CLIP, GROUP, ID, IMAGE, PROMPT, TRUTH
+from i2v_adapter.tables.columns import CLIP, CONDITIONING, GROUP, ID, IMAGE, PROMPT, TRUTH
 from i2v_adapter.tables.files import Finder
 from i2v_adapter.tables.rows import Rows
 from i2v_adapter.tables.texts import RowError
 
-COLUMNS = (ID, replace(IMAGE, required=True), replace(PROMPT, required=True), GROUP, CLIP)
-"""Besides, columns that begin with ``truth_`` become :attr:`Sample.truth`."""
+COLUMNS = (
+    *(ID, replace(IMAGE, required=True), replace(PROMPT, required=True)),
+    *(GROUP, CLIP, CONDITIONING),
+)
+"""``conditioning``: a clip or a folder of images that a base's ControlNets are shown. Columns that
+begin with ``truth_`` become :attr:`Sample.truth`.
+"""
 
 
 class ManifestSettings(BaseModel):
@@ -102,11 +107,15 @@ def _sample(row: dict[str, str], settings: ManifestSettings, finder: Finder, whe
             raise EvalError(f"{where}: {column}: {error}") from error
 
     image = read_image(find("image"), where=f"{where}: image")
-    file = find("clip") if row.get("clip") else None
+    files = {column: find(column) for column in ("clip", "conditioning") if row.get(column)}
+
+    def read(column: str, fps: float | None) -> Media | None:
+        if column not in files:
+            return None
+        return read_media(files[column], fps=fps, hdr=settings.hdr, root=settings.root)
+
     try:
-        media = None
-        if file:
-            media = read_media(file, fps=settings.fps, hdr=settings.hdr, root=settings.root)
+        media, shown = read("clip", settings.fps), read("conditioning", settings.fps or 8.0)
         truth = {
             key[len(TRUTH) :]: _number(text)
             for key, text in row.items()
@@ -120,6 +129,7 @@ def _sample(row: dict[str, str], settings: ManifestSettings, finder: Finder, whe
             media.clip if media else None,
             truth,
             notes=tuple(media.notes) if media else (),
+            conditioning=shown.clip if shown else None,
         )
     except EvalError as error:
         raise EvalError(f"{where}: {error}") from error

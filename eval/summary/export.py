@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from eval.errors import EvalError
 from eval.io.documents import read_table, write_csv, write_json
+from eval.store.devices import device_of
 from eval.store.faults import folder_errors
 from eval.store.received import read_run
 from eval.store.store import Store
@@ -17,8 +18,9 @@ from eval.summary.tables import RECORDS
 
 Format = Literal["parquet", "csv", "json"]
 FORMATS: tuple[str, ...] = get_args(Format)
-COLUMNS = (*RECORDS, "seconds", "status", "reason")
-"""``seconds``: wall time to make the clip. ``status``: ``ok``, or ``failed`` with a reason and
+COLUMNS = (*RECORDS, "made_on", "measured_on", "seconds", "status", "reason")
+"""``made_on``, ``measured_on``: the devices of the clip and of this value. ``seconds``: wall time
+to make the clip. ``status``: ``ok``, or ``failed`` with a reason and
 without a value.
 """
 
@@ -86,13 +88,15 @@ def _rows(store: Store) -> Iterator[Row]:
                 r.flags,
                 r.clip_key,
                 r.encoder_fingerprint,
+                device_of(store, "make", r.clip_key),
+                device_of(store, "measure", r.clip_key),
                 made,
                 "ok",
                 "",
             )
     for f in store.failures():
         clip = (f.cell, methods.get(f.cell, ""), f.sample, groups.get(f.sample, ""), f.seed)
-        yield (*clip, "", None, "", "", "", None, "failed", f"{f.stage}: {f.reason}")
+        yield (*clip, "", None, "", "", "", "", "", None, "failed", f"{f.stage}: {f.reason}")
 
 
 def _groups(folder: Path) -> dict[str, str]:

@@ -88,13 +88,31 @@ def test_out_of_memory_frees_other_models_first_then_halves_the_batch_then_fails
     assert "no more" in found[3].reason
 
 
-def test_the_device_of_each_clip_is_noted_unless_it_is_the_cpu(tmp_path, monkeypatch):
-    from eval.execute.devices import device_of, note
+def test_the_device_of_each_clip_is_noted_and_a_clip_made_again_elsewhere_loses_the_old_one(
+    tmp_path,
+):
+    from eval.store.devices import counts, device_of, note
     from eval.store.store import Store
 
-    monkeypatch.setattr(devices, "describe", lambda device: f"{device} (a GPU)")
     with Store(tmp_path) as store:
-        note(store, "make", ["a"], "cuda")
+        note(store, "make", ["a", "c"], "cuda (a GPU)")
         note(store, "make", ["b"], "cpu")
         assert device_of(store, "make", "a") == "cuda (a GPU)"
         assert device_of(store, "make", "b") == device_of(store, "measure", "a") == "cpu"
+        note(store, "make", ["a"], "cpu")
+        assert device_of(store, "make", "a") == "cpu"
+        assert counts(store, "abc") == {
+            "make": {"cpu": 2, "cuda (a GPU)": 1},
+            "measure": {"cpu": 3},
+        }
+
+
+def test_each_method_is_noted_with_its_own_device(monkeypatch):
+    from eval.execute import work
+
+    suite = {"device": "auto"}
+    cells = {cell.label: cell for cell in make_plan(locate_suite("first-light"), suite).cells}
+    monkeypatch.setattr(devices, "resolve", lambda name: "cuda:1" if name == "auto" else name)
+    monkeypatch.setattr(devices, "describe", lambda device: f"<{device}>")
+    assert work._device(cells["i2v-adapter"].instance) == "<cuda:1>"
+    assert work._device(cells["still-image"].instance) == "<cpu>"  # whatever the run's device is

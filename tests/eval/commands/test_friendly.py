@@ -30,7 +30,7 @@ def invoke(toy_folder: Path, toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_the_suite_of_init_runs_and_is_not_overwritten(invoke: Invoke, toy_folder: Path) -> None:
     said = invoke("init", "my own.yaml", "--method", "toy_method:Toy", "--samples", "samples.csv")
-    assert said.stdout == "my own.yaml: now: i2v-eval run my own.yaml --dry-run\n"
+    assert said.stdout == "my own.yaml: now: i2v-eval run 'my own.yaml' --dry-run\n"
     text = (toy_folder / "my own.yaml").read_text()
     assert text.count("\n#") > 10
     assert yaml.safe_load(text)["name"] == "my-own"
@@ -41,7 +41,8 @@ def test_the_suite_of_init_runs_and_is_not_overwritten(invoke: Invoke, toy_folde
 
 
 def test_the_suite_of_init_names_what_is_missing(invoke: Invoke) -> None:
-    assert invoke("init").exit_code == 0
+    said = invoke("init", "--method", "my_model:MyModel")
+    assert "first: write my_model.py with the class MyModel here; then: i2v-eval" in said.stdout
     result = invoke("run", "my-suite.yaml")
     assert result.exit_code == 2
     assert "method 'my_model:MyModel': no module 'my_model'" in result.stderr
@@ -67,7 +68,7 @@ def test_a_dry_run_counts_and_makes_nothing(
     )  # clips of a cell, frames, width, channels, mean height, cells
     assert result.stdout.splitlines()[-1] == (
         "out: 6 samples, 2 seeds, 4 metrics; 72 of 72 clips to make, 72 to measure; "
-        f"0 s and 72 clips of unknown time, at most about {raw / 2**20:.1f} MiB"
+        f"72 clips of unknown time, at most about {raw / 2**20:.1f} MiB"
     )
     assert sorted(toy_folder.rglob("*")) == before
 

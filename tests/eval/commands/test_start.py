@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from eval.cli import app
@@ -33,20 +36,82 @@ def model(tmp_path: Path) -> Path:
     for name in (*parts, "adapter"):
         (folder / name).mkdir(parents=True)
         (folder / name / "config.json").write_text("{}")
+    (folder / "unet" / "config.json").write_text('{"sample_size": 8}')
+    (folder / "vae" / "config.json").write_text('{"block_out_channels": [8, 8, 8, 8]}')
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiff", **parts}))
     return folder
 
 
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of two photographs, named by their prompts."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a cat, sitting", "rain"):
+        pixels = rng.integers(0, 256, (16, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.jpg")
+    return folder
+
+
 @pytest.mark.parametrize("with_adapter", [False, True])
-def test_a_suite_for_a_base_passes_a_dry_run_as_it_stands(model, monkeypatch, with_adapter):
+def test_a_suite_for_a_base_passes_a_dry_run_as_it_stands(model, photos, monkeypatch, with_adapter):
     monkeypatch.chdir(model.parent)
     more = ["--adapter", "model/adapter"] if with_adapter else []
-    assert invoke("init", "mine.yaml", "--base", "model", *more).exit_code == 0
-    said = invoke("run", "mine.yaml", "--dry-run")
+    # The suite lies elsewhere than here, where the paths on the command line start.
+    written = invoke("init", "suites/mine.yaml", "--base", "model", "--samples", "photos", *more)
+    assert written.exit_code == 0, written.output
+    assert written.stdout == "suites/mine.yaml: now: i2v-eval run suites/mine.yaml --dry-run\n"
+    said = invoke("run", "suites/mine.yaml", "--dry-run")
     assert said.exit_code == 0, said.output
     name = "i2v-adapter-alone" if with_adapter else "image-prior"
     assert f"{name}[t0=0.6,p=0.5]" in said.stdout
-    assert Path("mine.yaml").read_text().count("#") > 15
+    assert "2 samples" in said.stdout
+    text = Path("suites/mine.yaml").read_text()
+    assert text.count("#") > 15
+    assert "height: 64, width: 64" in text  # what the model was made for
+
+
+def test_images_may_bring_their_prompts_in_a_table(photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    table = "image,prompt\nrain.jpg,rain falls\n'a cat, sitting.jpg',a cat\n".replace("'", '"')
+    Path("captions.csv").write_text(table)
+    arguments = ("init", "--samples", "photos", "--prompts", "captions.csv")
+    assert invoke(*arguments).exit_code == 0
+    suite = yaml.safe_load(Path("my-suite.yaml").read_text())
+    assert suite["samples"] == {"source": "images", "folder": "photos", "prompts": "captions.csv"}
+    assert invoke("run", "my-suite.yaml", "--dry-run").exit_code == 0
+
+
+def test_a_suite_of_nothing_but_a_name_runs_on_the_glyph_world(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert invoke("init").exit_code == 0
+    said = invoke("run", "my-suite.yaml", "--dry-run")
+    assert said.exit_code == 0, said.output
+    assert "i2v-adapter[t0=0.6]" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--base", "no/where"], "first: base.model: 'no/where' is no folder and not in the hub's"),
+        (["--base", "model/vae"], "first: base.model: "),
+        (["--base", "image"], "first: base: image is an image model, and there is no motion_ada"),
+        (["--base", "model", "--adapter", "none"], "first: base.i2v_adapter: there is no folder"),
+        (["--pipeline", "I2VGenXLPipeline", "--model", "vae"], "first: --model: there is no fold"),
+        (["--base", "model", "--samples", "later.csv"], "first: write later.csv; then: i2v-eval"),
+    ],
+)
+def test_init_says_what_a_suite_still_lacks(model, monkeypatch, arguments, message):
+    monkeypatch.chdir(model.parent)
+    shutil.copytree("model", "image")
+    index = json.loads(Path("image/model_index.json").read_text())
+    index["unet"] = ["diffusers", "UNet2DConditionModel"]
+    Path("image/model_index.json").write_text(json.dumps(index))
+    said = invoke("init", "mine.yaml", *arguments)
+    assert said.exit_code == 0, said.output
+    assert said.stdout.startswith(f"mine.yaml: {message}")
+    assert Path("mine.yaml").is_file()
 
 
 def test_a_suite_for_a_diffusers_pipeline_passes_a_dry_run(model, monkeypatch):
@@ -107,6 +172,9 @@ def test_what_is_not_measured_is_said_before_in_one_line_with_the_way_out(tmp_pa
         (["--pipeline", "X"], "--pipeline NAME and --model FOLDER_OR_ID go together"),
         (["--adapter", "x"], "go with --base"),
         (["--clips", "no-such"], "--clips no-such: no such folder"),
+        (["--method", "mine"], "--method mine: write module:Class"),
+        (["--base", "x", "--method", "a:B"], "--base and --method: give one of them"),
+        (["--prompts", "x.csv"], "--prompts goes with --samples FOLDER"),
     ],
 )
 def test_init_says_what_does_not_go_together(tmp_path, monkeypatch, arguments, message):

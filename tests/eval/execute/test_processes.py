@@ -65,6 +65,27 @@ POOL = Pool(1, kind="processes")
 Go = Callable[..., Outcome]
 
 
+ELSEWHERE = """
+from toy_method import Toy, ToyEvaluator
+
+class Elsewhere(Toy):
+    "On a device of which the driver knows nothing."
+
+    takes_device = True
+
+    def to(self, device, dtype):
+        pass
+
+    @property
+    def device(self):
+        import os
+        return f"device-of-{os.getpid()}"
+
+class Evaluator(ToyEvaluator):
+    device = Elsewhere.device
+"""
+
+
 @pytest.fixture
 def go(write_suite: Any, toy_evaluator: Any, toy_folder: Path, tmp_path: Path) -> Go:
     (toy_folder / "stubborn.py").write_text(textwrap.dedent(STUBBORN))
@@ -196,3 +217,31 @@ def test_a_command_does_not_hang_with_a_call_that_cannot_be_interrupted(
         stubborn(suite_content | {"batch_size": 1}, "block()"), "out", pool=POOL, timeout=1.5
     )
     assert (cured.made, cured.measured, len(cured.failures)) == (2, 5, 1)
+
+
+def test_the_worker_says_on_which_device_each_record_came_about(
+    write_suite, suite_content, toy_folder, tmp_path
+):
+    import csv
+    import importlib
+
+    from eval.summary.export import export
+
+    (toy_folder / "elsewhere.py").write_text(textwrap.dedent(ELSEWHERE))
+    sys.modules.pop("elsewhere", None)
+    methods = [{"method": "elsewhere:Elsewhere", "label": "gpu"}, {"method": "still-image"}]
+    content = suite_content | {"methods": methods, "reference": "gpu", "seeds": [0]}
+    content["metrics"] = ["motion.flow_dis.v1"]
+    evaluator = importlib.import_module("elsewhere").Evaluator
+    options = Options(pool=Pool(1, kind="processes"))
+    outcome = run(str(write_suite(content)), tmp_path / "run", evaluator=evaluator, options=options)
+    assert outcome.made == 12
+    found = json.loads((tmp_path / "run" / "run.json").read_text())["devices"]
+    [worker] = found["measure"]
+    assert worker.startswith("device-of-")
+    assert worker != f"device-of-{os.getpid()}"
+    assert found == {"make": {"cpu": 6, worker: 6}, "measure": {worker: 12}}
+    export(tmp_path / "run", tmp_path / "records.csv", "csv")
+    with (tmp_path / "records.csv").open() as file:
+        rows = [(row["cell"], row["made_on"], row["measured_on"]) for row in csv.DictReader(file)]
+    assert set(rows) == {("gpu", worker, worker), ("still-image", "cpu", worker)}

@@ -1,10 +1,13 @@
-"""A tiny SD 1.5 model as one checkpoint file, under the names of the original Stable Diffusion."""
+"""A tiny SD 1.5 or SDXL model as one checkpoint file, under the names of the original Stable
+Diffusion.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 RESNET = {
@@ -25,15 +28,51 @@ VAE_ATTENTION = {
 
 
 def save(pipeline: Any, path: Path) -> None:
-    """`pipeline` has one layer in each block of its UNet and its VAE."""
+    """`pipeline` has one layer in each block of its UNet and its VAE. A ``.ckpt`` is a pickle of
+    tensors."""
     state = {f"model.diffusion_model.{k}": v for k, v in _unet(pipeline.unet).items()}
     state |= {f"first_stage_model.{k}": v for k, v in _vae(pipeline.vae).items()}
+    second = getattr(pipeline, "text_encoder_2", None)
+    prefix = "cond_stage_model" if second is None else "conditioner.embedders.0"
     text = pipeline.text_encoder.state_dict()
     state |= {
-        f"cond_stage_model.transformer.text_model.{k.removeprefix('text_model.')}": v
+        f"{prefix}.transformer.text_model.{k.removeprefix('text_model.')}": v
         for k, v in text.items()
     }
-    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    if second is not None:
+        state |= {f"conditioner.embedders.1.model.{k}": v for k, v in _open_clip(second).items()}
+    state = {name: value.contiguous() for name, value in state.items()}
+    if path.suffix == ".ckpt":
+        torch.save({"state_dict": state}, path)
+    else:
+        save_file(state, path)
+
+
+def _open_clip(encoder: Any) -> dict[str, Any]:
+    """The second text encoder of SDXL under the names of open_clip."""
+    own = {k.removeprefix("text_model."): v for k, v in encoder.state_dict().items()}
+    found = {
+        "token_embedding.weight": own["embeddings.token_embedding.weight"],
+        "positional_embedding": own["embeddings.position_embedding.weight"],
+        "text_projection": own["text_projection.weight"].T,
+        "ln_final.weight": own["final_layer_norm.weight"],
+        "ln_final.bias": own["final_layer_norm.bias"],
+    }
+    names = {
+        "layer_norm1": "ln_1",
+        "layer_norm2": "ln_2",
+        "self_attn.out_proj": "attn.out_proj",
+        "mlp.fc1": "mlp.c_fc",
+        "mlp.fc2": "mlp.c_proj",
+    }
+    for index in range(encoder.config.num_hidden_layers):
+        old, new = f"encoder.layers.{index}", f"transformer.resblocks.{index}"
+        for kind in ("weight", "bias"):
+            for one, other in names.items():
+                found[f"{new}.{other}.{kind}"] = own[f"{old}.{one}.{kind}"]
+            parts = [own[f"{old}.self_attn.{part}_proj.{kind}"] for part in "qkv"]
+            found[f"{new}.attn.in_proj_{kind}"] = torch.cat(parts)
+    return found
 
 
 def _unet(unet: Any) -> dict[str, Any]:
@@ -41,6 +80,8 @@ def _unet(unet: Any) -> dict[str, Any]:
     top = {
         "time_embedding.linear_1": "time_embed.0",
         "time_embedding.linear_2": "time_embed.2",
+        "add_embedding.linear_1": "label_emb.0.0",
+        "add_embedding.linear_2": "label_emb.0.2",
         "conv_in": "input_blocks.0.0",
         "conv_norm_out": "out.0",
         "conv_out": "out.2",

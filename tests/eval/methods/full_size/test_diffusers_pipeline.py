@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from eval.errors import EvalError, WeightsMissingError
 from eval.methods import first_frame, load_method
-from eval.methods.diffusers_pipeline import CONVENTIONS, DiffusersMethod, DiffusersSettings
+from eval.methods.conventions import CONVENTIONS
+from eval.methods.diffusers_pipeline import DiffusersMethod, DiffusersSettings
 from eval.samples import Sample
 
 SIZE = 32  # px of every image
@@ -131,7 +132,7 @@ def test_settings_reach_the_pipeline_under_its_own_names(built):
         ({"call": {"image": "x"}}, "call: image is set by the sample"),
         ({"call": {"generator": 1}}, "takes no 'generator'"),
         ({"components": {"transformr": "x"}}, "has no 'transformr'. Did you mean 'transformer'"),
-        ({"offload": "model"}, "set device"),
+        ({"offload": "model", "device": "cpu"}, "set device"),
         ({"device": "gpu"}, "device"),
     ],
 )
@@ -196,6 +197,40 @@ def test_a_snapshot_of_the_hub_is_known_by_its_commit(built, tmp_path, monkeypat
     next((repository / "snapshots" / commit).glob("transformer/*.safetensors")).touch()
     assert built("LTXImageToVideoPipeline").method(model="somebody/tiny").fingerprint() == before
     assert method.generate(SAMPLES[:1], [1])[0].frames.shape == (9, SIZE, SIZE, 3)
+
+
+def test_the_suite_says_where_and_how_precisely_unless_the_settings_do(built):
+    tiny = built("LTXImageToVideoPipeline")
+    plain, own = tiny.method(), tiny.method(dtype="float32", device="cpu")
+    before = plain.fingerprint()
+    for method in (plain, own):
+        method.to("cuda:7", "bfloat16")
+    assert plain.fingerprint() != before  # the precision is part of what a clip is
+    assert own.fingerprint() == before
+    assert "device" not in own.settings.model_dump()  # the device is not
+    assert own.device == "cpu"
+    with pytest.raises(EvalError, match="device 'cuda:7'"):
+        plain.generate(SAMPLES[:1], [1])
+    plain.to("cpu", "float32")
+    clips = [method.generate(SAMPLES[:1], [1])[0].frames for method in (plain, own)]
+    assert np.array_equal(*clips)
+
+
+def test_a_relative_path_starts_from_the_suite(built, tmp_path):
+    from eval.plan.cells import make_plan
+
+    tiny = built("LTXImageToVideoPipeline")
+    (tmp_path / "tiny").symlink_to(tiny.folder / "model")
+    settings = {"pipeline": "LTXImageToVideoPipeline", "model": "tiny", "frames": 9}
+    suite = {
+        "name": "own",
+        "samples": {"source": "glyph-world", "seen": 1, "unseen": 0},
+        "methods": [{"method": "diffusers", "settings": settings}],
+        "metrics": ["flicker.pixels.v1"],
+    }
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(suite))
+    [cell] = make_plan(tmp_path / "suite.yaml").cells
+    assert cell.fingerprint == tiny.method().fingerprint()
 
 
 def test_values_that_are_not_finite_are_an_error(built, monkeypatch):

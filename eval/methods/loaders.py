@@ -1,0 +1,82 @@
+"""What every family that loads models of diffusers shares: errors that name the part, and placement
+on a device. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from eval.errors import EvalError, WeightsMissingError, one_line
+
+_LONGEST = 300
+"""Characters of a library's message that are shown."""
+
+
+@contextmanager
+def part_errors(key: str, path: object) -> Iterator[None]:
+    """Whatever a library raises in the block becomes an EvalError with the part's key and path."""
+    try:
+        yield
+    except (EvalError, MemoryError):
+        raise
+    except Exception as error:  # every library has its own
+        if type(error).__name__ == "OutOfMemoryError":
+            raise  # whoever called can make room and try again
+        reason = one_line(str(error)) or type(error).__name__
+        reason = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 3]}..."
+        raise EvalError(f"{key}: {path} cannot be used: {reason}") from error
+
+
+def load_model(key: str, folder: Path, dtype: Any, classes: Sequence[str] = ()) -> Any:
+    """A model of diffusers from its folder.
+
+    Args:
+        key: who asks, for messages.
+        folder: with a ``config.json``.
+        dtype: of torch.
+        classes: names of those that will do; any of diffusers, if empty.
+
+    Raises:
+        WeightsMissingError: the folder holds no model.
+        EvalError: a model of another class, or one that cannot be loaded.
+    """
+    import diffusers
+
+    config = folder / "config.json"
+    if not config.is_file():
+        raise WeightsMissingError(f"{key}: {folder} has no config.json, so it is no model")
+    kind = json.loads(config.read_text(encoding="utf-8")).get("_class_name")
+    if kind not in classes if classes else not hasattr(diffusers, str(kind)):
+        held = f"a {kind}" if kind else "no model of diffusers"
+        wanted = " or ".join(classes) if classes else "model of diffusers"
+        raise EvalError(f"{key}: {folder} holds {held}, not a {wanted}")
+    with part_errors(key, folder):
+        return getattr(diffusers, kind).from_pretrained(folder, dtype=dtype, local_files_only=True)
+
+
+def place(pipeline: Any, device: str, offload: str) -> None:
+    """Puts a pipeline on a resolved device, or has its parts moved there as they are needed.
+
+    Args:
+        pipeline: of diffusers.
+        device: see `eval.device.resolve`.
+        offload: ``none``, ``model`` (whole models) or ``sequential`` (layer by layer).
+
+    Raises:
+        EvalError: `offload` on the CPU.
+    """
+    if offload != "none" and device == "cpu":
+        raise EvalError(
+            f"offload: {offload} moves parts from the CPU to a GPU, and the device is the CPU; "
+            "remove it, or use --device cuda"
+        )
+    if offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif offload == "sequential":
+        pipeline.enable_sequential_cpu_offload(device=device)
+    else:
+        pipeline.to(device)

@@ -96,7 +96,10 @@ def model_kind(recipe: Recipe) -> str:
             f"is of the SD 1.5 or SDXL kind (no {', '.join(absent) or 'UNet'} in it). `method: "
             "diffusers` runs other pipelines"
         )
-    missing = [part for part in wanted if not (path / part).is_dir()]
+    replaced = {"vae": recipe.parsed.vae is not None, "unet": recipe.concatenation}
+    missing = [
+        part for part in wanted if not (path / part).is_dir() and not replaced.get(part, False)
+    ]
     if missing:
         raise WeightsMissingError(
             f"base.model: {path} lacks the folder {', '.join(missing)} that its model_index.json "
@@ -159,6 +162,7 @@ def contents(recipe: Recipe) -> Iterator[str]:
     """
     base = recipe.parsed
     kind = model_kind(recipe)
+    _check_weights(recipe, base, kind)
     _check_motion(recipe, base)
     yield f"dtype {recipe.dtype}"
     model = recipe.find("model", base.model)
@@ -189,7 +193,7 @@ def check_parts(recipe: Recipe) -> None:
     """Whether the parts lie where the base says, without reading their weights. Raises as
     :func:`contents` does."""
     base = recipe.parsed
-    model_kind(recipe)
+    _check_weights(recipe, base, model_kind(recipe))
     _check_motion(recipe, base)
     for key, part in _extra(recipe, base):
         recipe.find(key, part)
@@ -210,6 +214,27 @@ def native_side(recipe: Recipe) -> int:
     if isinstance(side, int) and isinstance(blocks, list):
         return int(side * 2 ** (len(blocks) - 1))
     return 1024 if kind == "SDXL" else 512
+
+
+def _check_weights(recipe: Recipe, base: Base, kind: str) -> None:
+    """Whether the folders of the model hold weights, of the variant that is asked for."""
+    path = recipe.find("model", base.model)
+    if path.is_file():
+        return
+    replaced = {"vae": base.vae is not None, "unet": recipe.concatenation}
+    for name in SDXL if kind == "SDXL" else SD15:
+        if replaced.get(name) or name == "scheduler" or name.startswith("tokenizer"):
+            continue
+        files = [file.name for file in (path / name).iterdir() if file.suffix in CHECKPOINTS]
+        if not files:
+            raise WeightsMissingError(
+                f"base.model: {path / name} holds no weights ({', '.join(CHECKPOINTS)}); copy or "
+                "download it again"
+            )
+        if base.variant is None and all(".fp16." in name for name in files):
+            raise WeightsMissingError(
+                f"base.model: {path / name} holds fp16 weights alone; add variant: fp16"
+            )
 
 
 def _check_motion(recipe: Recipe, base: Base) -> None:

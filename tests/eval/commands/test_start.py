@@ -36,6 +36,7 @@ def model(tmp_path: Path) -> Path:
     for name in (*parts, "adapter"):
         (folder / name).mkdir(parents=True)
         (folder / name / "config.json").write_text("{}")
+        (folder / name / "model.safetensors").write_bytes(b"")
     (folder / "unet" / "config.json").write_text('{"sample_size": 8}')
     (folder / "vae" / "config.json").write_text('{"block_out_channels": [8, 8, 8, 8]}')
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiff", **parts}))

@@ -234,6 +234,30 @@ def test_a_base_that_cannot_be_used_says_which_part_and_why(
         use()
 
 
+def test_a_part_missing_from_the_model_is_named_before_anything_is_made(base, sd15, tmp_path):
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(sd15 / "model", copy)
+
+    def refused() -> str:
+        with pytest.raises(WeightsMissingError) as error:
+            method(base(model=str(copy))).fingerprint()
+        return str(error.value)
+
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    assert "unet holds fp16 weights alone; add variant: fp16" in refused()
+    method(base(model=str(copy), variant="fp16")).fingerprint()
+    weights.with_name("diffusion_pytorch_model.fp16.safetensors").unlink()
+    assert f"{copy / 'unet'} holds no weights (.safetensors, " in refused()
+    shutil.rmtree(copy / "vae")
+    assert "lacks the folder vae that its model_index.json lists" in refused()
+    own = base(model=str(copy), vae={"model": str(sd15 / "model"), "subfolder": "vae"})
+    with pytest.raises(WeightsMissingError, match="unet holds no weights"):
+        method(own).fingerprint()  # its VAE comes from elsewhere
+
+
 def test_parts_of_another_base_are_refused_with_the_layer(base, sd15, sdxl, photographs):
     with pytest.raises(EvalError, match=r"base\.i2v_adapter: .*layer down_blocks"):
         method(base(sdxl, i2v_adapter=str(sd15 / "ours"))).generate(photographs[:1], [1])

@@ -183,8 +183,8 @@ def carry_out(
                 if line.startswith("left out"):
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
             glyphs = plan.foreign_encoders or of_the_glyph_world(plan.samples)
-            if not glyphs and (line := not_asked(plan.metrics)):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if not glyphs and (lacking := not_asked(plan.metrics)):
+                console.print(lacking, markup=False, highlight=False, soft_wrap=True)
             device = say_device(plan.suite.device, console)
         if options.pool is None:
             made = make(store, unmade, console, options)

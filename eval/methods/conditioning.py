@@ -26,6 +26,7 @@ def conditioning_frames(recipe: Recipe, net: ControlNet, sample: Sample, frames:
     Raises:
         EvalError: there are none for this sample, or too few.
     """
+    where: object
     if net.frames is not None:
         where, clip = _of_folder(recipe, net.frames, sample)
     elif sample.conditioning is not None:

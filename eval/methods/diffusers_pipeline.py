@@ -252,6 +252,8 @@ def _load(
     """The pipeline, kept until another one is asked for, so that a sweep loads it once."""
     import torch
 
+    from i2v_adapter.pipelines.compatibility import inner_text_model
+
     kind = getattr(torch, dtype)
     (_, model), *others = folders
     parts = {
@@ -260,11 +262,7 @@ def _load(
     }
     options: dict[str, Any] = {"dtype": kind, "local_files_only": True}
     pipeline = _class(name).from_pretrained(model, variant=variant, **parts, **options)
-    encoder = getattr(pipeline, "text_encoder", None)
-    if type(encoder).__name__ == "CLIPTextModel" and not hasattr(encoder, "text_model"):
-        # transformers 5 has no inner text_model any more; I2VGen-XL's pipeline asks for its last
-        # norm. Not a submodule.
-        object.__setattr__(encoder, "text_model", encoder)
+    inner_text_model(getattr(pipeline, "text_encoder", None))
     pipeline.set_progress_bar_config(disable=True)
     place(pipeline, device, offload)
     return pipeline

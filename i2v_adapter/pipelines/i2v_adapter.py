@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from i2v_adapter.adapter import I2VAdapter
+from i2v_adapter.pipelines.compatibility import inner_text_model, middle_without_motion
 from i2v_adapter.pipelines.content import content_embeds, content_frame_scale
 from i2v_adapter.pipelines.first_frame import DEFAULT_PRIOR, FirstFrameMixin
 from i2v_adapter.pipelines.inputs import PipelineImage, match_inputs
@@ -90,6 +91,11 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
                 "FreeNoise reads the motion adapter's configuration: build the pipeline with one"
             )
         super().enable_free_noise(*args, **kwargs)
+
+    def disable_free_noise(self) -> None:
+        """As in diffusers, also where the mid block has no motion modules."""
+        with middle_without_motion(self.unet):
+            super().disable_free_noise()
 
     @torch.no_grad()
     def __call__(  # type: ignore[override]
@@ -205,6 +211,7 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
                 "each"
             )
 
+        inner_text_model(self.text_encoder)
         self._guidance_scale = guidance_scale
         self._clip_skip = clip_skip
         self._cross_attention_kwargs = cross_attention_kwargs

@@ -21,6 +21,8 @@ from eval.world.tokenizer import build_clip_tokenizer
 from i2v_adapter import I2VAdapter
 
 WIDTH = 32
+SECOND = 48
+"""Width of SDXL's second text encoder. diffusers tells the two in one file apart by it."""
 UNET: dict[str, Any] = {
     "sample_size": 8,
     "block_out_channels": (32, 64),
@@ -36,24 +38,24 @@ BLOCKS = {
 XL = {
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-    "cross_attention_dim": 2 * WIDTH,
+    "cross_attention_dim": WIDTH + SECOND,
     "use_linear_projection": True,
     "addition_embed_type": "text_time",
     "addition_time_embed_dim": 8,
-    "projection_class_embeddings_input_dim": 6 * 8 + WIDTH,
+    "projection_class_embeddings_input_dim": 6 * 8 + SECOND,
 }
 
 
-def text(kind: Any) -> Any:
+def text(kind: Any, width: int = WIDTH) -> Any:
     tokenizer = build_clip_tokenizer()
     config = transformers.CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
-        intermediate_size=WIDTH,
+        hidden_size=width,
+        intermediate_size=width,
         num_hidden_layers=2,
         num_attention_heads=2,
         max_position_embeddings=77,
-        projection_dim=WIDTH,
+        projection_dim=width,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
@@ -179,7 +181,7 @@ def build(folder: Path, *, xl: bool) -> None:
     if xl:
         unet = diffusers.UNet2DConditionModel(**{**UNET, **XL})
         one, tokenizer = text(transformers.CLIPTextModel)
-        two, tokenizer_2 = text(transformers.CLIPTextModelWithProjection)
+        two, tokenizer_2 = text(transformers.CLIPTextModelWithProjection, SECOND)
         pipeline: Any = diffusers.StableDiffusionXLPipeline(
             vae(), one, two, tokenizer, tokenizer_2, unet, ddim()
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from eval.errors import SOME_FAILED, EvalError, one_line
 from eval.io.console import say
+
+if TYPE_CHECKING:
+    from eval.samples.vbench_folder import VBenchFolder
 
 
 def clips(
@@ -27,6 +30,22 @@ def clips(
             "one, what needs neither image nor prompt is measured; folders in FOLDER are methods."
         ),
     ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="vbench: FOLDER holds videos PROMPT-INDEX.mp4; give --images and, for VBench's "
+            "own entries, --info and --ratio."
+        ),
+    ] = "",
+    info: Annotated[
+        Path | None, typer.Option(help="VBench's list of entries, vbench2_i2v_full_info.json.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of VBench's input images, data/crop.")
+    ] = None,
+    ratio: Annotated[
+        str, typer.Option(help="Folder in --images of the crops that were used, such as 16-9.")
+    ] = "",
     reference: Annotated[
         Path | None, typer.Option(help="Folder of real clips, for fvd and kvd.")
     ] = None,
@@ -96,6 +115,7 @@ def clips(
         raise EvalError(f"--hdr {hdr}: unknown. Allowed: {', '.join(get_args(Hdr))}.")
     if trust_torchscript:
         os.environ["I2V_EVAL_TRUST_TORCHSCRIPT"] = "1"
+    vbench = _vbench(folder, layout, samples, info, images, ratio)
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
     options = Options(timeout=timeout, wait=wait, debug=debug)
@@ -114,7 +134,10 @@ def clips(
         options=options,
         device=device,
         dtype=dtype,
+        rows=vbench.entries if vbench else None,
     )
+    if vbench:
+        vbench.write_record(scored.folder)
     for failure in scored.failures:
         say(f"failed: {one_line(str(failure))}", err=True)
     for warning in scored.warnings:
@@ -130,3 +153,29 @@ def clips(
     show_results(scored.folder, as_json=as_json)
     if scored.failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def _vbench(
+    folder: Path,
+    layout: str,
+    samples: Path | None,
+    info: Path | None,
+    images: Path | None,
+    ratio: str,
+) -> VBenchFolder | None:
+    """The clips of a folder in VBench's layout; None for another."""
+    given = {"--info": info, "--images": images, "--ratio": ratio}
+    if not layout:
+        wrong = next((option for option, value in given.items() if value), None)
+        if wrong:
+            raise EvalError(f"{wrong} goes with --layout vbench")
+        return None
+    if layout != "vbench":
+        raise EvalError(f"--layout {layout}: unknown. Allowed: vbench.")
+    if samples is not None:
+        raise EvalError("--samples does not go with --layout vbench: names tell image and prompt")
+    if images is None:
+        raise EvalError("--layout vbench: give --images, the folder of the input images")
+    from eval.samples.vbench_folder import read_vbench_folder
+
+    return read_vbench_folder(folder, info, images, ratio or None)

@@ -31,6 +31,7 @@ _VIEWS = {
     "half": "; frames at half their size, averages of 2 x 2 pixels in 8 bit",
     "half_padded": "; frames at half their size, averages of 2 x 2 pixels in [0, 1], not rounded, "
     "edges repeated to sides that are multiples of 8",
+    "squashed_256": "; frames squashed to 256 x 256 px by PIL's bilinear filter",
 }
 
 

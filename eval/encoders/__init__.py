@@ -19,6 +19,7 @@ from eval.encoders.kinds import InterpolationEncoder as InterpolationEncoder
 from eval.encoders.kinds import PerceptualEncoder as PerceptualEncoder
 from eval.encoders.kinds import QualityEncoder as QualityEncoder
 from eval.encoders.kinds import StyleEncoder as StyleEncoder
+from eval.encoders.kinds import TracksEncoder as TracksEncoder
 from eval.encoders.kinds import VideoEncoder as VideoEncoder
 from eval.encoders.table import DTYPES, EMBEDDED, ENCODERS, SCHEMES, EncoderEntry
 from eval.errors import EvalError, nearest

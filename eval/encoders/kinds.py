@@ -68,6 +68,16 @@ class FlowEncoder(Encoder, Protocol):
         ...
 
 
+class TracksEncoder(Encoder, Protocol):
+    """Frames and points of the first one to where those points go."""
+
+    def encode_tracks(self, frames: UInt8Array, points: Float32Array) -> Float32Array:
+        """uint8 (F, H, W, 3) RGB and (N, 2), (x, y) in px of frame 0 -> float32 (F, N, 2), finite:
+        also where a point is hidden or out of the frame.
+        """
+        ...
+
+
 class VideoEncoder(Encoder, Protocol):
     """Clips to features of what happens in them."""
 

@@ -79,7 +79,7 @@ class LpipsEncoder:
         import torch
 
         pixels = (
-            torch.from_numpy(np.ascontiguousarray(frames))
+            torch.from_numpy(np.require(frames, requirements=["C", "W"]))
             .to(self._device)
             .permute(0, 3, 1, 2)
             .float()

@@ -133,7 +133,7 @@ class Preprocessing:
         from torch.nn import functional
 
         check_frames(frames)
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+        pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
         pixels = pixels.permute(0, 3, 1, 2).float()
         if not self.scale_last:
             pixels = pixels / 255 * self.scale

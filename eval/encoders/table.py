@@ -132,6 +132,9 @@ ENCODERS: Mapping[str, EncoderEntry] = {
         "image", "dreamsim", DREAMSIM_224, weights.Source(DREAMSIM_FILES)
     ),
     "flow_dis": EncoderEntry("flow", "flow"),
+    "tracks_klt": EncoderEntry("tracks", "tracks"),
+    "cotracker2": EncoderEntry("tracks", "cotracker2"),
+    "pips2": EncoderEntry("tracks", "pips2"),
     "raft_large": EncoderEntry(
         "flow",
         "raft",
@@ -204,7 +207,7 @@ ENCODERS: Mapping[str, EncoderEntry] = {
 """All named encoders. The modules they name are imported when one is asked for."""
 
 
-EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph", "pixels")
+EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "tracks_klt", "videomae_glyph", "pixels")
 """Encoders that come with the package; the catalogue lists a published protocol with its own
 encoder and with these.
 """

@@ -43,7 +43,7 @@ from eval.plan.cells import Plan
 from eval.plan.finished import plan_entries, row_failure
 from eval.plan.limits import refusal
 from eval.plan.suite import suite_placement
-from eval.samples.clip_manifest import RowFailure, folder_entries, read_entries
+from eval.samples.clip_manifest import Entries, RowFailure, folder_entries, read_entries
 from eval.store.devices import counts as device_counts
 from eval.store.samples import write_samples
 from eval.store.store import Store
@@ -78,6 +78,7 @@ def score(
     options: Options = Options(),
     device: str = "auto",
     dtype: str = "float32",
+    rows: Entries | None = None,
 ) -> Scored:
     """Scores the clips of a manifest into a run folder, from which the report is made; called
     again, it goes on.
@@ -106,6 +107,7 @@ def score(
             :class:`eval.measure.evaluator.Evaluator`.
         options: patience and debugging.
         device, dtype: where the encoders run and what they compute in; see `eval.device`.
+        rows: the clips, where neither a manifest nor the folder itself tells.
 
     Raises:
         EvalError: nothing can be scored: no manifest, no usable row or clip, unknown encoders
@@ -117,11 +119,13 @@ def score(
     default: Callable[..., EvaluatorLike] = partial(default_evaluator, folder=out, **placement)
     make_evaluator = evaluator or default
     console = console or Console(stderr=True)
-    if manifest is None:
+    if rows is not None:
+        entries, failures, notes, unknown = rows
+    elif manifest is None:
         entries, failures, notes, unknown = folder_entries(folder)
     else:
         entries, failures, notes, unknown = read_entries(manifest, folder, strict=strict, root=root)
-    metrics, warnings = _metrics(encoders, reference, make_evaluator, unknown)
+    metrics, warnings = _metrics(encoders, reference, make_evaluator, (*unknown, "clip"))
     warnings = [*notes, *warnings]
     if not encoders and (line := not_measured(metrics)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -132,7 +136,7 @@ def score(
     if not entries:
         first = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(f"{source}: no row can be used{first}")
-    plan, rows, unusable = plan_entries(
+    plan, placed, unusable = plan_entries(
         folder,
         manifest,
         entries,
@@ -170,7 +174,7 @@ def score(
         measure_made(store, plan, unmeasured, measuring, fingerprints, console, options)
 
         failed = planned_failures(store, plan)
-        failures += [row_failure(rows[clip[:3]], folder, clip.reason) for clip in failed]
+        failures += [row_failure(placed[clip[:3]], folder, clip.reason) for clip in failed]
         failures.sort()
         write_failures(store, failures, RowFailure._fields)
         scored = plan.without({clip[:3] for clip in failed})
@@ -194,7 +198,11 @@ def score(
         return Scored(out, clips, failures, [*warnings, *map(str, more)], store.decoded)
 
 
-_NEEDED: dict[Need, str] = {"image": "the input image", "prompt": "the prompt"}
+_NEEDED: dict[Need, str] = {
+    "image": "the input image",
+    "prompt": "the prompt",
+    "clip": "the true clip",
+}
 
 
 def _metrics(
@@ -217,7 +225,7 @@ def _metrics(
     for need in unknown:
         ids = [metric.id for metric in metrics if need in metric.needs]
         metrics = [metric for metric in metrics if need not in metric.needs]
-        if ids:
+        if ids and (encoders or need != "clip"):
             warnings.append(
                 f"left out {', '.join(ids)}: they need {_NEEDED[need]} of each clip; name it in a "
                 "manifest, --samples FILE"

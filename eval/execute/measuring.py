@@ -98,7 +98,7 @@ def _records(
     records = []
     for (cell, sample, seed), key, values in zip(batch.items, keys, measured, strict=True):
         own = evaluator.flags(sample)
-        for metric in plan.clip_metrics:
+        for metric in plan.clip_metrics_of(sample):
             flags = ";".join(
                 sorted([*own, *([FOREIGN] if metric.encoder in plan.foreign_encoders else [])])
             )

@@ -288,9 +288,9 @@ def stale(
             wanted = {item.place: item.key for item in batch.items}
             made = all(keys.get(place) == key for place, key in wanted.items())
             measured = made and all(
-                known.get((*place, metric.id)) == (key, fingerprints[metric.encoder])
-                for place, key in wanted.items()
-                for metric in plan.clip_metrics
+                known.get((*item.place, metric.id)) == (item.key, fingerprints[metric.encoder])
+                for item in batch.items
+                for metric in plan.clip_metrics_of(item.sample)
             )
             if not made:
                 unmade.append(batch)

@@ -7,6 +7,7 @@ group ``i2v_eval.metrics``, or is one's own and named ``module:name``.
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from eval.encoders import (
     EMBEDDED,
@@ -32,7 +33,11 @@ from eval.metrics.definitions import (
     registered_versions,
 )
 from eval.metrics.views import OWN_PREPROCESSING
+from eval.samples import VBENCH_LABEL
 from eval.world import truth  # noqa: F401  for the metrics that it registers
+
+if TYPE_CHECKING:
+    from eval.samples import Sample
 
 ENTRY_POINTS = "i2v_eval.metrics"
 
@@ -85,6 +90,21 @@ def registered(metric: Metric) -> Registered:
     if is_judged(metric.family):
         return found
     return _versions(metric.family, metric.encoder)[metric.version]
+
+
+def applies(metric: Metric, sample: Sample) -> bool:
+    """Whether a metric is about a sample; there is no value where it is not.
+
+    VBench measures each of its dimensions on some of its entries: samples with the label
+    `eval.samples.VBENCH_LABEL` have values of the dimensions that it lists.
+    """
+    listed, dimension = sample.truth.get(VBENCH_LABEL), metric.family.removeprefix("vbench.")
+    if listed is not None and dimension != metric.family and dimension not in str(listed).split():
+        return False
+    if not metric.selective:
+        return True
+    about = registered(metric).definition.about
+    return about is None or about(sample)
 
 
 def _versions(name: str, encoder: str) -> dict[str, Registered]:
@@ -251,6 +271,7 @@ def _metric(definition: Definition, encoder: str, version: str) -> Metric:
         view=definition.view,
         truth=definition.truth,
         needs=definition.needs,
+        selective=definition.about is not None,
     )
 
 

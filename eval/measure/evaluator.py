@@ -5,7 +5,7 @@ A clip is always encoded by itself, and the input image and the prompt once per 
 depends on the clip and its sample alone: not on the batch, its order, or what was measured before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,10 +19,12 @@ from eval.encoders.batching import together
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
-from eval.measure.catalogue import registered
+from eval.measure.catalogue import applies, registered
 from eval.measure.features import FeatureCache
 from eval.measure.look import Look, Memory
 from eval.metrics import Metric
+from eval.metrics.definitions import Features
+from eval.metrics.views import View
 from eval.samples import Sample
 
 
@@ -85,7 +87,8 @@ class Evaluator:
             clips: as many clips, of any sizes and lengths.
 
         Returns:
-            One mapping from metric id to a finite value per clip, in the order of the clips.
+            One mapping from metric id to a finite value per clip, in the order of the clips,
+            without metrics that are not about the sample (`eval.measure.catalogue.applies`).
 
         Raises:
             EvalError: numbers that differ; or a clip that cannot be measured, with the sample
@@ -105,21 +108,24 @@ class Evaluator:
                 self._encode_together(wanted, samples, clips)
             for row, sample, clip in zip(values, samples, clips, strict=True):
                 try:
-                    row.update(self._values(wanted, sample, clip))
+                    about = [metric for metric in wanted if applies(metric, sample)]
+                    row.update(self._values(about, sample, clip) if about else {})
                 except EvalError as error:
                     error.args = (f"sample '{sample.id}', encoder {encoder_id!r}: {error}",)
                     raise
                 finally:
                     self._memory.flows.clear()
             self._memory.ready.clear()
-        return [{metric.id: row[metric.id] for metric in per_clip} for row in values]
+        order = [metric.id for metric in per_clip]
+        return [{id: row[id] for id in order if id in row} for row in values]
 
     def video_features(self, clips: Sequence[Clip], encoder_id: str) -> Float32Array:
         """Features of a set metric: float32 (N, D), one row per clip.
 
         Args:
             clips: one or more clips.
-            encoder_id: id of an encoder of kind ``video``.
+            encoder_id: id of an encoder of kind ``video``, or one whose set metrics say what is
+                compared (`SetSteps.features`).
 
         Raises:
             EvalError: no clips, an encoder of another kind, or features that are not finite.
@@ -127,12 +133,16 @@ class Evaluator:
         if not clips:
             raise EvalError(f"evaluator: no clips for encoder {encoder_id!r}.")
         encoder = self._encoder(encoder_id)
-        if encoder.kind != "video":
+        steps = self._set_features(encoder_id)
+        if steps:
+            view, compared = steps
+            features = np.stack([self._compared(encoder, view, compared, clip) for clip in clips])
+        elif encoder.kind != "video":
             raise EvalError(
                 f"evaluator: encoder {encoder_id!r} is of kind {encoder.kind!r}; set metrics need "
                 "'video'."
             )
-        if self.device == "cpu":
+        elif self.device == "cpu":
             features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
         else:
             features = self._clips_together(encoder, clips)
@@ -190,6 +200,22 @@ class Evaluator:
         return self.cache.get(
             named, clip.fingerprint, "standard", lambda: encoder.encode_clips(clip.frames[None])[0]
         )
+
+    def _set_features(self, encoder_id: str) -> tuple[View, Callable[[Features], Any]] | None:
+        """The view and the step that make what set metrics of an encoder compare; None: its own
+        vectors."""
+        for metric in self.metrics:
+            if metric.scope == "set" and metric.encoder == encoder_id:
+                step = registered(metric).steps.features
+                return (metric.view, step) if step else None
+        return None
+
+    def _compared(
+        self, encoder: Any, view: View, step: Callable[[Features], Any], clip: Clip
+    ) -> Float32Array:
+        nothing = Sample("clip", clip.frames[0], "", unknown=("image", "prompt"))
+        look = Look(encoder, view, nothing, clip, self._memory)
+        return np.asarray(step(look), dtype=np.float32)
 
     def _encode_together(
         self, metrics: Sequence[Metric], samples: Sequence[Sample], clips: Sequence[Clip]

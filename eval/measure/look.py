@@ -4,6 +4,7 @@ only once.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
@@ -15,6 +16,7 @@ from eval.encoders.judge import SHOWN
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames, UInt8Array
 from eval.measure.features import FeatureCache
+from eval.measure.fitted import fitted, squashed
 from eval.metrics.definitions import View
 from eval.metrics.vbench import sampling_stride
 from eval.samples import Sample
@@ -177,6 +179,87 @@ class Look:
         key = (self._encoder.id, self.clip.fingerprint, stride, size, direction)
         return _remember(self._memory.flows, key, make)
 
+    def tracks(self, points: NDArray[np.float32]) -> Float32Array:
+        """Where points (N, 2) of frame 0, (x, y) in px, are in each frame of this view, (F, N, 2);
+        encoders of kind tracks.
+
+        Raises:
+            EvalError: tracks of another shape, or that are not finite.
+        """
+        frames = self._shown()
+        named = hashlib.sha256(np.ascontiguousarray(points, np.float32).tobytes()).hexdigest()
+
+        def make() -> Float32Array:
+            tracks = np.asarray(self._encoder.encode_tracks(frames, points), dtype=np.float32)
+            wanted = (len(frames), len(points), 2)
+            if tracks.shape != wanted or not np.isfinite(tracks).all():
+                raise EvalError(
+                    f"tracks must be finite and have shape {wanted}; the encoder gives "
+                    f"{tracks.shape}"
+                )
+            return tracks
+
+        return self._cached(f"{self._view}, points {named}", make)
+
+    def known_prompt(self) -> str:
+        """The sample's prompt as text.
+
+        Raises:
+            EvalError: it is not known.
+        """
+        self._check_known("prompt")
+        return self.sample.prompt
+
+    def known_image(self) -> UInt8Array:
+        """The input image, uint8 (H, W, 3).
+
+        Raises:
+            EvalError: it is not known.
+        """
+        self._check_known("image")
+        return self.sample.image
+
+    def true_clip(self) -> Clip:
+        """The sample's true clip.
+
+        Raises:
+            EvalError: it is not known.
+        """
+        if self.sample.clip is None:
+            raise EvalError("the sample's true clip is not known; the metric needs it")
+        return self.sample.clip
+
+    def true_distances(self) -> Float32Array:
+        """Distances (F,) of the frames from the true clip's; encoders of kind perceptual.
+
+        Raises:
+            EvalError: the true clip is not known, or has another shape.
+        """
+        true, shown = self.true_clip(), self.clip.frames
+        if true.frames.shape != shown.shape:
+            raise EvalError(
+                f"the clip {shown.shape} and the true clip {true.frames.shape} must have equal "
+                "lengths and sizes"
+            )
+
+        def make() -> Float32Array:
+            pairs = zip(true.frames, shown, strict=True)
+            return np.concatenate(
+                [self._encoder.encode_distances(one, other[None]) for one, other in pairs]
+            )
+
+        return self._cached(f"to true clip {true.fingerprint}", make)
+
+    def fitted_image(self) -> NDArray[np.float64]:
+        """The input image in [0, 1] at the clip's size, float64 (H, W, 3); see
+        `eval.measure.fitted.fitted`.
+
+        Raises:
+            EvalError: it is not known.
+        """
+        self._check_known("image")
+        return fitted(self.sample.image, *self.clip.frames.shape[1:3])
+
     def values(self) -> NDArray[np.float64]:
         """The frames in [0, 1], float64 (F, H, W, 3), at the size of this view."""
         frames = self._shown()
@@ -190,6 +273,8 @@ class Look:
             return padded(halves(self.clip.frames))
         if self._view in ("padded", "sampled_padded"):
             return padded(self.clip.frames)
+        if self._view == "squashed_256":
+            return squashed(self.clip.frames, 256)
         return self.clip.frames
 
     def _check_known(self, what: str) -> None:

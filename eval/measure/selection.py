@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from eval.encoders.published import MINIMUM, PUBLISHED, way_out
 from eval.errors import EvalError, WeightsMissingError, nearest
-from eval.measure.catalogue import catalogue
+from eval.measure.catalogue import catalogue, registered
 from eval.measure.evaluator import EvaluatorLike
 from eval.metrics import Metric
 from eval.samples import Sample
@@ -70,6 +70,10 @@ def available(
     left_out: dict[str, list[str]] = {}
     for metric in catalogue(superseded=False):
         if metric.encoder.endswith(GLYPH) or metric.truth:
+            continue
+        if registered(metric).steps.features:
+            line = f"measured on request: --encoders {metric.encoder}"
+            left_out.setdefault(line, []).append(metric.id)
             continue
         try:
             make_evaluator([metric]).fingerprints()

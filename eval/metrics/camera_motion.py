@@ -1,18 +1,20 @@
-"""VBench's camera motion: verdicts from point tracks.
-
-These are pure functions. No metric is registered for them yet, because the suite has no encoder of
-tracks; VBench takes its tracks from CoTracker2.
-"""
+"""VBench's camera motion: verdicts from point tracks, which VBench takes from CoTracker2."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.io.arrays import Float32Array
+from eval.metrics.definitions import Definition, Features, metric
+
+if TYPE_CHECKING:
+    from eval.samples import Sample
 
 GRID = 10
 """Points of a side of the grid on frame 0: N = 100 tracks, row by row."""
@@ -129,6 +131,26 @@ def asked_class(prompt: str) -> str:
     )
 
 
+def query_points(height: int, width: int) -> Float32Array:
+    """VBench's 10 x 10 grid on frame 0, row by row: float32 (100, 2), (x, y) in px.
+
+    It is CoTracker2's: 8 px from the edges of a frame of 512 x 384 px, scaled to this one.
+
+    Example:
+        >>> query_points(384, 512)[[0, 99]].tolist()
+        [[8.0, 8.0], [504.0, 376.0]]
+    """
+    xs = (8 + np.arange(GRID) * 496 / 9) * (width - 1) / 511
+    ys = (8 + np.arange(GRID) * 368 / 9) * (height - 1) / 383
+    x, y = np.meshgrid(xs, ys)
+    return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def asks_for_motion(sample: Sample) -> bool:
+    """Whether the sample's prompt names one of VBench's camera motions."""
+    return any(words in sample.prompt for words in _ASKED)
+
+
 def _words(vector: npt.NDArray[np.float64], threshold: float) -> list[str]:
     x, y = vector
     words = []
@@ -144,3 +166,27 @@ def _classes(
 ) -> set[str]:
     pairs = itertools.product(one, other)
     return {names[pair] for pair in pairs if pair in names} or {NO_CLASS}
+
+
+@metric(
+    Definition(
+        name="vbench.camera_motion",
+        kind="tracks",
+        needs=("prompt",),
+        about=asks_for_motion,
+        unit="share of clips",
+        higher_is_better=True,
+        description="1 if the camera motion that the prompt asks for is among those that four "
+        "tracks show, else 0; of prompts that ask for none there is no value.",
+        source="Huang et al. 2024 (VBench), vbench2_beta_i2v/camera_motion.py",
+        published="cotracker2",
+        caution="Only the first and last frame and four points of 100 count. The rule names "
+        "several motions at once, any of which may be the one that is asked for: a strong zoom "
+        "shows pan and tilt too, because row and column 5 of 10 lie off the middle. "
+        "camera_motion names one.",
+    )
+)
+def _camera_motion(features: Features) -> float:
+    height, width = features.clip.frames.shape[1:3]
+    tracks = features.tracks(query_points(height, width))
+    return camera_motion(tracks, height, width, asked_class(features.known_prompt()))

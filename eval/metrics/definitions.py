@@ -12,16 +12,20 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 from eval.errors import EvalError, nearest
 from eval.metrics.features import Features as Features
 from eval.metrics.views import View
 
+if TYPE_CHECKING:
+    from eval.samples import Sample
+
 EncoderKind = Literal[
     "image",
     "image-text",
     "flow",
+    "tracks",
     "pixels",
     "perceptual",
     "quality",
@@ -33,7 +37,8 @@ EncoderKind = Literal[
 ]
 """What an encoder looks at; tables list metrics in this order."""
 Scope = Literal["clip", "set"]
-Need = Literal["image", "prompt"]
+Need = Literal["image", "prompt", "clip"]
+"""What of a sample a formula reads: the input image, the prompt, the true clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class Definition:
         versions: frozen protocol versions that this definition is, the newest last: ``v1``, ``v2``,
             or of a variant beside them ``noaa.v1``. Definitions of one name in other versions may
             be registered beside it.
+        about: which samples the value is about, by sample; the others are not measured. None: all.
         encoder_revision: revision of the encoders' preprocessing (`EncoderEntry.revision`) that
             these versions were made with; with encoders revised since, they are refused, and the
             newest definition counts as the next version.
@@ -84,6 +90,7 @@ class Definition:
     caution: str = ""
     truth: bool = False
     versions: tuple[str, ...] = ("v1",)
+    about: Callable[[Sample], bool] | None = None
     encoder_revision: int = 2
 
 
@@ -104,6 +111,7 @@ class Metric:
         view: how the encoder is shown the clip, see `View`.
         truth: whether samples must bring the glyph world's ground truth.
         needs: what of a sample it reads besides the clip.
+        selective: whether it is about some samples only; see `eval.measure.catalogue.applies`.
 
     Examples:
         >>> from eval import parse_metric
@@ -123,6 +131,7 @@ class Metric:
     view: View = "standard"
     truth: bool = False
     needs: tuple[Need, ...] = ()
+    selective: bool = False
 
 
 Formula = Callable[..., Any]
@@ -151,11 +160,14 @@ class SetSteps:
     """What a set metric does around its formula.
 
     Attributes:
+        features: `Features` of a clip -> what is compared of it, (D,); None: the vector of an
+            encoder of kind ``video``. Set metrics of one encoder share it.
         prepare: (R, D) and (N, D) -> both in a form that is cheaper and changes no value.
         notes: (R, D) and (N, D), prepared, the number of input images, and D before preparation ->
             what a reader must see beside the value.
     """
 
+    features: Callable[[Features], Any] | None = None
     prepare: Callable[[Any, Any], tuple[Any, Any]] | None = None
     notes: Callable[[Any, Any, int, int], SetNotes] | None = None
 

@@ -80,6 +80,33 @@ class Features(Protocol):
         """Flow (P, H, W, 2) in px between neighbours; encoders of kind flow."""
         ...
 
+    def tracks(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where points (N, 2) of frame 0, (x, y) in px, are in each frame of this view, (F, N, 2);
+        encoders of kind tracks."""
+        ...
+
+    def known_prompt(self) -> str:
+        """The sample's prompt as text, an error where it is not known; encoders of any kind."""
+        ...
+
+    def known_image(self) -> NDArray[np.uint8]:
+        """The input image, uint8 (H, W, 3), an error where it is not known; encoders of any
+        kind."""
+        ...
+
+    def true_clip(self) -> Clip:
+        """The sample's true clip; encoders of any kind."""
+        ...
+
+    def true_distances(self) -> NDArray[np.float32]:
+        """Distances (F,) of the frames from the true clip's; encoders of kind perceptual."""
+        ...
+
+    def fitted_image(self) -> NDArray[np.float64]:
+        """The input image in [0, 1] at the clip's size, float64 (H, W, 3): bicubic, antialiased,
+        with a centre crop where the aspect ratios differ; encoders of any kind."""
+        ...
+
     def values(self) -> NDArray[np.float64]:
         """The frames in [0, 1], float64 (F, H, W, 3), at the size of the definition's view."""
         ...

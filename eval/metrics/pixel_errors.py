@@ -1,9 +1,4 @@
-"""Pixel errors between frames of equal size: MSE, PSNR and SSIM.
-
-These are pure functions, for frame 0 against the input image (both at the clip's size) and for a
-clip against the true one. No metric is registered for them yet: that needs a view that brings the
-input image to the clip's size, and samples whose true clip is declared as needed.
-"""
+"""Pixel errors between frames of equal size: MSE, PSNR and SSIM."""
 
 import numpy as np
 import numpy.typing as npt

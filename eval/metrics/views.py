@@ -13,6 +13,7 @@ View = Literal[
     "sampled_padded",
     "half",
     "half_padded",
+    "squashed_256",
 ]
 """How an encoder is shown a clip.
 
@@ -26,7 +27,8 @@ View = Literal[
 - ``sampled_padded``: both;
 - ``half``: frames at half their size (2 x 2 averages, 8 bit), in values of [0, 1];
 - ``half_padded``: 2 x 2 averages that are not rounded, in [0, 1], edges repeated to sides that are
-  multiples of 8.
+  multiples of 8;
+- ``squashed_256``: frames of 256 x 256 px, by PIL's bilinear filter, whatever their aspect ratio.
 """
 OWN_PREPROCESSING: frozenset[View] = frozenset({"standard", "sampled", "half"})
 """Views that leave the preparation of a frame to the encoder."""

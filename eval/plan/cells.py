@@ -17,7 +17,7 @@ from eval import device as devices
 from eval.errors import EvalError, NotServedError, nearest
 from eval.io.registry import add_folder
 from eval.io.validation import validated
-from eval.measure.catalogue import parse_metric
+from eval.measure.catalogue import applies, parse_metric
 from eval.measure.selection import foreign_encoders
 from eval.methods import Method, load_method, method_on_base, takes_base
 from eval.methods.base import Base, read_base
@@ -138,6 +138,10 @@ class Plan:
                 [Item(cell, sample, seed) for sample, seed in self.pairs(cell)] for cell in sweep
             ]
             yield from batches(items, self.suite.batch_size)
+
+    def clip_metrics_of(self, sample: Sample) -> list[Metric]:
+        """Metrics with one value a clip that are about a sample; see `applies`."""
+        return [metric for metric in self.clip_metrics if applies(metric, sample)]
 
     @property
     def clip_metrics(self) -> list[Metric]:

@@ -156,7 +156,7 @@ def _sample(
         return samples[identifier]
     else:
         image = read_image(entry.image)
-    return Sample(identifier, image, entry.prompt, entry.group, unknown=unknown)
+    return Sample(identifier, image, entry.prompt, entry.group, truth=entry.truth, unknown=unknown)
 
 
 def row_failure(entry: Entry, folder: Path, reason: str) -> RowFailure:

@@ -38,11 +38,20 @@ def check_size(suite: Suite, path: Path, most: int = MOST_CELLS) -> None:
 def check_material(
     suite: Suite, samples: Sequence[Sample], metrics: Sequence[Metric], path: Path
 ) -> None:
-    """Refuses the glyph world's encoders on other pictures, unless the suite allows it.
+    """Refuses the glyph world's encoders on other pictures, unless the suite allows it, and metrics
+    that compare with a true clip where a sample has none.
 
     Raises:
         EvalError: naming the metric and a sample.
     """
+    without = next((sample.id for sample in samples if sample.clip is None), None)
+    for metric in metrics:
+        if without is not None and "clip" in metric.needs:
+            raise EvalError(
+                f"{path}: metrics: '{metric.id}' compares with the true clip, which sample "
+                f"'{without}' does not have; name one for every sample (the manifest's column "
+                "clip), or leave the metric out"
+            )
     foreign = () if suite.allow_glyph_encoders else foreign_encoders(metrics, samples)
     for metric in metrics:
         if metric.encoder in foreign:

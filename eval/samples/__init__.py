@@ -29,11 +29,17 @@ SOURCES = Registry(
         "glyph-world": "eval.samples.glyph_world:load",
         "manifest": "eval.samples.manifest:load",
         "images": "eval.samples.images:load",
+        "vbench": "eval.samples.vbench:load",
+        "aigcbench": "eval.samples.published:load_aigcbench",
+        "mjhq": "eval.samples.published:load_mjhq",
     },
     form="module:function",
 )
 """All sources of samples: functions from settings, a pydantic model that their first parameter is
 annotated with, to samples. An installed package adds its own by an entry point of this group."""
+
+VBENCH_LABEL = "vbench_dimensions"
+"""Key of `Sample.truth` of samples of VBench's suite: their dimensions, with spaces between."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

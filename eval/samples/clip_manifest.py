@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +46,7 @@ class Entry(NamedTuple):
         method: what made the clip.
         seed: seed number, 0 if not given.
         group: of samples, ``all`` if not given.
+        truth: labels of the sample.
     """
 
     line: int
@@ -56,6 +57,7 @@ class Entry(NamedTuple):
     method: str
     seed: int
     group: str = "all"
+    truth: Mapping[str, str | float] = {}
 
 
 class RowFailure(NamedTuple):
@@ -141,6 +143,12 @@ def read_entries(
     ]
     prompted = [entry for entry in entries if entry.prompt.strip()]
     return Entries(prompted, sorted(failures), notes)
+
+
+def method_of(folder: Path) -> str:
+    """The folder's name as the name of the method whose clips it holds, where it can be one."""
+    name = folder.resolve().name
+    return name if _printable(name) else METHOD
 
 
 def row_clip(entry: Entry, folder: Path) -> str:

@@ -90,7 +90,7 @@ def score(
     measured = evaluator.measure(made_from, clips)
     for number, (sample, values) in enumerate(zip(made_from, measured, strict=True)):
         for metric in wanted:
-            if metric.scope == "clip":
+            if metric.id in values:
                 name = sample.id if samples is not None else None
                 rows.append({"clip": number, "sample": name} | _row(metric, values[metric.id]))
     for metric in wanted:

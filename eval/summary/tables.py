@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eval.errors import EvalError
 from eval.io.documents import write_csv, write_text
 from eval.io.files import write_errors
+from eval.measure.catalogue import applies
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
@@ -168,18 +169,27 @@ def write_failures(
 
 def _values(store: Store, plan: Plan, cell: Cell) -> Values:
     wanted = {metric.id for metric in plan.clip_metrics}
-    pairs = {(sample.id, seed) for sample, seed in plan.pairs(cell)}
+    pairs = plan.pairs(cell)
+    places = {
+        metric.id: {(sample.id, seed) for sample, seed in about(metric, pairs)}
+        for metric in plan.clip_metrics
+    }
     values: dict[str, dict[tuple[str, int], Record]] = {name: {} for name in wanted}
     for record in store.records(cell.id):
-        if record.metric in wanted and (record.sample, record.seed) in pairs:
+        if record.metric in wanted and (record.sample, record.seed) in places[record.metric]:
             values[record.metric][record.sample, record.seed] = record
     for name, known in values.items():
-        if len(known) != len(pairs):
+        if len(known) != len(places[name]):
             raise EvalError(
-                f"cell {cell.id}: {name} is known for {len(known)} of {len(pairs)} clips; run the "
-                "suite again"
+                f"cell {cell.id}: {name} is known for {len(known)} of {len(places[name])} clips; "
+                "run the suite again"
             )
     return values
+
+
+def about(metric: Metric, pairs: Sequence[tuple[Sample, int]]) -> list[tuple[Sample, int]]:
+    """The pairs whose samples a metric is about."""
+    return [pair for pair in pairs if applies(metric, pair[0])]
 
 
 def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
@@ -200,9 +210,12 @@ def _summary_rows(
 ) -> Iterable[Summary]:
     for cell in plan.cells:
         for group in plan.groups:
-            pairs, wanted = plan.pairs(cell, group), len(asked.pairs(cell, group))
-            for metric in plan.metrics if pairs else ():
+            every, asked_for = plan.pairs(cell, group), asked.pairs(cell, group)
+            for metric in plan.metrics if every else ():
                 corrected: float | None = None
+                pairs, wanted = about(metric, every), len(about(metric, asked_for))
+                if not pairs:
+                    continue
                 if metric.scope == "clip":
                     found = [
                         values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs
@@ -279,8 +292,11 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
             continue
         for group in plan.groups:
             common = {(sample.id, seed) for sample, seed in plan.pairs(cell, group)}
-            pairs = [(s.id, seed) for s, seed in plan.pairs(home, group) if (s.id, seed) in common]
-            for metric in plan.clip_metrics if pairs else ():
+            every = [(s, seed) for s, seed in plan.pairs(home, group) if (s.id, seed) in common]
+            for metric in plan.clip_metrics:
+                pairs = [(sample.id, seed) for sample, seed in about(metric, every)]
+                if not pairs:
+                    continue
                 ours = [values[reference][metric.id][pair].value for pair in pairs]
                 theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
                 owners = [sample for sample, _ in pairs]

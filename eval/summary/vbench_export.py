@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from eval.errors import EvalError
 from eval.io.documents import read_table
 from eval.metrics.camera_motion import asked_class
+from eval.samples import VBENCH_LABEL
+from eval.samples.vbench import RECORD, VIDEOS, read_info
 from eval.store.received import read_run
 from eval.store.store import Record, Store
 from eval.summary.vbench_files import CAMERA_CLASSES, ENDING, DimensionResult, write_results
@@ -23,6 +25,7 @@ IDS: Mapping[str, tuple[str, ...]] = {
         "vbench.i2v_background.dreamsim_ensemble.noaa.v1",
         "vbench.i2v_background.dreamsim_ensemble.v1",
     ),
+    "camera_motion": ("vbench.camera_motion.cotracker2.v1",),
     "subject_consistency": ("vbench.subject_consistency.dino_vitb16.v1",),
     "background_consistency": ("vbench.background_consistency.clip_vitb32_openai.v1",),
     "motion_smoothness": ("vbench.motion_smoothness.amt_s.v1",),
@@ -33,6 +36,10 @@ IDS: Mapping[str, tuple[str, ...]] = {
 """Dimension -> metric ids that are written as it; the first that a cell has is taken. Only ids with
 VBench's own network and preprocessing.
 """
+
+
+_LABEL = f"truth_{VBENCH_LABEL}"
+"""Column of ``samples.csv``."""
 
 
 class Written(NamedTuple):
@@ -56,8 +63,9 @@ class Written(NamedTuple):
 def export_vbench(folder: Path, out: Path) -> list[Written]:
     """Writes ``OUT/CELL_eval_results.json`` for each cell that has a dimension of VBench.
 
-    A row's ``video_path`` is ``PROMPT-INDEX.mp4``, as VBench names videos, with the seed's place
-    in the run as index; without a prompt the sample's id. An aggregate is the mean over clips.
+    A row's ``video_path`` is ``PROMPT-INDEX.mp4``, as VBench names videos. The index of samples of
+    VBench's suite is the seed; of others it is the seed's place in the run, and without a prompt
+    the sample's id stands for it. An aggregate is the mean over clips.
 
     Args:
         folder: of the run.
@@ -69,13 +77,15 @@ def export_vbench(folder: Path, out: Path) -> list[Written]:
     """
     run = read_run(folder)
     samples = _samples(folder)
+    seeds = run.get("seeds", [])
     written = []
     with Store(folder, read_only=True) as store:
         for number, cell in enumerate(entry["id"] for entry in run.get("cells", [])):
             found = _by_dimension(store.records(cell))
             if found:
                 path = out / f"{_file_name(cell, number)}{ENDING}"
-                written.append(_write(path, cell, found, samples, run.get("seeds", [])))
+                wanted = {name: _wanted(folder, name, samples, seeds) for name in found}
+                written.append(_write(path, cell, found, samples, seeds, wanted))
     if not written:
         ids = ", ".join(id for choices in IDS.values() for id in choices)
         raise EvalError(f"--format vbench: {folder} has no values of {ids}")
@@ -99,6 +109,7 @@ def _write(
     found: Mapping[str, list[Record]],
     samples: Mapping[str, Mapping[str, str]],
     seeds: Sequence[int],
+    wanted: Mapping[str, int],
 ) -> Written:
     places = {seed: index for index, seed in enumerate(seeds)}
     results = {}
@@ -108,8 +119,9 @@ def _write(
         classes = _classes(rows) if dimension == "camera_motion" else {}
         results[dimension] = DimensionResult(mean, rows, classes)
     missing = write_results(path, results)
-    wanted = len(samples) * len(seeds)
-    lacking = {name: wanted - len(rows) for name, rows in found.items() if len(rows) < wanted}
+    lacking = {
+        name: wanted[name] - len(rows) for name, rows in found.items() if len(rows) < wanted[name]
+    }
     return Written(path, cell, tuple(rows[0].metric for rows in found.values()), missing, lacking)
 
 
@@ -121,7 +133,8 @@ def _row(
 ) -> dict[str, Any]:
     sample = samples.get(record.sample, {})
     name = sample.get("prompt") or record.sample
-    row: dict[str, Any] = {"video_path": f"{name}-{places.get(record.seed, record.seed)}.mp4"}
+    index = record.seed if sample.get(_LABEL) else places.get(record.seed, record.seed)
+    row: dict[str, Any] = {"video_path": f"{name}-{index}.mp4"}
     if dimension in ("i2v_subject", "i2v_background"):
         row = {"image_path": sample.get("image", "")} | row
     if dimension == "camera_motion":
@@ -141,6 +154,22 @@ def _classes(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         values = [row["video_results"] for row in rows if row["prompt_type"] == name]
         found[name] = sum(values) / len(values) if values else float("nan")
     return found
+
+
+def _wanted(
+    folder: Path, dimension: str, samples: Mapping[str, Mapping[str, str]], seeds: Sequence[int]
+) -> int:
+    """How many clips the run, or VBench's suite where that was scored, has of a dimension."""
+    path = folder / RECORD
+    if path.is_file():
+        entries = read_info(path)
+        return VIDEOS * sum(dimension in entry.dimensions for entry in entries)
+    about = [
+        sample
+        for sample in samples.values()
+        if not sample.get(_LABEL) or dimension in sample[_LABEL].split()
+    ]
+    return len(about) * len(seeds)
 
 
 def _samples(folder: Path) -> dict[str, dict[str, str]]:

@@ -33,6 +33,7 @@ class Encoder:
                 "encode_pairs": (*np.shape(arrays[0])[:3], 2),
                 "encode_distances": (count,),
                 "encode_quality": (1,),
+                "encode_tracks": (len(FRAMES), count, 2),
                 "encode_styles": (count, 2),
                 "encode_scores": (count,),
                 "encode_interpolation": (count // 2,),
@@ -53,13 +54,15 @@ def test_a_metric_needs_what_its_formula_reads(name: str) -> None:
     if registered.definition.scope == "set":
         assert registered.definition.needs == ()
         return
-    for unknown in ((), ("image",), ("prompt",)):
-        sample = Sample("a", FRAMES[0], "" if unknown == ("prompt",) else "x", unknown=unknown)
+    for unknown in ((), ("image",), ("prompt",), ("clip",)):
+        prompt = "" if unknown == ("prompt",) else "x, camera static"
+        true = None if unknown == ("clip",) else CLIP
+        sample = Sample("a", FRAMES[0], prompt, clip=true, unknown=unknown)
         look: Any = Look(
             Encoder(), registered.definition.view, sample, CLIP, Memory(FeatureCache())
         )
         if set(unknown) <= set(registered.definition.needs) and unknown:
-            with pytest.raises(EvalError, match=f"the sample's {unknown[0]} is not known"):
+            with pytest.raises(EvalError, match=f"the sample's (true )?{unknown[0]} is not known"):
                 registered.formula(look)
         else:
             registered.formula(look)

@@ -39,10 +39,14 @@ def test_ids_of_the_embedded_default() -> None:
     } <= ids
 
 
+FVMD = {"fvmd", "fvmd_velocity", "fvmd_acceleration"}
+SHARES, PIXELS = {"share of frames", "share of clips"}, {"dB", "similarity"}
+
+
 def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
     for metric in catalogue():
         assert (metric.scope == "set") == (
-            metric.family in {"fvd", "kvd", "stylegan_v.fvd", "cd_fvd.fvd", "jedi"}
+            metric.family in {"fvd", "kvd", "stylegan_v.fvd", "cd_fvd.fvd", "jedi"} | FVMD
         )
         if metric.family.startswith("exact."):
             assert metric.truth
@@ -53,7 +57,7 @@ def test_only_set_metrics_compare_sets_and_motion_has_no_better_side() -> None:
             assert metric.higher_is_better is None
         else:
             assert metric.higher_is_better is (
-                metric.unit in {"cosine", "100 x cosine", "score", "raw score", "share of frames"}
+                metric.unit in {"cosine", "100 x cosine", "score", "raw score", *SHARES, *PIXELS}
             )
         assert ENCODERS[metric.encoder].kind == definitions()[metric.family].kind
 
@@ -89,6 +93,10 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         "exact.colour",
         "exact.position",
         "exact.direction",
+        "vbench.camera_motion",
+        *("aigcbench.mse_first", "aigcbench.ssim_first"),
+        *(f"first_frame.{name}" for name in ("mse", "psnr", "ssim", "lpips")),
+        *(f"reference.{name}" for name in ("mse", "psnr", "ssim", "lpips")),
     }
 
 

@@ -2,11 +2,17 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
+from scipy import linalg
 
+from eval.clips.lossless import Clip
 from eval.errors import EvalError
-from eval.metrics.fvmd import DIMENSION, motion_features
+from eval.measure.catalogue import parse_metric
+from eval.measure.evaluator import Evaluator
+from eval.metrics.fvmd import DIMENSION, motion_features, ridge_frechet
+from eval.summary.set_metrics import set_value
 
 
 def by_loop(tracks: np.ndarray) -> np.ndarray:
@@ -77,3 +83,47 @@ def test_what_is_no_window_is_refused() -> None:
             motion_features(np.zeros(shape))
     with pytest.raises(EvalError, match="not finite"):
         motion_features(np.full((16, 400, 2), np.inf))
+
+
+@pytest.mark.parametrize(("n", "m", "dimension"), [(40, 30, 24), (12, 15, 60)])
+def test_the_distance_is_the_formula_with_scipy_s_root(n: int, m: int, dimension: int) -> None:
+    generator = np.random.default_rng(n)
+    mix = generator.normal(size=(dimension, dimension)) / np.sqrt(dimension)
+    x, y = generator.normal(size=(n, dimension)) @ mix, generator.normal(size=(m, dimension)) + 0.3
+    a, b, ridge = np.cov(x, rowvar=False), np.cov(y, rowvar=False), 1e-5 * np.eye(dimension)
+    root = linalg.sqrtm((a + ridge) @ (b + ridge)).real
+    shift = x.mean(axis=0) - y.mean(axis=0)
+    expected = shift @ shift + np.trace(a) + np.trace(b) - 2 * np.trace(root)
+    assert ridge_frechet(x, y) == pytest.approx(expected, rel=1e-6)
+    assert ridge_frechet(x, x) == pytest.approx(-2e-5 * dimension, abs=1e-9)
+
+
+def moving(speed: float, count: int) -> list[Clip]:
+    """Clips of 16 frames of textures that move to the right by ``speed`` px a frame."""
+    clips = []
+    for seed in range(count):
+        noise = np.random.default_rng(seed).normal(size=(64, 160, 3))
+        wide = cv2.GaussianBlur(noise, (0, 0), 1.5)
+        wide = np.rint(127 + 120 * wide / np.abs(wide).max()).astype(np.uint8)
+        starts = [round(speed * (15 - index)) for index in range(16)]
+        clips.append(Clip(np.stack([wide[:, start : start + 64] for start in starts]), 8.0))
+    return clips
+
+
+def test_clips_of_another_speed_are_far_apart() -> None:
+    """The whole way: squashed frames, tracks, histograms, the distance with its interval."""
+    metric = parse_metric("fvmd.tracks_klt.v1")
+    evaluator = Evaluator([metric])
+    sets = [evaluator.video_features(moving(speed, 4), "tracks_klt") for speed in (1, 1, 3)]
+    assert sets[0].shape == (4, DIMENSION)
+    same, other = (set_value(metric, sets[0], fake, range(4)) for fake in sets[1:])
+    assert same.interval.mean == pytest.approx(-0.02, abs=0.001)
+    assert other.interval.low > 100
+    assert [caution.code for caution in other.cautions] == ["mostly_bias"]
+
+
+def test_short_clips_are_refused() -> None:
+    [clip] = moving(1, 1)
+    evaluator = Evaluator([parse_metric("fvmd.tracks_klt.v1")])
+    with pytest.raises(EvalError, match="the clip has 15 frames; 16 are needed"):
+        evaluator.video_features([Clip(clip.frames[:15], 8.0)], "tracks_klt")

@@ -46,3 +46,10 @@ def squashed(frames: UInt8Array, side: int) -> UInt8Array:
 
     small = (Image.fromarray(f).resize((side, side), Image.Resampling.BILINEAR) for f in frames)
     return np.stack([np.asarray(frame) for frame in small])
+
+
+def stretched(frame: UInt8Array, height: int, width: int) -> UInt8Array:
+    """uint8 (H, W, 3) to (height, width, 3) by OpenCV's bilinear filter, without antialiasing."""
+    import cv2
+
+    return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height)), dtype=np.uint8)

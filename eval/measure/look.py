@@ -16,7 +16,7 @@ from eval.encoders.judge import SHOWN
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames, UInt8Array
 from eval.measure.features import FeatureCache
-from eval.measure.fitted import fitted, squashed
+from eval.measure.fitted import fitted, squashed, stretched
 from eval.metrics.definitions import View
 from eval.metrics.vbench import sampling_stride
 from eval.samples import Sample
@@ -218,6 +218,15 @@ class Look:
         """
         self._check_known("image")
         return self.sample.image
+
+    def squashed_frame(self) -> UInt8Array:
+        """Frame 0 at the input image's size, uint8 (h, w, 3), as AIGCBench brings it there.
+
+        Raises:
+            EvalError: the image is not known.
+        """
+        height, width = self.known_image().shape[:2]
+        return stretched(self.clip.frames[0], height, width)
 
     def true_clip(self) -> Clip:
         """The sample's true clip.

@@ -19,13 +19,6 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """SSIM's constants for values of 0 to 255."""
 
 
-def resized_frame(frame: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A frame at the image's size: OpenCV's bilinear filter, 8 bit, without antialiasing."""
-    import cv2
-
-    return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height)), dtype=np.uint8)
-
-
 def uniform_ssim(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8]) -> float:
     """SSIM of two images (H, W, 3), as scikit-image computes it unless told otherwise: uniform
     window of 7 px, sample covariance, values of 0 to 255, mean of the channels.
@@ -86,8 +79,7 @@ _MSE = Definition(
     ),
 )
 def _first(features: Features) -> dict[str, float]:
-    image = features.known_image()
-    frame = resized_frame(features.clip.frames[0], *image.shape[:2])
+    image, frame = features.known_image(), features.squashed_frame()
     errors = (frame.astype(np.float64) - image) ** 2
     return {
         "aigcbench.mse_first": float(errors.mean()),

@@ -94,6 +94,11 @@ class Features(Protocol):
         kind."""
         ...
 
+    def squashed_frame(self) -> NDArray[np.uint8]:
+        """Frame 0 at the input image's size, uint8 (h, w, 3), by OpenCV's bilinear filter, whatever
+        the aspect ratio; encoders of any kind."""
+        ...
+
     def true_clip(self) -> Clip:
         """The sample's true clip; encoders of any kind."""
         ...

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from eval.errors import Stop, StoreError, one_line, reason_of, traceback_of
 from eval.execute.limits import HalfImportedError, time_limit
+from eval.execute.memory import memory_watched
 from eval.methods.guard import guarded
 
 Item = TypeVar("Item")
@@ -83,7 +84,7 @@ def _attempt(
 ) -> list[Result | Failed] | Failed:
     limit = None if timeout is None else timeout * len(items)
     try:
-        with guarded(), time_limit(limit, _name(items)):
+        with guarded(), memory_watched(), time_limit(limit, _name(items)):
             return list(work(items))
     except (StoreError, HalfImportedError, Stop):
         raise

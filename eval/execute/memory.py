@@ -4,12 +4,19 @@ on.
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from eval.errors import EvalError
 
 LEAST = 0.03
 """Part of the memory that must be free before another batch is begun."""
+GLANCE = 0.5
+"""Seconds of processor time between two looks during a call."""
 _GROUP = Path("/sys/fs/cgroup")
 
 
@@ -32,6 +39,34 @@ def check_memory() -> None:
                 f"holds {mine / 2**20:.0f} MiB: something leaks memory. What is stored stays; run "
                 "the same command again"
             )
+
+
+@contextmanager
+def memory_watched() -> Iterator[None]:
+    """Where :func:`check_memory` would stop the run while the block works, a MemoryError is raised
+    in the block: a call that takes memory piece by piece ends before the machine does. A single
+    allocation larger than what is free is not seen. Outside the main thread, and without interval
+    timers, this does nothing.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def look(number: int, frame: FrameType | None) -> None:
+        try:
+            check_memory()
+        except MemoryLowError as error:
+            raise MemoryError(str(error).partition(". What")[0]) from None
+
+    previous = signal.signal(signal.SIGPROF, look)
+    signal.siginterrupt(signal.SIGPROF, False)  # system calls go on
+    signal.setitimer(signal.ITIMER_PROF, GLANCE, GLANCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
 
 
 def _machine() -> list[tuple[int, int]]:

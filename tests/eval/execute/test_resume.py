@@ -3,9 +3,11 @@ those of a fresh run.
 """
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from PIL import Image
 
 from eval.errors import EvalError
 from eval.execute import memory
+from eval.execute.isolation import Failed, isolate
 from eval.execute.memory import MemoryLowError, check_memory
 from eval.execute.run import Outcome
 from tests.eval.execute.test_torture import _DRIVER, TABLES
@@ -122,6 +125,35 @@ def test_a_leak_stops_the_run_before_it_stops_the_machine(
             check_memory()
     else:
         check_memory()
+
+
+def test_a_call_that_takes_all_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it works; and the timer and its handler are put back."""
+    taken: list[int] = []
+    monkeypatch.setattr(memory, "GLANCE", 0.01)
+    monkeypatch.setattr(memory, "_machine", lambda: [((9 - len(taken)) * 2**30, 100 * 2**30)])
+    monkeypatch.setattr(memory, "_group", list)
+    monkeypatch.setattr(memory, "_mine", lambda: 60 * 2**30)
+    before = signal.getsignal(signal.SIGPROF)
+
+    def work(items: Sequence[str]) -> list[int]:
+        end = time.monotonic() + (60 if "leaks" in items else 0.1)
+        while time.monotonic() < end:
+            if "leaks" in items:
+                taken.append(1)
+        taken.clear()
+        return [1 for _ in items]
+
+    try:
+        [failed] = isolate(["leaks"], work)
+    finally:
+        taken.clear()
+    assert isinstance(failed, Failed)
+    assert failed.out_of_memory
+    assert failed.reason.endswith("this process holds 61440 MiB: something leaks memory")
+    assert isolate(["fine"], work) == [1]
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGPROF) is before
 
 
 def test_memory_is_known_here() -> None:

@@ -8,16 +8,14 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from metric_pages import family_pages, metrics_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from eval import errors
-from eval.commands.describe import describe
 from eval.commands.gate import REGRESSION
 from eval.errors import SOME_FAILED, EvalError
-from eval.measure.catalogue import catalogue
 from eval.methods.base import Base
-from eval.metrics import Metric
 from eval.plan.suite import MethodEntry, Suite
 from eval.summary.gate import NothingMeasuredError
 
@@ -34,53 +32,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
-
-
-def families() -> dict[str, list[Metric]]:
-    """Every family that the catalogue lists -> its metrics, superseded versions last."""
-    found: dict[str, list[Metric]] = {}
-    newest = catalogue(superseded=False)
-    for metric in [*newest, *(old for old in catalogue() if old not in newest)]:
-        found.setdefault(metric.family, []).append(metric)
-    return found
-
-
-def metrics_page() -> str:
-    """All definitions in one table, each linked to a page of its own."""
-    rows = [
-        f"| [{family}](metrics/{family}.md) | {shown.description} | {shown.unit} | "
-        f"{_better(shown)} | {shown.source} |"
-        for family, (shown, *_) in families().items()
-    ]
-    head = [
-        "# Metrics",
-        "",
-        "A metric's id is `<definition>.<encoder>.<version>`. The version is frozen: a change of "
-        "preprocessing or arithmetic is a new version. `i2v-eval metrics ID` prints the same on "
-        "the terminal, with the fingerprint of the weights found.",
-        "",
-        "| definition | one value | unit | better | source |",
-        "|---|---|---|---|---|",
-    ]
-    return "\n".join([*head, *rows]) + "\n"
-
-
-def family_pages() -> Iterator[tuple[str, str]]:
-    """One page a definition: what it computes, with which encoders, and what it cannot see."""
-    for family, metrics in families().items():
-        lines = [f"# {family}", ""]
-        for metric in metrics:
-            rows = {name: text for name, text in describe(metric) if name != "fingerprint"}
-            if metric is metrics[0]:
-                lines += [rows["value"], ""]
-                if "caution" in rows:
-                    lines += ["!!! warning", f"    {rows['caution']}", ""]
-                example = f"metrics: [{metric.id}]"
-                lines += ["In a suite:", "", "```yaml", example, "```", ""]
-            lines += [f"## `{metric.id}`", "", "| | |", "|---|---|"]
-            lines += [f"| {name} | {_cell(text)} |" for name, text in rows.items() if name != "id"]
-            lines.append("")
-        yield family, "\n".join(lines)
 
 
 def suite_page() -> str:
@@ -155,11 +106,3 @@ def _kind(field: dict[str, Any]) -> str:
     if field.get("type") == "array":
         return f"list of {_kind(field['items'])}"
     return str(field.get("type", "anything"))
-
-
-def _better(metric: Metric) -> str:
-    return {True: "higher", False: "lower"}.get(metric.higher_is_better, "–")  # type: ignore[arg-type]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

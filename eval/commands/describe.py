@@ -78,7 +78,8 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
         ("licence of the weights", _licence(metric.encoder, entry)),
         ("fingerprint", fingerprint),
     ]
-    return lines + ([("caution", definition.caution)] if definition.caution else [])
+    last = {"cannot see": definition.cannot_see, "caution": definition.caution}
+    return lines + [(name, text) for name, text in last.items() if text]
 
 
 def _licence(encoder: str, entry: EncoderEntry) -> str:

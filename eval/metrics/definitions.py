@@ -60,6 +60,7 @@ class Definition:
             compare with it. None for definitions of this suite.
         protocols: where there are several published protocols, which; else empty.
         caution: what a reader must know before trusting the value.
+        cannot_see: changes of a clip that leave the value as it is.
         truth: whether samples must bring the glyph world's ground truth.
         versions: frozen protocol versions that this definition is, the newest last: ``v1``, ``v2``,
             or of a variant beside them ``noaa.v1``. Definitions of one name in other versions may
@@ -88,6 +89,7 @@ class Definition:
     published: str | None = None
     protocols: str = ""
     caution: str = ""
+    cannot_see: str = ""
     truth: bool = False
     versions: tuple[str, ...] = ("v1",)
     about: Callable[[Sample], bool] | None = None
@@ -100,7 +102,8 @@ class Metric:
 
     Attributes:
         id: ``<family>.<encoder>.<version>``.
-        family: name of the definition.
+        family: name of the metric's definition, the first part of its id: all metrics of a family
+            compute the same, each with its own encoder.
         encoder: id of the encoder whose features it reads.
         version: frozen protocol version, for example ``v1``.
         scope: ``clip`` for one value per clip, ``set`` for one value per set of clips.

@@ -109,6 +109,13 @@ def position_error(frames: npt.ArrayLike, truth: Truth) -> float:
 def colour_share(frames: npt.ArrayLike, truth: Truth, palette: npt.ArrayLike, right: int) -> float:
     """Share of frames whose foreground's mean colour is nearest to entry `right` of `palette` (K,
     3), 8-bit RGB.
+
+    Examples:
+        >>> frames = np.zeros((3, 32, 32, 3)); frames[:, 10:20, 10:20] = (250, 10, 10)
+        >>> truth = Truth(np.zeros((32, 32, 3)), np.array([255.0, 0, 0]), np.zeros((3, 2)),
+        ...     np.zeros(3))
+        >>> colour_share(frames, truth, [[255, 0, 0], [0, 255, 0]], right=0)
+        1.0
     """
     shown, colours = _later(frames), np.asarray(palette, dtype=np.float64)
     weights = foreground(shown, truth.background, truth.colour) ** 2
@@ -129,6 +136,14 @@ def shape_share(frames: npt.ArrayLike, truth: Truth, templates: npt.ArrayLike, r
         truth: of these frames.
         templates: (K, GRID * GRID), canonical shapes.
         right: row of the true one.
+
+    Examples:
+        >>> square, bar = np.zeros((32, 32)), np.zeros((32, 32))
+        >>> square[10:20, 10:20], bar[14:16, 5:27] = 1, 1
+        >>> frames = np.repeat(255 * square[None, :, :, None], 3, axis=0) * np.ones(3)
+        >>> truth = Truth(np.zeros((32, 32, 3)), np.full(3, 255.0), np.zeros((3, 2)), np.zeros(3))
+        >>> shape_share(frames, truth, [canonical(bar), canonical(square)], right=1)
+        1.0
     """
     weights = foreground(_later(frames), truth.background, truth.colour)
     rows = np.asarray(templates, dtype=np.float64)

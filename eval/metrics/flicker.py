@@ -1,4 +1,4 @@
-"""Flicker and smoothness: changes back and forth, apart from steady motion."""
+"""Flicker and smoothness: changes that are not steady, from frame to frame."""
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,7 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
         "frame side, times the frame rate squared: 0 for steady motion.",
         source="This suite; the discrete acceleration of the flow",
         caution="Edges of moving things count where they pass; compare clips of like motion.",
+        cannot_see="Steady motion, right or wrong: a pan scores 0 at any speed.",
     ),
 )
 def _smoothness(features: Features) -> float:
@@ -89,6 +90,7 @@ def _smoothness(features: Features) -> float:
         "0 for still frames and steady fades, 1 for black and white in turn.",
         source="This suite; second differences, so that a fade is no flicker",
         caution="Moving edges count too; compare clips of like motion.",
+        cannot_see="Anything that changes at a steady rate, such as a fade, and what a clip shows.",
     ),
 )
 def _flicker(features: Features) -> float:

@@ -183,8 +183,8 @@ def frechet_distance_of_features(
 ) -> float:
     """`frechet_distance` between the statistics of two sets of features.
 
-    Of no more features than dimensions, the trace of the root is the sum of the singular values of
-    the N x M matrix X Y^T / sqrt((N - 1) (M - 1)) of centred features, and no covariance is needed.
+    With no more features than dimensions, the trace of the root is the sum of the singular values
+    of the N x M matrix X Y^T / sqrt((N - 1) (M - 1)) of centred features: no covariance is needed.
 
     Args:
         x: float (N, D), N >= 2.
@@ -194,6 +194,10 @@ def frechet_distance_of_features(
 
     Raises:
         EvalError: as `frechet_distance`, or features of a wrong shape or that are not finite.
+
+    Examples:
+        >>> round(frechet_distance_of_features([[-1.0], [1.0]], [[2.0], [4.0]]), 9)
+        9.0
     """
     left, right = feature_matrix(x, "x"), feature_matrix(y, "y")
     if left.shape[1] != right.shape[1] or max(len(left), len(right)) > left.shape[1]:

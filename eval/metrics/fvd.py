@@ -60,6 +60,8 @@ _FVD = Definition(
     caution="Biased upwards by about c/N: equal N, frames and size only, and beside it the "
     "bias-corrected figure. Where covariances are divided by N (cd-fvd, StyleGAN-V) values are "
     "smaller: by 48 % at N = 2, 0.4 % at 256, 0.05 % at 2048.",
+    cannot_see="Single clips: where the statistics of the set agree, it does not matter which clip "
+    "shows what, or whether a clip fits its own image.",
 )
 
 

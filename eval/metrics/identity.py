@@ -101,6 +101,7 @@ _IDENTITY = (
         higher_is_better=True,
         description="Mean cosine between the input image and frames 1, 2, ... (frame 0 left out).",
         source=_IDENTITY,
+        cannot_see="The order of frames and any motion: a still clip of the input image scores 1.",
     ),
     Definition(
         name="identity_min",
@@ -111,6 +112,7 @@ _IDENTITY = (
         higher_is_better=True,
         description="Smallest cosine between the input image and any of frames 1, 2, ....",
         source=_IDENTITY,
+        cannot_see="The order of frames and any motion: a still clip of the input image scores 1.",
     ),
     Definition(
         name="identity_last",
@@ -121,6 +123,7 @@ _IDENTITY = (
         higher_is_better=True,
         description="Cosine between the input image and the last frame.",
         source=_IDENTITY,
+        cannot_see="Every frame but the last: a still clip of the input image scores 1.",
     ),
 )
 def _identity(features: Features) -> Mapping[str, float]:
@@ -139,6 +142,8 @@ def _identity(features: Features) -> Mapping[str, float]:
         source="Ruiz et al. 2023 (DreamBooth); Wu et al. 2024 (FreeInit)",
         published="dino_vits16",
         caution="Prompts differ by tens of points; never compare without the interval.",
+        cannot_see="The order of frames and any motion: a still clip of the input image scores "
+        "100.",
     ),
 )
 def _dreambooth(features: Features) -> float:

@@ -78,6 +78,8 @@ def kernel_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
         "true and generated clips: means over the N (N - 1) pairs of different clips of a set.",
         source="Binkowski et al. 2018 (KID); Unterthiner et al. 2018 (KVD)",
         caution="Unbiased, so it may be negative; not an FVD, and of another scale.",
+        cannot_see="Single clips: where the statistics of the set agree, it does not matter which "
+        "clip shows what, or whether a clip fits its own image.",
     )
 )
 def _kvd(real: Float64Array, fake: Float64Array) -> float:

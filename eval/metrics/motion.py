@@ -117,6 +117,8 @@ _SIZES = "frame sizes/s"
         description="Mean optical-flow magnitude, divided by the shorter frame side, times frames "
         "per second.",
         source=_MOTION,
+        cannot_see="Whether the motion is right: a moving camera, a moving object and a wobbling "
+        "picture count alike.",
     ),
     Definition(
         name="motion_top5",
@@ -126,6 +128,8 @@ _SIZES = "frame sizes/s"
         higher_is_better=None,
         description="As motion, over the fastest 5 % of the pixels of each pair of frames.",
         source=_MOTION,
+        cannot_see="Whether the motion is right: a moving camera, a moving object and a wobbling "
+        "picture count alike. All but the fastest 5 % of pixels.",
     ),
 )
 def _motion(features: Features) -> Mapping[str, float]:
@@ -144,6 +148,8 @@ _FLOW_SCORE = Definition(
     published="raft_things",
     caution="Doubles with the frame size and halves with the frame rate: equal sizes and rates "
     "only.",
+    cannot_see="Whether the motion is right: a moving camera, a moving object and a wobbling "
+    "picture count alike.",
 )
 
 
@@ -171,6 +177,8 @@ _FLOW_SCORE = Definition(
         published="raft_things",
         caution="The paper counts more as better, and states neither frame size nor scale (its "
         "values are 0.1 to 1.6).",
+        cannot_see="Whether the motion is right: a moving camera, a moving object and a wobbling "
+        "picture count alike.",
     ),
 )
 def _flow_score(features: Features) -> float:

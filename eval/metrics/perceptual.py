@@ -42,6 +42,8 @@ def input_distance(distances: npt.ArrayLike) -> float:
         "left out).",
         source="Zhang et al. 2018 (LPIPS); torchmetrics' implementation",
         caution="Sensitive to place: a thing that moves is a thing that changed.",
+        cannot_see="The order of frames, and whether a change was wanted: a still clip of the "
+        "input image scores 0.",
     ),
 )
 def _lpips(features: Features) -> float:

@@ -13,6 +13,7 @@ from eval.metrics.definitions import Definition, Features, metric
         source="Wu et al. 2023 (DOVER); the paper's DoverVQA is probably this head",
         published="dover_technical",
         caution="Trained on user videos; it has not seen what generators get wrong.",
+        cannot_see="What a clip is meant to show.",
     ),
 )
 def _technical(features: Features) -> float:

@@ -65,6 +65,7 @@ _EVALCRAFTER = "Liu et al. 2024 (EvalCrafter)"
         source=f"{_PAPER}, CLIPTemp",
         published="clip_vitb32_openai",
         caution="The paper does not say whether frame 0 counts; it adds 1/F where it is the input.",
+        cannot_see="The order of frames and any motion: a still clip of the input image scores 1.",
     ),
 )
 def _image_consistency(features: Features) -> float:
@@ -79,6 +80,7 @@ _NEIGHBOURS = Definition(
     description="Mean cosine between neighbouring frames in CLIP's space.",
     source=f"{_EVALCRAFTER}, CLIP-Temp, with CLIP's own preprocessing",
     caution="Slow drift hardly lowers it, and a still clip scores 1.",
+    cannot_see="Where a drift ends: only neighbouring frames are compared.",
 )
 _CLIP_TEMP = replace(
     _NEIGHBOURS,

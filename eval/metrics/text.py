@@ -48,6 +48,8 @@ _TEXT = "Hessel et al. 2021 (CLIPScore, but neither scaled by 2.5 nor clamped at
         description="Mean over frames of 100 times the cosine between prompt and frame, not "
         "clamped at 0.",
         source=_TEXT,
+        cannot_see="The order of frames and whether they move, so a prompted motion only as far as "
+        "single frames show it.",
     ),
     Definition(
         name="text_min",
@@ -59,6 +61,7 @@ _TEXT = "Hessel et al. 2021 (CLIPScore, but neither scaled by 2.5 nor clamped at
         description="Smallest over frames of 100 times the cosine between prompt and frame, not "
         "clamped at 0.",
         source=_TEXT,
+        cannot_see="All frames but the worst, their order, and whether they move.",
     ),
 )
 def _text(features: Features) -> Mapping[str, float]:

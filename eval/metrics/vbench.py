@@ -180,6 +180,7 @@ _I2V_SUBJECT = Definition(
     published="dino_vitb16",
     caution="Saturates when frame 0 is the input image: over 16 frames a drift of 90 degrees "
     "scores 0.997. Never gate on it.",
+    cannot_see="Slow drift, and motion: a still clip of the input image scores 1.",
 )
 _ANTIALIAS = (
     " v2 antialiases frames, as VBench's code does with torchvision 0.17 or later: compare it with "
@@ -224,6 +225,7 @@ def _i2v_subject(features: Features) -> float:
         source=f"{_VBENCH}, subject consistency",
         published="dino_vitb16",
         caution="Never looks at the input image.",
+        cannot_see="Motion: a still clip scores 1, whatever it shows.",
     ),
 )
 def _subject_consistency(features: Features) -> float:
@@ -243,6 +245,8 @@ _DYNAMIC = Definition(
     published="raft_things",
     caution="The fps tag changes the verdict, and at N = 2 every clip is dynamic. Never gate on "
     "it.",
+    cannot_see="By how much a clip is above or below the threshold, and whether its motion is "
+    "right.",
 )
 
 
@@ -273,6 +277,7 @@ def _dynamic_degree(features: Features) -> float:
         source=f"{_VBENCH}, temporal flickering",
         published="pixels",
         caution="Any motion lowers it; VBench applies it to clips meant to be still.",
+        cannot_see="The difference between flicker and motion, and what a clip shows.",
     ),
 )
 def _temporal_flickering(features: Features) -> float:

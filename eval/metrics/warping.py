@@ -191,6 +191,8 @@ _WARPING = "Lai et al. 2018 (temporal consistency); occlusion test of Sundaram e
         "and the backward flow leads back.",
         source=_WARPING,
         caution="A still clip scores 0: read it beside motion.",
+        cannot_see="Motion, and things that turn smoothly into others: what the flow can follow "
+        "costs nothing.",
     ),
 )
 def _warping(features: Features) -> float:
@@ -208,6 +210,8 @@ _PAPER_WARPING = Definition(
     source=f"{_PAPER}, WarpingError; {_EVALCRAFTER}; {_WARPING}",
     published="raft_things",
     caution="The factor 1000 is inferred from the paper's values.",
+    cannot_see="Motion, and things that turn smoothly into others: what the flow can follow costs "
+    "nothing.",
 )
 
 

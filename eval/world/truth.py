@@ -60,6 +60,7 @@ def scene_of(sample: Sample) -> Scene:
         source=_EXACT,
         caution="Knows plain glyphs; it names 99.9 % of the frames of true clips rightly.",
         truth=True,
+        cannot_see="Colour, place and size of the glyph.",
     ),
     Definition(
         name="exact.colour",
@@ -70,6 +71,7 @@ def scene_of(sample: Sample) -> Scene:
         "true one of 8.",
         source=_EXACT,
         truth=True,
+        cannot_see="Shape and place of the glyph.",
     ),
     Definition(
         name="exact.position",
@@ -83,6 +85,7 @@ def scene_of(sample: Sample) -> Scene:
         caution="A still clip of a prompt without direction is right about place: read it beside "
         "motion.",
         truth=True,
+        cannot_see="Shape and colour of the glyph.",
     ),
 )
 def exact(features: Features) -> dict[str, float]:
@@ -109,6 +112,7 @@ def exact(features: Features) -> dict[str, float]:
         source=_EXACT,
         caution="Average it over prompts with a direction only.",
         truth=True,
+        cannot_see="Speed and path: only the direction of the summed flow counts.",
     )
 )
 def followed(features: Features) -> float:
@@ -127,6 +131,7 @@ def followed(features: Features) -> float:
         "sample's style (truth "
         "'style', or plain).",
         source="This suite; a classifier trained on the glyph world's styles",
+        cannot_see="Which glyph is drawn, where, and how it moves.",
     )
 )
 def styled(features: Features) -> float:

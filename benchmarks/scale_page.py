@@ -13,30 +13,33 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Scale: one driver, many workers
 
-`i2v-eval run SUITE --executor ray` gives batches to workers on Ray, with the plan, files
-and records of a run in one process (`tests/eval/execute/test_ray.py`). `pip install
-'i2v-adapter[ray]'` brings Ray.
+`i2v-eval run SUITE --executor ray` makes and measures batches on Ray workers. Plan, files and
+records are those of a run in one process (`tests/eval/execute/test_ray.py`).
+`pip install 'i2v-adapter[ray]'` installs Ray.
 
-- A worker is an actor: it loads its models once, has one batch in hand, makes it, and measures it
-  as soon as it is free, so encoders of one batch run while other workers generate (a test holds
-  one worker's generation until another has measured). `--worker-gpus 0.5` puts two on a GPU.
-  `--workers` says how many; without it as many as fit. `--address` names a cluster; without it
-  Ray starts on this machine. A run in one process makes all, then measures all.
-- The driver is the only writer of the database. It gives a worker its next batch when the rows of
-  the last one are stored, so a slow driver holds workers back instead of filling memory.
-- A batch whose worker is lost goes to another, three times in all; then its clips go one by one,
-  and the one that takes its worker down again three times is a failure with that reason.
-- Before its first batch a worker checks that it sees the files and has the same weights and
-  library versions as the driver. Bytes are equal where the arithmetic is: on a CPU, with as many
-  torch threads (`--worker-cpus`) as the run compared with.
-- `--storage PATH or URL` puts clips and features anywhere fsspec reaches (`s3://`, `gs://`,
-  `abfs://`; each needs its package, such as s3fs). Workers write them there themselves. **The
-  SQLite database and the tables stay in the run folder on a local disk**: SQLite's locks do not
-  hold on object stores or network mounts. Every command on the folder, and its report, finds the
-  clips again. A local file is written beside its place and renamed; on an object store an object
-  is shown once it is complete.
+`--executor processes --workers N` does the same with worker processes of this machine (default:
+one). Use it where a method may hang or crash: a worker that exceeds `--timeout` is ended, its clip
+fails with the reason, and another worker continues. A clip, a feature file or a row that was
+damaged on the disk is found by its checksum, reported, and made again. If the database itself is
+damaged, `i2v-eval salvage DIR` keeps every sound row. Each run needs a `--storage` of its own.
 
-
+- **Workers.** A worker loads its models once. It makes one batch at a time and measures it at once,
+  so one worker encodes while others generate; a run in one process makes all clips first.
+  `--workers` sets their number (default: as many as fit), `--worker-gpus 0.5` puts two on a GPU.
+- **Cluster.** `--address` names a running Ray cluster; without it Ray starts on this machine.
+- **Driver.** Only the driver writes the database. A worker gets its next batch when the rows of the
+  last one are stored, so a slow driver slows the workers down and memory does not fill up.
+- **Failures.** If a worker dies, its batch goes to another one, three times in all. Then its clips
+  are made one by one, and a clip whose worker dies three times more is recorded as a failure.
+- **Equal results.** Before its first batch a worker checks that it has the driver's files, weights
+  and library versions. On a CPU, results are equal to the byte if `--worker-cpus` is the number of
+  torch threads of the other run.
+- **Storage.** `--storage PATH or URL` puts clips and features anywhere fsspec reaches (`s3://`,
+  `gs://`, `abfs://`; each needs its package, such as s3fs). Workers write there directly. **The
+  database and the tables stay in the run folder on a local disk**, because SQLite's locks do not
+  work on object stores and network mounts. Commands and reports on the folder find the clips in
+  the storage. A local file is written under another name and renamed; an object store shows an
+  object once it is complete.
 
 """
 
@@ -103,26 +106,26 @@ def _conclusion(
     planning: tuple[float, float],
     clips: int,
 ) -> str:
-    lines = ["\n## Where it ends, and what was done\n\n"]
+    lines = ["\n## What limits a run\n\n"]
     for scenario, _, ways in found:
         for way, rows in ways.items():
             full = next((row.workers for row in rows if row.driver > 0.95), None)
             said = (
-                f"the driver is full at {full} workers"
+                f"the driver is saturated at {full} workers"
                 if full
-                else f"the driver is never full up to {rows[-1].workers}"
+                else f"the driver is not saturated with up to {rows[-1].workers}"
             )
             lines.append(
-                f"- {scenario.name}; {way}: {said}, {rows[-1].busy:.0%} of {rows[-1].workers} "
-                "workers' time is work.\n"
+                f"- {scenario.name}; {way}: {said}, and {rows[-1].workers} workers are "
+                f"busy {rows[-1].busy:.0%} of the time.\n"
             )
     look, tables = (duration(seconds * clips) for seconds in planning)
     lines.append(
         f"""
-So workers write clips and features, of which the driver sees only rows, and rows are stored a
-batch at a time. Before and after the batches the driver works alone: a complete run of {clips:,}
-clips is found complete in about {look}, and its tables (3 measures) are written in {tables}, at
-the cost a clip of a run of 4,000. Samples, and for the tables all records, are held in memory.
+So workers write clips and features, the driver handles rows only, and rows are stored a batch at a
+time. Before and after the batches the driver works alone: it takes about {look} to find that a
+run of {clips:,} clips is complete, and {tables} to write its tables (3 measures), extrapolated from
+a run of 4,000 clips. Samples are held in memory, and so are all records while tables are written.
 """
     )
     return "".join(lines)

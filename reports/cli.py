@@ -87,7 +87,7 @@ def compare(
 
 
 def _name(folder: Path, written: Sequence[Path]) -> None:
-    """Prints the files written into a folder; of those in its folders only where they lie."""
+    """Prints the files and folders that were written, once each."""
     for name in dict.fromkeys(path.relative_to(folder).parts[0] for path in written):
         say(folder / name)
 

@@ -66,8 +66,7 @@ def read_media(
     Raises:
         EvalError: naming the file and the reason: missing, empty, no regular file, cut short, not
             a video, fewer than 2 frames, frame times that vary, transparent pixels, HDR, frames
-            of several sizes, values out of range, larger than `MAX_PIXELS`, or a rate that nobody
-            gave.
+            of several sizes, values out of range, larger than `MAX_PIXELS`, or an unknown rate.
 
     Examples:
         >>> import tempfile

@@ -199,7 +199,7 @@ def _metrics() -> str:
     are missing.
     """
     from eval.encoders import encoder_entry, weights
-    from eval.encoders.published import way_out
+    from eval.encoders.published import how_to_get
     from eval.errors import WeightsMissingError
     from eval.measure.catalogue import catalogue
 

@@ -1,4 +1,4 @@
-"""Encoders on a GPU: batches of one fixed size, padded, and float32 that is float32."""
+"""Encoders on a GPU: padded batches of one fixed size, and float32 without TF32."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def on_gpu(encoder: Any, size: int) -> Any:
     """The encoder, whose methods now work through batches of exactly `size` rows, the last one
     filled up by its last row, with TF32 off.
 
-    So one kernel computes every row, and a feature depends neither on how many rows are encoded
-    with it nor on the library's idea of precision.
+    So one kernel computes every row, and a feature does not depend on how many rows are encoded
+    with it.
     """
     for name, rows in _ROWS.items():
         method = getattr(encoder, name, None)

@@ -118,7 +118,8 @@ def load(
     """Reads the TorchScript file, which is code.
 
     Raises:
-        EvalError: a file that is no TorchScript module, or nobody said that it is trusted.
+        EvalError: the file is not a TorchScript module, or its user has not said that it is
+            trusted.
     """
     import torch
 

@@ -9,7 +9,7 @@ def protocol() -> str:
 
 
 class PixelEncoder:
-    """No network: metrics of this kind read the clip's frames."""
+    """Stands in for an encoder in metrics that read the clip's frames themselves."""
 
     kind = "pixels"
 

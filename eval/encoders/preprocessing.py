@@ -1,4 +1,4 @@
-"""The one way frames become network input. A change here is a new version of every metric that uses
+"""How frames become network input. Any change here needs a new version of every metric that uses
 it.
 """
 

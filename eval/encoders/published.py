@@ -205,7 +205,7 @@ docs/weights.md says how to bring them. Sizes are about right.
 """
 
 
-def way_out(ids: Sequence[str]) -> str:
-    """What to type to get the weights of these encoders, of those that can be got."""
+def how_to_get(ids: Sequence[str]) -> str:
+    """The command that gets the weights of these encoders, as far as they can be downloaded."""
     known = [id for id in ids if id in PUBLISHED and not PUBLISHED[id].by_hand]
     return f"`i2v-eval weights get {' '.join(known)}`" if known else "`i2v-eval weights` lists them"

@@ -1,5 +1,5 @@
-"""Perceived quality by a model that this package does not bring: DOVER's technical head, behind a
-loader.
+"""Perceived quality by DOVER's technical head. The model is not part of this package: the user
+names a loader.
 """
 
 from typing import Protocol
@@ -15,8 +15,7 @@ OPTION = "I2V_EVAL_DOVER"
 
 
 class QualityModel(Protocol):
-    """What the class that `OPTION` names must offer. It is made without arguments but the
-    device."""
+    """What the class that `OPTION` names must offer. Its only argument is the device."""
 
     def __init__(self, *, device: str) -> None: ...
 
@@ -49,7 +48,7 @@ class QualityEncoder:
 
 
 def protocol() -> str:
-    """What the loader says of itself."""
+    """The loader's fingerprint."""
     return f"quality 1: {stated_fingerprint('dover_technical', OPTION, _model_class())}"
 
 

@@ -39,8 +39,8 @@ class EncoderEntry:
         source: where its weights are looked for; None for an encoder without weights.
         dtypes: torch dtypes in which it can compute; the first is the default, and another one
             is another fingerprint.
-        revision: how often what it is shown changed, from 1; metrics of an earlier revision are
-            other metrics, so their versions are refused.
+        revision: counts changes of its preprocessing, from 1. Versions of metrics that were made
+            with an earlier revision are refused.
         change: what the last revision changed, for that message.
         loader: environment variable that names the loader of a network which this package does
             not bring.
@@ -214,7 +214,7 @@ encoder and with these.
 
 
 def _folder(name: str) -> Path | None:
-    """The path that a name is, if it starts like one."""
+    """The name as a path if it starts like one, else None."""
     return Path(name).expanduser() if name.startswith(("/", "./", "../", "~")) else None
 
 
@@ -270,7 +270,7 @@ SCHEMES: Mapping[str, Scheme] = {
     "i3d": Scheme("video", _torchscript),
     "judge": Scheme("judge", _judge, revision=1, change=""),
 }
-"""Encoders named by what stands behind a colon: hub id or folder, ``<model>/<tag>``, hub id or
-folder, file, name of a learned judge. Unlike all others, an ``open_clip:`` id needs open_clip,
-hence torch, to be looked up.
+"""Encoders named ``scheme:place``. The place is, in the order above: a hub id or folder,
+``<model>/<tag>``, a hub id or folder, a file, the name of a learned judge. Only an ``open_clip:``
+id needs open_clip, hence torch, to be looked up.
 """

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from eval.encoders.published import PUBLISHED, way_out
+from eval.encoders.published import PUBLISHED, how_to_get
 from eval.errors import EvalError, WeightsMissingError
 from eval.io.files import file_sha256
 from eval.world.models import WEIGHTS
@@ -135,7 +135,7 @@ def find(id: str, source: Source) -> Location:
         f"Put the files into a folder named {id.split(':', 1)[-1]!r} and set {OPTION} to the "
         "folder that holds it "
         f"(now {repr(option) if option else 'not set'})."
-        + (f" {way_out([id])} downloads them." if id in PUBLISHED else "")
+        + (f" {how_to_get([id])} downloads them." if id in PUBLISHED else "")
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan on workers: the driver hands batches to them and is the only writer of the database."""
+"""The driver of a run on workers: it hands out batches and is the only writer of the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ATTEMPTS = 3
 
 
 class WorkerLostError(Exception):
-    """A worker died, by whatever hand."""
+    """A worker process ended before it answered."""
 
 
 class Workers(Protocol):

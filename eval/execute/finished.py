@@ -270,7 +270,7 @@ def _notes(store: Store, plan: Plan) -> Iterator[str]:
 
 
 def _own_images(plan: Plan) -> Iterator[str]:
-    """Says so where methods are measured against different images of one sample."""
+    """Warns if methods are measured against different images of one sample."""
     if any("image" in sample.unknown for sample in plan.samples):
         return
     images: dict[str, set[bytes]] = {}

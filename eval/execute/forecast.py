@@ -1,5 +1,5 @@
-"""What a run would do, and at what cost, told from what its folder already holds. Nothing is made
-or written.
+"""Predicts what a run would do and what it would cost, from what its folder already holds. Makes
+and writes nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""One clip's failure stays its own: a batch that fails is tried again in parts, down to single
-clips.
+"""Isolates failures: a batch that fails is tried again in parts, down to single clips, so that one
+clip does not stop the others.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def isolate(
     debug: bool = False,
     relieve: Callable[[], bool] | None = None,
 ) -> list[Result | Failed]:
-    """One result for each item, or why there is none.
+    """One result for each item, or the reason why it failed.
 
     A call that fails is tried again in two halves if memory ran out, else item by item; an item
-    that fails alone has failed. Whatever the call raises is a failure, SystemExit and its own
-    KeyboardInterrupt included; the process is put back into its state (:func:`guarded`). Not caught
-    are StoreError (without a store nothing can go on), Stop and HalfImportedError.
+    that fails alone has failed. Everything that the call raises is a failure, SystemExit and its
+    own KeyboardInterrupt included; the process gets its state back (:func:`guarded`). StoreError
+    (nothing can go on without a store), Stop and HalfImportedError are not caught.
 
     Args:
         items: a batch, not empty.

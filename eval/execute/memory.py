@@ -1,5 +1,5 @@
-"""Stops a run before the machine runs out of memory: what is stored stays, and a fresh process goes
-on.
+"""Stops a run before the machine runs out of memory. Stored results stay; the same command in a new
+process continues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a worker process runs: calls come in through a line from the driver, results go out."""
+"""The main loop of a worker process: it receives calls from the driver and sends results back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEAVE = os._exit
 
 
 def main(number: int) -> None:
-    """Serves a driver until it hangs up."""
+    """Serves a driver until the connection closes."""
     line = Connection(number)
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     worker = Worker()

@@ -1,5 +1,5 @@
-"""Workers as processes of this machine: what a method does to its process, or however it hangs, it
-does to a process that can be ended.
+"""Workers as processes of this machine, which can be ended if a method hangs or damages its
+process.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def carry_out_in_processes(
     console: Console,
     log: EventLog,
 ) -> tuple[int, int]:
-    """Makes and measures in worker processes what :func:`eval.execute.run.carry_out` would here:
-    same files, same records. See :class:`eval.execute.driver.Driver`.
+    """Makes and measures clips in worker processes, with the files and records of
+    :func:`eval.execute.run.carry_out`. See :class:`eval.execute.driver.Driver`.
 
     Returns:
         How many clips were made, and measured.

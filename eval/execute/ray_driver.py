@@ -28,8 +28,8 @@ def carry_out_on_ray(
     console: Console,
     log: EventLog,
 ) -> tuple[int, int]:
-    """Makes and measures on workers what :func:`eval.execute.run.carry_out` would here: same files,
-    same records. See :class:`eval.execute.driver.Driver`.
+    """Makes and measures clips on Ray workers, with the files and records of
+    :func:`eval.execute.run.carry_out`. See :class:`eval.execute.driver.Driver`.
 
     Args:
         store: of the driver.

@@ -113,7 +113,7 @@ def _real_formats(store: Store, plan: Plan) -> list[_Format]:
 
 
 def _formats(store: Store, plan: Plan, cell: Cell) -> Iterator[tuple[Sample, _Format]]:
-    """Of the clips of a cell that are there; of none that would have to be fetched."""
+    """Formats of the stored clips of a cell; clips on remote storage are left out."""
     for sample, seed in plan.pairs(cell):
         path = store.files.clip(cell.clip_key(sample, seed))
         if isinstance(path, Path) and path.is_file():
@@ -132,7 +132,7 @@ def _listed(kinds: Counter[_Format]) -> str:
 
 
 def length_warnings(store: Store, plan: Plan, measuring: EvaluatorLike) -> Iterator[str]:
-    """Says so where an encoder of set metrics reads fewer frames than clips have."""
+    """A warning for each encoder of set metrics that reads fewer frames than the clips have."""
     for encoder in plan.set_encoders:
         known = getattr(measuring, "frames_read", lambda encoder: None)(encoder)
         if known is not None:

@@ -1,4 +1,4 @@
-"""Carries a plan out: clips, then measures, then tables. Every stage goes on from what the run
+"""Runs a plan: makes clips, measures them, writes tables. Every stage continues from what the run
 folder already holds.
 """
 
@@ -45,7 +45,7 @@ from eval.summary.tables import TRUE_CLIPS, write_failures, write_tables
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, which changes no value.
+    """How to run. No option changes a value.
 
     Attributes:
         timeout: seconds to make or to measure one clip; None: for ever. See
@@ -146,13 +146,13 @@ def carry_out(
     evaluator: Callable[[list[Metric]], EvaluatorLike] | None = None,
     options: Options = Options(),
 ) -> Outcome:
-    """:func:`run` for a plan that is made already."""
+    """:func:`run` for a plan that was made before."""
     console = console or Console(stderr=True)
     given, folder = folder, folder.absolute()
     default: Callable[..., EvaluatorLike] = partial(default_evaluator, **plan.suite.placement)
     measuring = evaluator(plan.metrics) if evaluator else default(plan.metrics, folder)
     with time_limit(options.timeout):
-        pass  # it cannot be kept everywhere, and that is better said once than of every clip
+        pass  # fail early if time limits are unsupported here
     fingerprints = dict(measuring.fingerprints())
     with Store(folder, wait=options.wait, storage=options.storage) as store:
         if evaluator is None and store.storage:
@@ -257,8 +257,8 @@ def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
 
 
 def say_damaged(store: Store, plan: Plan, console: Console, log: EventLog) -> None:
-    """Drops the clips of a plan whose files are missing or damaged, and says which: they are made
-    again.
+    """Deletes the rows of clips whose files are missing or damaged, and says which, so that they
+    are made again.
     """
     for cell in plan.cells:
         for text in store.drop_damaged(cell.id):

@@ -1,4 +1,4 @@
-"""One batch made or measured, wherever that happens: it needs files and an evaluator, and no
+"""Makes or measures one batch, in any process: this needs files and an evaluator, but no
 database."""
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Made(NamedTuple):
 
 
 def make_batch(batch: Batch, *, timeout: float | None, debug: bool) -> Made:
-    """Makes the clips of a batch, or says why there is none; writes nothing. See
-    `eval.execute.isolation`.
+    """Makes the clips of a batch, and a failure with its reason for each clip that cannot be made.
+    Writes nothing. See `eval.execute.isolation`.
     """
 
     def work(items: Sequence[Item]) -> list[bytes]:
@@ -93,8 +93,8 @@ def measure_batch(
     timeout: float | None,
     debug: bool,
 ) -> list[Failure]:
-    """Measures the clips of a batch, all of which are made, into ``shelf``. Returns those that
-    could not be.
+    """Measures the clips of a batch, all of which are made, into ``shelf``. Returns a failure for
+    each clip that cannot be measured.
     """
 
     def work(items: Sequence[Item]) -> list[None]:

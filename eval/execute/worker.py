@@ -33,7 +33,7 @@ ENVIRONMENT = ("I2V_EVAL_", "HF_HOME", "HF_HUB_", "DIFFUSERS_", "TRANSFORMERS_")
 
 
 class Job(NamedTuple):
-    """All that a worker needs to know.
+    """Everything that a worker needs.
 
     Attributes:
         plan: the whole of it; a task names clips by (cell, sample, seed).
@@ -63,12 +63,13 @@ class Result(NamedTuple):
 
 
 class Worker:
-    """Built empty; :meth:`prepare` comes first."""
+    """Makes and measures batches. Call :meth:`prepare` first."""
 
     def prepare(
         self, path: Sequence[str], environment: Mapping[str, str], mark: str, job: bytes
     ) -> tuple[str, int]:
-        """Takes a job, and makes sure that this machine would do it as the driver's would.
+        """Takes a job, and checks that this machine has the driver's files, weights and library
+        versions.
 
         Args:
             path: the driver's import path; what is missing here is appended.
@@ -154,7 +155,8 @@ class Worker:
 
 
 class _Shelf:
-    """Files alone; records are kept for the driver, the only writer of the database."""
+    """Reads and writes files only; keeps records for the driver, the only writer of the
+    database."""
 
     def __init__(
         self,

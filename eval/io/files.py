@@ -58,7 +58,7 @@ class Files:
         return path.is_file() if isinstance(path, Path) else path.path in self._listing
 
     def size(self, path: Path) -> int | None:
-        """Bytes of the file, or None where there is none; elsewhere as :meth:`present`."""
+        """Bytes of the file, or None if there is no file; on remote storage as :meth:`present`."""
         if isinstance(path, Path):
             return path.stat().st_size if path.is_file() else None
         return self._listing.get(path.path)
@@ -88,7 +88,8 @@ class Files:
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a file; no where the system cannot even look it up, as with too long a name."""
+    """Whether it is a file; False for names that the system does not accept, such as very long
+    ones."""
     return os.path.isfile(path) if isinstance(path, Path) else path.is_file()
 
 

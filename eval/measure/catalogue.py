@@ -177,7 +177,7 @@ def parse_metric(id: str) -> Metric:
         newest = newest_version(versions)
         changed = "; its definition was corrected too" if newest in known else ""
         raise EvalError(
-            f"metric {id!r}: {version} is measured no more: {encoder_change(encoder)}{changed}. "
+            f"metric {id!r}: {version} is no longer measured: {encoder_change(encoder)}{changed}. "
             f"Use {definition.name}.{encoder}.{newest}"
         )
     hint = nearest(version, list(versions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from eval.encoders.published import MINIMUM, PUBLISHED, way_out
+from eval.encoders.published import MINIMUM, PUBLISHED, how_to_get
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import catalogue, registered
 from eval.measure.evaluator import EvaluatorLike
@@ -101,7 +101,7 @@ def not_measured(metrics: Sequence[Metric]) -> str | None:
     smallest = [id for id in MINIMUM if id in missing] or list(missing)[:1]
     return (
         f"not measured: {', '.join(families)} (no weights of {', '.join(missing)}); "
-        f"{way_out(smallest)} unlocks the most with the least"
+        f"{how_to_get(smallest)} unlocks the most with the least"
     )
 
 

@@ -27,9 +27,7 @@ from eval.samples.clip_manifest import Entry, RowFailure, row_clip
 
 
 class Planned(NamedTuple):
-    """The plan, the row of each of its clips, and the rows that are in nobody's way but cannot be
-    used.
-    """
+    """The plan, the row of each of its clips, and skipped rows, with the reason."""
 
     plan: Plan
     rows: dict[Place, Entry]

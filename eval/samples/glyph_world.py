@@ -39,8 +39,8 @@ class GlyphWorldSettings(BaseModel):
 
 
 def load(settings: GlyphWorldSettings) -> list[Sample]:
-    """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger group
-    starts alike.
+    """Samples in a fixed order; glyphs and motions take turns, so both are balanced. A larger count
+    extends the same sequence.
     """
     groups = (
         ("unseen", UNSEEN, settings.unseen, "plain"),

@@ -1,6 +1,4 @@
-"""What the disk and SQLite say when something is wrong with a run folder, as one line with what to
-do.
-"""
+"""Errors of the disk and of SQLite on a run folder, as one line with what to do."""
 
 from __future__ import annotations
 
@@ -36,8 +34,8 @@ def _database(error: sqlite3.Error, folder: Path) -> str:
 
 
 def _of_the_machine(error: sqlite3.DatabaseError) -> bool:
-    """Whether the error speaks of the disk, of other processes or of a value, not of the database:
-    damage shows in too many words to list them.
+    """Whether the error is about the disk, other processes or a value. Every other error counts as
+    damage of the database: its messages are too many to list.
     """
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError):
         return True

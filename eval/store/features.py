@@ -19,8 +19,8 @@ class FeatureStore(OpenStore):
 
     @named
     def use_features(self, encoder: str, fingerprint: str) -> None:
-        """Drops the stored features of ``encoder`` if other weights made them. Where that cannot be
-        done it says so; the seals of the files name the weights, so that none is taken for another.
+        """Deletes the stored features of ``encoder`` if other weights made them, and warns if that
+        fails. The seal of each file names its weights, so a feature is never taken for another.
         """
         if self.meta(f"features/{encoder}") != fingerprint:
             self.files.remove(self.files.feature_folder(encoder))
@@ -34,9 +34,7 @@ class FeatureStore(OpenStore):
             write_array(self.files.feature(encoder, key), vector, feature_name(fingerprint, key))
 
     def has_features(self, encoder: str, key: str) -> bool:
-        """Whether there are sound features of a clip; elsewhere than on a disk, whether there are
-        any.
-        """
+        """Whether there are sound features of a clip; on remote storage, whether there are any."""
         path = self.files.feature(encoder, key)
         if not isinstance(path, Path) or not self.files.present(path):
             return self.files.present(path)

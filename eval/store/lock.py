@@ -54,8 +54,8 @@ class FolderLock:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether the process that took the folder still runs; of one on another host this is
-    believed."""
+    """Whether the process that took the folder still runs; assumed for a process on
+    another host."""
     try:
         mark = json.loads((folder / "run.lock.json").read_text(encoding="utf-8"))
         return mark["host"] != socket.gethostname() or is_running(int(mark["pid"]))
@@ -75,7 +75,7 @@ def is_running(process: int) -> bool:
 
 
 def holder(folder: Path) -> str:
-    """What the process that took the folder wrote of itself; a killed one leaves it behind."""
+    """What the process that took the folder wrote about itself; it stays after a kill."""
     try:
         mark = json.loads((folder / "run.lock.json").read_text())
         return f"process {mark['pid']} on {mark['host']} since {mark['since']}"

@@ -31,7 +31,7 @@ TABLE_OF: dict[Any, str] = {StoredClip: "clips", Record: "records", Failure: "fa
 def named(
     method: Callable[Concatenate[Opened, Parameters], Result],
 ) -> Callable[Concatenate[Opened, Parameters], Result]:
-    """Errors of the disk and of SQLite in ``method`` become one line that names the folder."""
+    """Turns errors of the disk and of SQLite in ``method`` into one line that names the folder."""
 
     @functools.wraps(method)
     def guarded(store: Opened, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

@@ -1,4 +1,4 @@
-"""run.json as it is read: of any origin, so of checked types."""
+"""run.json as it is read: it may come from anywhere, so types are checked."""
 
 from __future__ import annotations
 

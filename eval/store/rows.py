@@ -1,5 +1,5 @@
-"""The rows of a run folder's store, each under a checksum: a bit that flips on the disk is found,
-not believed.
+"""The rows of a run folder's store, each with a checksum, so that a bit that flips on the disk is
+found.
 """
 
 from __future__ import annotations

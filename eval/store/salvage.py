@@ -1,6 +1,4 @@
-"""Saves what can be read of a damaged store. What cannot is missing, and the next run makes it
-again.
-"""
+"""Copies the readable rows of a damaged store to a new one. The next run makes what is missing."""
 
 from __future__ import annotations
 
@@ -27,8 +25,8 @@ class Salvaged(NamedTuple):
 
 
 def salvage(folder: Path) -> Salvaged:
-    """Writes a sound store with every readable row, in place of the one there, which is kept beside
-    it.
+    """Replaces a damaged store by a sound one with every readable row; the damaged file is kept
+    beside it.
 
     Raises:
         StoreError: there is no store, another process holds the folder, or it cannot be written.

@@ -14,7 +14,7 @@ from eval.store.rows import StoredClip
 
 
 class Found(NamedTuple):
-    """What lies where a clip should.
+    """What was found at the place of a clip's file.
 
     Attributes:
         fault: what is wrong with it; None: nothing.
@@ -31,9 +31,8 @@ class Found(NamedTuple):
 def look(files: Files, row: StoredClip, stamp: str | None) -> Found:
     """Looks at a clip's file; reads it only if its stamp is not the one that is known.
 
-    A clip that lies elsewhere than on a disk is known by its size; its content is checked when it
-    is read. A row without a digest (of a store from before there were any) is compared with
-    nothing: the clip only has to decode.
+    On remote storage only the size is compared; the content is checked when the clip is read. For a
+    row without a digest (from an older store) the clip only has to decode.
     """
     path = files.clip(row.key)
     if not isinstance(path, Path):
@@ -61,9 +60,7 @@ def look(files: Files, row: StoredClip, stamp: str | None) -> Found:
 
 
 def stamp_of(path: Path) -> str | None:
-    """When a file was changed and moved: what differs after whatever happened to it. None for a
-    file that lies elsewhere than on a disk.
-    """
+    """Times of change of a file, which differ after any change to it. None on remote storage."""
     if not isinstance(path, Path):
         return None
     found = path.stat()

@@ -45,7 +45,7 @@ class Status(NamedTuple):
 
 
 def status(folder: Path) -> Status:
-    """Looks at a run folder and touches nothing in it.
+    """Reads the state of a run folder; writes nothing.
 
     Raises:
         StoreError: the folder holds no run, or its store is damaged.

@@ -1,6 +1,4 @@
-"""The run folder: SQLite for what is known, files for clips and features. It stores, and decides
-nothing.
-"""
+"""The run folder: SQLite for rows, files for clips and features."""
 
 from __future__ import annotations
 
@@ -25,8 +23,8 @@ class Store(FeatureStore):
     The database and the tables always lie in the folder, on a disk; clips and features may lie
     elsewhere (``storage``).
 
-    A row is written only after the files it speaks of, and files are replaced only after their rows
-    are gone, so that a kill at any moment leaves nothing that looks complete and is not.
+    A row is written only after its files, and files are replaced only after their rows are deleted:
+    a kill at any moment leaves no row without its file.
 
     Args:
         folder: made if missing.
@@ -56,8 +54,8 @@ class Store(FeatureStore):
 
     @named
     def drop_damaged(self, cell: str) -> list[str]:
-        """Forgets the clips of ``cell`` whose files are missing or not those that were stored, and
-        says of each what is wrong. They are not made then; the next batch makes them.
+        """Deletes the rows of clips of ``cell`` whose files are missing or changed, and returns
+        what is wrong with each. The next batch makes these clips again.
         """
         bad = [(row, fault) for row, fault in self._looked(cell) if fault]
         if bad:
@@ -71,7 +69,7 @@ class Store(FeatureStore):
         ]
 
     def _looked(self, cell: str) -> Iterator[tuple[StoredClip, str | None]]:
-        """The clips of a cell with what is wrong with their files; what was learned is kept."""
+        """The clips of a cell with what is wrong with their files; results are stored."""
         rows = self._rows(StoredClip, "WHERE cell = ?", [cell])
         stamps = self._stamps(cell)
         learned = []
@@ -125,7 +123,7 @@ class Store(FeatureStore):
         contents: Sequence[bytes],
         failures: Sequence[Failure] = (),
     ) -> None:
-        """Stores a batch: forgets what was known of it, writes the files, then adds all rows in one
+        """Stores a batch: deletes its old rows, writes the files, then adds all rows in one
         transaction. ``contents``: of :func:`eval.clips.lossless.encoded`, one for each row.
         """
         places = [(row.cell, row.sample, row.seed) for row in rows]
@@ -140,9 +138,7 @@ class Store(FeatureStore):
 
     @named
     def forget_clips(self, items: Sequence[tuple[str, str, int]], keys: Iterable[str]) -> None:
-        """Makes way for the clips of these (cell, sample, seed): their rows go, then the features
-        of these keys.
-        """
+        """Deletes the rows of these (cell, sample, seed), then the features of these keys."""
         with self._transaction():
             for table in ("records", "clips", "failures"):
                 self._forget(table, items)
@@ -203,7 +199,7 @@ class Store(FeatureStore):
 
     @named
     def add_failures(self, failures: Sequence[Failure]) -> None:
-        """Adds or replaces failures, whose records go."""
+        """Adds or replaces failures, and deletes the records of these clips."""
         with self._transaction():
             self._forget("records", [failure[:3] for failure in failures])
             insert(self._database, "failures", failures, "INSERT OR REPLACE")

@@ -105,7 +105,7 @@ class Verdict(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Better fails as well: what nobody explained is not known to be better."""
+        """Whether the gate fails: unexplained improvements fail too."""
         return self.status not in ("pass", "new")
 
 

@@ -31,7 +31,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def headline(verdicts: Sequence[Verdict], reason: str) -> str:
-    """One line: how many failed, and since when the baseline stands."""
+    """One line: how many values differ, and the reason given for the baseline."""
     failed = sum(verdict.failed for verdict in verdicts)
     state = (
         f"{failed} of {len(verdicts)} values differ"

@@ -50,8 +50,8 @@ class StepLog:
 
 
 def keep_log(folder: Path, kept: Path, training: int) -> None:
-    """Writes the folder's log into `kept` as its stage's training number `training`, after those
-    before it; what stood there as this one or a later one belongs to weights that are no more."""
+    """Appends the folder's log to `kept` as training number `training` of its stage. Entries of
+    this or a later number belong to overwritten weights and are dropped."""
     lines = [line for line in _read(kept) if line["training"] < training] if kept.exists() else []
     lines += [{"training": training, **line} for line in _read(folder / "log.jsonl")]
     kept.parent.mkdir(parents=True, exist_ok=True)

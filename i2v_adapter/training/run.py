@@ -156,9 +156,7 @@ def _say(accelerator: Accelerator, line: str) -> None:
 
 
 def _check_unchanged(config: TrainingConfig, accelerator: Accelerator) -> None:
-    """A folder belongs to one configuration: going on with another would be neither the one run nor
-    the other.
-    """
+    """Refuses to resume a folder with a changed configuration."""
     path = config.output / "config.json"
     launched = {
         "mixed_precision": accelerator.mixed_precision,

@@ -221,7 +221,6 @@ class RunFolder:
             raise EvalError(f"{self.path / 'samples.csv'}: path '{relative}' leaves the run folder")
         if not path.is_file():
             raise EvalError(
-                f"{path}: no such file, though the run lists it; run the suite again to make it "
-                "anew"
+                f"{path}: no such file, though the run lists it; run the suite again to make it"
             )
         return path

@@ -14,7 +14,7 @@ HAS_GPU = torch.cuda.is_available()
 
 
 @pytest.mark.skipif(HAS_GPU, reason="needs a machine without CUDA")
-def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused_with_the_way_out(monkeypatch):
+def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert devices.resolve("auto") == "cpu"
     for name in ("cuda", "cuda:1"):

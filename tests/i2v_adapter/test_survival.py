@@ -371,8 +371,8 @@ def test_compiled(
     inputs: dict[str, Any],
     in_place: bool,
 ) -> None:
-    """Code compiled before the adapter came must not run in its stead, nor after something replaced
-    processors.
+    """Code that was compiled without the adapter must not run once it is attached, nor after
+    something replaced the processors.
     """
     torch._dynamo.reset()
     blocks: dict[str, Any] = {

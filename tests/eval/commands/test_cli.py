@@ -1,5 +1,5 @@
-"""The command line: bad input gives one line with file, key, value and way out, and leaves the run
-folder usable.
+"""The command line: bad input gives one line with file, key, value and what to do, and leaves the
+run folder usable.
 """
 
 import re

@@ -165,7 +165,7 @@ def test_a_disk_that_fails_leaves_a_readable_store(
     def fail(number: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    way_out = {
+    advice = {
         errno.ENOSPC: "no space left .* make room",
         errno.EIO: "Input/output error; what is stored stays",
     }[code]
@@ -173,7 +173,7 @@ def test_a_disk_that_fails_leaves_a_readable_store(
         content = encoded(Clip(np.zeros((2, 8, 8, 3), np.uint8), 8.0))
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fail)
-            with pytest.raises(StoreError, match=way_out):
+            with pytest.raises(StoreError, match=advice):
                 store.add_clips([StoredClip(CELL, "s0003", 0, "f" * 64, 0.1)], [content])
         assert len(store.clip_keys(CELL)) == 3
     assert invoke("status", folder).exit_code == 0

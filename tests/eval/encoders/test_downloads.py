@@ -9,7 +9,7 @@ import pytest
 
 from eval.encoders import ENCODERS, encoder_fingerprint, weights
 from eval.encoders.downloads import get
-from eval.encoders.published import MINIMUM, PUBLISHED, way_out
+from eval.encoders.published import MINIMUM, PUBLISHED, how_to_get
 from eval.errors import EvalError, WeightsMissingError
 
 CONTENT = {"config.json": b"{}", "pytorch_model.bin": b"weights", "README.md": b"x"}
@@ -101,7 +101,7 @@ def test_every_published_file_is_one_that_its_encoder_looks_for():
             inside = known.unpack and "checkpoints/" not in entry
             assert inside or any(names <= set(entry.split("|")) for names in got), (id, entry)
         assert source.hub in (known.hub, None)
-    assert way_out(["i3d"]) == "`i2v-eval weights` lists them"
+    assert how_to_get(["i3d"]) == "`i2v-eval weights` lists them"
 
 
 def test_files_from_several_places_are_got_unpacked_and_pinned(tmp_path, monkeypatch):

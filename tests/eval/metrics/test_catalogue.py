@@ -180,7 +180,7 @@ def test_what_is_chosen_for_the_user_is_the_newest_version() -> None:
     ],
 )
 def test_versions_that_are_measured_no_more_say_why(id: str, reason: str) -> None:
-    with pytest.raises(EvalError, match=f"v1 is measured no more: .*{reason}"):
+    with pytest.raises(EvalError, match=f"v1 is no longer measured: .*{reason}"):
         parse_metric(id)
 
 

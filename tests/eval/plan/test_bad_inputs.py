@@ -1,4 +1,4 @@
-"""Bad input: one line with file, key, value and way out, exit code 2, and not a byte of the run
+"""Bad input: one line with file, key, value and what to do, exit code 2, and not a byte of the run
 folder lost.
 """
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import compare, page
+from benchmarks import page, ratios
 from benchmarks.results import RESULTS
 from benchmarks.turns import against
 from eval.errors import EvalError
@@ -31,11 +31,9 @@ def main() -> None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if known.command == "compare":
-            print(
-                compare.render(compare.changes(compare.load(known.base), compare.load(known.head)))
-            )
+            print(ratios.render(ratios.changes(ratios.load(known.base), ratios.load(known.head))))
         elif known.command == "against":
-            print(compare.render(against(known.commit, rest or ["benchmarks"], known.sessions)))
+            print(ratios.render(against(known.commit, rest or ["benchmarks"], known.sessions)))
         else:
             devices = [read_json(path) for path in sorted(RESULTS.glob("*.json"))]
             write_text(PAGE, page.render(sorted(devices, key=lambda each: each["type"] != "cuda")))

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.flops import flop_ratio, step_flops
 from benchmarks.memory import parameter_bytes
-from benchmarks.models import DTYPES, Shape, make_unet, unet_inputs
+from benchmarks.motion_unets import DTYPES, Shape, make_unet, unet_inputs
 from benchmarks.scenario import Bench, Variant
 from benchmarks.variants import (
     IMAGE_STATES,

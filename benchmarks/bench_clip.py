@@ -16,7 +16,7 @@ from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from benchmarks.memory import parameter_bytes
-from benchmarks.models import CONFIGS, DTYPES, TOKENS, make_unet
+from benchmarks.motion_unets import CONFIGS, DTYPES, TOKENS, make_unet
 from benchmarks.scenario import Bench, Variant
 from eval.world.models import WEIGHTS
 from i2v_adapter import I2VAdapter, I2VAdapterPipeline

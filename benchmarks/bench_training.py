@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from benchmarks.memory import parameter_bytes
-from benchmarks.models import DTYPES, Shape, make_unet, unet_inputs
+from benchmarks.motion_unets import DTYPES, Shape, make_unet, unet_inputs
 from benchmarks.scenario import Bench, Variant
 from i2v_adapter import I2VAdapter
 from i2v_adapter.training import i2v_loss

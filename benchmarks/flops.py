@@ -12,7 +12,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.models import Shape, make_unet, unet_inputs
+from benchmarks.motion_unets import Shape, make_unet, unet_inputs
 from i2v_adapter import I2VAdapter
 
 META = torch.device("meta")

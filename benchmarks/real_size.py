@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import torch
 import typer
 
-from benchmarks.models import DTYPES, Shape, make_unet, unet_inputs
+from benchmarks.motion_unets import DTYPES, Shape, make_unet, unet_inputs
 
 
 def main(

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.compare import Change, Results, changes, load
+from benchmarks.ratios import Change, Results, changes, load
 from eval.errors import EvalError
 
 TREE = Path(__file__).parents[1]

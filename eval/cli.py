@@ -198,7 +198,7 @@ def run(
     from rich.console import Console
 
     from eval.commands.dry_run import dry_run as show_plan
-    from eval.commands.results import show_results
+    from eval.commands.results_table import show_results
     from eval.execute.events import EventLog
     from eval.execute.limits import end_command_if_overrun
     from eval.execute.pool import Pool

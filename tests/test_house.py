@@ -35,6 +35,29 @@ TOP = {"__init__", "__main__", "cli", "device", "errors"}
 WAITING: set[tuple[str, str]] = set()
 """Arrows that are still to be turned; remove a line when its arrow is gone."""
 
+NAMED_FOR = {
+    "eval/commands": "its command",
+    "eval/world_training/stages": "its stage",
+    "eval/world_training/gpu": "the file of eval/world_training that it takes the place of",
+}
+"""Folders whose files are named for something else, and may have the name of another file."""
+NAMED_ALIKE = {
+    "cli": "the commands of a package",
+    "compare": "comparisons: of runs, of training recipes",
+    "errors": "errors: the exceptions of a room, prediction errors",
+    "figures": "figures: of a report, of the glyph world's models",
+    "finished": "finished clips: planned, made a method, scored",
+    "glyph_world": "the glyph world: its samples, its methods",
+    "i2v_adapter": "the paper's pipeline, and the methods that run it",
+    "images": "images: their reader, samples made of them",
+    "page": "the page that a package writes",
+    "perceptual": "LPIPS: its network, its metric",
+    "quality": "DOVER: its network, its metric",
+    "tables": "a run's tables: written, typeset",
+    "video": "videos: their reader, their encoder",
+}
+"""Names that several files share because their subject is the same."""
+
 
 @cache
 def parsed(file: Path) -> ast.Module:
@@ -182,6 +205,30 @@ def test_every_room_is_known_and_modules_lie_in_rooms() -> None:
     assert len(top) <= 8
     folders = {path.parent.name for path in (ROOT / "eval").glob("*/*.py")}
     assert folders <= set(ROOMS)
+
+
+def test_files_of_one_name_have_one_subject() -> None:
+    """A name says what a file does; two files of one name with different jobs mislead."""
+    found: dict[str, list[str]] = {}
+    for module, file in module_names(ROOT).items():
+        folder = file.parent.relative_to(ROOT).as_posix()
+        if file.stem not in ("__init__", "__main__") and folder not in NAMED_FOR:
+            found.setdefault(file.stem, []).append(module)
+    doubles = {name: modules for name, modules in found.items() if len(modules) > 1}
+    unknown = {name: modules for name, modules in doubles.items() if name not in NAMED_ALIKE}
+    assert not unknown, "name a file for what it does"
+    assert doubles.keys() == NAMED_ALIKE.keys(), "remove names that are no longer shared"
+
+
+def test_every_import_names_what_exists() -> None:
+    """mypy follows no missing import here, and an import inside a function runs late."""
+    modules = set(module_names(ROOT))
+    for file in [*module_names(ROOT).values(), *(ROOT / "tests").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            ours = {name for name in names if name.split(".")[0] in PACKAGES}
+            assert ours <= modules, f"{file.relative_to(ROOT)}, line {node.lineno}"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from eval.claims.agreement import agreements
-from eval.claims.table import CLAIMS, Claim
+from eval.claims.decision import RULE, Result, Verdict, combine
+from eval.claims.metric_correlations import agreements
+from eval.claims.seven_claims import CLAIMS, Claim
 from eval.claims.values import Values
-from eval.claims.verdict import RULE, Result, Verdict, combine
-from eval.claims.weights import facts
+from eval.claims.weight_facts import facts
 from eval.errors import WeightsMissingError
 from eval.io.documents import finite, write_csv, write_json
 from eval.plan.cells import Plan

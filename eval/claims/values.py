@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from eval.claims.verdict import MOST_MISSING, Outcome, Result, Test, decide
+from eval.claims.decision import MOST_MISSING, Outcome, Result, Test, decide
 from eval.measure.catalogue import registered
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan

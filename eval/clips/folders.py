@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from i2v_adapter.media.errors import MediaError
-from i2v_adapter.media.files import check_regular
+from i2v_adapter.media.file_checks import check_regular
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """Suffixes of frames. Other files are not looked at, such as a text file of settings."""

@@ -17,14 +17,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips.arrays import array_frames, open_array
 from eval.clips.border import named
 from eval.clips.folders import frame_files
 from eval.clips.images import read_image
 from eval.clips.lossless import MAX_PIXELS, Clip
+from eval.clips.npy import array_frames, open_array
 from eval.errors import EvalError
 from i2v_adapter.media.errors import MediaError
-from i2v_adapter.media.files import check_regular
+from i2v_adapter.media.file_checks import check_regular
 
 Hdr = Literal["refuse", "tone-map"]
 """What is done with HDR video; see :mod:`i2v_adapter.media.video`."""

@@ -106,7 +106,7 @@ def clips(
     The same command again scores only what is new, changed or failed.
     """
     from eval.clips.media import Hdr
-    from eval.commands.results import show_results
+    from eval.commands.results_table import show_results
     from eval.execute.finished import score
     from eval.execute.limits import end_command_if_overrun
     from eval.execute.run import Options

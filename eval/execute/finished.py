@@ -15,7 +15,6 @@ from rich.console import Console
 
 from eval.clips.media import Hdr
 from eval.errors import EvalError
-from eval.execute.limits import time_limit
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import (
     format_warnings,

@@ -10,7 +10,7 @@ import time
 from multiprocessing.connection import Connection
 
 from eval.errors import EvalError, reason_of
-from eval.execute.memory import MemoryLowError, check_memory
+from eval.execute.free_memory import MemoryLowError, check_memory
 from eval.execute.worker import Worker
 
 _LEAVE = os._exit

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from eval.clips.lossless import clip_format, read_format
 from eval.clips.media import SUFFIXES, Hdr, digest, read_media
 from eval.errors import ClipTimeoutError, EvalError, StoreError
-from eval.execute.limits import time_limit
+from eval.execute.time_limits import time_limit
 from eval.measure.evaluator import EvaluatorLike
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample

@@ -17,10 +17,9 @@ from rich.console import Console
 from eval import device as devices
 from eval.errors import one_line
 from eval.execute.events import EventLog
+from eval.execute.free_memory import check_memory
 from eval.execute.isolation import Failed, isolate
-from eval.execute.limits import time_limit
 from eval.execute.measuring import measure_true
-from eval.execute.memory import check_memory
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import format_warnings, length_warnings

@@ -41,7 +41,7 @@ class Files:
 
     @property
     def frames(self) -> Path:
-        """Where :class:`eval.measure.features.FeatureCache` keeps what encoders see in frames."""
+        """Where `eval.measure.feature_cache.FeatureCache` keeps what encoders see in frames."""
         return self.root / "features" / "frames"
 
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.methods.base import Base, Content, ControlNet, Part
-from eval.methods.files import CHECKPOINTS, identity, locate
+from eval.methods.model_files import CHECKPOINTS, identity, locate
 
 SD15 = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 SDXL = (*SD15, "text_encoder_2", "tokenizer_2")

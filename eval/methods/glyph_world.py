@@ -16,7 +16,7 @@ from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
 from eval.io.loading import loading
 from eval.methods import FirstFrame
-from eval.methods.files import version
+from eval.methods.model_files import version
 from eval.samples import Sample
 from eval.world.models import WEIGHTS
 

@@ -15,8 +15,8 @@ from eval.metrics.definitions import Need
 from eval.samples.names import identifier
 from i2v_adapter.tables.columns import CLIP, GROUP, ID, IMAGE, PROMPT, SEED
 from i2v_adapter.tables.columns import METHOD as METHOD_COLUMN
-from i2v_adapter.tables.files import Finder
-from i2v_adapter.tables.rows import Rows
+from i2v_adapter.tables.named_files import Finder
+from i2v_adapter.tables.reader import Rows
 from i2v_adapter.tables.texts import RowError, shown
 
 COLUMNS = (

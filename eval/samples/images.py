@@ -14,8 +14,8 @@ from eval.errors import EvalError
 from eval.samples import Sample, Samples
 from eval.samples.names import identifier
 from i2v_adapter.tables.columns import GROUP, ID, IMAGE, PROMPT
-from i2v_adapter.tables.files import Finder
-from i2v_adapter.tables.rows import CSV, JSON_LINES, Rows
+from i2v_adapter.tables.named_files import Finder
+from i2v_adapter.tables.reader import CSV, JSON_LINES, Rows
 from i2v_adapter.tables.texts import RowError, shown
 
 COLUMNS = (

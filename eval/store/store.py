@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from eval.clips.lossless import Clip, read_clip
 from eval.io.files import write_whole
-from eval.store.features import FeatureStore
+from eval.store.feature_files import FeatureStore
 from eval.store.opened import named
 from eval.store.rows import Failure, Record, StoredClip, insert
 from eval.store.schema import CHECKSUMMED

@@ -10,7 +10,7 @@ import av
 from av.stream import Disposition
 
 from i2v_adapter.media.errors import MediaError
-from i2v_adapter.media.files import MAX_FRAME, check_regular
+from i2v_adapter.media.file_checks import MAX_FRAME, check_regular
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "mov": (".mp4", ".mov", ".m4v"),

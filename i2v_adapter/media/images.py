@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2v_adapter.media.errors import MediaError
-from i2v_adapter.media.files import MAX_FRAME, check_regular
+from i2v_adapter.media.file_checks import MAX_FRAME, check_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM")
 """Formats by Pillow's names. Those that start other programs (EPS) are not among them."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from i2v_adapter.media.colour import HDR, check_colour, tone_mapped
 from i2v_adapter.media.containers import Opened, open_container, open_source
 from i2v_adapter.media.errors import MediaError
-from i2v_adapter.media.files import MAX_FRAME
+from i2v_adapter.media.file_checks import MAX_FRAME
 from i2v_adapter.media.geometry import Orientation, orientation, square_width
 from i2v_adapter.media.packets import check_end, check_packets, survey
 from i2v_adapter.media.timing import constant_rate, gif_repeats

@@ -28,7 +28,7 @@ from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines.content import content_embeds, content_frame_scale
 from i2v_adapter.pipelines.first_frame import DEFAULT_PRIOR, FirstFrameMixin
 from i2v_adapter.pipelines.inputs import PipelineImage, match_inputs
-from i2v_adapter.pipelines.motion import motion_unet
+from i2v_adapter.pipelines.motion_unet import motion_unet
 from i2v_adapter.prior import FrameSimilarityPrior
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from i2v_adapter.tables.rows import Column
+from i2v_adapter.tables.reader import Column
 
 ID = Column("id", kind="name", required=True)
 IMAGE = Column("image")

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = str(path.resolve().parent)
         if folder not in sys.path:  # for samples.measure; at the end, so that it hides nothing
             sys.path.append(folder)
-        from i2v_adapter.training.run import run
+        from i2v_adapter.training.session import run
 
         run(config)
     except TrainingError as error:

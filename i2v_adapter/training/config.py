@@ -98,8 +98,8 @@ class Samples(_Section):
 
     Attributes:
         measure: `module:function`, called with a list of
-            :class:`~i2v_adapter.training.samples.SampleClip`; it returns a mapping from names to
-            numbers, which goes to the trackers.
+            :class:`~i2v_adapter.training.progress_clips.SampleClip`; it returns a
+            mapping from names to numbers, which goes to the trackers.
     """
 
     every: Count

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from i2v_adapter.tables.columns import CLIP, PROMPT
-from i2v_adapter.tables.files import Finder
-from i2v_adapter.tables.rows import Column, Rows
+from i2v_adapter.tables.named_files import Finder
+from i2v_adapter.tables.reader import Column, Rows
 from i2v_adapter.tables.texts import RowError, parse_json, text_of
 from i2v_adapter.training.config import Data, TrainingError
-from i2v_adapter.training.video import UnusableVideoError
+from i2v_adapter.training.video_clips import UnusableVideoError
 
 VIDEO_SUFFIXES = ("mp4", "webm", "mkv", "mov", "avi")
 

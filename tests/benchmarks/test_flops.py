@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.bench_adapter_step import REFERENCE
 from benchmarks.flops import flop_ratio
-from benchmarks.models import Shape
+from benchmarks.motion_unets import Shape
 
 
 def test_the_floor_of_sd15_at_512_px() -> None:

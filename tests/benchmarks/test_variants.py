@@ -7,7 +7,7 @@ from diffusers import UNetMotionModel
 from torch.testing import assert_close
 
 from benchmarks.flops import step_flops
-from benchmarks.models import CONFIGS, Shape, unet_inputs
+from benchmarks.motion_unets import CONFIGS, Shape, unet_inputs
 from benchmarks.variants import Content, naive, wide_convolution, wide_input
 from i2v_adapter import I2VAdapter
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from eval.claims.agreement import rank_correlation
+from eval.claims.metric_correlations import rank_correlation
 from eval.errors import EvalError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from eval.claims.table import CLAIMS
+from eval.claims.decision import Test
+from eval.claims.seven_claims import CLAIMS
 from eval.claims.values import Values
-from eval.claims.verdict import Test
 from eval.errors import EvalError
 from eval.plan.cells import Plan, make_plan
 from eval.store.store import Store

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from eval.cli import app
 from eval.clips.lossless import Clip, write_clip
-from eval.commands.results import best_cell, main_metrics
+from eval.commands.results_table import best_cell, main_metrics
 from eval.measure.selection import metrics_of
 
 

@@ -15,7 +15,7 @@ from eval.encoders import EMBEDDED, load_encoder
 from eval.errors import EvalError
 from eval.measure.catalogue import catalogue, parse_metric
 from eval.measure.evaluator import Evaluator
-from eval.measure.features import FeatureCache
+from eval.measure.feature_cache import FeatureCache
 from eval.measure.look import Look, Memory, halved, halves, padded
 from eval.samples import Sample
 from eval.world.scenes import Scene, render
@@ -150,7 +150,7 @@ def test_features_on_disk_spare_the_next_process_the_network(
 
 
 def test_memory_forgets_what_was_used_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eval.measure.features.HELD", 2)
+    monkeypatch.setattr("eval.measure.feature_cache.HELD", 2)
     cache = FeatureCache()
     for content in ("a", "b", "a", "c", "a", "b"):
         cache.get(("e", "weights"), content, "standard", lambda: np.zeros(1, np.float32))

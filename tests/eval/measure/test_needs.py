@@ -10,7 +10,7 @@ import pytest
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.measure.catalogue import definitions, find_definition
-from eval.measure.features import FeatureCache
+from eval.measure.feature_cache import FeatureCache
 from eval.measure.look import Look, Memory
 from eval.samples import Sample
 

@@ -9,7 +9,7 @@ import pytest
 
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
-from eval.measure.features import FeatureCache
+from eval.measure.feature_cache import FeatureCache
 from eval.measure.look import Look, Memory
 from eval.metrics.exact import canonical, direction_agreement, foreground
 from eval.samples import Sample

@@ -22,7 +22,7 @@ from PIL import Image
 from i2v_adapter.media.errors import MediaError
 from i2v_adapter.media.geometry import square_width
 from i2v_adapter.media.video import Video
-from i2v_adapter.training.video import UnusableVideoError, read_clip
+from i2v_adapter.training.video_clips import UnusableVideoError, read_clip
 
 Frames = NDArray[np.uint8]
 ROWS, COLUMNS = np.mgrid[0:32, 0:48]

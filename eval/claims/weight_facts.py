@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.claims.verdict import Result
+from eval.claims.decision import Result
 from eval.errors import WeightsMissingError
 from eval.io.documents import read_json, write_json
 

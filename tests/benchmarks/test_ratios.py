@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import compare, turns
+from benchmarks import ratios, turns
 from eval.errors import EvalError
 
 
@@ -26,30 +26,30 @@ def test_drift_that_hits_both_sides_of_a_turn_is_no_change() -> None:
     drift = [1.0, 1.5, 3.0, 2.0, 1.2, 4.0]
     base = [session(a=d, b=d, c=d, only_base=d) for d in drift]
     head = [session(a=1.2 * d, b=0.5 * d, c=d * (1.1 if d > 1.4 else 0.9)) for d in drift]
-    found = {change.variant: change for change in compare.changes(base, head)}
+    found = {change.variant: change for change in ratios.changes(base, head)}
     assert {name: change.verdict for name, change in found.items()} == {
         "a": "slower",
         "b": "faster",
         "c": "unclear",
     }
     assert found["a"].ratio.value == pytest.approx(1.2)
-    lines = compare.render(list(found.values())).splitlines()
+    lines = ratios.render(list(found.values())).splitlines()
     assert "| slower |" in lines[2]
     assert "0.500 (0.500 to 0.500, 6 rounds)" in lines[3]
 
 
 def test_one_session_decides_nothing() -> None:
-    [change] = compare.changes([session(a=1.0)], [session(a=9.0)])
+    [change] = ratios.changes([session(a=1.0)], [session(a=9.0)])
     assert (change.ratio.value, change.verdict) == (pytest.approx(9.0), "unclear")
 
 
 def test_sessions_that_cannot_be_compared(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="different devices say nothing of the code: CPU, GPU"):
-        compare.changes([session()], [session("GPU")])
+        ratios.changes([session()], [session("GPU")])
     with pytest.raises(EvalError, match="1 of base against 2 of head"):
-        compare.changes([session()], [session(), session()])
+        ratios.changes([session()], [session(), session()])
     with pytest.raises(EvalError, match="no results of"):
-        compare.load(tmp_path)
+        ratios.load(tmp_path)
 
 
 CONFTEST = """

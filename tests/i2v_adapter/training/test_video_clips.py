@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from i2v_adapter.training.video import UnusableVideoError, fit, read_clip
+from i2v_adapter.training.video_clips import UnusableVideoError, fit, read_clip
 
 LEVEL = 8
 

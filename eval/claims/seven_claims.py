@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from eval.claims.verdict import Kind, Test
+from eval.claims.decision import Kind, Test
 
 NAMED = ("unseen", "seen")
 """Groups of samples drawn plainly."""
@@ -34,7 +34,8 @@ class Claim:
         number: 1 to 7.
         title: the claim in one sentence.
         tests: what has to be true for it.
-        facts: kinds of facts about the weights that must hold as well, see `eval.claims.weights`.
+        facts: kinds of facts about the weights that must hold as well, see
+            `eval.claims.weight_facts`.
     """
 
     number: int

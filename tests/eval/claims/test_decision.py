@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.claims.verdict import Result, combine, decide
+from eval.claims.decision import Result, combine, decide
 from eval.summary.statistics import Interval, mean_interval
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from i2v_adapter.training.config import Data, Dropout, TrainingError
 from i2v_adapter.training.sources import Source
-from i2v_adapter.training.video import UnusableVideoError, fit, read_clip
+from i2v_adapter.training.video_clips import UnusableVideoError, fit, read_clip
 
 
 class TrainingClip(NamedTuple):

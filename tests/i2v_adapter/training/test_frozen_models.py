@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from i2v_adapter import I2VAdapterPipeline
-from i2v_adapter.training.clips import TrainingClip
-from i2v_adapter.training.models import encoder
+from i2v_adapter.training.dataset import TrainingClip
+from i2v_adapter.training.frozen_models import encoder
 
 
 @torch.no_grad()

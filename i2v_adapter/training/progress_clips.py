@@ -16,7 +16,7 @@ from i2v_adapter.media.errors import MediaError
 from i2v_adapter.media.images import read_image
 from i2v_adapter.pipelines import I2VAdapterPipeline
 from i2v_adapter.training.config import Data, Samples, TrainingError
-from i2v_adapter.training.video import fit
+from i2v_adapter.training.video_clips import fit
 
 
 class SampleClip(NamedTuple):

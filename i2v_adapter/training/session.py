@@ -15,11 +15,11 @@ from accelerate.utils import gather_object
 from diffusers.training_utils import EMAModel
 
 from i2v_adapter.adapter import I2VAdapter
-from i2v_adapter.training.clips import ClipBatches, Clips
 from i2v_adapter.training.config import TrainingConfig, TrainingError
+from i2v_adapter.training.dataset import ClipBatches, Clips
+from i2v_adapter.training.frozen_models import encoder, load_pipeline
 from i2v_adapter.training.loop import STATE_NAME, TrainingResult, train
-from i2v_adapter.training.models import encoder, load_pipeline
-from i2v_adapter.training.samples import load_images, load_measure, make_samples
+from i2v_adapter.training.progress_clips import load_images, load_measure, make_samples
 from i2v_adapter.training.sources import open_source
 from i2v_adapter.training.state import disk_errors, save_folder
 from i2v_adapter.training.tracking import choose_trackers

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from i2v_adapter.training.clips import ClipBatches, Clips, TrainingClip
 from i2v_adapter.training.config import Data, Dropout, TrainingError
+from i2v_adapter.training.dataset import ClipBatches, Clips, TrainingClip
 from i2v_adapter.training.sources import Shards, Source, VideoFolder
 from i2v_adapter.training.video import UnusableVideoError
 

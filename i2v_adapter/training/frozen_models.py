@@ -13,8 +13,8 @@ from PIL import Image
 
 from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines import I2VAdapterPipeline
-from i2v_adapter.training.clips import TrainingClip
 from i2v_adapter.training.config import TrainingConfig, TrainingError
+from i2v_adapter.training.dataset import TrainingClip
 from i2v_adapter.training.loop import Batch
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2v_adapter.media.errors import MediaError
-from i2v_adapter.media.files import check_regular
+from i2v_adapter.media.file_checks import check_regular
 
 
 def open_array(path: Path, most_pixels: int) -> NDArray:

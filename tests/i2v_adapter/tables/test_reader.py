@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2v_adapter.tables.files import Finder
-from i2v_adapter.tables.rows import Column, Rows
+from i2v_adapter.tables.named_files import Finder
+from i2v_adapter.tables.reader import Column, Rows
 from i2v_adapter.tables.texts import RowError
 
 COLUMNS = (

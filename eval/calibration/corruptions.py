@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval.calibration.material import film, unrelated
 from eval.clips.lossless import Clip
 from eval.errors import EvalError, nearest
+from eval.io.arrays import UInt8Array
 from eval.samples import Sample
 
-Frames = NDArray[np.uint8]
 PROTOCOL = "corruptions.v1"
 UNRELATED = "unrelated"
 WRONG_PROMPT = "wrong prompt"
@@ -33,27 +33,27 @@ class Corruption(NamedTuple):
 
     unit: str
     strengths: tuple[float, ...]
-    apply: Callable[[Sample, float, np.random.Generator], Frames]
+    apply: Callable[[Sample, float, np.random.Generator], UInt8Array]
 
 
-def _true(sample: Sample) -> Frames:
+def _true(sample: Sample) -> UInt8Array:
     if sample.clip is None:
         raise EvalError(f"sample '{sample.id}' has no true clip to corrupt")
     return sample.clip.frames
 
 
-def _rounded(frames: NDArray[np.float64]) -> Frames:
+def _rounded(frames: NDArray[np.float64]) -> UInt8Array:
     return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
 
 
-def _identity_swap(sample: Sample, strength: float, rng: np.random.Generator) -> Frames:
+def _identity_swap(sample: Sample, strength: float, rng: np.random.Generator) -> UInt8Array:
     """Frames 1, 2, ... cross-faded with the same clip of another subject; frame 0 stays."""
     own = _true(sample).astype(np.float64)
     other = film(sample, subject=int(rng.integers(2**31))).frames
     return _rounded(np.concatenate([own[:1], (1 - strength) * own[1:] + strength * other[1:]]))
 
 
-def _colour_shift(sample: Sample, degrees: float, rng: np.random.Generator) -> Frames:
+def _colour_shift(sample: Sample, degrees: float, rng: np.random.Generator) -> UInt8Array:
     """Every colour turned about the grey axis (Rodrigues' formula)."""
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     axis = np.full(3, 3**-0.5)
@@ -62,18 +62,18 @@ def _colour_shift(sample: Sample, degrees: float, rng: np.random.Generator) -> F
     return _rounded(_true(sample) @ turn.T)
 
 
-def _blur(sample: Sample, sigma: float, rng: np.random.Generator) -> Frames:
+def _blur(sample: Sample, sigma: float, rng: np.random.Generator) -> UInt8Array:
     import cv2
 
     return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in _true(sample)])
 
 
-def _noise(sample: Sample, level: float, rng: np.random.Generator) -> Frames:
+def _noise(sample: Sample, level: float, rng: np.random.Generator) -> UInt8Array:
     frames = _true(sample)
     return _rounded(frames + rng.normal(0.0, level, frames.shape))
 
 
-def _compression(sample: Sample, crf: float, rng: np.random.Generator) -> Frames:
+def _compression(sample: Sample, crf: float, rng: np.random.Generator) -> UInt8Array:
     import av
 
     from i2v_adapter.media.video import Video
@@ -101,7 +101,7 @@ def _picked(count: int, share: float, rng: np.random.Generator) -> NDArray[np.in
     return 1 + rng.permutation(count - 1)[: round(share * (count - 1))]
 
 
-def _shuffle(sample: Sample, share: float, rng: np.random.Generator) -> Frames:
+def _shuffle(sample: Sample, share: float, rng: np.random.Generator) -> UInt8Array:
     """A share of the frames 1, 2, ... moved round a circle of random order, so that none of them
     stays.
     """
@@ -111,7 +111,7 @@ def _shuffle(sample: Sample, share: float, rng: np.random.Generator) -> Frames:
     return frames
 
 
-def _drop(sample: Sample, share: float, rng: np.random.Generator) -> Frames:
+def _drop(sample: Sample, share: float, rng: np.random.Generator) -> UInt8Array:
     """A share of the frames 1, 2, ... replaced by the one shown before."""
     frames = _true(sample).copy()
     for index in np.sort(_picked(len(frames), share, rng)):

@@ -14,6 +14,7 @@ from typing import Any
 from eval.claims.decision import Result
 from eval.errors import WeightsMissingError
 from eval.io.documents import read_json, write_json
+from eval.io.files import file_sha256
 
 MOST_TRAINED = 0.25
 """Share of the base's weights that an adapter may train and still count as few, stated in advance.
@@ -32,14 +33,13 @@ def facts(folder: Path, weights: Path) -> dict[str, list[Result]]:
     Raises:
         WeightsMissingError: the base, the content adapter or the I2V adapter is missing.
     """
-    from eval.world.cards import sha256
     from eval.world.pipelines import ADAPTER_PARTS, BASE_PARTS, CONTENT_PARTS, require
 
     files = require(BASE_PARTS + CONTENT_PARTS + ADAPTER_PARTS, weights) + sorted(
         (weights / "concat").glob("*")
     )
     digest = hashlib.sha256(
-        json.dumps([[str(path.relative_to(weights)), sha256(path)] for path in files]).encode()
+        json.dumps([[str(path.relative_to(weights)), file_sha256(path)] for path in files]).encode()
     )
     path = folder / FILE
     known = read_json(path)

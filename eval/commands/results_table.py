@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eval.io.console import say, show
+from eval.methods.anchors import ANCHORS
 
 MAIN = ("identity", "text", "motion", "exact.glyph", "warping", "flicker", "lpips", "fvd", "kvd")
 """Families that are shown first."""
 COLUMNS = 6
 """Most metrics in the table; the others are in summary.csv."""
-ANCHORS = ("still-image", "pan-zoom", "true-clip")
-"""Methods that anchor a scale and compete for nothing."""
 BEST = "*"
 
 Row = Mapping[str, str]
@@ -24,7 +23,7 @@ def show_results(folder: Path, *, as_json: bool) -> None:
     """Prints the summary of group ``all``: as a table, or every metric as JSON."""
     rows = _rows(folder)
     if as_json:
-        say(json.dumps([_plain(row) for row in rows], indent=1))
+        say(json.dumps([_typed(row) for row in rows], indent=1))
         return
     if not rows:
         return
@@ -107,7 +106,7 @@ def _number(text: str) -> str:
     return f"{float(text):.3g}" if text else ""
 
 
-def _plain(row: Row) -> dict[str, object]:
+def _typed(row: Row) -> dict[str, object]:
     numbers = ("mean", "low", "high", "n")
     return {
         key: (float(value) if value else None) if key in numbers else value

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from eval.encoders.published import PUBLISHED, Published
-from eval.encoders.weights import own_folder, sha256
+from eval.encoders.weights import own_folder
 from eval.errors import EvalError, nearest
-from eval.io.files import write_whole
+from eval.io.files import file_sha256, write_whole
 
 
 def published(id: str) -> Published:
@@ -102,7 +102,7 @@ def _from_urls(id: str, source: Published, target: Path) -> dict[str, str]:
 
 def _checked(id: str, path: Path, expected: str) -> str:
     """The file's sha256. Raises EvalError, and removes the file, if it does not start so."""
-    found = sha256(path)
+    found = file_sha256(path)
     if not found.startswith(expected):
         path.unlink()
         raise EvalError(

@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from eval.encoders.published import PUBLISHED, how_to_get
@@ -151,7 +150,7 @@ def _check_bytes(id: str, location: Location) -> None:
             (in_name and in_name.group(1), "its name"),
             (stated.get(path.relative_to(location.folder).as_posix()), _SUMS),
         ):
-            found = sha256(path) if expected else ""
+            found = file_sha256(path) if expected else ""
             if expected and not found.startswith(expected):
                 raise EvalError(
                     f"encoder {id!r}: {path} has sha256 {found[: max(16, len(expected))]}, but "
@@ -176,17 +175,6 @@ def _stated_hashes(id: str, path: Path) -> dict[str, str]:
     return stated
 
 
-def sha256(path: Path) -> str:
-    """sha256 hex of a file; read once for each size and time of change."""
-    status = path.stat()
-    return _file_hash(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _file_hash(path: Path, size: int, modified: int) -> str:
-    return file_sha256(path)
-
-
 def fingerprint(protocol: str, location: Location | None) -> str:
     """sha256 hex over a protocol text and the bytes of every file.
 
@@ -196,5 +184,5 @@ def fingerprint(protocol: str, location: Location | None) -> str:
     """
     digest = hashlib.sha256(protocol.encode())
     for entry, path in sorted(location.files.items()) if location else ():
-        digest.update(f"\n{entry} {sha256(path)}".encode())
+        digest.update(f"\n{entry} {file_sha256(path)}".encode())
     return digest.hexdigest()

@@ -17,6 +17,8 @@ from eval.io.files import write_whole
 UInt8Array = NDArray[np.uint8]
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
+FeatureArray = Float32Array | Float64Array
+"""Features, one row each."""
 Frames = UInt8Array | Float32Array
 """Frames (F, H, W, 3): uint8, or float32 in [0, 1]."""
 

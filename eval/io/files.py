@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -216,11 +216,18 @@ def explained(error: OSError) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 hex of a file's content.
+    """sha256 hex of a file's content. A file whose size and times are unchanged is not read again,
+    so that the fingerprints of a thousand cells take a moment.
 
     Raises:
         OSError: it cannot be read.
     """
+    state = path.stat()
+    return _digest(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+@lru_cache(maxsize=512)
+def _digest(path: Path, *state: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

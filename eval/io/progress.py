@@ -41,10 +41,10 @@ def progress(console: Console, title: str, total: int) -> Iterator[Callable[[int
             task = bar.add_task(title, total=total)
             yield lambda clips: bar.advance(task, clips)
     else:
-        yield _plain(console, title, total)
+        yield _without_bar(console, title, total)
 
 
-def _plain(console: Console, title: str, total: int) -> Callable[[int], None]:
+def _without_bar(console: Console, title: str, total: int) -> Callable[[int], None]:
     start = last = time.monotonic()
     done = 0
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
+from eval.io.files import file_sha256
 from eval.io.loading import loading
 from eval.methods import FirstFrame
 from eval.methods.model_files import version
@@ -108,7 +109,6 @@ class GlyphWorldMethod(ABC):
         """sha256 over the method's version, the libraries that sample, and the files of every part
         it loads.
         """
-        from eval.world.cards import sha256
         from eval.world.pipelines import require
 
         digest = hashlib.sha256(
@@ -117,7 +117,7 @@ class GlyphWorldMethod(ABC):
         if self._dtype != "float32":
             digest.update(self._dtype.encode())
         for path in require(self.base_parts + self.parts + self.extras.parts, self.weights):
-            digest.update(f"\n{path.parent.name}/{path.name} {sha256(path)}".encode())
+            digest.update(f"\n{path.parent.name}/{path.name} {file_sha256(path)}".encode())
         return digest.hexdigest()
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:

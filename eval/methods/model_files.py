@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from eval.errors import WeightsMissingError
+from eval.io.files import file_sha256
 
 version = cache(metadata.version)
 """Version of an installed package. Its metadata is parsed once, not once a cell."""
@@ -69,10 +70,8 @@ def identity(path: Path, parts: Sequence[str] = ()) -> str:
         path: a file, or a folder.
         parts: files and folders in `path` that count; all, if none is named.
     """
-    from eval.encoders.weights import sha256
-
     if path.is_file() and path.parent.name != "snapshots":
-        return sha256(path)
+        return file_sha256(path)
     if path.parent.name == "snapshots":
         return path.name
     roots = [path / part for part in parts] if parts else [path]
@@ -82,5 +81,5 @@ def identity(path: Path, parts: Sequence[str] = ()) -> str:
         for file in ([root] if root.is_file() else root.rglob("*"))
         if file.is_file() and ".cache" not in file.parts
     )
-    lines = "".join(f"{file.relative_to(path)} {sha256(file)}\n" for file in files)
+    lines = "".join(f"{file.relative_to(path)} {file_sha256(file)}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -5,17 +5,14 @@ with what a reader must know beside the value.
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from eval.io.arrays import Float64Array
+from eval.io.arrays import FeatureArray, Float64Array
 from eval.metrics.definitions import Definition, SetNotes, SetSteps, metric
 from eval.metrics.frechet import (
     bias_corrected_frechet,
     frechet_distance_of_features,
     small_sample,
 )
-
-FeatureArray = npt.NDArray[np.float32] | Float64Array
 
 
 def in_common_span(real: FeatureArray, fake: FeatureArray) -> tuple[Float64Array, Float64Array]:

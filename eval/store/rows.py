@@ -102,7 +102,7 @@ def insert(
     columns = (*COLUMNS[table], "checksum")
     reals = {index for index, name in enumerate(columns) if name in REALS}
     plain = [
-        tuple(_plain(value, index in reals) for index, value in enumerate(row)) for row in rows
+        tuple(_as_stored(value, index in reals) for index, value in enumerate(row)) for row in rows
     ]
     database.executemany(
         f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})",
@@ -110,7 +110,7 @@ def insert(
     )
 
 
-def _plain(value: object, real: bool) -> object:
+def _as_stored(value: object, real: bool) -> object:
     """The value as SQLite gives it back: no subclasses, no -0.0, no integer in a REAL column."""
     if isinstance(value, float) or (real and isinstance(value, int)):
         return float(value) + 0.0

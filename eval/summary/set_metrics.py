@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.io.arrays import FeatureArray
 from eval.measure.catalogue import registered
 from eval.metrics import Metric
 from eval.summary.cautions import Caution, few_images
 from eval.summary.statistics import Interval, jackknife_interval
-
-Features = NDArray[np.float32] | NDArray[np.float64]
 
 
 class SetValue(NamedTuple):
@@ -25,7 +24,12 @@ class SetValue(NamedTuple):
 
 
 def set_value(
-    metric: Metric, real: Features, fake: Features, owners: Sequence[int], *, paired: bool = True
+    metric: Metric,
+    real: FeatureArray,
+    fake: FeatureArray,
+    owners: Sequence[int],
+    *,
+    paired: bool = True,
 ) -> SetValue:
     """A set metric between true and generated clips.
 

@@ -77,7 +77,7 @@ def write_results(path: Path, results: Mapping[str, DimensionResult]) -> tuple[s
     content: dict[str, list[Any]] = {}
     for name, result in results.items():
         parts = [result.aggregate, result.classes, result.rows]
-        whole = _plain(parts if name == "camera_motion" else parts[::2])
+        whole = _without_numpy(parts if name == "camera_motion" else parts[::2])
         _read(whole, name, path)
         if name not in UNSCORED:
             content[name] = whole
@@ -124,10 +124,10 @@ def _finite(value: Any, where: str) -> float:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _without_numpy(value: Any) -> Any:
     """The same with numpy's numbers as Python's, which JSON can hold."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): _without_numpy(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_without_numpy(part) for part in value]
     return value.item() if isinstance(value, np.generic) else value

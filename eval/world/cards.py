@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,6 @@ BARS = {
 """What must hold in the glyph world: figure -> the least value that reaches it."""
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file. A file that has not changed since is not read again, so that each of a
-    thousand cells tells its fingerprint in a moment.
-    """
-    state = path.stat()
-    return _sha256(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: Path, *state: int) -> str:
-    return file_sha256(path)
-
-
 def write_card(folder: Path, **facts: Any) -> None:
     """Writes `card.json` with the facts and the sha256 of every weights file in the folder; figures
     get their bars.
@@ -49,7 +35,7 @@ def write_card(folder: Path, **facts: Any) -> None:
         else value
         for name, value in facts.pop("figures", {}).items()
     }
-    digests = {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    digests = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
     (folder / "card.json").write_text(
         json.dumps({**facts, "figures": figures, "sha256": digests}, indent=1) + "\n"
     )

@@ -4,7 +4,6 @@ diffusion.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from eval.io.files import write_whole
 from eval.world.glyphs import SEEN, mask
 from eval.world.scenes import Draw, Scene, caption, render, sample_scene
 from eval.world_training.data import to_tensor
@@ -45,7 +45,7 @@ def latent_set(
     chunk: int = 32,
 ) -> LatentSet:
     """Reads the set at `path`, or renders and encodes it. Clip k depends on (seed, k) alone."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,5 @@ def latent_set(
             parts["latents"].append(latents.unflatten(0, frames.shape[:2]).half())
             parts["tokens"].append(encoded.input_ids)
             parts["images"].append(torch.from_numpy(frames[:, 0].copy()))
-        save_file({name: torch.cat(part) for name, part in parts.items()}, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        write_whole(path, save({name: torch.cat(part) for name, part in parts.items()}))
     return LatentSet(**load_file(path))

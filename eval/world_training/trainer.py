@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from eval.world_training.steplog import StepLog, plot_logs
+from i2v_adapter.training.state import write_state
 
 _WARM_UP = 100  # steps
 _SAVE_EVERY = 60.0  # seconds
@@ -171,8 +171,7 @@ def _save(
         "step": step,
         "seconds": seconds,
     }
-    torch.save(state, folder / "checkpoint.tmp")
-    os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
+    write_state(folder / "checkpoint.pt", state)
 
 
 def _resume(

@@ -45,7 +45,7 @@ def accuracies_of(run: RunFolder) -> list[EncoderAccuracy]:
         found = []
         for figure, given in ((card or {}).get("figures") or {}).items():
             parts = given if isinstance(given, Mapping) else {"value": given}
-            value, bar, n = (_plain(parts.get(key)) for key in ("value", "bar", "n"))
+            value, bar, n = (_text(parts.get(key)) for key in ("value", "bar", "n"))
             unit = str(parts.get("unit") or ("dB" if str(figure).startswith("psnr") else ""))
             found.append(Figure(str(figure).replace("_", " "), f"{value} {unit}".strip(), bar, n))
         if found:
@@ -53,7 +53,7 @@ def accuracies_of(run: RunFolder) -> list[EncoderAccuracy]:
     return accuracies
 
 
-def _plain(value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "–"
     return (

@@ -8,7 +8,6 @@ On a CPU the same loop runs without a graph.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from eval.world_training.steplog import StepLog
 from eval.world_training.trainer import Outcome, Recipe
+from i2v_adapter.training.state import write_state
 
 _LOG_EVERY = 50  # steps; StepLog's
 _SAVE_EVERY = 60.0  # seconds
@@ -213,8 +213,7 @@ class _State:
             "step": self.step,
             "seconds": self.seconds,
         }
-        torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        write_state(path, state)
 
     @torch.no_grad()
     def resume(self, path: Path, device: str) -> None:

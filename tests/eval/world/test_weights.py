@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from eval.errors import WeightsMissingError
+from eval.io.files import file_sha256
 from eval.methods import load_method
 from eval.samples.glyph_world import GlyphWorldSettings, load
 from eval.samples.seeds import derive_seed
-from eval.world.cards import read_cards, sha256
+from eval.world.cards import read_cards
 from eval.world.glyphs import UNSEEN
 from eval.world.models import WEIGHTS
 from eval.world.pipelines import require
@@ -39,7 +40,7 @@ def test_cards_state_the_files_that_lie_there():
     assert set(PARTS) <= set(cards)
     for name, card in cards.items():
         files = list((WEIGHTS / name).glob("*.safetensors"))
-        assert card["sha256"] == {path.name: sha256(path) for path in files}
+        assert card["sha256"] == {path.name: file_sha256(path) for path in files}
         assert name not in PARTS or (files and card["steps"] > 0)
 
 

@@ -17,6 +17,7 @@ from i2v_adapter import (
     I2VAdapterPipeline,
     I2VAdapterSDXLPipeline,
 )
+from i2v_adapter.pipelines.noise import guided_noise
 from i2v_adapter.prior import FrameSimilarityPrior, Generators, standard_normal
 
 
@@ -102,7 +103,8 @@ class _WithoutAdapter:
             noisy = scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
             model_input = concatenate(noisy, beside) if self._reads_image else noisy
             predicted = pipeline.unet(model_input, t, **unet_inputs(step, t, noisy, tensors)).sample
-            predicted = pipeline._guide(predicted, guidance_rescale)
+            if guided:
+                predicted = guided_noise(predicted, pipeline.guidance_scale, guidance_rescale)
             latents = scheduler.step(predicted, t, latents, **extra).prev_sample
         return latents
 

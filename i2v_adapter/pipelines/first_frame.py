@@ -18,7 +18,7 @@ from torch import Tensor
 from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines.color import match_chroma
 from i2v_adapter.pipelines.inputs import PipelineImage, image_list
-from i2v_adapter.pipelines.noise import free_init_restart, plain_start
+from i2v_adapter.pipelines.noise import free_init_restart, guided_noise, plain_start
 from i2v_adapter.prior import FrameSimilarityPrior, Generators, standard_normal
 
 DEFAULT_PRIOR = FrameSimilarityPrior()
@@ -130,6 +130,29 @@ class FirstFrameMixin(DiffusionPipeline):
             )
         return images, *size
 
+    def _start(
+        self,
+        batch: int,
+        generator: Generators,
+        *,
+        guidance_scale: float,
+        clip_skip: int | None,
+        cross_attention_kwargs: dict[str, Any] | None,
+    ) -> torch.device:
+        """Checks the generators of `batch` videos, and sets what diffusers' methods read from the
+        pipeline during a call. Returns the device that the call runs on.
+        """
+        if isinstance(generator, list) and len(generator) != batch:
+            raise ValueError(
+                f"{len(generator)} generators were given for {batch} videos: give one, or one for "
+                "each"
+            )
+        self._guidance_scale = guidance_scale
+        self._clip_skip = clip_skip
+        self._cross_attention_kwargs = cross_attention_kwargs
+        self._interrupt = False
+        return self._execution_device
+
     def _encode_first_frame(
         self,
         images: list[PipelineImage],
@@ -221,7 +244,8 @@ class FirstFrameMixin(DiffusionPipeline):
                     noise_pred = self.unet(
                         model_input, t, **unet_inputs(i, t, model_input, tensors)
                     ).sample[:, :, 1:]
-                    noise_pred = self._guide(noise_pred, guidance_rescale)
+                    if self.do_classifier_free_guidance:
+                        noise_pred = guided_noise(noise_pred, self.guidance_scale, guidance_rescale)
                     later = self.scheduler.step(
                         noise_pred, t, later, **extra_step_kwargs
                     ).prev_sample
@@ -236,21 +260,6 @@ class FirstFrameMixin(DiffusionPipeline):
                         }
                     progress_bar.update()
         return torch.cat([first, later], dim=2)
-
-    def _guide(self, noise_pred: Tensor, rescale: float) -> Tensor:
-        if not self.do_classifier_free_guidance:
-            return noise_pred
-        unconditional, conditional = noise_pred.chunk(2)
-        guided = unconditional + self.guidance_scale * (conditional - unconditional)
-        if rescale == 0:
-            return guided
-        # arXiv 2305.08891, section 3.4: the guided prediction gets back the conditional one's
-        # spread.
-        axes = list(range(1, guided.ndim))
-        matched = guided * (
-            conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)
-        )
-        return rescale * matched + (1 - rescale) * guided
 
     def _whole_noise(
         self, first: Tensor, num_frames: int, generator: Generators, noise: Tensor | None
@@ -280,6 +289,7 @@ class FirstFrameMixin(DiffusionPipeline):
         decode_chunk_size: int,
         match_colors: bool,
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
+        """The result of a call, from its latents (B, C, F, h, w)."""
         if output_type == "latent":
             video: Any = latents
         else:

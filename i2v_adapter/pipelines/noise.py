@@ -1,5 +1,5 @@
-"""Where the generated frames start from when it is not the prior: plain noise, and FreeInit's later
-rounds.
+"""Noise: where the generated frames start without the prior (plain noise, FreeInit's later rounds),
+and classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -66,3 +66,28 @@ def free_init_restart(pipeline: Any, later: Tensor, noise: Tensor, generator: Ge
         pipeline._free_init_temporal_stop_frequency,
     )
     return pipeline._apply_freq_filter(noised, fresh, low_pass).to(later.dtype)
+
+
+def guided_noise(predicted: Tensor, scale: float, rescale: float = 0.0) -> Tensor:
+    """Classifier-free guidance of predicted noise.
+
+    Args:
+        predicted: (2 B, ...), the unconditional half first.
+        scale: of the difference between the halves.
+        rescale: share of the result whose standard deviation is set to that of the conditional
+            half (arXiv 2305.08891, section 3.4).
+
+    Returns:
+        (B, ...).
+
+    Examples:
+        >>> guided_noise(torch.tensor([[1.0], [3.0]]), 2.0)
+        tensor([[5.]])
+    """
+    unconditional, conditional = predicted.chunk(2)
+    result = unconditional + scale * (conditional - unconditional)
+    if rescale == 0:
+        return result
+    axes = list(range(1, result.ndim))
+    spread = conditional.std(dim=axes, keepdim=True) / result.std(dim=axes, keepdim=True)
+    return rescale * (result * spread) + (1 - rescale) * result

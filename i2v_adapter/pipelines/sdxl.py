@@ -148,20 +148,15 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
         images, prompt, negative_prompt, batch = match_inputs(
             images, prompt, negative_prompt, prompt_embeds
         )
-        if isinstance(generator, list) and len(generator) != batch:
-            raise ValueError(
-                f"{len(generator)} generators were given for {batch} videos: give one, or one for "
-                "each"
-            )
-
-        self._guidance_scale = guidance_scale
+        device = self._start(
+            batch,
+            generator,
+            guidance_scale=guidance_scale,
+            clip_skip=clip_skip,
+            cross_attention_kwargs=cross_attention_kwargs,
+        )
         self._guidance_rescale = guidance_rescale
-        self._clip_skip = clip_skip
-        self._cross_attention_kwargs = cross_attention_kwargs
         self._denoising_end = None
-        self._interrupt = False
-        device = self._execution_device
-
         tensors = self._text(
             (prompt, prompt_2, negative_prompt, negative_prompt_2),
             (

@@ -52,6 +52,17 @@ class I2VAdapterControlNetPipeline(I2VAdapterPipeline):
 
     Args:
         controlnet: a ControlNet, or a list of them.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from i2v_adapter.tiny import tiny_components, tiny_controlnet  # random weights
+        >>> pipe = I2VAdapterControlNetPipeline(**tiny_components(), controlnet=tiny_controlnet())
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> image = Image.new("RGB", (16, 16))
+        >>> poses = [image] * 4  # what the ControlNet reads, one for each frame
+        >>> video = pipe(image, "a cat", 4, conditioning_frames=poses, num_inference_steps=2)
+        >>> len(video.frames[0])
+        4
     """
 
     def __init__(

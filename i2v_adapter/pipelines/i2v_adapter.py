@@ -49,6 +49,16 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
 
     Args:
         i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from i2v_adapter.tiny import tiny_components  # random weights: the video is noise
+        >>> pipe = I2VAdapterPipeline(**tiny_components())
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> image, seed = Image.new("RGB", (16, 16), "red"), torch.manual_seed(0)
+        >>> video = pipe(image, "a cat", num_frames=4, num_inference_steps=2, generator=seed)
+        >>> len(video.frames[0]), video.frames[0][0].size
+        (4, (16, 16))
     """
 
     _optional_components = [*AnimateDiffPipeline._optional_components, "i2v_adapter"]  # noqa: RUF012

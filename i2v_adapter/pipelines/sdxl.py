@@ -40,6 +40,15 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
 
     Args:
         i2v_adapter: made for this UNet; or none, and `load_i2v_adapter` later.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from i2v_adapter.tiny import tiny_sdxl_components  # random weights
+        >>> pipe = I2VAdapterSDXLPipeline(**tiny_sdxl_components())
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> video = pipe(Image.new("RGB", (16, 16)), "a cat", num_frames=4, num_inference_steps=2)
+        >>> len(video.frames[0])
+        4
     """
 
     _optional_components = [  # noqa: RUF012

@@ -124,6 +124,22 @@ def train(
         ValueError: the batches end before `steps`, or the state was saved without the moving
             average asked for.
         RuntimeError: a parameter of the base would be trained, or one of the adapter would not.
+
+    Examples:
+        >>> from accelerate import Accelerator
+        >>> from i2v_adapter.tiny import tiny_components
+        >>> parts = tiny_components()
+        >>> clips, text = torch.zeros(2, 4, 5, 8, 8), torch.zeros(2, 7, 32)
+        >>> result = train(
+        ...     parts["i2v_adapter"],
+        ...     parts["unet"],
+        ...     [{"latents": clips, "encoder_hidden_states": text}] * 3,
+        ...     scheduler=parts["scheduler"],
+        ...     steps=3,
+        ...     accelerator=Accelerator(cpu=True),
+        ... )
+        >>> result.step, len(result.losses)
+        (3, 3)
     """
     if accelerator is None:
         from accelerate import Accelerator

@@ -45,6 +45,22 @@ def i2v_loss(
 
     Raises:
         ValueError: shapes do not agree, fewer than two frames, or an unknown prediction type.
+
+    Examples:
+        >>> from i2v_adapter.tiny import tiny_components
+        >>> parts = tiny_components()
+        >>> clips, noise = torch.zeros(2, 4, 5, 8, 8), torch.randn(2, 4, 5, 8, 8)
+        >>> with parts["i2v_adapter"].attached(parts["unet"]):
+        ...     loss = i2v_loss(
+        ...         parts["unet"],
+        ...         parts["scheduler"],
+        ...         clips,
+        ...         torch.tensor([10, 900]),
+        ...         noise,
+        ...         torch.zeros(2, 7, 32),
+        ...     )
+        >>> loss.shape
+        torch.Size([])
     """
     if latents.ndim != 5 or latents.shape[2] < 2 or noise.shape != latents.shape:
         raise ValueError(

@@ -39,7 +39,7 @@ Rows = Mapping[tuple[str, str, str], Mapping[str, str]]
 
 
 class Response(NamedTuple):
-    """One metric's answer to one corruption in one group of clips.
+    """One metric's response to one corruption in one group of clips.
 
     Attributes:
         strengths: rising, the first 0 (the true clips).
@@ -48,9 +48,9 @@ class Response(NamedTuple):
             for set metrics).
         share: largest absolute change at any strength, over the metric's ceiling in the group.
         spearman: correlation of the means with the strengths; 0 for a constant.
-        seen_from: least strength whose change is certain and above `LEAST` of the ceiling; nan
+        seen_from: smallest strength whose change is certain and above `LEAST` of the ceiling; nan
             if none.
-        expected: 1 up, -1 down, None where nothing is asked of the metric.
+        expected: 1 up, -1 down, None if no response is required.
         verdict: see the constants.
     """
 
@@ -69,7 +69,7 @@ class Response(NamedTuple):
 
 
 def analyse(folder: Path, plan: Plan) -> list[dict[str, Any]]:
-    """What every metric does in every group, from ``summary.csv`` and ``comparisons.csv`` of a
+    """How every metric responds in every group, from ``summary.csv`` and ``comparisons.csv`` of a
     finished run.
     """
     summary = _rows(folder / "summary.csv", "cell")
@@ -193,7 +193,7 @@ def _expected(metric: Metric, corruption: str, group: str) -> int | None:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    """Rank correlation; 0 where either is constant, since nothing is ordered then."""
+    """Rank correlation; 0 if either side is constant."""
     from scipy.stats import spearmanr
 
     if np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -208,8 +208,8 @@ def known_motion(store: Store, plan: Plan) -> list[dict[str, Any]]:
     Returns:
         For each metric whose family `eval.metrics.motion.motion` computes, and each group:
             Spearman correlation and
-        slope (through the origin) of measured against true values, and the largest value of a clip
-        that stands still.
+        slope (through the origin) of measured against true values, and the
+        largest value of a still clip.
     """
     graded = strengths()
     speeds = {UNDISTURBED: 1.0}

@@ -1,4 +1,4 @@
-"""Carries a calibration out: clips, measures, analysis, and the two files that tell about it."""
+"""Runs a calibration: clips, measurements, analysis, and two files with the results."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def calibrate(
     device: str = "auto",
     dtype: str = "float32",
 ) -> Path:
-    """Measures every metric of ``encoders`` on corrupted clips; killed and called again, it goes
-    on.
+    """Measures every metric of ``encoders`` on corrupted clips; called again after a kill, it
+    continues.
 
     Args:
         out: the run folder; besides a run's own files it gets ``calibration.json`` and

@@ -23,7 +23,7 @@ WRONG_PROMPT = "wrong prompt"
 
 
 class Corruption(NamedTuple):
-    """How a true clip is spoilt.
+    """How a true clip is corrupted.
 
     Attributes:
         unit: what a strength counts; strength 0 is the true clip.
@@ -54,7 +54,7 @@ def _identity_swap(sample: Sample, strength: float, rng: np.random.Generator) ->
 
 
 def _colour_shift(sample: Sample, degrees: float, rng: np.random.Generator) -> UInt8Array:
-    """Every colour turned about the grey axis (Rodrigues' formula)."""
+    """Rotates every colour about the grey axis (Rodrigues' formula)."""
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     axis = np.full(3, 3**-0.5)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
@@ -102,9 +102,7 @@ def _picked(count: int, share: float, rng: np.random.Generator) -> NDArray[np.in
 
 
 def _shuffle(sample: Sample, share: float, rng: np.random.Generator) -> UInt8Array:
-    """A share of the frames 1, 2, ... moved round a circle of random order, so that none of them
-    stays.
-    """
+    """A share of the frames 1, 2, ... permuted in a random cycle, so that none keeps its place."""
     frames = _true(sample).copy()
     picked = _picked(len(frames), share, rng)
     frames[picked] = frames[np.roll(picked, 1)]
@@ -193,7 +191,7 @@ class CorruptedSettings(BaseModel):
 
 
 class Corrupted:
-    """The method that spoils true clips."""
+    """The method that corrupts true clips."""
 
     Settings: ClassVar[type[BaseModel]] = CorruptedSettings
 

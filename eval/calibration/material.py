@@ -43,8 +43,8 @@ def samples(clips: int) -> list[Sample]:
 
 
 def film(sample: Sample, *, speed: float = 1.0, subject: int | None = None) -> Filmed:
-    """The sample's clip again, at ``speed`` times its speed and, if given, with another subject
-    (drawn from a seed).
+    """Renders the sample's clip again, at ``speed`` times its speed and, if given, with another
+    subject (drawn from a seed).
     """
     from eval.world.glyphs import GLYPHS
     from eval.world.scenes import FRAMES, Scene, render

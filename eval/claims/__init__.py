@@ -1,5 +1,5 @@
-"""The paper's claims, each with a verdict. A suite with ``claims: true`` has them tested at the end
-of its run.
+"""The paper's claims, each with a verdict. A run of a suite with ``claims: true`` tests them at its
+end.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Which metric to believe: rank correlation of each metric with the exact measures, over clips of
-all methods.
+"""Rank correlation of each metric with the exact measures, over clips of all methods: which metrics
+can be trusted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from eval.world.scenes import DIRECTIONS
 
 
 class Agreement(NamedTuple):
-    """A metric beside an exact measure.
+    """How well a metric agrees with an exact measure.
 
     Attributes:
         metric, exact: metric ids.
@@ -106,8 +106,8 @@ def rank_correlation(
         level, resamples, seed: of the interval.
 
     Returns:
-        The correlation, 0 where one side is constant: it tells nothing apart. Ends are nan
-            below two clusters.
+        The correlation, 0 if one side is constant. The ends of the interval are nan below two
+        clusters.
 
     Raises:
         EvalError: lengths that differ.

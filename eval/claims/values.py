@@ -46,7 +46,7 @@ class Values:
         }
 
     def test(self, test: Test) -> Result:
-        """Puts a test to the run's values."""
+        """Evaluates a test on the run's values."""
         metric = self.metrics.get(test.metric)
         if metric is None:
             return _unmeasured(test, f"the suite does not measure {test.metric}")

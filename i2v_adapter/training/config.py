@@ -1,4 +1,4 @@
-"""The file that describes a training run, validated; what is wrong with it is said in one line."""
+"""The configuration file of a training run, validated; an error is one line."""
 
 from __future__ import annotations
 

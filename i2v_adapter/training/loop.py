@@ -1,4 +1,4 @@
-"""The training loop: it trains nothing but the adapter, and goes on where it stopped."""
+"""The training loop: trains only the adapter, and continues where it stopped."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def train(
 
     The UNet is frozen (`requires_grad_(False)`) and its weights are not touched; the adapter is
     attached for the time of the training and left as it was found. Timesteps and noise come from a
-    generator of their own, seeded by `seed`, drawn on the CPU: the same run resumed takes the same
-    draws. Every process draws for all of them and takes its share, so that N processes compute the
-    gradients that one does on their N batches put together.
+    generator of their own, seeded by `seed`, drawn on the CPU, so a resumed run takes the same
+    draws. Every process draws for all processes and uses its share, so N processes compute
+    the gradients of one process on their N batches together.
 
     Args:
         adapter: trained in place; its parameters should be float32.

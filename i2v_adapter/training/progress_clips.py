@@ -69,9 +69,8 @@ def make_samples(
     frames: int,
     folder: Path,
 ) -> list[SampleClip]:
-    """One clip for each input, also written to `folder` as 000.gif, 001.gif, ... The seed is the
-    same every time.
-    """
+    """One clip for each input, also written to `folder` as 000.gif, 001.gif, ... Every call uses
+    the same seed."""
     folder.mkdir(parents=True, exist_ok=True)
     clips = []
     for number, (image, entry) in enumerate(zip(images, samples.inputs, strict=True)):

@@ -188,7 +188,7 @@ def _check_unchanged(config: TrainingConfig, accelerator: Accelerator) -> None:
 
 @contextmanager
 def _averaged(adapter: I2VAdapter, ema: EMAModel | None) -> Iterator[None]:
-    """The moving average in the adapter's place, where there is one."""
+    """Uses the moving average, if there is one, as the adapter's weights within the block."""
     if ema is None:
         yield
         return
@@ -203,8 +203,8 @@ def _averaged(adapter: I2VAdapter, ema: EMAModel | None) -> Iterator[None]:
 def _record_videos(
     videos: Mapping[str, str], path: Path, column: str, accelerator: Accelerator
 ) -> dict[str, str]:
-    """Write videos of all processes, and of the run before it was resumed, with what is to be said
-    of each; all processes call this.
+    """Write a table of videos with a remark on each, from all processes and from before the run was
+    resumed. All processes call this.
 
     Returns:
         them, in the main process; nothing in the others.

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Source(Protocol):
-    """A numbered collection of captioned videos; `notes` say what is odd about it."""
+    """A numbered collection of captioned videos; `notes` hold remarks for the reader."""
 
     notes: Sequence[str]
 

@@ -1,4 +1,4 @@
-"""What a training run writes, whole or not at all: the file that it goes on from, and adapters."""
+"""What a training run writes atomically: adapters, and the state from which it continues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from i2v_adapter.training.config import TrainingError
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Writes a training state; until it is on the disk, the one before stays.
+    """Writes a training state; the previous one stays until the new one is on the disk.
 
     Raises:
         TrainingError: naming the file, if it cannot be written; nothing unfinished is left behind.

@@ -4,6 +4,7 @@ for type checking alone do not."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -218,6 +219,14 @@ def test_files_of_one_name_have_one_subject() -> None:
     unknown = {name: modules for name, modules in doubles.items() if name not in NAMED_ALIKE}
     assert not unknown, "name a file for what it does"
     assert doubles.keys() == NAMED_ALIKE.keys(), "remove names that are no longer shared"
+
+
+def test_files_that_the_pages_name_exist() -> None:
+    """So the walk in CONTRIBUTING from a number to its formula stays true when files move."""
+    named = re.compile(r"`((?:i2v_adapter|eval|reports|benchmarks|tests|docs)/[\w./-]*)`")
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for path in named.findall(page.read_text(encoding="utf-8")):
+            assert (ROOT / path).exists(), f"{page.name} names {path}"
 
 
 def test_every_import_names_what_exists() -> None:

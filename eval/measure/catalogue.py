@@ -196,8 +196,8 @@ def _encoder_and_version(name: str, rest: str) -> tuple[str, str]:
 
 
 def is_own(id: str) -> bool:
-    """Whether the id names a metric of one's own, ``module:name``, whose module must be imported
-    to be told more."""
+    """Whether the id names a metric of the user's own, ``module:name``: its module must be
+    imported."""
     head = id.partition(":")[0]
     return ":" in id and not any(head.startswith(f"{name}.") for name in definitions())
 
@@ -276,8 +276,8 @@ def _metric(definition: Definition, encoder: str, version: str) -> Metric:
 
 
 def catalogue(*, superseded: bool = True) -> list[Metric]:
-    """Every definition in each version with each named encoder of its kind; a published protocol
-    with the encoder that it was published with and with those that come with the package.
+    """Every definition in each version with each named encoder of its kind. A published protocol is
+    listed with the encoder that it was published with and with those of this package.
 
     Args:
         superseded: also the versions that a newer one takes the place of; variants (``noaa.v1``)

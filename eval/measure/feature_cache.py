@@ -112,7 +112,7 @@ def _key(content: str, fingerprint: str, view: str) -> str:
 
 
 def _stored(path: Path | None, key: str) -> NDArray[np.float32] | None:
-    """A stored array; None where there is none, or a damaged one, which is then made again."""
+    """A stored array; None if it is missing or damaged, so that it is computed again."""
     if path is None or not path.is_file():
         return None
     try:

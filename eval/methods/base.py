@@ -96,7 +96,7 @@ AnyPart = Annotated[Part, BeforeValidator(_named)]
 
 
 class Base(BaseModel):
-    """What a suite's ``base:`` may state. Relative paths start from the file it stands in.
+    """The keys of a suite's ``base:``. Relative paths start from the file that contains it.
 
     Attributes:
         model: a text-to-image or text-to-video model of the SD 1.5 or SDXL kind: a folder in the

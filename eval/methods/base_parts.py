@@ -1,4 +1,4 @@
-"""The parts of a base: where they lie, of what kind they are, what identifies them."""
+"""The parts of a base: where their files are, of what kind they are, what identifies them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Recipe(NamedTuple):
         return Base.model_validate_json(self.base)
 
     def find(self, key: str, part: Part | str) -> Path:
-        """Where a part of the base lies. Raises WeightsMissingError naming the key."""
+        """The folder or file of a part of the base. Raises WeightsMissingError naming the key."""
         source = part if isinstance(part, str) else part.model
         found = locate(f"base.{key}", source, Path(self.folder))
         if isinstance(part, Part):

@@ -1,4 +1,4 @@
-"""Sampling settings of the paper's families on a base of one's own."""
+"""Sampling settings of the paper's families on the user's base."""
 
 from __future__ import annotations
 

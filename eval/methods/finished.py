@@ -1,4 +1,4 @@
-"""Finished clips as a method: it makes nothing, it reads what some tool has made."""
+"""Finished clips as a method: it reads clips that any tool has made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a method's models lie on this machine, and what identifies them. Nothing is downloaded."""
+"""Finds a method's models on this machine, and what identifies them. Downloads nothing."""
 
 from __future__ import annotations
 

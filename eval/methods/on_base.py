@@ -1,4 +1,4 @@
-"""The paper's families on a base of one's own: the glyph world's methods with any weights."""
+"""The paper's families on the user's base: the glyph world's methods with other weights."""
 
 from __future__ import annotations
 

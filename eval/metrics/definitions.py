@@ -43,7 +43,7 @@ Need = Literal["image", "prompt", "clip"]
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """What all metrics of one name share, whatever encoder they use.
+    """What all metrics of one name share, with any encoder.
 
     Attributes:
         name: first part of the metric id; a published protocol's name starts with who published it.

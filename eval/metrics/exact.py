@@ -28,7 +28,7 @@ GRID, REACH = 24, 2.2
 
 
 class Truth(NamedTuple):
-    """What frames are held against.
+    """The ground truth that frames are compared with.
 
     Attributes:
         background: float64 (H, W, 3), 8-bit units, of every frame.
@@ -177,8 +177,7 @@ def canonical(mass: npt.ArrayLike, angle: float = 0.0) -> Float64Array:
 def direction_agreement(flow: npt.ArrayLike, direction: npt.ArrayLike, *, floor: float) -> float:
     """Cosine between the summed flow of a clip and a direction: 1 along it, -1 against it.
 
-    0 where there is nothing to agree with: a direction of length 0, or flow whose pixels above
-    `floor` are none.
+    0 if the direction has length 0 or no pixel of the flow is faster than `floor`.
 
     Args:
         flow: float (P, H, W, 2) in px.

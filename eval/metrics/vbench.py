@@ -1,4 +1,4 @@
-"""VBench's formulas, so that published tables can be compared with. Report them; gate on none of
+"""VBench's formulas, for comparison with published tables. Report their values, but do not gate on
 them.
 """
 

@@ -316,8 +316,8 @@ def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | No
 def _servable(
     cells: list[Cell], path: Path, *, changed: bool
 ) -> tuple[list[Cell], tuple[str, ...]]:
-    """The cells whose fingerprint can be told, which those on a base that lacks a part cannot;
-    with `changed` these are left out, and a note names them.
+    """The cells whose base has all the parts that they need, so that their fingerprint is known.
+    With `changed` the other cells are left out, and a note names them.
     """
     kept: list[Cell] = []
     left_out: dict[str, list[str]] = {}

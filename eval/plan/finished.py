@@ -36,8 +36,8 @@ class Planned(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FinishedCell(Cell):
-    """A cell of finished clips; the key of a clip is that of its own content, so one new file makes
-    no other stale.
+    """A cell of finished clips. The key of a clip depends on its own content only, so a new file
+    does not invalidate other clips.
     """
 
     def clip_key(self, sample: Sample, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""Results as pandas frames: clips at hand scored, and the tables of a run folder."""
+"""Results as pandas frames: scores of clips in memory, and the tables of a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run held against a committed baseline: two-sided, measure by measure, on the same samples and
+"""Compares a run with a committed baseline: two-sided, metric by metric, on the same samples and
 seeds.
 """
 

@@ -1,6 +1,6 @@
 """VBench-I2V's three scores from the means of its nine dimensions.
 
-Scores are for comparison with published tables. Gate on none of them.
+The scores are for comparison with published tables; do not gate on them.
 """
 
 from __future__ import annotations

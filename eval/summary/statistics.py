@@ -5,8 +5,7 @@ of one image move together. Fewer than about ten clusters make any such interval
 number of clusters is therefore part of every result.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -148,67 +147,12 @@ def mean_intervals(
     means = array.mean(axis=0)
     ends = np.full((2, array.shape[1]), np.nan)
     if count >= 2:
-        drawn = _resampled_means(array - means, indices, count, resamples, seed)
+        drawn = resampled_means(array - means, indices, count, resamples, seed)
         ends = means + np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [
         Interval(float(mean), float(low), float(high), len(array), count)
         for mean, low, high in zip(means, *ends, strict=True)
     ]
-
-
-def _resampled_means(
-    columns: npt.NDArray[np.float64],
-    indices: npt.NDArray[np.intp],
-    count: int,
-    resamples: int,
-    seed: int,
-) -> npt.NDArray[np.float64]:
-    """Means (resamples, k) of `columns` (n, k) over draws of whole clusters, the same draws for
-    every column.
-    """
-    sums = np.zeros((count, columns.shape[1]))
-    np.add.at(sums, indices, columns)
-    sizes = np.bincount(indices, minlength=count).astype(np.float64)
-    means = np.empty((resamples, columns.shape[1]))
-    start = 0
-    for drawn in _draws(count, resamples, seed):
-        stop = start + len(drawn)
-        means[start:stop] = (drawn @ sums) / (drawn @ sizes)[:, None]
-        start = stop
-    return means
-
-
-def _draws(count: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-    """How often each of `count` clusters is drawn in each resample, (m, count) at a time. All
-    cells and metrics over the same number of clusters share them, so they are drawn once.
-    """
-    step = max(1, _CELLS_AT_ONCE // count)
-    if count * resamples <= _CELLS_KEPT:
-        kept = _kept_draws(count, resamples, seed)
-        for start in range(0, resamples, step):
-            yield kept[start : start + step].astype(np.float64)
-        return
-    yield from _fresh_draws(count, resamples, seed, step)
-
-
-@lru_cache(maxsize=2)
-def _kept_draws(count: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
-    kept = np.empty((resamples, count), np.uint8)
-    start = 0
-    for drawn in _fresh_draws(count, resamples, seed, max(1, _CELLS_AT_ONCE // count)):
-        kept[start : start + len(drawn)] = drawn
-        start += len(drawn)
-    return kept
-
-
-def _fresh_draws(
-    count: int, resamples: int, seed: int, step: int
-) -> Iterator[npt.NDArray[np.float64]]:
-    generator = np.random.default_rng(seed)
-    shares = np.full(count, 1 / count)
-    for start in range(0, resamples, step):
-        drawn = generator.multinomial(count, shares, size=min(step, resamples - start))
-        yield drawn.astype(np.float64)
 
 
 def paired_difference(
@@ -289,7 +233,7 @@ def pairwise_differences(
     table = np.full((len(first), 1 + 2 * len(levels)), np.nan)
     table[:, 0] = means[first] - means[second]
     if count >= 2 and len(first):
-        drawn = _resampled_means(array - means, indices, count, resamples, seed)
+        drawn = resampled_means(array - means, indices, count, resamples, seed)
         ends = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
         by_cell = np.ascontiguousarray(drawn.T)
         for start in range(0, len(first), _BLOCK):

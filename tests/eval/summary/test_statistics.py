@@ -64,8 +64,8 @@ def test_draws_that_are_too_many_to_keep_give_the_same_interval(
 ) -> None:
     values, clusters = _clustered(np.random.default_rng(6), clusters=25, size=2, between=1.0)
     kept = mean_interval(values, clusters)
-    monkeypatch.setattr("eval.summary.statistics._CELLS_KEPT", 0)
-    monkeypatch.setattr("eval.summary.statistics._CELLS_AT_ONCE", 60)
+    monkeypatch.setattr("eval.summary.resampling._CELLS_KEPT", 0)
+    monkeypatch.setattr("eval.summary.resampling._CELLS_AT_ONCE", 60)
     np.testing.assert_allclose(mean_interval(values, clusters), kept, rtol=0, atol=1e-12)
 
 

@@ -40,21 +40,17 @@ NAMED_FOR = {
     "eval/commands": "its command",
     "eval/world_training/stages": "its stage",
     "eval/world_training/gpu": "the file of eval/world_training that it takes the place of",
+    "reports": "what its part of the page shows",
 }
 """Folders whose files are named for something else, and may have the name of another file."""
 NAMED_ALIKE = {
-    "cli": "the commands of a package",
-    "compare": "comparisons: of runs, of training recipes",
     "errors": "errors: the exceptions of a room, prediction errors",
-    "figures": "figures: of a report, of the glyph world's models",
     "finished": "finished clips: planned, made a method, scored",
     "glyph_world": "the glyph world: its samples, its methods",
     "i2v_adapter": "the paper's pipeline, and the methods that run it",
     "images": "images: their reader, samples made of them",
-    "page": "the page that a package writes",
     "perceptual": "LPIPS: its network, its metric",
     "quality": "DOVER: its network, its metric",
-    "tables": "a run's tables: written, typeset",
     "video": "videos: their reader, their encoder",
 }
 """Names that several files share because their subject is the same."""
@@ -212,8 +208,8 @@ def test_files_of_one_name_have_one_subject() -> None:
     """A name says what a file does; two files of one name with different jobs mislead."""
     found: dict[str, list[str]] = {}
     for module, file in module_names(ROOT).items():
-        folder = file.parent.relative_to(ROOT).as_posix()
-        if file.stem not in ("__init__", "__main__") and folder not in NAMED_FOR:
+        folders = {each.as_posix() for each in file.relative_to(ROOT).parents}
+        if file.stem not in ("__init__", "__main__") and not folders & NAMED_FOR.keys():
             found.setdefault(file.stem, []).append(module)
     doubles = {name: modules for name, modules in found.items() if len(modules) > 1}
     unknown = {name: modules for name, modules in doubles.items() if name not in NAMED_ALIKE}

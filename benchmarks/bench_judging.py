@@ -1,4 +1,4 @@
-"""Judging: clips a second for each encoder, and all metrics together against one pass for each
+"""Measuring: clips a second for each encoder, and all metrics together against one pass for each
 metric.
 """
 

@@ -13,7 +13,7 @@ from reports.tables.cells import markdown_text, to_markdown
 
 HEAD = """# Benchmarks
 
-What the adapter costs, what judging costs, and how close both are to the limit. `nox -s bench`
+What the adapter costs, what measuring costs, and how close both are to the limit. `nox -s bench`
 measures and writes this page from `benchmarks/results/*.json`, which hold every single time.
 Weights are random except the glyph world's encoders: time does not depend on them, and only
 "Quality and speed", of the glyph world alone, speaks of quality.
@@ -31,7 +31,7 @@ TITLES = {
     "adapter-step": "Adapter step",
     "clip": "Whole clip",
     "training": "Training step",
-    "judging": "Judging",
+    "judging": "Measuring",
     "frechet": "Fréchet distance",
     "harness": "Harness",
     "quality": "Quality and speed",

@@ -118,12 +118,12 @@ def _judging(families: Families) -> Iterator[Goal]:
     found = rows(families, "judging")
     for row in found or [None]:
         if row is None or not row.get("ratios"):
-            yield _missing("judging all metrics against the usual way", ">= 3 x", row)
+            yield _missing("measuring all metrics against the usual way", ">= 3 x", row)
             continue
         value = scaled(row["ratios"]["one pass a metric / all together"])
         reached = verdict(value.low, value.high, at_least=3)
         yield Goal(
-            f"judging all {row['metrics']} metrics, {row['scenario']}",
+            f"measuring all {row['metrics']} metrics, {row['scenario']}",
             ">= 3 x",
             typeset(value, 2),
             reached,

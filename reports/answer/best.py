@@ -36,7 +36,7 @@ class Best:
         if self.next is None:
             return "the only cell that competes"
         if self.gap is None:
-            return "not paired: judge by the intervals"
+            return "not paired: compare the intervals"
         if self.gap.verdict == "unclear":
             return "the run does not separate the two" + self._others
         return "the interval excludes 0" + self._others

@@ -1,5 +1,5 @@
 """Stage `clip`: open_clip's contrastive model on frames and captions, unseen glyphs included (it is
-a judge).
+an encoder).
 """
 
 from __future__ import annotations

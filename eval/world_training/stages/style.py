@@ -1,5 +1,5 @@
-"""Stage `style`: a ResNet classifier of how glyphs are drawn, on frames of all glyphs (it is a
-judge).
+"""Stage `style`: a ResNet classifier of how glyphs are drawn, on frames of all glyphs (it is an
+encoder).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_best_cells_say_whether_the_run_can_tell(own_run_folder: Path) -> None:
     assert identity.why == "the interval excludes 0"
     assert (motion.cell, fvd.cell) == ("content-adapter", "i2v-adapter[t0=0.6,p=0.5]")
     assert fvd.gap is None
-    assert fvd.why == "not paired: judge by the intervals"
+    assert fvd.why == "not paired: compare the intervals"
 
 
 def test_best_cells_do_not_sell_noise(own_run_folder: Path) -> None:

@@ -130,7 +130,7 @@ def release(*names: str) -> bool:
 
 
 def free_memory() -> None:
-    """Gives GPU memory that nothing holds any more back to the system."""
+    """Returns unused GPU memory to the system."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         import gc

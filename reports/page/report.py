@@ -142,7 +142,7 @@ class Report:
         ]
 
     def shared_cautions(self, group: str, measure: Measure) -> tuple[Caution, ...]:
-        """What every cell's value of a measure carries, to be said once in its heading."""
+        """What all cells' values of a measure have in common, shown once in its heading."""
         table = self.cells[group]
         at = table.measures.index(measure)
         found = [e.cautions for row in table.rows if (e := row.entries[at]) is not None]

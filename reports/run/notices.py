@@ -1,4 +1,4 @@
-"""What a reader of a run must know, each thing said once."""
+"""Notices that a reader of a run must see, without repetition."""
 
 from __future__ import annotations
 

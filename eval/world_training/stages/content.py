@@ -66,7 +66,7 @@ def run(
     start: tuple[nn.Module, dict] | None = None,
 ) -> Outcome:
     """Trains on the frozen `spatial`, a UNet2DConditionModel, from `start` (image encoder, released
-    layout) or anew.
+    layout) or from new weights.
     """
     spatial.requires_grad_(False).to(recipe.device)
     text_encoder.to(recipe.device)

@@ -78,7 +78,7 @@ def run(
     start: Mapping[str, torch.Tensor] | None = None,
 ) -> Outcome:
     """Trains on the frozen `unet`, a UNetMotionModel with its IP-Adapter and its I2V adapter
-    attached, from `start` or anew; `data` shows the style under everyday captions.
+    attached, from `start` or from new weights; `data` shows the style under everyday captions.
     """
     from i2v_adapter.training import i2v_loss
 

@@ -190,7 +190,7 @@ def run(
         bool, typer.Option(help="Stop at the first failure and show its traceback.")
     ] = False,
 ) -> None:
-    """Run a suite, or go on with it: the same command again makes only what is missing or failed.
+    """Run a suite, or resume it: the same command again makes only what is missing or failed.
     Exit 3: clips failed.
 
     Exit 2: nothing was made, the message says what to put right.

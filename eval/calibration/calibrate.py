@@ -51,7 +51,7 @@ def calibrate(
         clips: glyph clips for each strength, 8 or more; camera clips are half as many.
         console: for progress; standard error if None.
         evaluator: makes the evaluator; :class:`eval.measure.evaluator.Evaluator` if None.
-        options: patience and debugging.
+        options: time limit, storage, workers, debugging; no value depends on them.
         device, dtype: where the encoders run and what they compute in; see `eval.device`.
 
     Returns:

@@ -23,7 +23,8 @@ from eval.store.devices import note as note_device
 from eval.store.store import Failure, Store
 
 ATTEMPTS = 3
-"""Workers a batch may lose before its clips go on one by one, and a clip before it has failed."""
+"""How many workers a batch may lose before its clips are made one by one, and a single clip before
+it is a failure."""
 
 
 class WorkerLostError(Exception):
@@ -194,7 +195,7 @@ class Driver:
         return len(task.batch.items)
 
     def _replace(self, task: _Task | None, error: WorkerLostError, seconds: float) -> int:
-        """A worker is gone: another takes its place, and its batch goes on."""
+        """Replaces a lost worker, and puts its batch back in the queue."""
         self.lost += 1
         cells = "; ".join(cell.id for cell in task.batch.cells) if task else None
         self._log.write("worker-lost", cell=cells, reason=str(error))

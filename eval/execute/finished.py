@@ -104,7 +104,7 @@ def score(
         console: for progress; standard error if None.
         evaluator: makes the evaluator of the metrics; None for
             :class:`eval.measure.evaluator.Evaluator`.
-        options: patience and debugging.
+        options: time limit, storage, workers, debugging; no value depends on them.
         device, dtype: where the encoders run and what they compute in; see `eval.device`.
         rows: the clips, where neither a manifest nor the folder itself tells.
 

@@ -89,14 +89,13 @@ def run(
     options: Options = Options(),
     changes: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Runs a suite, or goes on with it.
+    """Runs a suite, or resumes its run.
 
-    Killed at any moment, the same call loses at most the batch in hand, makes that very batch
-    again, and ends with the same ``records.csv``. Called again when all is done, it makes no clip
-    and loads no network.
+    After a kill at any moment, the same call repeats at most one batch and ends with the same
+    ``records.csv``. When everything is done, it makes no clip and loads no network.
 
-    A clip that cannot be made or measured is a failure with its reason; the rest goes on. The next
-    call tries it again.
+    A clip that cannot be made or measured is recorded as a failure with its reason, and the run
+    continues. The next call tries it again.
 
     Args:
         suite: path of a suite file, or name of a shipped suite.
@@ -104,12 +103,12 @@ def run(
         console: for progress; standard error if None.
         evaluator: makes the evaluator of the suite's metrics; None for
             :class:`eval.measure.evaluator.Evaluator`.
-        options: patience and debugging.
+        options: time limit, storage, workers, debugging; no value depends on them.
         changes: key of the suite -> value in place of the file's, such as ``base`` or ``device``.
 
     Raises:
-        EvalError: for anything the user can put right; nothing is made before the whole suite
-            is valid.
+        EvalError: for anything the user can correct; nothing is made before the whole suite is
+            valid.
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
 

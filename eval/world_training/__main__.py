@@ -64,7 +64,7 @@ def main(
         float, typer.Option(min=0.0, help="With --minutes: seconds of them kept for ablations.")
     ] = 0.0,
 ) -> None:
-    """Trains the glyph world. A stage that was killed goes on from its checkpoint."""
+    """Trains the glyph world. A killed stage resumes from its checkpoint."""
     if minutes is not None:
         _in_minutes(minutes, work, weights, device, size, batch, clips, workers, out, ablations)
         return

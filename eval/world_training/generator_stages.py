@@ -1,4 +1,4 @@
-"""Stages of the recipe that train what makes clips; each stops and goes on by itself."""
+"""The stages that train generators; each can stop and resume by itself."""
 
 from __future__ import annotations
 

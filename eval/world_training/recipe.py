@@ -1,4 +1,4 @@
-"""The order of the stages; every stage stops and goes on by itself."""
+"""The order of the stages; every stage can stop and resume by itself."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _NAMED_AT_MOST = 10
 
 
 def run(config: TrainingConfig) -> TrainingResult:
-    """Train as configured, or go on with the state in `config.output`.
+    """Train as configured, or resume from the state in `config.output`.
 
     Written there: `config.json`, `training_state.pt` (to go on from), `step-<n>/` and at the end
     `adapter/` (the adapter; its moving average, if there is one), `log.jsonl`, `samples/<n>/`,

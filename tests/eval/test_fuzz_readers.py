@@ -29,7 +29,7 @@ from eval.store.received import read_run
 from eval.summary.ballot_files import FORMAT, read_ballots
 from i2v_adapter.training.config import TrainingError
 from i2v_adapter.training.sources import VideoFolder
-from i2v_adapter.training.video import UnusableVideoError
+from i2v_adapter.training.video_clips import UnusableVideoError
 
 patient = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "25")),

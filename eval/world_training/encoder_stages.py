@@ -4,7 +4,7 @@ draws with the generators.
 
 from __future__ import annotations
 
-from eval.world import models
+from eval.world import encoder_models
 from eval.world.cards import load, publish
 from eval.world_training.context import Context, asked, record
 
@@ -28,7 +28,7 @@ def dino(context: Context) -> None:
 def _clip(context: Context):
     from safetensors.torch import load_file
 
-    model = models.clip()
+    model = encoder_models.clip()
     state = load_file(context.weights / "clip" / "model.safetensors")
     model.load_state_dict({name: value.float() for name, value in state.items()})
     return model
@@ -49,7 +49,7 @@ def clip(context: Context) -> None:
     half = {name: value.half() for name, value in outcome.module.state_dict().items()}
     save_file(half, folder / "model.safetensors")
     preprocessing = {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
-    config = {"model_cfg": models.clip_config(), "preprocess_cfg": preprocessing}
+    config = {"model_cfg": encoder_models.clip_config(), "preprocess_cfg": preprocessing}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
     WordTokenizer().save(folder / "vocab.json")
     record(context, "clip", "clip", recipe, outcome, stage.figures(_clip(context).eval()))

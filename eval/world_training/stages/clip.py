@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eval.world import models
+from eval.world import encoder_models
 from eval.world.scenes import caption, render, sample_scene
 from eval.world.tokenizer import WordTokenizer
 from eval.world_training.data import frame_batch, to_tensor
@@ -29,7 +29,7 @@ _LARGEST_SCALE = 100.0  # as in CLIP (arXiv 2103.00020)
 
 
 def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
-    model = models.clip() if start is None else start
+    model = encoder_models.clip() if start is None else start
     tokenizer = WordTokenizer()
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eval.world import models
+from eval.world import encoder_models
 from eval.world.scenes import BACKGROUNDS, COLOURS, Scene, render_frame, sample_scene
 from eval.world_training.data import to_tensor
 from eval.world_training.trainer import Enough, Outcome, Recipe, train
@@ -56,7 +56,7 @@ class DistilledViT(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = models.dino()
+        self.backbone = encoder_models.dino()
         self.head = nn.Sequential(nn.Linear(128, 256), nn.GELU(), nn.Linear(256, 64))
         self.prototypes = nn.Linear(64, _PROTOTYPES, bias=False)
 

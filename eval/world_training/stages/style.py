@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eval.world import models
+from eval.world import encoder_models
 from eval.world.scenes import FRAMES, render_frame, sample_scene
 from eval.world.styles import STYLES
 from eval.world_training.data import to_tensor
@@ -51,7 +51,7 @@ def _softened(rng: np.random.Generator, images: torch.Tensor) -> torch.Tensor:
 
 
 def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
-    model = models.style_classifier() if start is None else start
+    model = encoder_models.style_classifier() if start is None else start
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         images, labels = _frames(rng, BATCH)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eval.world import models
+from eval.world import encoder_models
 from eval.world.glyphs import GLYPHS
 from eval.world.scenes import MOTIONS, Scene, render, sample_scene
 from eval.world_training.data import to_tensor
@@ -41,7 +41,7 @@ def split_logits(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def run(recipe: Recipe, folder: Path, start: nn.Module | None = None) -> Outcome:
-    model = models.videomae() if start is None else start
+    model = encoder_models.videomae() if start is None else start
 
     def loss_of(rng: np.random.Generator) -> torch.Tensor:
         scenes = [sample_scene(rng) for _ in range(BATCH)]

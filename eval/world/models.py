@@ -1,4 +1,4 @@
-"""The tiny generators of the glyph world: the classes of the full-size ones, small configurations."""
+"""The tiny generators of the glyph world: classes of the full-size ones, small configurations."""
 
 from __future__ import annotations
 

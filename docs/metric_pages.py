@@ -28,7 +28,8 @@ from eval.samples.glyph_world import GlyphWorldSettings, load
 
 samples = load(GlyphWorldSettings(seen=4, unseen=0))  # true clips of the glyph world
 clips = [sample.clip for sample in samples]
-print(score(clips, ["{id}"], samples=samples{reference}))
+table = score(clips, ["{id}"], samples=samples{reference})
+print(table["value"].to_list(), table["unit"][0])
 """
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,9 +85,11 @@ def test_versions_say_what_differs(pages: ModuleType) -> None:
 def test_examples_run(pages: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     for metrics in pages.families().values():
         if any(pages._shipped(metric) for metric in metrics):
-            code = pages.example(metrics)
-            exec(code, {})
-            assert code.partition('["')[2].partition('"]')[0] in capsys.readouterr().out
+            names: dict[str, Any] = {}
+            exec(pages.example(metrics), names)
+            assert set(names["table"]["metric"]) <= {metric.id for metric in metrics}
+            assert np.isfinite(names["table"]["value"]).all()
+            assert capsys.readouterr().out.endswith(f"] {metrics[0].unit}\n")
 
 
 def test_blind_spots_are_true() -> None:

@@ -28,11 +28,11 @@ STANDING = 1e-4
 """Frame sizes per second; below it the exact flow is rounding error of a still clip."""
 
 NAMES_A_GLYPH = ("text", "text_min")
-"""Families that can answer only where the prompt names what is seen: the glyph clips."""
+"""Families that can respond only where the prompt names what is shown: the glyph clips."""
 
 RESPONDS, UNEVEN, FAILS, ALSO, BLIND = "responds", "uneven", "FAILS", "also sees", "cannot see"
-"""Verdicts. Of what a metric must see: it does; it does, but not in the order of strength; it does
-not, or the wrong way. Of the rest: it answers as well; it does not."""
+"""Verdicts. Where a metric must respond: it does; it does, but not in the order of strength; it
+does not, or in the wrong direction. Elsewhere: it responds as well; it does not."""
 
 Rows = Mapping[tuple[str, str, str], Mapping[str, str]]
 """(cell, group, metric) -> row of a table."""
@@ -254,10 +254,9 @@ def known_motion(store: Store, plan: Plan) -> list[dict[str, Any]]:
 def verdict_words() -> dict[str, str]:
     """Every verdict in a sentence, for pages and tables."""
     return {
-        RESPONDS: "must see it, and answers in the order of strength",
-        UNEVEN: "must see it, and answers, but not in the order of strength or not to the "
-        "strongest",
-        FAILS: "must see it, and does not, or answers the wrong way",
-        ALSO: "nothing is asked, and it answers all the same",
-        BLIND: "nothing is asked, and it does not answer",
+        RESPONDS: "must respond, and its response rises with the strength",
+        UNEVEN: "must respond, and does, but not in the order of strength or not to the strongest",
+        FAILS: "must respond, and does not, or in the wrong direction",
+        ALSO: "need not respond, but does",
+        BLIND: "need not respond, and does not",
     }

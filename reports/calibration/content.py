@@ -1,4 +1,4 @@
-"""A calibration as read: what every metric answers to corruptions of known strength."""
+"""A calibration as read: how every metric responds to corruptions of known strength."""
 
 from __future__ import annotations
 
@@ -193,26 +193,20 @@ def explanation(calibration: Calibration) -> list[str]:
     )
     least = f"{100 * calibration.content['least_share']:.0f} %"
     return [
-        f"Each metric was given clips whose truth is known ({clips}, 64 x 64 px, 8 frames) and the "
-        "same clips spoilt "
-        "by a known amount. A corruption's strength 0 is the true clip. The figures are those of "
-        "the weights named at "
-        "the end and of these small synthetic clips; they tell what a metric can see, not how it "
-        "ranks real models.",
-        "An answer reads: verdict, sign of the change at the largest strength, largest change as a "
-        "share of the "
-        "metric's ceiling, and ρ, the Spearman correlation of the means with the strength. A "
-        "change counts if its "
-        "paired 95 % interval excludes 0 (metrics of a set: if their own interval excludes the "
-        "true clips' value) "
-        f"and it is at least {least} of the ceiling.",
-        "Noise floor: half the 95 % interval of the true clips' mean, the least difference that "
-        "two unpaired cells of "
-        "so many clips can show; for metrics of a set, their value for an independent draw of true "
-        "clips, most of "
-        "which is the bias of so few. Ceiling: the largest change that any corruption brings about "
-        "(metrics of a "
-        "clip: or an unrelated clip).",
+        f"Each metric measured clips with ground truth ({clips}, 64 x 64 px, 8 frames) and the "
+        "same clips with a corruption of known strength; strength 0 is the true clip. The "
+        "values belong to the weights named at the end and to these small synthetic clips: "
+        "they show what a metric responds to, not how it ranks real models.",
+        "A cell reads: verdict, sign of the change at the largest strength, largest change as "
+        "a share of the metric's ceiling, and ρ, the Spearman correlation of the means with "
+        "the strength. A change counts if its paired 95 % interval excludes 0 (set metrics: "
+        f"if their own interval excludes the true clips' value) and if it is at least {least} "
+        "of the ceiling.",
+        "Noise floor: half the 95 % interval of the true clips' mean, which is the smallest "
+        "difference that two unpaired cells with this number of clips can show. For set "
+        "metrics: their value for an independent draw of true clips, which is mostly the bias "
+        "of so few clips. Ceiling: the largest change by any corruption (for clip metrics, "
+        "also by an unrelated clip).",
     ]
 
 

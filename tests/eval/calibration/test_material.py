@@ -1,4 +1,4 @@
-"""Corrupted clips are spoilt by what is said, and what is known about their motion is true."""
+"""Corruptions do what they say, and the motion that is known of the clips is true."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ def material() -> list[Sample]:
     return samples(8)
 
 
-def spoilt(sample: Sample, name: str, strength: float) -> np.ndarray:
+def corrupted(sample: Sample, name: str, strength: float) -> np.ndarray:
     return CORRUPTIONS[name].apply(sample, strength, np.random.default_rng(3))
 
 
@@ -68,7 +68,7 @@ def test_speed_scales_the_flow(material: list[Sample]) -> None:
     for sample in pans:
         np.testing.assert_allclose(film(sample, speed=0.5).flow, 0.5 * film(sample).flow, rtol=1e-5)
     for sample in material:
-        assert np.ptp(spoilt(sample, "slower", 1.0), axis=0).max() == 0
+        assert np.ptp(corrupted(sample, "slower", 1.0), axis=0).max() == 0
 
 
 def test_identity_swap_fades_to_another_subject_and_keeps_the_first_frame(
@@ -76,7 +76,10 @@ def test_identity_swap_fades_to_another_subject_and_keeps_the_first_frame(
 ) -> None:
     for sample in material:
         assert sample.clip is not None
-        whole, half = spoilt(sample, "identity swap", 1.0), spoilt(sample, "identity swap", 0.5)
+        whole, half = (
+            corrupted(sample, "identity swap", 1.0),
+            corrupted(sample, "identity swap", 0.5),
+        )
         np.testing.assert_array_equal(whole[0], sample.image)
         middle = (sample.clip.frames[1:].astype(float) + whole[1:]) / 2
         assert np.abs(half[1:] - middle).max() <= 0.5
@@ -85,21 +88,21 @@ def test_identity_swap_fades_to_another_subject_and_keeps_the_first_frame(
 
 def test_a_third_of_a_turn_of_hue_exchanges_the_channels(material: list[Sample]) -> None:
     for sample in material:
-        turned = spoilt(sample, "colour shift", 120.0)
+        turned = corrupted(sample, "colour shift", 120.0)
         assert sample.clip is not None
         np.testing.assert_array_equal(turned, sample.clip.frames[..., [2, 0, 1]])
 
 
 def test_noise_has_its_strength(material: list[Sample]) -> None:
     grey = Clip(np.full((8, 64, 64, 3), 128, np.uint8), 8.0)
-    noisy = spoilt(dataclasses.replace(material[0], clip=grey), "noise", 16.0)
+    noisy = corrupted(dataclasses.replace(material[0], clip=grey), "noise", 16.0)
     assert np.std(noisy.astype(float)) == pytest.approx(16.0, rel=0.02)
 
 
 def test_blur_keeps_the_mean_and_takes_the_detail(material: list[Sample]) -> None:
     rng = np.random.default_rng(0)
     fine = Clip(rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8), 8.0)
-    blurred = spoilt(dataclasses.replace(material[0], clip=fine), "blur", 2.0).astype(float)
+    blurred = corrupted(dataclasses.replace(material[0], clip=fine), "blur", 2.0).astype(float)
     assert blurred.mean() == pytest.approx(fine.frames.mean(), abs=1)
     # white noise through a Gaussian of standard deviation s keeps 1 / (4 pi s^2) of its variance
     assert blurred.var() == pytest.approx(fine.frames.var() / (4 * np.pi * 4), rel=0.15)
@@ -109,16 +112,16 @@ def test_shuffled_and_dropped_frames(material: list[Sample]) -> None:
     for sample in moving(material):
         assert sample.clip is not None
         frames = sample.clip.frames
-        shuffled = spoilt(sample, "frame shuffle", 1.0)
+        shuffled = corrupted(sample, "frame shuffle", 1.0)
         np.testing.assert_array_equal(shuffled[0], frames[0])
         assert not any(np.array_equal(a, b) for a, b in zip(shuffled[1:], frames[1:], strict=True))
         assert sorted(frame.tobytes() for frame in shuffled) == sorted(
             frame.tobytes() for frame in frames
         )
-        halting = spoilt(sample, "dropped frames", 0.6)
+        halting = corrupted(sample, "dropped frames", 0.6)
         repeated = [np.array_equal(halting[i], halting[i - 1]) for i in range(1, len(halting))]
         assert sum(repeated) == 4
-        assert np.ptp(spoilt(sample, "dropped frames", 1.0), axis=0).max() == 0
+        assert np.ptp(corrupted(sample, "dropped frames", 1.0), axis=0).max() == 0
 
 
 def test_compression_costs_more_at_a_higher_factor(material: list[Sample]) -> None:
@@ -126,7 +129,7 @@ def test_compression_costs_more_at_a_higher_factor(material: list[Sample]) -> No
         assert sample.clip is not None
         true = sample.clip.frames.astype(int)
         errors = [
-            np.abs(spoilt(sample, "compression", factor) - true).mean() for factor in (18, 48)
+            np.abs(corrupted(sample, "compression", factor) - true).mean() for factor in (18, 48)
         ]
         assert 0 < errors[0] < errors[1]
 

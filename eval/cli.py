@@ -200,10 +200,10 @@ def run(
     from eval.commands.dry_run import dry_run as show_plan
     from eval.commands.results_table import show_results
     from eval.execute.events import EventLog
-    from eval.execute.limits import end_command_if_overrun
     from eval.execute.pool import Pool
     from eval.execute.run import Options
     from eval.execute.run import run as run_suite
+    from eval.execute.time_limits import end_command_if_overrun
 
     changes = changed_keys(set_, device=device, dtype=dtype)
     if dry_run:
@@ -350,7 +350,7 @@ def _brought(name: str, arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of ``i2v-eval``."""
-    from eval.execute.limits import this_process_is_a_command
+    from eval.execute.time_limits import this_process_is_a_command
 
     this_process_is_a_command()
     app(prog_name="i2v-eval")

@@ -108,8 +108,8 @@ def clips(
     from eval.clips.media import Hdr
     from eval.commands.results_table import show_results
     from eval.execute.finished import score
-    from eval.execute.limits import end_command_if_overrun
     from eval.execute.run import Options
+    from eval.execute.time_limits import end_command_if_overrun
 
     if hdr not in get_args(Hdr):
         raise EvalError(f"--hdr {hdr}: unknown. Allowed: {', '.join(get_args(Hdr))}.")

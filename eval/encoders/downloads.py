@@ -96,7 +96,7 @@ def _from_urls(id: str, source: Published, target: Path) -> dict[str, str]:
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(target)
                 files = [inner for inner in archive.namelist() if not inner.endswith("/")]
-            sums |= {inner: sha256(target / inner) for inner in files}
+            sums |= {inner: file_sha256(target / inner) for inner in files}
     return sums
 
 

@@ -15,7 +15,7 @@ from eval.errors import EvalError, WeightsMissingError
 from eval.io.files import Files
 from eval.measure.catalogue import catalogue, parse_metric
 from eval.measure.evaluator import Evaluator
-from eval.measure.features import FeatureCache
+from eval.measure.feature_cache import FeatureCache
 from eval.measure.judges import answers
 from eval.samples import Sample
 

@@ -16,7 +16,7 @@ import pytest
 from i2v_adapter.training.config import Data, Dropout, TrainingError
 from i2v_adapter.training.dataset import ClipBatches, Clips, TrainingClip
 from i2v_adapter.training.sources import Shards, Source, VideoFolder
-from i2v_adapter.training.video import UnusableVideoError
+from i2v_adapter.training.video_clips import UnusableVideoError
 
 NONE = Dropout(text=0, image=0, both=0)
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from eval.io.console import say
-from eval.io.documents import csv_text
 
 
 def rank(

@@ -49,6 +49,7 @@ NAMED_ALIKE = {
     "glyph_world": "the glyph world: its samples, its methods",
     "i2v_adapter": "the paper's pipeline, and the methods that run it",
     "images": "images: their reader, samples made of them",
+    "loaders": "models: diffusers' for methods, encoders' by a class of the user's",
     "perceptual": "LPIPS: its network, its metric",
     "quality": "DOVER: its network, its metric",
     "video": "videos: their reader, their encoder",

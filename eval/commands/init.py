@@ -167,7 +167,7 @@ def _base_text(model: str, parts: Mapping[str, str | None], folder: Path) -> tup
 def _pipeline_fault(folder: Path, model: str) -> str:
     """Why the model cannot be found; "" if it is here."""
     from eval.errors import EvalError
-    from eval.methods.files import find_folder
+    from eval.methods.model_files import find_folder
 
     try:
         find_folder("--model", model, "model_index.json", folder)
@@ -215,7 +215,7 @@ def _metrics() -> str:
         except WeightsMissingError:
             missing.insert(0, wanted[1])
             lines.insert(0, f"  # - {ids[wanted]}\n")
-    note = f"# {way_out(missing)} gets those of the lines that are commented out.\n"
+    note = f"# {how_to_get(missing)} gets those of the lines that are commented out.\n"
     return texts.METRICS.format(note=note if missing else "", metrics="".join(lines))
 
 

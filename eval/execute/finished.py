@@ -31,6 +31,7 @@ from eval.execute.run import (
     say_device,
     stale,
 )
+from eval.execute.time_limits import time_limit
 from eval.io.progress import progress
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.measure.selection import GLYPH, available, metrics_of, not_measured
@@ -44,7 +45,7 @@ from eval.plan.limits import refusal
 from eval.plan.suite import suite_placement
 from eval.samples.clip_manifest import Entries, RowFailure, folder_entries, read_entries
 from eval.store.devices import counts as device_counts
-from eval.store.samples import write_samples
+from eval.store.sample_files import write_samples
 from eval.store.store import Store
 from eval.summary.tables import write_failures, write_tables
 

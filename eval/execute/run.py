@@ -23,6 +23,7 @@ from eval.execute.measuring import measure_true
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import format_warnings, length_warnings
+from eval.execute.time_limits import time_limit
 from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.files import Files
 from eval.io.progress import progress
@@ -36,7 +37,7 @@ from eval.plan.suite import locate_suite
 from eval.samples import Sample
 from eval.store.devices import counts as device_counts
 from eval.store.devices import note as note_device
-from eval.store.samples import write_samples
+from eval.store.sample_files import write_samples
 from eval.store.store import Failure, Store
 from eval.summary.cautions import Caution
 from eval.summary.tables import TRUE_CLIPS, write_failures, write_tables

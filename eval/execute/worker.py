@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
-from eval.execute.limits import end_if_overrun
+from eval.execute.time_limits import end_if_overrun
 from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.arrays import feature_name, write_array
 from eval.io.files import Files, write_whole

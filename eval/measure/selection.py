@@ -117,5 +117,5 @@ def not_asked(metrics: Sequence[Metric]) -> str | None:
     ids = ", ".join(newest[pair] for pair in wanted)
     return (
         f"not measured: {', '.join(family for _, family in wanted)}; "
-        f"{way_out([id for id, _ in wanted])}, then add {ids} to the suite"
+        f"{how_to_get([id for id, _ in wanted])}, then add {ids} to the suite"
     )

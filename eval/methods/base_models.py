@@ -20,7 +20,7 @@ def model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str, 
     import diffusers
     import transformers
 
-    from i2v_adapter.pipelines.motion import motion_unet
+    from i2v_adapter.pipelines.motion_unet import motion_unet
 
     path = recipe.find("model", base.model)
     options: dict[str, Any] = {"local_files_only": True}

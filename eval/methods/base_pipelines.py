@@ -10,8 +10,8 @@ from eval.errors import EvalError, NotServedError
 from eval.methods.base import Base
 from eval.methods.base_models import content_parts, controlnets, model_parts
 from eval.methods.base_parts import Recipe, lora_name, model_kind, needed
-from eval.methods.files import CHECKPOINTS
 from eval.methods.loaders import part_errors, place
+from eval.methods.model_files import CHECKPOINTS
 
 _KEPT: dict[Recipe, Any] = {}
 

@@ -27,8 +27,8 @@ from eval.device import PATTERN, Dtype
 from eval.errors import nearest
 from eval.io.loading import loading
 from eval.methods.conventions import CONVENTIONS
-from eval.methods.files import find_folder, identity, version
 from eval.methods.loaders import load_model, part_errors, place
+from eval.methods.model_files import find_folder, identity, version
 from eval.samples import Sample
 
 _ARGUMENTS = {

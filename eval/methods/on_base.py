@@ -32,7 +32,7 @@ from eval.methods.base_sampling import (
     Sampling,
 )
 from eval.methods.conditioning import conditioning_frames
-from eval.methods.files import version
+from eval.methods.model_files import version
 from eval.samples import Sample
 
 _OWN = (

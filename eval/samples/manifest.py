@@ -15,8 +15,8 @@ from eval.errors import EvalError
 from eval.io.files import is_file
 from eval.samples import Sample, Samples
 from i2v_adapter.tables.columns import CLIP, CONDITIONING, GROUP, ID, IMAGE, PROMPT, TRUTH
-from i2v_adapter.tables.files import Finder
-from i2v_adapter.tables.rows import Rows
+from i2v_adapter.tables.named_files import Finder
+from i2v_adapter.tables.reader import Rows
 from i2v_adapter.tables.texts import RowError
 
 COLUMNS = (

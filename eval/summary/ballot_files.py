@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.errors import EvalError
 from eval.summary.ballots import CRITERIA, Ranking
-from i2v_adapter.tables.rows import Column, Rows
+from i2v_adapter.tables.reader import Column, Rows
 from i2v_adapter.tables.texts import RowError, parse_json, shorten, shown, text_of
 
 FORMAT = "i2v-ballot.v2"

@@ -12,11 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.summary.resampling import resampled_means
 
-_CELLS_AT_ONCE = 4_000_000
-"""Entries of the drawn counts that are converted to float64 at a time: 32 MB."""
-_CELLS_KEPT = 400_000_000
-"""Entries, one byte each, up to which a set of draws is kept for the next call."""
 _BLOCK = 256
 """Pairs whose quantiles are taken at a time."""
 

@@ -154,7 +154,6 @@ class RunFolder:
     def is_anchor(self, cell: str) -> bool:
         """Whether the cell marks the end of a scale (true clip, still image) and does not
         compete."""
-        from eval.methods.anchors import ANCHORS
 
         return self.methods.get(cell) in ANCHORS
 

@@ -215,18 +215,14 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
         images, prompt, negative_prompt, batch = match_inputs(
             images, prompt, negative_prompt, prompt_embeds
         )
-        if isinstance(generator, list) and len(generator) != batch:
-            raise ValueError(
-                f"{len(generator)} generators were given for {batch} videos: give one, or one for "
-                "each"
-            )
-
         inner_text_model(self.text_encoder)
-        self._guidance_scale = guidance_scale
-        self._clip_skip = clip_skip
-        self._cross_attention_kwargs = cross_attention_kwargs
-        self._interrupt = False
-        device = self._execution_device
+        device = self._start(
+            batch,
+            generator,
+            guidance_scale=guidance_scale,
+            clip_skip=clip_skip,
+            cross_attention_kwargs=cross_attention_kwargs,
+        )
         lora_scale = (cross_attention_kwargs or {}).get("scale")
 
         if prompts_of_frames is not None:

@@ -46,12 +46,16 @@ NAMED_FOR = {
 NAMED_ALIKE = {
     "errors": "errors: the exceptions of a room, prediction errors",
     "finished": "finished clips: planned, made a method, scored",
+    "first_frame": "frame 0: kept clean by pipelines, measured",
     "glyph_world": "the glyph world: its samples, its methods",
     "i2v_adapter": "the paper's pipeline, and the methods that run it",
     "images": "images: their reader, samples made of them",
     "loaders": "models: diffusers' for methods, encoders' by a class of the user's",
     "perceptual": "LPIPS: its network, its metric",
+    "published": "what others have published: weights, sets of samples",
     "quality": "DOVER: its network, its metric",
+    "reference": "reference clips: of a run, metrics against them",
+    "vbench": "VBench: its samples, its metrics",
     "video": "videos: their reader, their encoder",
 }
 """Names that several files share because their subject is the same."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from eval.errors import Stop, StoreError, one_line, reason_of, traceback_of
-from eval.execute.limits import HalfImportedError, time_limit
-from eval.execute.memory import memory_watched
+from eval.execute.free_memory import memory_watched
+from eval.execute.time_limits import HalfImportedError, time_limit
 from eval.methods.guard import guarded
 
 Item = TypeVar("Item")

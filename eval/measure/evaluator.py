@@ -20,7 +20,7 @@ from eval.errors import EvalError
 from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
 from eval.measure.catalogue import applies, registered
-from eval.measure.features import FeatureCache
+from eval.measure.feature_cache import FeatureCache
 from eval.measure.look import Look, Memory
 from eval.metrics import Metric
 from eval.metrics.definitions import Features

@@ -15,7 +15,7 @@ from eval.clips.lossless import Clip
 from eval.encoders.judge import SHOWN
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames, UInt8Array
-from eval.measure.features import FeatureCache
+from eval.measure.feature_cache import FeatureCache
 from eval.measure.fitted import fitted, squashed, stretched
 from eval.metrics.definitions import View
 from eval.metrics.vbench import sampling_stride

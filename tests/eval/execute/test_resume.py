@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from eval.errors import EvalError
-from eval.execute import memory
+from eval.execute import free_memory
+from eval.execute.free_memory import MemoryLowError, check_memory
 from eval.execute.isolation import Failed, isolate
-from eval.execute.memory import MemoryLowError, check_memory
 from eval.execute.run import Outcome
 from tests.eval.execute.test_torture import _DRIVER, TABLES
 
@@ -159,9 +159,9 @@ def test_a_call_that_takes_all_memory_fails_alone(monkeypatch: pytest.MonkeyPatc
 def test_memory_is_known_here() -> None:
     if not Path("/proc/meminfo").exists():
         pytest.skip("no /proc")
-    [(free, whole)] = memory._machine()
+    [(free, whole)] = free_memory._machine()
     assert 0 < free < whole
-    assert 2**20 < memory._mine() < whole
+    assert 2**20 < free_memory._mine() < whole
 
 
 def test_a_low_memory_keeps_what_is_stored(

@@ -117,9 +117,9 @@ def test_time_zone_hash_seed_locale_and_umask_change_no_byte(
 def test_a_leak_stops_the_run_before_it_stops_the_machine(
     free: int, mine: int, stops: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "_machine", lambda: [(free * 2**30, 100 * 2**30)])
-    monkeypatch.setattr(memory, "_group", list)
-    monkeypatch.setattr(memory, "_mine", lambda: mine * 2**30)
+    monkeypatch.setattr(free_memory, "_machine", lambda: [(free * 2**30, 100 * 2**30)])
+    monkeypatch.setattr(free_memory, "_group", list)
+    monkeypatch.setattr(free_memory, "_mine", lambda: mine * 2**30)
     if stops:
         with pytest.raises(MemoryLowError, match=r"something leaks memory\. What is stored stays"):
             check_memory()
@@ -130,10 +130,10 @@ def test_a_leak_stops_the_run_before_it_stops_the_machine(
 def test_a_call_that_takes_all_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """While it works; and the timer and its handler are put back."""
     taken: list[int] = []
-    monkeypatch.setattr(memory, "GLANCE", 0.01)
-    monkeypatch.setattr(memory, "_machine", lambda: [((9 - len(taken)) * 2**30, 100 * 2**30)])
-    monkeypatch.setattr(memory, "_group", list)
-    monkeypatch.setattr(memory, "_mine", lambda: 60 * 2**30)
+    monkeypatch.setattr(free_memory, "GLANCE", 0.01)
+    monkeypatch.setattr(free_memory, "_machine", lambda: [((9 - len(taken)) * 2**30, 100 * 2**30)])
+    monkeypatch.setattr(free_memory, "_group", list)
+    monkeypatch.setattr(free_memory, "_mine", lambda: 60 * 2**30)
     before = signal.getsignal(signal.SIGPROF)
 
     def work(items: Sequence[str]) -> list[int]:

@@ -131,3 +131,33 @@ def test_a_file_appears_whole_or_not_at_all(
             write_whole(place("memory://bucket/a.mkv"), b"new")
     assert memory.cat("/bucket/a.mkv") == (tmp_path / "a.mkv").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_a_link_where_a_file_is_being_written_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put there before, or between the look and the write."""
+    victim, path = tmp_path / "victim", tmp_path / "run" / "a.json"
+    victim.write_text("mine")
+    path.parent.mkdir()
+    partial = path.with_name(f".a.json.{os.getpid()}.partial")
+    partial.symlink_to(victim)
+    write_whole(path, b"new")
+    assert (path.read_bytes(), victim.read_text(), partial.is_symlink()) == (b"new", "mine", False)
+    remove, raced = Path.unlink, []
+
+    def race(self: Path, missing_ok: bool = False) -> None:
+        remove(self, missing_ok=missing_ok)
+        if self == partial and not raced:
+            raced.append(self)
+            self.symlink_to(victim)
+
+    monkeypatch.setattr(Path, "unlink", race)
+    with pytest.raises(StoreError, match="File exists"):
+        write_whole(path, b"newer")
+    assert raced
+    assert (path.read_bytes(), victim.read_text()) == (b"new", "mine")
+    path.unlink()
+    path.symlink_to(victim)  # the place itself: the link is replaced, not followed
+    write_whole(path, b"newest")
+    assert (path.is_symlink(), path.read_bytes(), victim.read_text()) == (False, b"newest", "mine")

@@ -95,11 +95,14 @@ class InterpolationEncoder:
 
         one, two = padded(first), padded(last)
         made: npt.NDArray[np.float32] = np.asarray(self._model.interpolate(one, two))
-        if made.shape != one.shape or not np.isfinite(made).all():
+        if made.shape != one.shape:
             raise EvalError(
-                f"encoder {self.id!r}: the interpolator gives {made.shape} "
-                f"{'' if made.shape == one.shape else f'for {one.shape} '}or values that are not "
-                "finite"
+                f"encoder {self.id!r}: the interpolator gives {made.shape} for {one.shape}"
+            )
+        if not np.isfinite(made).all():
+            raise EvalError(
+                f"encoder {self.id!r}: the interpolator gives values that are not finite for "
+                f"frames of {height} x {width} px; AMT-S needs sides of about 128 px or more"
             )
         made = made[top : top + height, left : left + width]
         return np.clip(made * np.float32(255), 0, 255).astype(np.uint8)

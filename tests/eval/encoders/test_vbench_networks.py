@@ -311,6 +311,9 @@ class Mean:
         assert not any(side % 16 for side in first.shape[:2])
         return (first + last) / 2
 
+class NotFinite(Mean):
+    def interpolate(self, first, last): return first * np.nan
+
 class Wrong(Mean):
     def interpolate(self, first, last): return first[:-1]
 """
@@ -343,12 +346,16 @@ def test_motion_smoothness_is_what_the_interpolator_misses(
     assert value([0, 51, 1]) == pytest.approx((255 - 51) / 255)  # 0.5 becomes 0: cut, not rounded
     with pytest.raises(EvalError, match="the clip has 2 frames; 3 or more"):
         value([0, 1])
-    monkeypatch.setenv("I2V_EVAL_AMT", f"{interpolators}:Wrong")
-    with pytest.raises(EvalError, match=r"the interpolator gives \(31, 48, 3\) for \(32, 48, 3\)"):
-        Evaluator([metric]).per_clip(
-            Sample("a", np.zeros((20, 36, 3), np.uint8), "x"),
-            Clip(np.zeros((3, 20, 36, 3), np.uint8), 8.0),
-        )
+    for name, message in (
+        ("Wrong", r"the interpolator gives \(31, 48, 3\) for \(32, 48, 3\)"),
+        ("NotFinite", "values that are not finite for frames of 20 x 36 px"),
+    ):
+        monkeypatch.setenv("I2V_EVAL_AMT", f"{interpolators}:{name}")
+        with pytest.raises(EvalError, match=message):
+            Evaluator([metric]).per_clip(
+                Sample("a", np.zeros((20, 36, 3), np.uint8), "x"),
+                Clip(np.zeros((3, 20, 36, 3), np.uint8), 8.0),
+            )
 
 
 GOLDENS = (

@@ -63,6 +63,17 @@ def _torch_hub(file: str, size: int) -> Published:
     return Published(size, "BSD-3-Clause", None, None, (), urls={file: f"{TORCH_HUB}{file}"})
 
 
+def _i3d(file: str, url: str) -> Published:
+    return Published(51, "not stated", None, None, (), urls={file: url})
+
+
+_I3D_TORCHSCRIPT = _i3d(
+    "i3d_torchscript.pt", "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1"
+)
+_I3D_PORT = _i3d(
+    "i3d_pretrained_400.pt",
+    "https://github.com/songweige/TATS/raw/main/tats/fvd/i3d_pretrained_400.pt",
+)
 _JEPA = "https://dl.fbaipublicfiles.com/jepa/vith16"
 
 
@@ -194,13 +205,31 @@ PUBLISHED: Mapping[str, Published] = {
     "vjepa2_vitl_ssv2": Published(
         1500, "MIT", "facebook/vjepa2-vitl-fpc16-256-ssv2", None, _TRANSFORMERS
     ),
+    "i3d": _I3D_TORCHSCRIPT,
+    "i3d_resize": _I3D_TORCHSCRIPT,
+    "i3d_squash_ts": _I3D_TORCHSCRIPT,
+    "i3d_squash": _I3D_PORT,
+    "i3d_videogpt": _I3D_PORT,
+    "cotracker2": Published(
+        204,
+        "CC-BY-NC-4.0",
+        None,
+        None,
+        (),
+        urls={
+            "cotracker2.pth": "https://huggingface.co/facebook/cotracker/resolve/main/"
+            "cotracker2.pth"
+        },
+        by_hand="its code is not for commercial use either: write a loader and name it in "
+        "I2V_EVAL_COTRACKER2",
+    ),
     "raft_large": _torch_hub("raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     "raft_things": _torch_hub("raft_large_C_T_V1-22a6c225.pth", 21),
     "raft_small": _torch_hub("raft_small_C_T_V2-01064c6d.pth", 4),
     "lpips_alex": _torch_hub("alexnet-owt-7be5be79.pth", 244),
     "lpips_vgg": _torch_hub("vgg16-397923af.pth", 554),
 }
-"""Encoder id -> its published weights. `i3d` and `dover_technical` have no source that pins them;
+"""Encoder id -> its published weights. `dover_technical` and `pips2` come by a loader alone;
 docs/weights.md says how to bring them. Sizes are about right.
 """
 

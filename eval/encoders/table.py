@@ -133,8 +133,8 @@ ENCODERS: Mapping[str, EncoderEntry] = {
     ),
     "flow_dis": EncoderEntry("flow", "flow"),
     "tracks_klt": EncoderEntry("tracks", "tracks"),
-    "cotracker2": EncoderEntry("tracks", "cotracker2"),
-    "pips2": EncoderEntry("tracks", "pips2"),
+    "cotracker2": EncoderEntry("tracks", "cotracker2", loader="I2V_EVAL_COTRACKER2"),
+    "pips2": EncoderEntry("tracks", "pips2", loader="I2V_EVAL_PIPS2"),
     "raft_large": EncoderEntry(
         "flow",
         "raft",

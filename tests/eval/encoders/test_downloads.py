@@ -101,7 +101,7 @@ def test_every_published_file_is_one_that_its_encoder_looks_for():
             inside = known.unpack and "checkpoints/" not in entry
             assert inside or any(names <= set(entry.split("|")) for names in got), (id, entry)
         assert source.hub in (known.hub, None)
-    assert how_to_get(["i3d"]) == "`i2v-eval weights` lists them"
+    assert how_to_get(["dover_technical", "amt_s"]) == "`i2v-eval weights` lists them"
 
 
 def test_files_from_several_places_are_got_unpacked_and_pinned(tmp_path, monkeypatch):

@@ -107,6 +107,11 @@ def camera_motion(tracks: npt.ArrayLike, height: int, width: int, asked: str) ->
 
     Raises:
         EvalError: an unknown class, or as `camera_verdicts`.
+
+    Examples:
+        >>> still = np.repeat(query_points(384, 512)[None], 16, axis=0)
+        >>> camera_motion(still, 384, 512, "static"), camera_motion(still, 384, 512, "zoom_in")
+        (1.0, 0.0)
     """
     if asked not in CLASSES:
         raise EvalError(f"camera motion {asked!r}: unknown. Allowed: {', '.join(CLASSES)}.")

@@ -144,6 +144,8 @@ _FLICKERS = {"noise": 0, "frame shuffle": 0}
 _VIDEO = dict.fromkeys(
     ("blur", "noise", "compression", "frame shuffle", "dropped frames", "slower", "faster"), 0
 )
+_FIRST_FRAME = dict.fromkeys(("colour shift", "blur", "noise", "compression"), 0)
+_TRUE_FRAMES = _VIDEO | {"identity swap": 0, "colour shift": 0}
 
 EXPECTED: Mapping[str, Mapping[str, int]] = {
     "identity": _LOOKS,
@@ -174,6 +176,9 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "kvd": _VIDEO,
     "stylegan_v.fvd": _VIDEO,
     "cd_fvd.fvd": _VIDEO,
+    **{f"first_frame.{name}": _FIRST_FRAME for name in ("mse", "psnr", "ssim", "lpips")},
+    **{f"aigcbench.{name}_first": _FIRST_FRAME for name in ("mse", "ssim")},
+    **{f"reference.{name}": _TRUE_FRAMES for name in ("mse", "psnr", "ssim", "lpips")},
     "jedi": _VIDEO,
 }
 """Metric family -> corruption -> the direction it must move: 1 up, -1 down, 0 to the worse side.

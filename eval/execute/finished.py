@@ -211,7 +211,9 @@ def _metrics(
     make_evaluator: Callable[[list[Metric]], EvaluatorLike],
     unknown: Sequence[Need],
 ) -> tuple[list[Metric], list[str]]:
-    metrics, warnings = (metrics_of(encoders), []) if encoders else available(make_evaluator)
+    metrics, warnings = metrics_of(encoders), list[str]()
+    if not encoders:
+        metrics, warnings = available(make_evaluator, reference=reference is not None)
     sets = [metric.id for metric in metrics if metric.scope == "set"]
     if sets and reference is None:
         metrics = [metric for metric in metrics if metric.scope != "set"]

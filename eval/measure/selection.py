@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from eval.encoders import EMBEDDED
 from eval.encoders.published import MINIMUM, PUBLISHED, how_to_get
 from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import catalogue, registered
@@ -57,10 +58,15 @@ def metrics_of(encoders: Sequence[str]) -> list[Metric]:
 
 
 def available(
-    make_evaluator: Callable[[list[Metric]], EvaluatorLike],
+    make_evaluator: Callable[[list[Metric]], EvaluatorLike], *, reference: bool = False
 ) -> tuple[list[Metric], list[str]]:
     """Every metric for any clips (not of the glyph world's encoders) whose weights are on this
-    machine, in its newest version.
+    machine, in its newest version; FVMD, which not every clip is long enough for, left out.
+
+    Args:
+        make_evaluator: of metrics.
+        reference: whether there is a set of clips to compare with, so that what is left out of
+            metrics of sets is worth a line.
 
     Returns:
         The metrics, and one line for each encoder left out: its metrics, and how to provide the
@@ -72,8 +78,9 @@ def available(
         if metric.encoder.endswith(GLYPH) or metric.truth:
             continue
         if registered(metric).steps.features:
-            line = f"measured on request: --encoders {metric.encoder}"
-            left_out.setdefault(line, []).append(metric.id)
+            if reference and metric.encoder in EMBEDDED:
+                line = f"measured on request: --encoders {metric.encoder}"
+                left_out.setdefault(line, []).append(metric.id)
             continue
         try:
             make_evaluator([metric]).fingerprints()

@@ -63,6 +63,7 @@ _MSE = Definition(
     published="pixels",
     caution="A frame of another aspect ratio is squashed. Methods whose first frame is the input "
     "by construction win it. The published mean leaves out videos that cannot be read.",
+    cannot_see="Every frame but the first.",
 )
 
 

@@ -189,6 +189,8 @@ def _classes(
         "several motions at once, any of which may be the one that is asked for: a strong zoom "
         "shows pan and tilt too, because row and column 5 of 10 lie off the middle. "
         "camera_motion names one.",
+        cannot_see="What lies between the first and the last frame, how fast and how evenly the "
+        "camera moves, and anything about the picture itself.",
     )
 )
 def _camera_motion(features: Features) -> float:

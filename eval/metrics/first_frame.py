@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
+from eval.errors import EvalError
 from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.pixel_errors import mse, psnr, ssim
+
+
+def first_distance(distances: npt.ArrayLike) -> float:
+    """The distance of frame 0.
+
+    Args:
+        distances: float (F,), of each frame from the input image.
+
+    Raises:
+        EvalError: no frame, another shape, or a distance that is not finite.
+
+    Example:
+        >>> first_distance([0.125, 0.5])
+        0.125
+    """
+    array = np.asarray(distances, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array[0]):
+        raise EvalError(f"lpips: need finite distances of shape (F,), got {array.shape}.")
+    return float(array[0])
+
 
 _MSE = Definition(
     name="first_frame.mse",
@@ -20,6 +44,7 @@ _MSE = Definition(
     "crop where the aspect ratios differ",
     caution="Of frame 0 alone. Methods whose first frame is the input by construction win it: read "
     "it beside how each method makes frame 0. A shift of one pixel costs much.",
+    cannot_see="Every frame but the first.",
 )
 
 
@@ -64,4 +89,4 @@ def _first_frame(features: Features) -> dict[str, float]:
     )
 )
 def _first_frame_lpips(features: Features) -> float:
-    return float(features.distances()[0])
+    return first_distance(features.distances())

@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
+from eval.errors import EvalError
 from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.pixel_errors import mse, psnr, ssim
+
+
+def mean_distance(distances: npt.ArrayLike) -> float:
+    """The mean distance of the frames from those of the true clip, frame 0 too.
+
+    Args:
+        distances: float (F,), F >= 1.
+
+    Raises:
+        EvalError: no frame, another shape, or a distance that is not finite.
+
+    Example:
+        >>> mean_distance([0.0, 0.5])
+        0.25
+    """
+    array = np.asarray(distances, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise EvalError(f"lpips: need finite distances of shape (F,), got {array.shape}.")
+    return float(array.mean())
+
 
 _MSE = Definition(
     name="reference.mse",
@@ -19,6 +43,7 @@ _MSE = Definition(
     caution="Asks for this very clip, not for a plausible one: a clip that moves otherwise than "
     "the true one is wrong here, and a blurred mean of all futures wins. Lengths and sizes must "
     "be equal.",
+    cannot_see="Whether another clip would have been as right: only the true one counts.",
 )
 
 
@@ -62,4 +87,4 @@ def _reference(features: Features) -> dict[str, float]:
     )
 )
 def _reference_lpips(features: Features) -> float:
-    return float(features.true_distances().mean())
+    return mean_distance(features.true_distances())

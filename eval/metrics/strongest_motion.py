@@ -87,6 +87,8 @@ def strongest_motion(tracks: npt.ArrayLike, height: int, width: int) -> str:
         source="This suite; the grid, the threshold and the words are VBench's",
         caution="Looks at the first and last frame only, and knows no roll. Where most of the "
         "frame is a thing that moves by itself, its motion is taken for the camera's.",
+        cannot_see="What lies between the first and the last frame, weaker motions beside the "
+        "strongest one, and anything about the picture itself.",
     )
 )
 def _camera_motion(features: Features) -> float:

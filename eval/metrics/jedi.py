@@ -98,6 +98,8 @@ def _few_clips(
         caution="Biased upwards: equal N only. JEDi leaves size, crop and frame rate to the "
         "caller; here 16 frames squashed to 224 x 224, so published values need the same. V-JEPA 2 "
         "or another encoder is another measure.",
+        cannot_see="Single clips: where the statistics of the set agree, it does not matter which "
+        "clip shows what, or whether a clip fits its own image.",
     ),
     steps=SetSteps(notes=_few_clips),
 )

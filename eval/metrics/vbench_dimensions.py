@@ -77,6 +77,7 @@ _I2V_BACKGROUND = Definition(
     caution="Saturates when frame 0 is the input image. Never gate on it. v1 antialiases frames, "
     "as VBench's code does with torchvision 0.17 or later; compare the leaderboard, made with an "
     "earlier one, with noaa.v1.",
+    cannot_see="Slow drift, and motion: a still clip of the input image scores 1.",
 )
 
 
@@ -102,6 +103,7 @@ def _i2v_background(features: Features) -> float:
         caution="Never looks at the input image. VBench's aggregate is a mean over frames, a mean "
         "over clips here: equal if all clips have equally many frames. VBench computes CLIP and "
         "cosines in float16 on CUDA, which moves values by up to 0.001.",
+        cannot_see="Motion: a still clip scores 1, whatever it shows.",
     ),
 )
 def _background_consistency(features: Features) -> float:
@@ -120,6 +122,7 @@ def _background_consistency(features: Features) -> float:
         published="clip_vitl14_laion",
         caution="Trained on ratings of photographs and paintings; never looks at the input image. "
         "VBench computes CLIP in float16 on CUDA, which moves values by up to 0.001.",
+        cannot_see="The order of frames, motion, and what a clip is meant to show.",
     ),
 )
 def _aesthetic_quality(features: Features) -> float:
@@ -138,6 +141,7 @@ def _aesthetic_quality(features: Features) -> float:
         published="musiq_spaq",
         caution="Trained on photographs of phones: it judges noise, blur and exposure, not what is "
         "shown. Never looks at the input image.",
+        cannot_see="The order of frames, motion, and what a clip is meant to show.",
     ),
 )
 def _imaging_quality(features: Features) -> float:
@@ -156,6 +160,7 @@ def _imaging_quality(features: Features) -> float:
         published="amt_s",
         caution="A still clip scores 1. Values of another interpolator than AMT-S do not compare "
         "with VBench's: name them smoothness_vfi.",
+        cannot_see="Whether there is motion, and whether it is right.",
     ),
     Definition(
         name="smoothness_vfi",
@@ -166,6 +171,7 @@ def _imaging_quality(features: Features) -> float:
         "its neighbours) / 255, with an interpolator of one's own.",
         source=f"The formula of {_VBENCH}, motion smoothness",
         caution="A still clip scores 1. Values of two interpolators do not compare.",
+        cannot_see="Whether there is motion, and whether it is right.",
     ),
 )
 def _motion_smoothness(features: Features) -> float:

@@ -232,7 +232,7 @@ def carry_out(
 
 
 def say_device(wanted: str, console: Console) -> str:
-    """The resolved device of a run, said if it is not the CPU."""
+    """The resolved device of a run; printed if it is not the CPU."""
     device = devices.resolve(wanted)
     if device != "cpu":
         chosen = "auto took " if wanted == "auto" else ""
@@ -308,7 +308,7 @@ def make(
     console: Console,
     options: Options = Options(),
 ) -> int:
-    """Makes and stores the clips of ``batches``, or why there is none, with the device of each.
+    """Makes and stores the clips of ``batches`` with their device, or stores why a clip failed.
     Returns how many clips were made.
     """
     made = 0

@@ -52,8 +52,8 @@ class Job(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of one task: rows for the store, whose files are written, and the device that the
-    worker did it on."""
+    """The result of one task: rows for the store, whose files are already written, and the device
+    that the worker used."""
 
     rows: list[StoredClip]
     records: list[Record]

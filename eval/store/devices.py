@@ -1,5 +1,5 @@
-"""On which device each clip was made, and its records measured (all of a clip's at once). A clip of
-which nothing is noted: on the CPU.
+"""The device on which each clip was made, and on which its records were measured (all records of a
+clip at once); the CPU if no device was recorded.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Stage = Literal["make", "measure"]
 
 
 def note(store: Store, stage: Stage, keys: Iterable[str], device: str) -> None:
-    """Notes that the clips of these keys were made, or measured, on a device, as
-    :func:`eval.device.describe` tells it; where it is the CPU, that no other is noted any more.
+    """Records that the clips of these keys were made, or measured, on a device, named as by
+    :func:`eval.device.describe`. The CPU is recorded only in place of another device.
     """
     for key in keys:
         name = _key(stage, key)

@@ -32,6 +32,20 @@ table = score(clips, ["{id}"], samples=samples{reference})
 print(table["value"].to_list(), table["unit"][0])
 """
 
+_TRACKS_EXAMPLE = """\
+import numpy as np
+from eval import Clip, Sample, score
+
+blocks = np.random.default_rng(0).integers(0, 256, (16, 64, 3), dtype=np.uint8)
+wall = blocks.repeat(8, axis=0).repeat(8, axis=1)
+starts = [[start - 3 * frame for frame in range(16)] for start in (100, 200, 300)]
+clips = [Clip(np.stack([wall[:, x : x + 128] for x in each]), 8.0) for each in starts]
+prompt = "a wall, camera pans left"
+samples = [Sample(f"wall-{{k}}", clip.frames[0], prompt) for k, clip in enumerate(clips)]
+table = score(clips, ["{id}"], samples=samples{reference})
+print(table["value"].to_list(), table["unit"][0])
+"""
+
 
 def families() -> dict[str, list[Metric]]:
     """Every definition that the catalogue lists -> its metrics, superseded versions last."""
@@ -84,10 +98,11 @@ def family_pages() -> Iterator[tuple[str, str]]:
 
 def example(metrics: list[Metric]) -> str:
     """A program that measures true glyph clips, with an encoder of this package where there is
-    one."""
+    one; for metrics of tracks, which ask for 16 frames or for a camera, clips of a panned wall."""
     shown = next((metric for metric in metrics if _shipped(metric)), metrics[0])
     reference = ", reference=clips" if shown.scope == "set" else ""
-    return _EXAMPLE.format(id=shown.id, reference=reference)
+    program = _TRACKS_EXAMPLE if encoder_entry(shown.encoder).kind == "tracks" else _EXAMPLE
+    return program.format(id=shown.id, reference=reference)
 
 
 def arithmetic(metric: Metric) -> list[Callable[..., Any]]:

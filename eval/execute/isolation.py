@@ -53,7 +53,7 @@ def isolate(
         work: gives one result for each of the items it is called with.
         timeout: seconds an item may take, a batch that many times its items; None: for ever. It
             interrupts Python code in the main thread, on systems with SIGALRM; a call that hangs
-            inside a C library goes on; see :func:`eval.execute.limits.end_if_overrun`.
+            inside a C library goes on; see :func:`eval.execute.time_limits.end_if_overrun`.
         debug: let the first exception through.
         relieve: frees memory that other models hold; called when memory ran out. Where it says
             that there were any, the same call is tried once more.

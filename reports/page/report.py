@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from eval.summary.cautions import Caution
 from reports.answer.best import leading
 from reports.answer.paragraph import answer
-from reports.answer.verdict import Sentence, Verdict, verdict
+from reports.answer.verdict import Name, Sentence, Strong, Verdict, verdict
 from reports.claims.content import load_claims
 from reports.figures import drawings
 from reports.figures.drawings import Plot
@@ -140,6 +141,22 @@ class Report:
             for row in self.cells[group].rows
             if not row.failed and (row.cell in chosen or row.anchor)
         ]
+
+    def elsewhere(self, group: str) -> list[tuple[str, Sentence]]:
+        """The other groups' verdicts in a few words each: their emphasised start, with the value
+        that decides."""
+        found: list[tuple[str, Sentence]] = []
+        for other, said in self.verdicts.items():
+            if other == group or said.rule != "many":
+                continue
+            start = list(takewhile(lambda part: isinstance(part, Strong | Name), said.sentences[0]))
+            table = self.cells[other]
+            top = next((row for row in table.rows if row.cell == said.cells[0]), None)
+            entry = top.entries[table.measures.index(self.main[0])] if top else None
+            if start and entry:
+                words = f" ({self.main[0].label.lower()} {entry.text}, {entry.interval})."
+                found.append((other, (*start, words)))
+        return found
 
     def shared_cautions(self, group: str, measure: Measure) -> tuple[Caution, ...]:
         """What all cells' values of a measure have in common, shown once in its heading."""

@@ -313,10 +313,15 @@
     const text = value.toFixed(decimals);
     return Number(text) === 0 ? text.replace("-", "") : (value > 0 ? "+" : "") + text.replace("-", "−");
   };
-  const bar = (low, mean, high, most) => {
+  const roundUp = (value) => {
+    const ten = 10 ** Math.floor(Math.log10(value));
+    return Number((ten * [1, 2, 5, 10].find((step) => step * ten >= value * 0.999999)).toPrecision(1));
+  };
+  const bar = (low, mean, high) => {
+    const most = roundUp(Math.max(1e-12, ...[low, mean, high].map((value) => Math.abs(value ?? 0))));
     const space = "http://www.w3.org/2000/svg";
     const svg = document.createElementNS(space, "svg");
-    svg.setAttribute("viewBox", "-50 -6 100 12");
+    svg.setAttribute("viewBox", "-50 -6 100 20");
     svg.setAttribute("class", "bar-of-interval");
     svg.setAttribute("aria-hidden", "true");
     const draw = (tag, attributes) => {
@@ -326,6 +331,12 @@
     };
     const at = (value) => Math.max(-49, Math.min(49, 48 * value / most));
     draw("line", { x1: 0, x2: 0, y1: -6, y2: 6, class: "zero" });
+    draw("line", { x1: -48, x2: 48, y1: 6, y2: 6, class: "axis" });
+    for (const value of [-most, 0, most]) {
+      draw("line", { x1: at(value), x2: at(value), y1: 5, y2: 7, class: "axis" });
+      draw("text", { x: at(value), y: 13 });
+      svg.lastChild.textContent = (value > 0 ? "+" : "") + String(value).replace("-", "−");
+    }
     if (low !== null) draw("line", { x1: at(low), x2: at(high), y1: 0, y2: 0, class: "whole" });
     draw("circle", { cx: at(mean), cy: 0, r: 2.6 });
     return svg;
@@ -350,7 +361,6 @@
       let entry = rows[index];
       if (!entry) return [];
       if (a > b) entry = [-entry[0], entry[2] === null ? null : -entry[2], entry[1] === null ? null : -entry[1], ...entry.slice(3)];
-      const most = Math.max(1e-12, ...rows.filter(Boolean).flatMap((row) => row.slice(0, 3).map((x) => Math.abs(x ?? 0))));
       const [mean, low, high, separated, n, from] = entry;
       told += separated > 0;
       [clips, images, few] = [n, from, few || from < 10];
@@ -368,7 +378,7 @@
       const interval = low === null ? "no interval" : `${number(low, measure.decimals)} to ${number(high, measure.decimals)}`;
       difference.append(make("span", number(mean, measure.decimals), mark), make("span", interval, "interval"));
       if (from < 10) difference.append(make("span", "n too small", "caution"));
-      row.insertCell().append(bar(low, mean, high, most));
+      row.insertCell().append(bar(low, mean, high));
       row.insertCell().append(make("span", words, mark));
       return [row];
     })));

@@ -405,6 +405,34 @@ def test_the_first_screen_answers(page: Any, width: int, height: int) -> None:
     assert words.startswith("Take i2v-adapter[t0=0.6,p=0.5]: of the 5 cells that move")
 
 
+def test_the_first_screen_names_the_other_groups_verdicts(page: Any) -> None:
+    _width(page, 1400, 900)
+    (line,) = _shown(page, ".answer .elsewhere")
+    assert line.rect["y"] < 300
+    value = "Take i2v-adapter[t0=0.6,p=0.5] (identity 0.905, 0.895 to 0.915)."
+    assert line.text == f"Only seen: {value} Only unseen: {value}"
+
+
+def test_intervals_of_a_pair_have_a_scale_that_holds_them(page: Any) -> None:
+    rows = page.find_elements(By.CSS_SELECTOR, "#pair-table tbody tr")
+    assert rows
+    for row in rows:
+        low, zero, high = (
+            float(str(text.get_attribute("textContent")).replace("−", "-"))
+            for text in row.find_elements(By.CSS_SELECTOR, ".bar-of-interval text")
+        )
+        assert (low, zero) == (-high, 0)
+        ends = row.find_element(By.CSS_SELECTOR, "td:nth-child(4) .interval").text
+        for end in ends.replace("−", "-").split(" to "):
+            assert low <= float(end) <= high
+
+
+def test_clips_of_the_grid_are_256_px_wide(page: Any) -> None:
+    _width(page, 1400, 900)
+    film = page.find_element(By.CSS_SELECTOR, "#clip-grid tbody .film")
+    assert film.rect["width"] == 256
+
+
 def test_one_selector_governs_the_page_and_the_verdict(page: Any) -> None:
     page.find_element(By.CSS_SELECTOR, "#groups input[value=seen]").click()
     shown = _shown(page, ".answer")

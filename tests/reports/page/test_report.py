@@ -221,6 +221,15 @@ def test_the_page_says_it_all(parsed: Page) -> None:
         assert phrase in text, phrase
 
 
+def test_sections_go_from_the_answer_to_what_it_rests_on(page: str) -> None:
+    answer = page.index('class="answer"')
+    assert answer < page.index('aria-label="Sections"')
+    assert re.findall(r'<section id="(\w+)"', page) == [
+        *("clips", "pairs", "sweep", "tradeoffs", "measures"),
+        *("accuracy", "definitions", "provenance", "warnings"),
+    ]
+
+
 def test_script_free_readers_see_every_group(parsed: Page) -> None:
     groups = Counter(
         attributes["data-group"] for _, attributes in parsed.elements if "data-group" in attributes

@@ -67,7 +67,9 @@ def report(
 def compare(
     directories: Annotated[
         list[Path],
-        typer.Argument(help="Two or more run folders; the first is what others are held against."),
+        typer.Argument(
+            help="Two or more run folders; the first is the one that others are compared with."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="Folder for the page and its tables.", file_okay=False)

@@ -117,7 +117,7 @@ class _Look:
 
     @property
     def yardstick(self) -> tuple[str, str] | None:
-        """The cell whose motion others are held against, and what it is called."""
+        """The cell whose motion others are compared with, and its name in a sentence."""
         truths = [c for c in self.run.cells if self.run.methods[c] == "true-clip"]
         if truths and self.entry(truths[0], self.first("motion")):
             return truths[0], "the true clips"

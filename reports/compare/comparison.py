@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs read together; the first is what the others are held against.
+    """Runs read together; the first is the one that the others are compared with.
 
     `pairs` are cells of other names that are subtracted as well.
     """

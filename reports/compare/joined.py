@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reports.run.folder import RunFolder
 
 CellPair = tuple[str, str]
-"""A cell of the first run and the cell of another that is held against it."""
+"""A cell of the first run and the cell of another run that is compared with it."""
 
 
 def split_pair(text: str) -> CellPair:
@@ -41,7 +41,7 @@ def cell_pairs(runs: Sequence[RunFolder], given: Sequence[CellPair]) -> list[Cel
     """The pairs of cells of other names that are compared.
 
     Args:
-        runs: the first is what others are held against.
+        runs: the first is the one that others are compared with.
         given: asked for; without any, two runs of which each has one cell that competes are
             paired at once, if the cells' names differ.
 

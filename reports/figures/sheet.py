@@ -41,7 +41,7 @@ def sheet_rows(run: RunFolder) -> list[str]:
 
 
 def _entry(run: RunFolder, cell: str) -> str:
-    """What stands for a whole sweep on the sheet; a cell that is in none stands for itself."""
+    """The sheet's entry of a cell: its sweep, or the cell itself if it is in no sweep."""
     sweep = home(run, cell)
     return f"sweep {sweep.name}" if sweep else f"cell {cell}"
 

@@ -271,7 +271,7 @@ def render_page(
 
     Args:
         title: of the page.
-        heading: template of what stands above the menu, given `values`.
+        heading: template of the part above the menu; gets `values`.
         footer: the last line.
         sections: top to bottom.
         groups: sample groups that the reader may switch between, where there are two or more.

@@ -154,7 +154,7 @@ def _truths(frame: pd.DataFrame, column: str, path: Path) -> list[bool | None]:
 
 
 def _cautions(frame: pd.DataFrame, path: Path) -> list[tuple[Caution, ...]]:
-    """Of each row; the note of an older run is one caution, whose words nobody interprets."""
+    """Cautions of each row; the note of an older run becomes one caution with that text."""
     from eval.summary.cautions import Caution, from_json
 
     return [

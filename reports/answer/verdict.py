@@ -307,11 +307,8 @@ def _claims(content: Mapping[str, Any]) -> list[Sentence]:
     found = ", ".join(f"{len(of)} {name}" for name, of in by.items())
     lead = f"Of the paper's {len(content['claims'])} claims: {found}."
     sentences: list[Sentence] = [(Strong(lead),)]
-    failing = by.get("fails", [])
-    if failing:
-        titles = "; ".join(f"{c['number']}, {c['title']}" for c in failing)
-        sentences.append((f"Fails: {titles}.",))
-    return sentences
+    titles = "; ".join(f"{c['number']}, {c['title']}" for c in by.get("fails", []))
+    return [*sentences, (f"Fails: {titles}.",)] if titles else sentences
 
 
 def _sheet(run: RunFolder, competing: Sequence[str]) -> list[str]:

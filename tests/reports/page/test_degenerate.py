@@ -163,10 +163,11 @@ def test_a_sweep_over_any_setting_has_columns_and_heatmaps(
     assert swept_settings(run) == ["t0", "p", name]
     column = cell_frame(run, "all")[name]
     assert [None if pd.isna(value) else value for value in column] == [*values, None]
-    write_report(folder, samples=0)
+    write_report(folder, samples=0, paper=True)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert f'<th scope="col">{name}</th>' in page
-    assert len(list((folder / "figures").glob("heatmap-mine-*-all.svg"))) == 3
+    assert page.count('<table class="heat">') == 3 * len(run.groups)
+    assert len(list((folder / "figures").glob("heatmap-mine-*-all.pdf"))) == 3
 
 
 def test_a_third_setting_makes_one_heatmap_a_value(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def init(
     """
     from eval.errors import EvalError
     from eval.io.documents import write_text
+    from eval.io.files import write_errors
 
     kinds = (("--clips", clips), ("--base", base), ("--pipeline", pipeline), ("--method", method))
     chosen = [name for name, value in kinds if value is not None]
@@ -78,6 +79,8 @@ def init(
         )
         return
     folder, first = file.absolute().parent, ""
+    with write_errors(file):
+        folder.mkdir(parents=True, exist_ok=True)  # paths are looked up from there
     if base is not None:
         parts = {"motion_adapter": motion, "i2v_adapter": adapter, "content_adapter": content}
         parts = {key: value and _from(folder, value) for key, value in parts.items()}

@@ -27,7 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rounds", type=int, default=None, help="at most so many rounds, for a quick look"
     )
     parser.addoption(
-        "--results", type=Path, default=results.RESULTS, help="folder of the raw results"
+        "--results", type=Path, default=None, help="folder of the raw results; benchmarks/results"
+    )
+    parser.addoption(
+        "--limit", type=float, default=180.0, help="seconds of a case; its row says what was cut"
+    )
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="the first case of each file alone, 3 rounds, 40 s a case, into runs/bench-quick",
     )
 
 
@@ -42,6 +50,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`case` runs over what the module's `cases(device type)` gives."""
     if "case" in metafunc.fixturenames:
         cases = metafunc.module.cases(_device(metafunc.config).type)
+        if metafunc.config.getoption("--quick"):
+            cases = cases[:1]
         metafunc.parametrize("case", cases, ids=[re.sub(r"\W+", "-", str(case)) for case in cases])
 
 
@@ -72,7 +82,12 @@ def bench(request: pytest.FixtureRequest, benchmark: Any, device: torch.device) 
             **results.environment(device, get_commit_info(), request.config.stash[LOAD]),
             "rows": [],
         }
-    return Bench(benchmark, device, families[family]["rows"], request.config.getoption("--rounds"))
+    rounds, limit, quick = (
+        request.config.getoption(name) for name in ("--rounds", "--limit", "--quick")
+    )
+    if quick:
+        rounds, limit = rounds or 3, min(limit, 40.0)
+    return Bench(benchmark, device, families[family]["rows"], rounds, limit)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,5 +103,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     families = session.config.stash[FAMILIES]
     if families:
         device = _device(session.config)
-        folder = session.config.getoption("--results")
+        quick = session.config.getoption("--quick")
+        folder = session.config.getoption("--results") or (
+            Path("runs/bench-quick") if quick else results.RESULTS
+        )
         results.save(folder, results.device_name(device), device.type, families)

@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import yaml
 
 from eval.clips.lossless import Clip
+from eval.measure.catalogue import catalogue
 from eval.measure.evaluator import Evaluator
 from eval.methods.i2v_adapter import I2VAdapterMethod
 from eval.metrics import Metric
+from eval.plan.cells import Plan, make_plan
 from eval.samples import Sample
+from eval.store.store import Record, Store, StoredClip
 
 Result = TypeVar("Result")
 SECONDS: list[float] = []
@@ -47,6 +51,33 @@ class TimedEvaluator(Evaluator):
 
 def timed_evaluator(metrics: list[Metric]) -> TimedEvaluator:
     return TimedEvaluator(metrics)
+
+
+def fill(folder: Path, cells: int, images: int, metrics: int) -> tuple[Store, Plan]:
+    """An open store with a record of every clip and metric, though no clip was made, and its plan:
+    what tables are written from.
+    """
+    random = np.random.default_rng(0)
+    ids = [metric.id for metric in catalogue() if metric.scope == "clip" and not metric.truth]
+    suite = {
+        "name": "filled",
+        "samples": {"source": "glyph-world", "seen": images, "unseen": 0},
+        "methods": [{"method": "still-image", "sweep": {"frames": list(range(2, 2 + cells))}}],
+        "metrics": ids[:metrics],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "suite.yaml").write_text(yaml.safe_dump(suite))
+    plan = make_plan(folder / "suite.yaml")
+    store = Store(folder / "run")
+    for cell in plan.cells:
+        keys = {(sample.id, seed): f"{n:064x}" for n, (sample, seed) in enumerate(plan.pairs(cell))}
+        store.add_clip_rows([StoredClip(cell.id, *place, key, 1.0) for place, key in keys.items()])
+        store.add_records(
+            Record(cell.id, *place, metric.id, float(random.random()), "", key, "f" * 64)
+            for place, key in keys.items()
+            for metric in plan.clip_metrics
+        )
+    return store, plan
 
 
 def write_suite(path: Path, *, t0: Sequence[float], images: int) -> Path:

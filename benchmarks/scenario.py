@@ -4,9 +4,11 @@ so."""
 from __future__ import annotations
 
 import gc
+import math
+import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -31,6 +33,10 @@ class Variant:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+class CaseLimitError(Exception):
+    """A case took longer than it may."""
+
+
 class Bench:
     """Collects the rows of one test.
 
@@ -39,15 +45,23 @@ class Bench:
         device: that variants run on.
         rows: where rows go.
         most: rounds of any comparison, at most; None for no limit.
+        limit: seconds of the whole case; what is not timed by then is a failed variant that says
+            so, and variants keep the rounds that they had.
     """
 
     def __init__(
-        self, engine: Any, device: torch.device, rows: list[dict[str, Any]], most: int | None = None
+        self,
+        engine: Any,
+        device: torch.device,
+        rows: list[dict[str, Any]],
+        most: int | None = None,
+        limit: float = math.inf,
     ) -> None:
         self.engine = engine
         self.device = device
         self.rows = rows
         self.most = most
+        self.limit, self._end = limit, time.monotonic() + limit
 
     def row(self, scenario: str, **content: Any) -> dict[str, Any]:
         """A row of values that are not times of variants."""
@@ -148,13 +162,35 @@ class Bench:
         end.
         """
         try:
-            return step()
+            with self._limited():
+                return step()
         except Exception as error:
             result["failed"] = failure(error)
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Ends the block by an error when the case's time is over, where the system has timers."""
+        if math.isinf(self.limit) or not hasattr(signal, "setitimer"):
+            yield
+            return
+
+        def over(*_: object) -> None:
+            raise CaseLimitError(f"the case's limit of {self.limit:g} s")
+
+        left = self._end - time.monotonic()
+        if left <= 0:
+            over()
+        before = signal.signal(signal.SIGALRM, over)
+        signal.setitimer(signal.ITIMER_REAL, left)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def failure(error: BaseException) -> str:

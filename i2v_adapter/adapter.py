@@ -24,6 +24,7 @@ from i2v_adapter.attention import (
     CrossFrameProjections,
     CrossFrameState,
     Scale,
+    active_attention_backend,
     spatial_self_attentions,
 )
 from i2v_adapter.checkpoint_formats import (
@@ -210,7 +211,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             ]
             if unknown:
                 raise ValueError(f"scale names {', '.join(unknown)}, but no layer's path starts so")
-        self._state.scale = float(value) if isinstance(value, (int, float)) else value
+        self._state.set_scale(float(value) if isinstance(value, (int, float)) else value)
 
     @property
     def unet(self) -> nn.Module | None:
@@ -239,6 +240,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 self._connect(self._attachment)
                 return self
             raise RuntimeError("the adapter is attached to another UNet: call its detach() first")
+        name_repeated_blocks(unet)
         layers = spatial_self_attentions(unet)
         self._check(layers)
         for path, layer in layers.items():
@@ -250,6 +252,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                     f"another adapter is attached to this UNet (layer {path}): detach that one "
                     "first"
                 )
+        backend = active_attention_backend()
         hooks = [unet.register_forward_pre_hook(self._before_forward, with_kwargs=True)]
         if self.config["pooled_group_norm"]:
             hooks += pool_group_norms(unet, self._state)
@@ -257,7 +260,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             unet=unet,
             layers=layers,
             processors={
-                path: CrossFrameAttnProcessor(self.projections(path), self._state, path)
+                path: CrossFrameAttnProcessor(self.projections(path), self._state, path, backend)
                 for path in layers
             },
             previous={},
@@ -321,6 +324,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         self._state.num_frames = sample.shape[2]
         if self.device != sample.device:
             self.to(sample.device)
+        self._state.move(sample.device)
         self._connect(self._attachment)
 
     def _check(self, layers: Mapping[str, Attention]) -> None:
@@ -334,6 +338,14 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                     f"{_describe(wanted)},"
                     f" found {_describe(found)}"
                 )
+
+
+def name_repeated_blocks(unet: nn.Module) -> None:
+    """Tells `unet.compile_repeated_blocks()` which blocks to compile, where diffusers names none:
+    those of spatial and of motion transformers, which hold the attention.
+    """
+    if isinstance(unet, ModelMixin) and not getattr(unet, "_repeated_blocks", None):
+        unet._repeated_blocks = ["BasicTransformerBlock"]
 
 
 def uncompiled(unet: nn.Module) -> nn.Module:

@@ -13,10 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
+from diffusers.models.attention_dispatch import (
+    AttentionBackendName,
+    _AttentionBackendRegistry,
+    dispatch_attention_fn,
+)
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
@@ -52,6 +57,24 @@ class CrossFrameState:
 
     num_frames: int | None = None
     scale: Scale = 1.0
+    factor: Tensor | None = None
+
+    def set_scale(self, scale: Scale) -> None:
+        """A new scale. One number other than 0 is also kept as a tensor, `factor`, which compiled
+        code reads: a change of it changes no code.
+        """
+        self.scale = scale
+        if not isinstance(scale, float) or scale == 0:
+            self.factor = None
+        elif self.factor is None:
+            self.factor = torch.full((), scale, dtype=torch.float32, device="cpu")
+        else:
+            self.factor.fill_(scale)
+
+    def move(self, device: torch.device) -> None:
+        """Brings `factor` to the device of the tokens."""
+        if self.factor is not None and self.factor.device != device:
+            self.factor = self.factor.to(device)
 
     def scale_of(self, path: str) -> FrameScale:
         """The scale of the layer at `path`: of a mapping, the value of the longest start of the
@@ -74,6 +97,8 @@ class CrossFrameAttnProcessor:
         projections: W_Q' and W_O' of the layer.
         state: number of frames and scale. At scale 0 the branch is left out.
         path: of the layer in the UNet, for scales that differ between layers.
+        backend: of diffusers' attention backends; None: torch's own. `set_attention_backend` of the
+            UNet sets it too.
     """
 
     def __init__(
@@ -81,11 +106,13 @@ class CrossFrameAttnProcessor:
         projections: CrossFrameProjections | None = None,
         state: CrossFrameState | None = None,
         path: str = "",
+        backend: Any = None,
     ) -> None:
         self.projections = projections
         self.state = state
         self.path = path
         self.released = False
+        self._attention_backend = backend
 
     def release(self) -> None:
         """Become the layer's own self-attention: something may hold on to the processor of a
@@ -134,9 +161,14 @@ class CrossFrameAttnProcessor:
         if attn.norm_k is not None:
             key = attn.norm_k(key)
 
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
+        attended = self._attend(query, key, value, attention_mask)
         output = attn.to_out[0](_join_heads(attended, batch).to(query.dtype))
-        scale = 0.0 if self.state is None else self.state.scale_of(self.path)
+        if self.state is None:
+            scale: FrameScale = 0.0
+        elif self.state.factor is not None and torch.compiler.is_compiling():
+            scale = self.state.factor
+        else:
+            scale = self.state.scale_of(self.path)
         if not isinstance(scale, (int, float)) or scale != 0:
             cross = self._cross_frame(attn, hidden_states, key, value, attention_mask, scale)
             output = output + cross.to(output.dtype)
@@ -182,16 +214,32 @@ class CrossFrameAttnProcessor:
                 )
             attention_mask = attention_mask[::frames]
         # [::frames] is a view of each video's first frame.
-        attended = F.scaled_dot_product_attention(
-            query.to(key.dtype), key[::frames], value[::frames], attn_mask=attention_mask
-        )
+        attended = self._attend(query.to(key.dtype), key[::frames], value[::frames], attention_mask)
         output = to_out(_join_heads(attended, batch).to(to_out.weight.dtype))
         if isinstance(scale, (int, float)):
             return output if scale == 1 else scale * output
+        if isinstance(scale, Tensor) and scale.ndim == 0:
+            return scale * output
         if len(scale) != frames:
             raise ValueError(f"scale has {len(scale)} values for the {frames} frames of a video")
         factors = torch.as_tensor(scale, dtype=output.dtype, device=output.device)
         return factors.repeat(batch // frames)[:, None, None] * output
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention of (B, heads, tokens, head dimension) by the backend that was chosen."""
+        if self._attention_backend is None:
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        tokens_first = (tensor.transpose(1, 2) for tensor in (query, key, value))
+        attended = dispatch_attention_fn(
+            *tokens_first, attn_mask=mask, backend=self._attention_backend
+        )
+        return attended.transpose(1, 2)
+
+
+def active_attention_backend() -> Any:
+    """What `set_attention_backend` or `DIFFUSERS_ATTN_BACKEND` chose; None for torch's own."""
+    active, _ = _AttentionBackendRegistry.get_active_backend()
+    return None if active == AttentionBackendName.NATIVE else active
 
 
 def _split_heads(tokens: Tensor, batch: int, heads: int) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -107,15 +108,65 @@ def first_frame(path: Path, *, hdr: Hdr = "refuse", root: Path | None = None) ->
     Raises:
         EvalError: as `read_media`, as far as one frame can tell.
     """
+    frames = first_frames(path, 1, hdr=hdr, root=root)
+    if not frames:
+        raise EvalError(f"{path}: the clip has no frames")
+    return frames[0]
+
+
+class MediaFormat(NamedTuple):
+    """Number of frames, height and width in px, frames per second."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+
+def media_format(
+    path: Path, *, fps: float | None = None, hdr: Hdr = "refuse", root: Path | None = None
+) -> MediaFormat:
+    """What `read_media` would give, from one decoded frame and the file's own count of frames.
+
+    Raises:
+        EvalError: as `read_media`, as far as these tell.
+    """
+    height, width, _ = first_frame(path, hdr=hdr, root=root).shape
     with named(path):
-        if path.is_dir():
-            return next(_folder_frames(path, frame_files(path, root)))
-        if path.suffix.lower() == ".npy":
-            return next(array_frames(open_array(path, MAX_PIXELS)))
+        if _without_rate(path):
+            if fps is None:
+                raise EvalError(f"{path}: frame folders and arrays have no frame rate; give --fps")
+            is_folder = path.is_dir()
+            count = len(frame_files(path, root) if is_folder else open_array(path, MAX_PIXELS))
+            return MediaFormat(count, height, width, fps)
         from i2v_adapter.media.video import Video
 
         with Video(path, hdr=hdr, most_pixels=MAX_PIXELS) as video:
-            return next(iter(video))
+            return MediaFormat(len(video), height, width, video.fps or 1.0)
+
+
+def first_frames(
+    path: Path,
+    count: int,
+    *,
+    fps: float | None = None,
+    hdr: Hdr = "refuse",
+    root: Path | None = None,
+) -> list[NDArray[np.uint8]]:
+    """At most `count` frames from the beginning, uint8 (H, W, 3) each, as `read_media` gives them.
+
+    Raises:
+        EvalError: as `read_media`, as far as these frames can tell.
+    """
+    with named(path):
+        if path.is_dir():
+            return list(islice(_folder_frames(path, frame_files(path, root)), count))
+        if path.suffix.lower() == ".npy":
+            return list(islice(array_frames(open_array(path, MAX_PIXELS)), count))
+        from i2v_adapter.media.video import Video
+
+        with Video(path, hdr=hdr, most_pixels=MAX_PIXELS) as video:
+            return list(islice(video, count))
 
 
 def digest(path: Path, fps: float | None, *, hdr: Hdr = "refuse", root: Path | None = None) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from eval.errors import SOME_FAILED, EvalError, one_line
-from eval.io.console import say
+from eval.io.console import cell, say, show
 
 if TYPE_CHECKING:
+    from eval.execute.estimate import Estimate
     from eval.samples.vbench_folder import VBenchFolder
 
 
@@ -56,6 +58,13 @@ def clips(
             "weights."
         ),
     ] = "",
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated ids, or names such as motion: measures these alone. Default: all "
+            "of the encoders."
+        ),
+    ] = "",
     fps: Annotated[
         float | None, typer.Option(help="Frame rate of frame folders and .npy files.")
     ] = None,
@@ -82,6 +91,17 @@ def clips(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
     ] = 0.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that read and measure clips; values are the same with any number.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be measured and about how long it takes."),
+    ] = False,
     device: Annotated[
         str, typer.Option(help="Of the encoders: auto, cpu, cuda[:INDEX] or mps.")
     ] = "auto",
@@ -107,7 +127,9 @@ def clips(
     """
     from eval.clips.media import Hdr
     from eval.commands.results_table import show_results
-    from eval.execute.finished import score
+    from eval.execute.estimate import estimate
+    from eval.execute.finished import Scored, score
+    from eval.execute.pool import Pool
     from eval.execute.run import Options
     from eval.execute.time_limits import end_command_if_overrun
 
@@ -117,14 +139,20 @@ def clips(
         os.environ["I2V_EVAL_TRUST_TORCHSCRIPT"] = "1"
     vbench = _vbench(folder, layout, samples, info, images, ratio)
     start = time.perf_counter()
-    chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]
-    options = Options(timeout=timeout, wait=wait, debug=debug)
-    end_command_if_overrun(timeout, "Leave that clip out.")
-    scored = score(
+    chosen, named = (
+        [name.strip() for name in names.split(",") if name.strip()] for names in (encoders, metrics)
+    )
+    pool = Pool(workers, kind="processes") if workers else None
+    options = Options(timeout=timeout, wait=wait, debug=debug, pool=pool)
+    if pool is None:
+        end_command_if_overrun(timeout, "With --workers such a clip fails alone.")
+    asked = partial(
+        estimate if dry_run else score,
         folder,
         samples,
         out,
         encoders=chosen,
+        metrics=named,
         reference=reference,
         fps=fps,
         strict=strict,
@@ -136,6 +164,10 @@ def clips(
         dtype=dtype,
         rows=vbench.entries if vbench else None,
     )
+    if dry_run:
+        _show_estimate(cast("Estimate", asked()), workers)
+        return
+    scored = cast(Scored, asked())
     if vbench:
         vbench.write_record(scored.folder)
     for failure in scored.failures:
@@ -179,3 +211,25 @@ def _vbench(
     from eval.samples.vbench_folder import read_vbench_folder
 
     return read_vbench_folder(folder, info, images, ratio or None)
+
+
+def _show_estimate(found: Estimate, workers: int | None) -> None:
+    from rich.table import Table
+
+    from eval.io.progress import duration
+
+    for warning in found.warnings:
+        say(f"warning: {one_line(warning)}", err=True)
+    table = Table("encoder", "time", "metrics", box=None, pad_edge=False)
+    for name, seconds in found.seconds.items():
+        table.add_row(
+            cell(name), duration(seconds), cell(", ".join(found.metrics.get(name, ["-"])))
+        )
+    show(table)
+    total = sum(found.seconds.values())
+    unread = f", {found.unread} more cannot be opened" if found.unread else ""
+    shared = f", {duration(total / workers)} or more on {workers} processes" if workers else ""
+    say(
+        f"{found.clips} clips, {found.frames} frames{unread}: about {duration(total)}{shared}, "
+        "told from a few frames of each size; nothing was written"
+    )

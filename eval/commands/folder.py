@@ -14,7 +14,14 @@ Folder = Annotated[Path, typer.Argument(help="Run folder.", metavar="DIR")]
 Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 
 
-def status(folder: Folder, debug: Debug = False) -> None:
+def status(
+    folder: Folder,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Look at every clip's file and the whole database, too."),
+    ] = False,
+    debug: Debug = False,
+) -> None:
     """Say how far a run has come, who works on it, and what failed. Nothing in the folder is
     touched.
     """
@@ -22,13 +29,15 @@ def status(folder: Folder, debug: Debug = False) -> None:
 
     from eval.store.status import status as look
 
-    found = look(folder)
+    found = look(folder, check=check)
     table = Table("cell", "wanted", "made", "measured", "failed", box=None, pad_edge=False)
     for cell in found.cells:
         table.add_row(printable(cell.cell), *map(str, cell[1:]))
     show(table)
     state = f"held by {found.holder}" if found.holder else f"finished {found.finished or 'never'}"
-    say(f"suite {found.suite}, schema {found.schema}, {state}, {len(found.failures)} failed")
+    unchecked = "" if found.checked else "; files were not looked at, --check does so"
+    failed = f"{len(found.failures)} failed"
+    say(f"suite {found.suite}, schema {found.schema}, {state}, {failed}{unchecked}")
 
 
 def export(

@@ -137,9 +137,7 @@ def run(
     if executor is Executor.processes:
         pool = Pool(workers, kind="processes")
     elif executor is Executor.local:
-        if workers is not None:
-            raise EvalError("--workers goes with --executor processes or ray; add one of them")
-        pool = None
+        pool = Pool(workers, kind="processes") if workers is not None else None
         end_command_if_overrun(
             timeout, "With --executor processes such a call fails its own clip alone."
         )

@@ -9,6 +9,7 @@ from eval.encoders.preprocessing import check_frames
 from eval.encoders.weights import Location
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames
+from eval.io.threads import in_threads
 
 SMALLEST = 64
 """Shorter side, px, below which frames are enlarged by a whole factor."""
@@ -75,6 +76,9 @@ class DisFlowEncoder:
     """
 
     kind = "flow"
+    iterations = ITERATIONS
+    vote = 1
+    """Pixels, along each side, that share one vote on who owns a flat region."""
 
     def __init__(self, id: str = "flow_dis") -> None:
         self.id = id
@@ -94,32 +98,45 @@ class DisFlowEncoder:
             frames if frames.dtype == np.uint8 else np.rint(frames * 255).astype(np.uint8)
             for frames in (first, second)
         )
-        return np.stack([self._pair(one, two) for one, two in zip(first, second, strict=True)])
+        import cv2
 
-    def _pair(self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32Array:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # its own threads would cut a frame into stripes, which changes a flow
+        try:
+            flows = in_threads(
+                lambda pair: self.encode_pair(*pair), zip(first, second, strict=True)
+            )
+        finally:
+            cv2.setNumThreads(threads)
+        return np.stack(flows)
+
+    def encode_pair(
+        self,
+        first: npt.NDArray[np.uint8],
+        second: npt.NDArray[np.uint8],
+        threshold: float = THRESHOLD,
+    ) -> Float32Array:
+        """uint8 (H, W, 3) twice -> float32 (H, W, 2), with OpenCV on one thread; `threshold` as
+        `THRESHOLD`.
+        """
         import cv2
 
         height, width = first.shape[:2]
         factor = -(-SMALLEST // min(height, width))
         if np.array_equal(first, second):
             return np.zeros((height, width, 2), np.float32)
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            one, two = (self._enlarge(frame, factor) for frame in (first, second))
-            one, two = (cv2.GaussianBlur(frame, (0, 0), BLUR) for frame in (one, two))
-            greys = _principal_colour(one, two)
-            flow = np.asarray(self._search().calc(*greys, None), dtype=np.float32)
-            flow = flow * _moves(one, two, greys[0], flow)[..., None]
-            for _ in range(2):
-                flow = np.stack(
-                    [cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), 5) for axis in (0, 1)],
-                    axis=-1,
-                )
-            if factor > 1:
-                flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / factor
-        finally:
-            cv2.setNumThreads(threads)
+        one, two = (self._enlarge(frame, factor) for frame in (first, second))
+        one, two = (cv2.GaussianBlur(frame, (0, 0), BLUR) for frame in (one, two))
+        greys = _principal_colour(one, two)
+        flow = np.asarray(self._search().calc(*greys, None), dtype=np.float32)
+        flow = flow * _moves(one, two, greys[0], flow, self.vote, threshold)[..., None]
+        for _ in range(2):
+            flow = np.stack(
+                [cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), 5) for axis in (0, 1)],
+                axis=-1,
+            )
+        if factor > 1:
+            flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / factor
         return np.asarray(flow, dtype=np.float32)
 
     @staticmethod
@@ -130,13 +147,12 @@ class DisFlowEncoder:
             return np.ascontiguousarray(frame)
         return cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
-    @staticmethod
-    def _search() -> Any:
+    def _search(self) -> Any:
         import cv2
 
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         search.setFinestScale(0)
-        search.setVariationalRefinementIterations(ITERATIONS)
+        search.setVariationalRefinementIterations(self.iterations)
         search.setVariationalRefinementAlpha(SMOOTHNESS)
         return search
 
@@ -185,6 +201,8 @@ def _moves(
     second: npt.NDArray[np.uint8],
     grey: npt.NDArray[np.uint8],
     flow: Float32Array,
+    vote: int,
+    threshold: float,
 ) -> npt.NDArray[np.bool_]:
     """Pixels (H, W) that move: where the flow explains the second frame better than standing still
     does.
@@ -204,26 +222,40 @@ def _moves(
         borderMode=cv2.BORDER_REPLICATE,
     )
     gain = ((two - one) ** 2 - (followed - one) ** 2).sum(axis=-1)
-    near = cv2.GaussianBlur(gain, (0, 0), WINDOW) > THRESHOLD**2
-    own = cv2.GaussianBlur(gain, (0, 0), OWN_WINDOW) > THRESHOLD**2
+    near = cv2.GaussianBlur(gain, (0, 0), WINDOW) > threshold**2
+    own = cv2.GaussianBlur(gain, (0, 0), OWN_WINDOW) > threshold**2
     moving = near & (np.hypot(flow[..., 0], flow[..., 1]) > 0.25)
-    return np.asarray((near & own) | (_share_of_colour(grey, moving) > 0.5))
+    return np.asarray((near & own) | (_share_of_colour(grey, moving, vote) > 0.5))
 
 
-def _share_of_colour(grey: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_]) -> Float32Array:
+def _share_of_colour(
+    grey: npt.NDArray[np.uint8], marked: npt.NDArray[np.bool_], vote: int
+) -> Float32Array:
     """For each pixel (H, W) the share of marked ones among the pixels of its grey value around it.
 
     A bilateral grid (Chen, Paris and Durand 2007): one Gaussian per grey-value bin, linear between
-    the bins.
+    the bins. Blurred at 1 / `vote` of the size.
     """
     import cv2
+
+    if not marked.any():
+        return np.zeros(grey.shape, np.float32)
+    size = (grey.shape[1], grey.shape[0])
+    coarse = tuple(-(-side // vote) for side in size)
+
+    def blurred(weight: Float32Array) -> Any:
+        if vote == 1:
+            return cv2.GaussianBlur(weight, (0, 0), REACH)
+        small = cv2.resize(weight, coarse, interpolation=cv2.INTER_AREA)
+        small = cv2.GaussianBlur(small, (0, 0), REACH / vote)
+        return cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
 
     value = grey.astype(np.float32) / COLOUR_STEP
     counted, total = np.zeros(grey.shape, np.float32), np.full(grey.shape, 1e-6, np.float32)
     for level in range(int(value.min()), int(value.max()) + 2):
         weight = np.maximum(0.0, 1.0 - np.abs(value - level)).astype(np.float32)
-        counted += weight * cv2.GaussianBlur(weight * marked, (0, 0), REACH)
-        total += weight * cv2.GaussianBlur(weight, (0, 0), REACH)
+        counted += weight * blurred(weight * marked)
+        total += weight * blurred(weight)
     return np.asarray(counted / total, dtype=np.float32)
 
 

@@ -135,6 +135,7 @@ ENCODERS: Mapping[str, EncoderEntry] = {
     "tracks_klt": EncoderEntry("tracks", "tracks"),
     "cotracker2": EncoderEntry("tracks", "cotracker2", loader="I2V_EVAL_COTRACKER2"),
     "pips2": EncoderEntry("tracks", "pips2", loader="I2V_EVAL_PIPS2"),
+    "flow_dis_fast": EncoderEntry("flow", "flow_fast"),
     "raft_large": EncoderEntry(
         "flow",
         "raft",
@@ -207,7 +208,15 @@ ENCODERS: Mapping[str, EncoderEntry] = {
 """All named encoders. The modules they name are imported when one is asked for."""
 
 
-EMBEDDED = ("dino_glyph", "clip_glyph", "flow_dis", "tracks_klt", "videomae_glyph", "pixels")
+EMBEDDED = (
+    "dino_glyph",
+    "clip_glyph",
+    "flow_dis",
+    "flow_dis_fast",
+    "tracks_klt",
+    "videomae_glyph",
+    "pixels",
+)
 """Encoders that come with the package; the catalogue lists a published protocol with its own
 encoder and with these.
 """

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from eval.errors import EvalError
 from eval.execute.events import EventLog
+from eval.execute.reading import keep_notes
 from eval.execute.worker import ENVIRONMENT, Job, Result
 from eval.io.files import write_whole
 from eval.io.progress import progress
@@ -179,6 +180,7 @@ class Driver:
         if task.stage == "make":
             self._store.add_clip_rows(result.rows, result.failures)
             note_device(self._store, "make", [row.key for row in result.rows], result.device)
+            keep_notes(self._store, result.notes or {})
             self._log.batch("made", task.batch, result.failures)
             self.made += good
             left = task.batch.without({failure[:3] for failure in result.failures})

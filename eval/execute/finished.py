@@ -5,9 +5,7 @@ the rest scored.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +13,10 @@ from rich.console import Console
 
 from eval.clips.media import Hdr
 from eval.errors import EvalError
+from eval.execute.prepared import prepare, with_placement
+from eval.execute.processes import carry_out_in_processes
 from eval.execute.provenance import RunDocument
+from eval.execute.reading import keep_notes, notes_of, reading_notes
 from eval.execute.reference import (
     format_warnings,
     length_warnings,
@@ -31,19 +32,15 @@ from eval.execute.run import (
     say_device,
     stale,
 )
-from eval.execute.time_limits import time_limit
+from eval.execute.worker import Job
+from eval.io.files import Files
 from eval.io.progress import progress
-from eval.measure.evaluator import EvaluatorLike, default_evaluator
-from eval.measure.selection import GLYPH, available, metrics_of, not_measured
-from eval.methods.finished import FinishedClips
+from eval.measure.evaluator import EvaluatorLike
 from eval.metrics import Metric
-from eval.metrics.definitions import Need
-from eval.plan.batches import Batch, Place
+from eval.plan.batches import Batch
 from eval.plan.cells import Plan
-from eval.plan.finished import plan_entries, row_failure
-from eval.plan.limits import refusal
-from eval.plan.suite import suite_placement
-from eval.samples.clip_manifest import Entries, RowFailure, folder_entries, read_entries
+from eval.plan.finished import row_failure
+from eval.samples.clip_manifest import Entries, RowFailure
 from eval.store.devices import counts as device_counts
 from eval.store.sample_files import write_samples
 from eval.store.store import Store
@@ -67,6 +64,7 @@ def score(
     out: Path,
     *,
     encoders: Sequence[str] = (),
+    metrics: Sequence[str] = (),
     reference: Path | None = None,
     fps: float | None = None,
     strict: bool = False,
@@ -93,7 +91,9 @@ def score(
             metrics that need neither image nor prompt.
         out: the run folder.
         encoders: measure every metric of these; none: every metric whose weights are there, the
-            glyph world's left out.
+            glyph world's left out, and one flow encoder (`flow_of_clips`).
+        metrics: measure these alone: ids, or names such as ``motion``, which stand for those that
+            would be measured without.
         reference: a folder of clips that set metrics (Fréchet and kernel video distance)
             compare every method with.
         fps: rate of frame folders and arrays.
@@ -115,44 +115,27 @@ def score(
         StoreError: the run folder is held by another process, or cannot be written; what was
             stored stays.
     """
-    placement = suite_placement(device, dtype)
-    default: Callable[..., EvaluatorLike] = partial(default_evaluator, folder=out, **placement)
-    make_evaluator = evaluator or default
     console = console or Console(stderr=True)
-    if rows is not None:
-        entries, failures, notes, unknown = rows
-    elif manifest is None:
-        entries, failures, notes, unknown = folder_entries(folder)
-    else:
-        entries, failures, notes, unknown = read_entries(manifest, folder, strict=strict, root=root)
-    metrics, warnings = _metrics(encoders, reference, make_evaluator, (*unknown, "clip"))
-    warnings = [*notes, *warnings]
-    if not encoders and (line := not_measured(metrics)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    source = manifest or folder
-    glyph = next((metric for metric in metrics if metric.encoder.endswith(GLYPH)), None)
-    if glyph and not allow_glyph_encoders:
-        raise EvalError(f"{refusal(glyph)}, or give --allow-glyph-encoders")
-    if not entries:
-        first = f"; the first: {failures[0]}" if failures else ""
-        raise EvalError(f"{source}: no row can be used{first}")
-    plan, placed, unusable = plan_entries(
+    plan, placed, failures, warnings, make_evaluator = prepare(
         folder,
         manifest,
-        entries,
-        metrics,
-        fps,
-        unknown,
-        hdr,
-        root,
-        partial(time_limit, options.timeout),
+        out,
+        encoders=encoders,
+        metrics=metrics,
+        reference=reference,
+        fps=fps,
+        strict=strict,
+        root=root,
+        hdr=hdr,
+        allow_glyph_encoders=allow_glyph_encoders,
+        console=console,
+        evaluator=evaluator,
+        options=options,
+        device=device,
+        dtype=dtype,
+        rows=rows,
     )
-    plan = dataclasses.replace(
-        plan, suite=plan.suite.model_copy(update={"allow_glyph_encoders": allow_glyph_encoders})
-    )
-    failures += unusable
-    measuring = make_evaluator(metrics)
-    console = console or Console(stderr=True)
+    measuring, source = make_evaluator(plan.metrics), manifest or folder
     with Store(out, wait=options.wait) as store:
         fingerprints = dict(measuring.fingerprints())
         for encoder in plan.set_encoders:
@@ -170,8 +153,21 @@ def score(
         document.started()
         if unmeasured and evaluator is None:
             say_device(device, console)
-        _read(store, unmade, console, options)
-        measure_made(store, plan, unmeasured, measuring, fingerprints, console, options)
+        if options.pool and (unmade or unmeasured):
+            job = Job(
+                with_placement(plan, device, dtype),
+                Files(store.files.root),
+                evaluator,
+                fingerprints,
+                options.timeout,
+                options.debug,
+            )
+            carry_out_in_processes(
+                store, job, unmade, unmeasured, options.pool, console, options.log
+            )
+        else:
+            _read(store, unmade, console, options)
+            measure_made(store, plan, unmeasured, measuring, fingerprints, console, options)
 
         failed = planned_failures(store, plan)
         failures += [row_failure(placed[clip[:3]], folder, clip.reason) for clip in failed]
@@ -182,7 +178,7 @@ def score(
         if not clips:
             raise EvalError(f"{source}: no clip can be scored; the first: {failures[0]}")
         warnings = [
-            *_notes(store, scored),
+            *reading_notes(store, scored),
             *_own_images(scored),
             *reference_notes(store, scored),
             *format_warnings(store, scored),
@@ -198,45 +194,6 @@ def score(
         return Scored(out, clips, failures, [*warnings, *map(str, more)], store.decoded)
 
 
-_NEEDED: dict[Need, str] = {
-    "image": "the input image",
-    "prompt": "the prompt",
-    "clip": "the true clip",
-}
-
-
-def _metrics(
-    encoders: Sequence[str],
-    reference: Path | None,
-    make_evaluator: Callable[[list[Metric]], EvaluatorLike],
-    unknown: Sequence[Need],
-) -> tuple[list[Metric], list[str]]:
-    metrics, warnings = metrics_of(encoders), list[str]()
-    if not encoders:
-        metrics, warnings = available(make_evaluator, reference=reference is not None)
-    sets = [metric.id for metric in metrics if metric.scope == "set"]
-    if sets and reference is None:
-        metrics = [metric for metric in metrics if metric.scope != "set"]
-        warnings.append(
-            f"left out {', '.join(sets)}: they need clips to compare with; give --reference FOLDER"
-        )
-    elif reference is not None and not sets:
-        warnings.append(
-            f"--reference {reference} is not used: no metric of a set of clips is measured"
-        )
-    for need in unknown:
-        ids = [metric.id for metric in metrics if need in metric.needs]
-        metrics = [metric for metric in metrics if need not in metric.needs]
-        if ids and (encoders or need != "clip"):
-            warnings.append(
-                f"left out {', '.join(ids)}: they need {_NEEDED[need]} of each clip; name it in a "
-                "manifest, --samples FILE"
-            )
-    if not metrics:
-        raise EvalError(f"nothing to measure: {'; '.join(warnings)}")
-    return metrics, warnings
-
-
 def _read(store: Store, batches: Sequence[Batch], console: Console, options: Options) -> None:
     """Reads the clips of ``batches``, one each, into the store, with the notes of what reading
     changed.
@@ -244,31 +201,8 @@ def _read(store: Store, batches: Sequence[Batch], console: Console, options: Opt
     with progress(console, "reading", len(batches)) as advance:
         for batch in batches:
             if make(store, [batch], Console(quiet=True), options):
-                [item] = batch.items
-                instance = item.cell.instance
-                assert isinstance(instance, FinishedClips)
-                store.set_meta(_notes_key(item.place), json.dumps(instance.notes[item.place[1:]]))
+                keep_notes(store, notes_of(batch))
             advance(1)
-
-
-def _notes_key(place: Place) -> str:
-    return f"notes/{json.dumps(place)}"
-
-
-def _notes(store: Store, plan: Plan) -> Iterator[str]:
-    """What reading changed: a note on one clip names it, a note on several counts them."""
-    for cell in plan.cells:
-        clips: dict[str, list[tuple[str, int]]] = {}
-        for sample, seed in plan.pairs(cell):
-            for note in json.loads(store.meta(_notes_key((cell.id, sample.id, seed))) or "[]"):
-                clips.setdefault(note, []).append((sample.id, seed))
-        for note, named in clips.items():
-            sample_id, seed = named[0]
-            which = f"clip of sample '{sample_id}', method {cell.id}, seed {seed}"
-            if len(named) > 1:
-                which = f"{len(named)} clips of method {cell.id} (the first: sample '{sample_id}'"
-                which += f", seed {seed})"
-            yield f"{which}: {note}"
 
 
 def _own_images(plan: Plan) -> Iterator[str]:

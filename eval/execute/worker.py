@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip, read_clip
 from eval.errors import EvalError
+from eval.execute.reading import Notes, notes_of
 from eval.execute.time_limits import end_if_overrun
 from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.arrays import feature_name, write_array
@@ -60,6 +61,7 @@ class Result(NamedTuple):
     failures: list[Failure]
     decoded: int
     device: str = "cpu"
+    notes: Notes | None = None
 
 
 class Worker:
@@ -124,11 +126,12 @@ class Worker:
         Raises:
             StoreError: they cannot be written.
         """
-        made = make_batch(self._batch(places), timeout=self._job.timeout, debug=self._job.debug)
+        batch = self._batch(places)
+        made = make_batch(batch, timeout=self._job.timeout, debug=self._job.debug)
         with folder_errors(self._job.files.root):
             for row, content in zip(made.rows, made.contents, strict=True):
                 write_whole(self._job.files.clip(row.key), content)
-        return Result(made.rows, [], made.failures, 0, made.device)
+        return Result(made.rows, [], made.failures, 0, made.device, notes_of(batch))
 
     def measure(self, places: Sequence[Place], digests: Mapping[str, str | None]) -> Result:
         """Measures clips that are made, whose files have these digests, and writes their features.

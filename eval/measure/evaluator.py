@@ -21,7 +21,7 @@ from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
 from eval.measure.catalogue import applies, registered
 from eval.measure.feature_cache import FeatureCache
-from eval.measure.look import Look, Memory
+from eval.measure.look import Look, Memory, content_of
 from eval.metrics import Metric
 from eval.metrics.definitions import Features
 from eval.metrics.views import View
@@ -114,7 +114,7 @@ class Evaluator:
                     error.args = (f"sample '{sample.id}', encoder {encoder_id!r}: {error}",)
                     raise
                 finally:
-                    self._memory.flows.clear()
+                    self._memory.forget_clip()
             self._memory.ready.clear()
         order = [metric.id for metric in per_clip]
         return [{id: row[id] for id in order if id in row} for row in values]
@@ -235,7 +235,7 @@ class Evaluator:
             for look in looks:
                 if not look.known():
                     for frame in look.clip.frames:
-                        new.setdefault(np.ascontiguousarray(frame).tobytes(), frame)
+                        new.setdefault(content_of(frame), frame)
             features = together(list(new.values()), looks[0].encode) if new else []
             for content, feature in zip(new, features, strict=True):
                 self._memory.ready[view, content] = feature
@@ -262,6 +262,10 @@ class Evaluator:
         evaluated once.
         """
         encoder = self._encoder(metrics[0].encoder)
+        self._memory.announced.clear()
+        for metric in metrics:
+            if step := registered(metric).pairs:
+                self._memory.announced.setdefault(metric.view, set()).add(step)
         results: dict[Any, Any] = {}
         values: dict[str, float] = {}
         for metric in metrics:

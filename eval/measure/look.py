@@ -17,7 +17,9 @@ from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames, UInt8Array
 from eval.measure.feature_cache import FeatureCache
 from eval.measure.fitted import fitted, squashed, stretched
+from eval.measure.pair_pass import Shown, over_pairs
 from eval.metrics.definitions import View
+from eval.metrics.pairs import PairStep
 from eval.metrics.vbench import sampling_stride
 from eval.samples import Sample
 
@@ -33,7 +35,9 @@ class Memory:
         prompts: (encoder id, prompt) -> feature of the prompt.
         flows: (encoder id, clip fingerprint, stride, size, direction) -> flow; large, so
             emptied after each clip.
-        ready: (view, bytes of a frame) -> its feature, encoded with those of other clips.
+        steps: (encoder id, clip fingerprint, stride, size) -> step -> its results for all pairs.
+        announced: steps of flow metrics that will be asked for, by view.
+        ready: (view, `content_of` a frame) -> its feature, encoded with those of other clips.
     """
 
     def __init__(self, cache: FeatureCache) -> None:
@@ -41,7 +45,14 @@ class Memory:
         self.images: dict[tuple[str, str, str], Float32Array] = {}
         self.prompts: dict[tuple[str, str], Float32Array] = {}
         self.flows: dict[tuple[str, str, int, str, str], Float32Array] = {}
+        self.steps: dict[tuple[str, str, int, str], dict[PairStep, list[Any]]] = {}
+        self.announced: dict[View, set[PairStep]] = {}
         self.ready: dict[tuple[str, bytes], Float32Array] = {}
+
+    def forget_clip(self) -> None:
+        """Lets go what is large or belongs to one clip alone."""
+        self.flows.clear()
+        self.steps.clear()
 
 
 class Look:
@@ -160,24 +171,64 @@ class Look:
         Raises:
             EvalError: fewer than two such frames.
         """
-        stride = sampling_stride(self.clip.fps) if self._view.startswith("sampled") else 1
-        shown = self._shown()
-        same = shown.shape == self.clip.frames.shape
-        size = "full" if same else self._view.removeprefix("sampled_")
-        frames = shown[::stride]
-        if len(frames) < 2:
-            count = f"{len(self.clip.frames)} frame{'s'[: len(self.clip.frames) > 1]}"
-            wanted = f"more than {stride} at {self.clip.fps:g} fps" if stride > 1 else "2 or more"
-            raise EvalError(f"the clip has {count}; motion needs {wanted}")
+        stride, size = self._geometry(self._view)
+        frames = self._shown().at(0, len(self.clip.frames))
         pairs = (frames[:-1], frames[1:]) if direction == "forward" else (frames[1:], frames[:-1])
 
         def make() -> Float32Array:
-            name = f"flow {direction}, {size} size, stride {stride}"
-            self._memory.cache.passes[self._encoder.id, name] += 1
+            self._count(direction, stride, size)
             return np.asarray(self._encoder.encode_pairs(*pairs))
 
         key = (self._encoder.id, self.clip.fingerprint, stride, size, direction)
         return _remember(self._memory.flows, key, make)
+
+    def over_pairs(self, step: PairStep) -> list[Any]:
+        """What a step's function gives for each pair of neighbours among the frames of this view;
+        encoders of kind flow. Steps that are announced are taken in the same pass.
+
+        Raises:
+            EvalError: fewer than two such frames.
+        """
+        stride, size = geometry = self._geometry(self._view)
+        encoder, clip = self._encoder.id, self.clip.fingerprint
+        known = self._memory.steps.setdefault((encoder, clip, stride, size), {})
+        if step not in known:
+            steps = {step: None} | {
+                other: None
+                for view, announced in self._memory.announced.items()
+                if self._geometry(view) == geometry
+                for other in sorted(announced - known.keys(), key=lambda one: one.backward)
+            }
+            flows = {
+                direction: self._memory.flows[encoder, clip, stride, size, direction]
+                for direction in ("forward", "backward")
+                if (encoder, clip, stride, size, direction) in self._memory.flows
+            }
+            for direction in ("forward", "backward"):
+                needed = direction == "forward" or any(one.backward for one in steps)
+                if needed and direction not in flows:
+                    self._count(direction, stride, size)
+            taken, made = over_pairs(self._encoder.encode_pairs, self._shown(), list(steps), flows)
+            known.update(zip(steps, taken, strict=True))
+            for direction, flow in made.items():
+                self._memory.flows[encoder, clip, stride, size, direction] = flow
+        return known[step]
+
+    def _count(self, direction: str, stride: int, size: str) -> None:
+        name = f"flow {direction}, {size} size, stride {stride}"
+        self._memory.cache.passes[self._encoder.id, name] += 1
+
+    def _geometry(self, view: View) -> tuple[int, str]:
+        """Which flow a view needs: every n-th frame, and the size of frames; views of one geometry
+        share it.
+        """
+        stride = sampling_stride(self.clip.fps) if view.startswith("sampled") else 1
+        if -(-len(self.clip.frames) // stride) < 2:
+            count = f"{len(self.clip.frames)} frame{'s'[: len(self.clip.frames) > 1]}"
+            wanted = f"more than {stride} at {self.clip.fps:g} fps" if stride > 1 else "2 or more"
+            raise EvalError(f"the clip has {count}; motion needs {wanted}")
+        same = view_size(view, self.clip.frames.shape[1:3]) == self.clip.frames.shape[1:3]
+        return stride, "full" if same else view.removeprefix("sampled_")
 
     def tracks(self, points: NDArray[np.float32]) -> Float32Array:
         """Where points (N, 2) of frame 0, (x, y) in px, are in each frame of this view, (F, N, 2);
@@ -186,7 +237,7 @@ class Look:
         Raises:
             EvalError: tracks of another shape, or that are not finite.
         """
-        frames = self._shown()
+        frames = as_view(self._view, self.clip.frames)
         named = hashlib.sha256(np.ascontiguousarray(points, np.float32).tobytes()).hexdigest()
 
         def make() -> Float32Array:
@@ -271,20 +322,19 @@ class Look:
 
     def values(self) -> NDArray[np.float64]:
         """The frames in [0, 1], float64 (F, H, W, 3), at the size of this view."""
-        frames = self._shown()
+        frames = as_view(self._view, self.clip.frames)
         return frames.astype(np.float64) / (255.0 if frames.dtype == np.uint8 else 1.0)
 
-    def _shown(self) -> Frames:
-        """The frames at the size of this view."""
-        if self._view == "half":
-            return halved(self.clip.frames)
-        if self._view == "half_padded":
-            return padded(halves(self.clip.frames))
-        if self._view in ("padded", "sampled_padded"):
-            return padded(self.clip.frames)
-        if self._view == "squashed_256":
-            return squashed(self.clip.frames, 256)
-        return self.clip.frames
+    def _shown(self) -> Shown:
+        """The frames of this view, of which those that are asked for are made."""
+        stride = sampling_stride(self.clip.fps) if self._view.startswith("sampled") else 1
+        frames = self.clip.frames[::stride]
+
+        def at(start: int, stop: int) -> Frames:
+            return as_view(self._view, frames[start:stop])
+
+        height, width = view_size(self._view, frames.shape[1:3])
+        return Shown(len(frames), (height, width), at)
 
     def _check_known(self, what: str) -> None:
         if what in self.sample.unknown:
@@ -315,8 +365,8 @@ class Look:
         image from it, so that the two have a cosine of exactly 1. VBench treats the image
         otherwise than the frames, so not in its views."""
         known: dict[bytes, Float32Array] = {}
-        contents = [np.ascontiguousarray(frame).tobytes() for frame in self.clip.frames]
-        image = np.ascontiguousarray(self.sample.image).tobytes()
+        contents = [content_of(frame) for frame in self.clip.frames]
+        image = content_of(self.sample.image)
         if self._memory.ready:
             found = [self._memory.ready.get((self._view, content)) for content in contents]
             known |= {
@@ -338,6 +388,38 @@ class Look:
             for index, vector in zip(new, self.encode(self.clip.frames[new]), strict=True):
                 known[contents[index]] = vector
         return np.stack([known[content] for content in contents])
+
+
+def content_of(frame: UInt8Array) -> bytes:
+    """Equal for frames of equal pixels."""
+    return hashlib.sha256(np.ascontiguousarray(frame).data).digest()
+
+
+def as_view(view: View, frames: UInt8Array) -> Frames:
+    """uint8 (F, H, W, 3) as a view shows them to an encoder of kind flow: uint8, or float32 in
+    [0, 1].
+    """
+    if view == "half":
+        return halved(frames)
+    if view == "half_padded":
+        return padded(halves(frames))
+    if view in ("padded", "sampled_padded"):
+        return padded(frames)
+    if view == "squashed_256":
+        return squashed(frames, 256)
+    return frames
+
+
+def view_size(view: View, size: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the frames of `as_view`, from those of the clip."""
+    height, width = size
+    if view == "squashed_256":
+        return 256, 256
+    if view.startswith("half"):
+        height, width = height // 2, width // 2
+    if view.endswith("padded"):
+        height, width = (side + -side % 8 for side in (height, width))
+    return height, width
 
 
 def halved(frames: UInt8Array) -> UInt8Array:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 from eval.errors import EvalError, nearest
 from eval.metrics.features import Features as Features
+from eval.metrics.pairs import PairStep
 from eval.metrics.views import View
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ class Registered:
         formula: see `Formula`.
         module: where it is defined.
         steps: of a set metric.
+        pairs: of a flow metric, what its formula asks `Features.over_pairs` for.
         home: the module itself, as it was when the metric was registered.
     """
 
@@ -192,6 +194,7 @@ class Registered:
     module: str
     steps: SetSteps = field(default_factory=SetSteps)
     home: Any = None
+    pairs: PairStep | None = None
 
     def value(self, result: Any) -> float:
         """The value of this definition in what the formula returned."""
@@ -221,7 +224,9 @@ _OWN: dict[str, dict[str, Registered]] = {}
 """Name -> version -> definition and formula."""
 
 
-def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[Made], Made]:
+def metric(
+    *definitions: Definition, steps: SetSteps = SetSteps(), pairs: PairStep | None = None
+) -> Callable[[Made], Made]:
     """Registers the decorated formula under one or more definitions.
 
     A metric of one's own is named ``module:name`` in a suite; an entry point of the group
@@ -230,6 +235,8 @@ def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[
     Args:
         definitions: where they differ in value, the formula returns a mapping from their names.
         steps: of a set metric.
+        pairs: of a flow metric that asks `Features.over_pairs` for it: steps of all metrics of a
+            clip are then taken in one pass.
 
     Raises:
         EvalError: a definition that cannot be (its name, its encoder kind), or a name that is
@@ -255,7 +262,7 @@ def metric(*definitions: Definition, steps: SetSteps = SetSteps()) -> Callable[[
     def register(formula: Made) -> Made:
         for definition in definitions:
             module = formula.__module__
-            found = Registered(definition, formula, module, steps, sys.modules.get(module))
+            found = Registered(definition, formula, module, steps, sys.modules.get(module), pairs)
             taken = next(iter(_PLAIN.get(definition.name, {}).values()), None)
             if taken and taken.module != module:
                 raise EvalError(

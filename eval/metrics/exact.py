@@ -7,6 +7,7 @@ itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -188,14 +189,25 @@ def direction_agreement(flow: npt.ArrayLike, direction: npt.ArrayLike, *, floor:
         >>> direction_agreement(np.full((1, 4, 4, 2), (2.0, 0.0)), (-1.0, 0.0), floor=0.5)
         -1.0
     """
-    field, wanted = np.asarray(flow, dtype=np.float64), np.asarray(direction, dtype=np.float64)
+    field = np.asarray(flow, dtype=np.float64)
     if field.ndim != 4 or field.shape[3] != 2:
         raise EvalError(
             f"direction agreement: flow must have shape (P, H, W, 2), got {field.shape}"
         )
-    moved = (field * (np.linalg.norm(field, axis=-1) > floor)[..., None]).sum(axis=(0, 1, 2))
-    length = float(np.linalg.norm(moved) * np.linalg.norm(wanted))
-    return float(moved @ wanted) / length if length > 0 else 0.0
+    return agreement([moved_by(pair, floor) for pair in field], direction)
+
+
+def moved_by(flow: Float64Array, floor: float) -> Float64Array:
+    """Sum (2,) of a pair's flow (H, W, 2) over the pixels faster than `floor` px."""
+    moves = np.linalg.norm(flow, axis=-1) > floor
+    return np.asarray((flow * moves[..., None]).sum(axis=(0, 1)))
+
+
+def agreement(moved: Sequence[Float64Array], direction: npt.ArrayLike) -> float:
+    """`direction_agreement` of the sums of all pairs, (2,) each."""
+    total, wanted = np.sum(moved, axis=0), np.asarray(direction, dtype=np.float64)
+    length = float(np.linalg.norm(total) * np.linalg.norm(wanted))
+    return float(total @ wanted) / length if length > 0 else 0.0
 
 
 def _later(frames: npt.ArrayLike) -> Float64Array:

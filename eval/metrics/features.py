@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from eval.clips.lossless import Clip
+    from eval.metrics.pairs import PairStep
     from eval.samples import Sample
 
 
@@ -77,7 +78,15 @@ class Features(Protocol):
         ...
 
     def flow(self, direction: Literal["forward", "backward"] = "forward") -> NDArray[np.float32]:
-        """Flow (P, H, W, 2) in px between neighbours; encoders of kind flow."""
+        """Flow (P, H, W, 2) in px between neighbours; encoders of kind flow. All of it lies in
+        memory: 8 bytes a pixel and pair. `over_pairs` holds a few pairs at a time.
+        """
+        ...
+
+    def over_pairs(self, step: PairStep) -> list[Any]:
+        """What the step's function gives for each pair of neighbours, in order; encoders of kind
+        flow. Steps that a metric was registered with (`pairs=`) share one pass over the clip.
+        """
         ...
 
     def tracks(self, points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,12 +1,17 @@
 """Flicker and smoothness: changes that are not steady, from frame to frame."""
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.io.arrays import Float64Array
 from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.motion import flow_field
-from eval.metrics.vbench import video_frames
+from eval.metrics.pairs import FlowPair, PairStep, flow_of_pair
+from eval.metrics.vbench import mean_over_time, video_frames
 
 
 def flicker(frames: npt.NDArray[np.uint8]) -> float:
@@ -28,9 +33,13 @@ def flicker(frames: npt.NDArray[np.uint8]) -> float:
         >>> flicker(np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 255, 0)]))
         1.0
     """
-    return float(
-        np.abs(np.diff(video_frames(frames, "flicker", least=3), n=2, axis=0)).mean() / 510
-    )
+    frames = video_frames(frames, "flicker", least=3)
+
+    def change(start: int) -> float:
+        before, now, after = (frames[start + step].astype(np.int16) for step in range(3))
+        return float(np.abs(before - 2 * now + after).mean())
+
+    return mean_over_time(change, len(frames) - 2) / 510
 
 
 def smoothness(flow: npt.ArrayLike, fps: float) -> float:
@@ -54,10 +63,29 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
     field = flow_field(flow, "smoothness")
     if len(field) < 2:
         raise EvalError(f"smoothness: the clip has {len(field) + 1} frames; 3 or more are needed.")
+    changes = [_change(one, two) for one, two in itertools.pairwise(field)]
+    return _acceleration(changes, min(field.shape[1:3]), fps)
+
+
+def _acceleration(changes: Sequence[float], side: int, fps: float) -> float:
     if not (np.isfinite(fps) and fps > 0):
         raise EvalError(f"smoothness: fps is {fps}; it must be finite and above 0.")
-    change = np.linalg.norm(np.diff(field, axis=0), axis=-1)
-    return float(change.mean() / min(field.shape[1:3]) * fps**2)
+    return float(np.mean(changes) / side * fps**2)
+
+
+def _change(flow: Float64Array, following: Float64Array) -> float:
+    return float(np.linalg.norm(following - flow, axis=-1).mean())
+
+
+def pair_change(pair: FlowPair) -> float | None:
+    """Mean magnitude, px, of the change from the previous pair's flow; None for the first pair."""
+    if pair.previous is None:
+        return None
+    one, two = (flow_of_pair(flow, "smoothness") for flow in (pair.previous, pair.forward))
+    return _change(one, two)
+
+
+_CHANGES = PairStep(pair_change)
 
 
 @metric(
@@ -74,9 +102,14 @@ def smoothness(flow: npt.ArrayLike, fps: float) -> float:
         caution="Edges of moving things count where they pass; compare clips of like motion.",
         cannot_see="Steady motion, right or wrong: a pan scores 0 at any speed.",
     ),
+    pairs=_CHANGES,
 )
 def _smoothness(features: Features) -> float:
-    return smoothness(features.flow(), features.clip.fps)
+    frames = features.clip.frames
+    if len(frames) < 3:
+        raise EvalError(f"smoothness: the clip has {len(frames)} frames; 3 or more are needed.")
+    changes = [change for change in features.over_pairs(_CHANGES) if change is not None]
+    return _acceleration(changes, min(frames.shape[1:3]), features.clip.fps)
 
 
 @metric(

@@ -1,13 +1,15 @@
 """Motion amplitude: speed of motion, independent of frame size and rate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from eval.errors import EvalError
+from eval.io.arrays import Float64Array
 from eval.metrics.definitions import Definition, Features, metric
+from eval.metrics.pairs import FlowPair, PairStep, flow_of_pair
 
 TOP_SHARE = 0.05
 """Share of the pixels of a frame pair that `motion_top5` averages."""
@@ -40,11 +42,15 @@ def motion(flow: npt.ArrayLike, fps: float) -> dict[str, float]:
         {'motion': 0.625, 'motion_top5': 0.625}
     """
     field = flow_field(flow, "motion")
+    return _per_second([_speeds(pair) for pair in field], min(field.shape[1:3]), fps)
+
+
+def _per_second(speeds: Sequence[Float64Array], side: int, fps: float) -> dict[str, float]:
+    """`motion` of the pairs' speeds (mean, fastest) in px."""
     if not (np.isfinite(fps) and fps > 0):
         raise EvalError(f"motion: fps is {fps}; it must be finite and above 0.")
-    scale = fps / min(field.shape[1:3])
-    mean, top = float(_magnitudes(field).mean()), float(fastest_magnitudes(field).mean())
-    return {"motion": mean * scale, "motion_top5": top * scale}
+    mean, top = np.mean(speeds, axis=0) * (fps / side)
+    return {"motion": float(mean), "motion_top5": float(top)}
 
 
 def flow_score(flow: npt.ArrayLike) -> float:
@@ -62,7 +68,9 @@ def flow_score(flow: npt.ArrayLike) -> float:
         >>> flow_score(np.full((7, 64, 64, 2), (3.0, 4.0)))
         5.0
     """
-    return float(_magnitudes(flow_field(flow, "flow score")).mean())
+    return float(
+        np.mean([_magnitudes(pair[None]).mean() for pair in flow_field(flow, "flow score")])
+    )
 
 
 def flow_field(flow: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
@@ -92,6 +100,21 @@ def fastest_magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
     magnitude = _magnitudes(field)
     top = max(1, int(TOP_SHARE * magnitude.shape[1]))
     return np.asarray(np.partition(magnitude, -top, axis=1)[:, -top:])
+
+
+def _speeds(flow: Float64Array) -> Float64Array:
+    """Mean magnitude of a pair's flow (H, W, 2), and of its fastest 5 %: (2,), px."""
+    field = flow[None]
+    return np.array([_magnitudes(field).mean(), fastest_magnitudes(field).mean()])
+
+
+def pair_speeds(pair: FlowPair) -> Float64Array:
+    """Mean magnitude of a pair's forward flow, and of its fastest 5 %: (2,), px."""
+    return _speeds(flow_of_pair(pair.forward, "motion"))
+
+
+SPEEDS = PairStep(pair_speeds)
+"""What all metrics of speed ask of a pair."""
 
 
 def _magnitudes(field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -131,9 +154,11 @@ _SIZES = "frame sizes/s"
         cannot_see="Whether the motion is right: a moving camera, a moving object and a wobbling "
         "picture count alike. All but the fastest 5 % of pixels.",
     ),
+    pairs=SPEEDS,
 )
 def _motion(features: Features) -> Mapping[str, float]:
-    return motion(features.flow(), features.clip.fps)
+    side = min(features.clip.frames.shape[1:3])
+    return _per_second(features.over_pairs(SPEEDS), side, features.clip.fps)
 
 
 _FLOW_SCORE = Definition(
@@ -180,6 +205,7 @@ _FLOW_SCORE = Definition(
         cannot_see="Whether the motion is right: a moving camera, a moving object and a wobbling "
         "picture count alike.",
     ),
+    pairs=SPEEDS,
 )
 def _flow_score(features: Features) -> float:
-    return flow_score(features.flow())
+    return float(np.mean(features.over_pairs(SPEEDS), axis=0)[0])

@@ -3,6 +3,7 @@ them.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from eval.errors import EvalError
 from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.identity import cosines
-from eval.metrics.motion import fastest_magnitudes, flow_field
+from eval.metrics.motion import SPEEDS, fastest_magnitudes, flow_field
 
 SAMPLED_FPS = 8
 """Frames per second at which VBench looks at motion."""
@@ -120,9 +121,13 @@ def dynamic_degree(flow: npt.ArrayLike, *, side: int | None = None) -> float:
         [1.0, 0.0]
     """
     field = flow_field(flow, "dynamic degree")
-    pairs, height, width, _ = field.shape
-    moving = fastest_magnitudes(field).mean(axis=1) > 6 * (side or min(height, width)) / 256
-    return float(moving.sum() >= round(4 * (pairs + 1) / 16))
+    return _moves(fastest_magnitudes(field).mean(axis=1), side or min(field.shape[1:3]))
+
+
+def _moves(fastest: npt.NDArray[np.float64], side: int) -> float:
+    """`dynamic_degree` of the speed of each pair's fastest pixels (P,), px."""
+    moving = fastest > 6 * side / 256
+    return float(moving.sum() >= round(4 * (len(fastest) + 1) / 16))
 
 
 def temporal_flickering(frames: npt.NDArray[np.uint8]) -> float:
@@ -140,14 +145,24 @@ def temporal_flickering(frames: npt.NDArray[np.uint8]) -> float:
         >>> temporal_flickering(np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 51, 0)]))
         0.8
     """
-    pixels = video_frames(frames, "temporal flickering", least=2)
-    return float((255 - np.abs(np.diff(pixels, axis=0)).mean()) / 255)
+    frames = video_frames(frames, "temporal flickering", least=2)
+
+    def change(start: int) -> float:
+        now, after = (frames[start + step].astype(np.int16) for step in range(2))
+        return float(np.abs(after - now).mean())
+
+    return (255 - mean_over_time(change, len(frames) - 1)) / 255
 
 
-def video_frames(
-    frames: npt.NDArray[np.uint8], name: str, *, least: int
-) -> npt.NDArray[np.float64]:
-    """Frames as float64 (F, H, W, 3), values 0 to 255.
+def mean_over_time(change: Callable[[int], float], count: int) -> float:
+    """Mean of `change` at 0 to count - 1: one step of a clip at a time, so that no copy of the
+    whole clip is made.
+    """
+    return float(np.mean([change(start) for start in range(count)]))
+
+
+def video_frames(frames: npt.ArrayLike, name: str, *, least: int) -> npt.NDArray[np.uint8]:
+    """Frames as uint8 (F, H, W, 3), checked.
 
     Raises:
         EvalError: another dtype than uint8, another shape, or fewer than `least` frames; `name`
@@ -161,7 +176,7 @@ def video_frames(
         )
     if len(array) < least:
         raise EvalError(f"{name}: the clip has {len(array)} frames; {least} or more are needed.")
-    return array.astype(np.float64)
+    return array
 
 
 _VBENCH = "Huang et al. 2024 (VBench)"
@@ -262,9 +277,11 @@ _DYNAMIC = Definition(
         caution=f"{_DYNAMIC.caution} Where a side is no multiple of 8 the padding counts too, as "
         "in VBench.",
     ),
+    pairs=SPEEDS,
 )
 def _dynamic_degree(features: Features) -> float:
-    return dynamic_degree(features.flow(), side=min(features.clip.frames.shape[1:3]))
+    fastest = np.array(features.over_pairs(SPEEDS))[:, 1]
+    return _moves(fastest, min(features.clip.frames.shape[1:3]))
 
 
 @metric(

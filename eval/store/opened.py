@@ -50,6 +50,7 @@ class OpenStore:
         *,
         wait: float = 0.0,
         read_only: bool = False,
+        check: bool = True,
         storage: str | None = None,
     ) -> None:
         self.folder = folder.absolute()
@@ -58,7 +59,9 @@ class OpenStore:
         self._lock = None if read_only else FolderLock(folder, wait=wait)
         try:
             with folder_errors(folder):
-                self._database = open_read_only(folder) if read_only else open_database(folder)
+                self._database = (
+                    open_read_only(folder, check=check) if read_only else open_database(folder)
+                )
         except EvalError:
             self._release()
             raise

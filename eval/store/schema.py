@@ -123,8 +123,9 @@ def open_database(folder: Path) -> sqlite3.Connection:
     return database
 
 
-def open_read_only(folder: Path) -> sqlite3.Connection:
-    """The store of a folder that another process may be writing, at whatever version it is.
+def open_read_only(folder: Path, *, check: bool = True) -> sqlite3.Connection:
+    """The store of a folder that another process may be writing, at whatever version it is; its
+    pages are checked unless `check` is False.
 
     Raises:
         sqlite3.Error: it cannot be read, or is damaged.
@@ -138,16 +139,17 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
     # Without a journal nobody writes; an immutable database then leaves no files of SQLite's own in
     # the folder.
     journal = path.with_name(f"{FILE}-wal")
-    database = _connect(path, "mode=ro" if journal.exists() else "immutable=1")
+    database = _connect(path, "mode=ro" if journal.exists() else "immutable=1", check)
     version(database)
     return database
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
+def _connect(path: Path, options: str, check: bool) -> sqlite3.Connection:
     database = sqlite3.connect(
         f"{path.resolve().as_uri()}?{options}", uri=True, isolation_level=None
     )
-    _check_pages(database)
+    if check:
+        _check_pages(database)
     return database
 
 

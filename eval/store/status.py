@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from eval.io.documents import read_table
 from eval.store.lock import holder, is_held
 from eval.store.received import read_run
-from eval.store.schema import VERSION
+from eval.store.schema import FILE, VERSION
 from eval.store.store import Failure, Store
 
 
@@ -34,6 +34,7 @@ class Status(NamedTuple):
         finished: when the last run that made something ended, or None.
         cells: in the plan's order.
         failures: all of them.
+        checked: whether the database and every clip's file were looked at.
     """
 
     suite: str
@@ -42,30 +43,57 @@ class Status(NamedTuple):
     finished: str | None
     cells: list[CellStatus]
     failures: list[Failure]
+    checked: bool
 
 
-def status(folder: Path) -> Status:
+SMALL = 16 * 2**20
+"""Bytes of a database that is always checked."""
+
+
+def status(folder: Path, *, check: bool = False) -> Status:
     """Reads the state of a run folder; writes nothing.
+
+    Args:
+        folder: of the run.
+        check: look at all pages of the database, and at the file of every clip, also where the
+            database is larger than `SMALL` and no process was killed. Otherwise clips are counted
+            as the database has them.
 
     Raises:
         StoreError: the folder holds no run, or its store is damaged.
     """
-    with Store(folder, read_only=True) as store:
+    held = holder(folder) if is_held(folder) else None
+    check = check or not _is_large(folder) or (held is None and _was_killed(folder))
+    with Store(folder, read_only=True, check=check) as store:
         document: dict[str, Any] = read_run(folder)
         every = _samples(folder) * len(document.get("seeds", []))
         failures = store.failures()
-        cells = [
-            _cell(store, cell["id"], cell.get("clips", every), failures)
-            for cell in document.get("cells", [])
-        ]
+        wanted = {cell["id"]: cell.get("clips", every) for cell in document.get("cells", [])}
+        if check:
+            cells = [_cell(store, cell, count, failures) for cell, count in wanted.items()]
+        else:
+            counts = store.counts()
+            cells = [
+                CellStatus(cell, count, *counts.get(cell, (0, 0, 0)))
+                for cell, count in wanted.items()
+            ]
         schema = (
             f"{store.version}"
             if store.version == VERSION
             else f"{store.version}, the next run makes it {VERSION}"
         )
     name = str(document.get("suite", {}).get("name", "unknown"))
-    held = holder(folder) if is_held(folder) else None
-    return Status(name, schema, held, document.get("finished"), cells, failures)
+    return Status(name, schema, held, document.get("finished"), cells, failures, check)
+
+
+def _is_large(folder: Path) -> bool:
+    path = folder / FILE
+    return path.is_file() and path.stat().st_size > SMALL
+
+
+def _was_killed(folder: Path) -> bool:
+    """Whether a process left its journal behind: SQLite removes it when the last one leaves."""
+    return (folder / f"{FILE}-wal").exists()
 
 
 def _cell(store: Store, cell: str, wanted: int, failures: list[Failure]) -> CellStatus:

@@ -31,6 +31,7 @@ class Store(FeatureStore):
         wait: seconds to wait for another process to let the folder go.
         read_only: look at a folder, also while another process works on it; nothing in it is
             touched.
+        check: of a folder that is only looked at, whether all pages of its database are checked.
         storage: path or fsspec URL of clips and features; None: where they were put before, at
             first the folder itself.
 
@@ -208,6 +209,28 @@ class Store(FeatureStore):
         self._database.executemany(
             f"DELETE FROM {table} WHERE cell = ? AND sample = ? AND seed = ?", items
         )
+
+    # counts
+
+    @named
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Cell -> clips made, measured by at least one metric, and failed; as the database says,
+        without a look at any file."""
+        asked = {
+            "made": "SELECT cell, count(*) FROM clips GROUP BY cell",
+            "measured": "SELECT cell, count(*) FROM clips AS c WHERE EXISTS (SELECT 1 FROM records "
+            "AS r WHERE r.cell = c.cell AND r.sample = c.sample AND r.seed = c.seed) GROUP BY cell",
+            "failed": "SELECT cell, count(*) FROM failures GROUP BY cell",
+        }
+        if self.version < 2:
+            del asked["failed"]
+        found = {name: dict(self._database.execute(query)) for name, query in asked.items()}
+        cells = dict.fromkeys(cell for counted in found.values() for cell in counted)
+        names = ("made", "measured", "failed")
+        return {
+            cell: tuple(found.get(name, {}).get(cell, 0) for name in names)  # type: ignore[misc]
+            for cell in cells
+        }
 
     # records
 

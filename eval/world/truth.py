@@ -13,13 +13,15 @@ from eval.errors import EvalError
 from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.exact import (
     Truth,
+    agreement,
     canonical,
     centroids,
     colour_share,
-    direction_agreement,
+    moved_by,
     position_error,
     shape_share,
 )
+from eval.metrics.pairs import FlowPair, PairStep, flow_of_pair
 from eval.world.control import scene_of as described
 from eval.world.glyphs import GLYPHS, mask
 from eval.world.scenes import COLOURS, DIRECTIONS, Scene, render, render_frame
@@ -32,6 +34,14 @@ NOISE = 0.5
 
 
 _EXACT = "This suite; the glyph world's ground truth, arithmetic without a network"
+
+
+def pair_moved(pair: FlowPair) -> NDArray[np.float64]:
+    """Sum (2,) of a pair's flow over the pixels that move."""
+    return moved_by(flow_of_pair(pair.forward, "direction agreement"), NOISE)
+
+
+_MOVED = PairStep(pair_moved)
 
 
 def scene_of(sample: Sample) -> Scene:
@@ -113,12 +123,13 @@ def exact(features: Features) -> dict[str, float]:
         caution="Average it over prompts with a direction only.",
         truth=True,
         cannot_see="Speed and path: only the direction of the summed flow counts.",
-    )
+    ),
+    pairs=_MOVED,
 )
 def followed(features: Features) -> float:
     """exact.direction of a clip."""
     direction = DIRECTIONS.get(scene_of(features.sample).motion, (0.0, 0.0))
-    return direction_agreement(features.flow(), direction, floor=NOISE)
+    return agreement(features.over_pairs(_MOVED), direction)
 
 
 @metric(

@@ -15,7 +15,7 @@ from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.animatediff.pipeline_output import AnimateDiffPipelineOutput
 from torch import Tensor
 
-from i2v_adapter.adapter import I2VAdapter
+from i2v_adapter.adapter import I2VAdapter, name_repeated_blocks
 from i2v_adapter.pipelines.color import match_chroma
 from i2v_adapter.pipelines.inputs import PipelineImage, image_list
 from i2v_adapter.pipelines.noise import free_init_restart, guided_noise, plain_start
@@ -42,6 +42,7 @@ class FirstFrameMixin(DiffusionPipeline):
                 f"i2v_adapter must be an I2VAdapter, but is {type(i2v_adapter).__name__}"
             )
         self.register_modules(i2v_adapter=i2v_adapter)
+        name_repeated_blocks(self.unet)
         self.image_processor = VaeImageProcessor(
             vae_scale_factor=self.vae_scale_factor,
             vae_latent_channels=self.vae.config.latent_channels,
@@ -210,7 +211,8 @@ class FirstFrameMixin(DiffusionPipeline):
         for iteration in range(iterations):
             if self.free_init_enabled and self._free_init_use_fast_sampling:
                 steps = max(1, num_inference_steps * (iteration + 1) // iterations)
-            self.scheduler.set_timesteps(steps, device=first.device)
+            # On the CPU: schedulers look up constants by them, and would wait for a GPU.
+            self.scheduler.set_timesteps(steps, device="cpu")
             if iteration > 0:
                 assert noise is not None
                 later, timesteps = (

@@ -136,10 +136,10 @@ def test_the_options_of_workers_go_with_ray_which_may_be_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write_suite(suite_content)
-    alone = invoke("run", path, "--out", "out", "--workers", 2)
+    alone = invoke("run", path, "--out", "out", "--workers", 2, "--worker-cpus", 2)
     assert (alone.exit_code, alone.stderr) == (
         2,
-        "error: --workers goes with --executor processes or ray; add one of them\n",
+        "error: --worker-cpus, --worker-gpus and --address go with --executor ray; add it\n",
     )
     assert not (toy_folder / "out").exists()
     monkeypatch.setitem(sys.modules, "ray", None)

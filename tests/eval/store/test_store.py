@@ -10,7 +10,7 @@ from eval.clips.lossless import Clip, encoded
 from eval.errors import EvalError
 from eval.io.documents import read_json
 from eval.store import store as store_module
-from eval.store.store import Record, Store, StoredClip
+from eval.store.store import Failure, Record, Store, StoredClip
 
 ROWS = [StoredClip("cell", "a", 0, "aa11", 0.5), StoredClip("cell", "b", 0, "bb22", 0.5)]
 
@@ -85,3 +85,35 @@ def test_a_broken_run_json_is_named(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match=r"run\.json: not valid JSON"):
         read_json(tmp_path / "run.json")
     assert read_json(tmp_path / "none.json") == {}
+
+
+def test_status_of_a_large_store_counts_what_the_database_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eval.store import status as module
+
+    folder = tmp_path / "run"
+    with Store(folder) as store:
+        rows = [StoredClip("c", f"s{i}", 0, f"{i:064x}", 1.0) for i in range(5)]
+        store.add_clip_rows(rows)
+        store.add_records(
+            Record("c", f"s{i}", 0, metric, 0.5, "", f"{i:064x}", "w" * 64)
+            for i in range(3)
+            for metric in ("a.b.v1", "c.d.v1")
+        )
+        store.add_failures([Failure("c", "s4", 0, "measure", "no reason")])
+    (folder / "run.json").write_text(
+        '{"cells": [{"id": "c", "clips": 6}, {"id": "d", "clips": 1}]}'
+    )
+    looked = module.status(folder)
+    assert (looked.checked, looked.cells[0]) == (True, module.CellStatus("c", 6, 0, 3, 1))
+    monkeypatch.setattr(module, "SMALL", 1)
+    counted = module.status(folder)  # the clips' files, which are not there, are not looked for
+    assert counted.checked is False
+    assert counted.cells == [
+        module.CellStatus("c", 6, 5, 3, 1),
+        module.CellStatus("d", 1, 0, 0, 0),
+    ]
+    assert module.status(folder, check=True).cells == looked.cells
+    (folder / "store.sqlite-wal").touch()  # left by a killed process
+    assert module.status(folder).checked is True

@@ -21,6 +21,10 @@ MAIN = {"dino_vits16": "identity", "clip_vitb32_openai": "text", "raft_large": "
 """Encoder of the smallest set for photographs -> the family that it is there for."""
 
 
+_FIRST = ("identity", "text", "motion", "lpips", "fvd")
+"""Families that are named where many are not measured."""
+
+
 def foreign_encoders(metrics: Iterable[Metric], samples: Iterable[Sample]) -> tuple[str, ...]:
     """Encoders of the glyph world among those of `metrics`, where a sample is not from there; their
     accuracy was never measured on such samples.
@@ -106,9 +110,12 @@ def not_measured(metrics: Sequence[Metric]) -> str | None:
     if not families:
         return None
     smallest = [id for id in MINIMUM if id in missing] or list(missing)[:1]
+    named = [family for family in _FIRST if family in families] or list(families)[:1]
+    others = f" and {len(families) - len(named)} more" if len(families) > len(named) else ""
     return (
-        f"not measured: {', '.join(families)} (no weights of {', '.join(missing)}); "
-        f"{how_to_get(smallest)} unlocks the most with the least"
+        f"not measured: {', '.join(named)}{others} (`i2v-eval weights` lists them), because the "
+        f"weights of {len(missing)} encoders are missing; {how_to_get(smallest)} unlocks the most "
+        "with the least"
     )
 
 

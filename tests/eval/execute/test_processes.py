@@ -181,9 +181,9 @@ def test_no_worker_outlives_its_driver(go: Go, suite_content: dict[str, Any]) ->
 
 COMMAND = """
 from eval.cli import main
-from eval.execute import limits, run
+from eval.execute import run, time_limits
 from toy_method import ToyEvaluator
-limits.COMMAND_GRACE = 0.5
+time_limits.COMMAND_GRACE = 0.5
 run.default_evaluator = lambda metrics, folder: ToyEvaluator(metrics)
 main()
 """

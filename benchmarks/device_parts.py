@@ -96,7 +96,8 @@ def _metrics(encoders: list[str]) -> list[Any]:
     from eval.measure.selection import metrics_of
 
     found = [metric for metric in metrics_of(encoders) if metric.scope == "clip"]
-    return [metric for metric in found if not _needs_trained_flow(metric)]
+    known = [metric for metric in found if "clip" not in metric.needs]  # there are no true clips
+    return [metric for metric in known if not _needs_trained_flow(metric)]
 
 
 def _evaluator(metrics: list[Any], device: str, dtype: str = "float32") -> Any:

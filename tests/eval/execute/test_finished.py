@@ -238,7 +238,7 @@ def clips(tmp_path: Path) -> Path:
 @pytest.fixture
 def measured(toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
-        "eval.execute.finished.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
+        "eval.execute.prepared.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     return toy_evaluator
 

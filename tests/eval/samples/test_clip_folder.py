@@ -77,7 +77,7 @@ def test_a_folder_is_enough_for_what_needs_neither_image_nor_prompt(
     tmp_path: Path, toy_evaluator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "eval.execute.finished.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
+        "eval.execute.prepared.default_evaluator", lambda metrics, folder: toy_evaluator(metrics)
     )
     make(tmp_path / "clips", "slow/a.mkv", "slow/b.mkv", "fast/a.mkv", "fast/b.mkv")
     out = tmp_path / "out"

@@ -68,7 +68,7 @@ def run(
         ),
     ] = Executor.local,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="How many; on Ray as many as fit, else one.")
+        int | None, typer.Option(min=1, help="Worker processes; on Ray as many as fit.")
     ] = None,
     worker_cpus: Annotated[float, typer.Option(min=0.01, help="Cores of a worker.")] = 1.0,
     worker_gpus: Annotated[
@@ -138,6 +138,7 @@ def run(
         pool = Pool(workers, kind="processes")
     elif executor is Executor.local:
         pool = Pool(workers, kind="processes") if workers is not None else None
+    if pool is None:
         end_command_if_overrun(
             timeout, "With --executor processes such a call fails its own clip alone."
         )

@@ -118,11 +118,24 @@ def arithmetic(metric: Metric) -> list[Callable[..., Any]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     pure = [
-        function
+        public
         for function in dict.fromkeys(called)
         if inspect.isfunction(function) and function.__module__.startswith("eval.metrics")
+        for public in _public(function)
     ]
-    return pure or [formula]
+    return list(dict.fromkeys(pure)) or [formula]
+
+
+def _public(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The function, or, for a private one, the public functions of its module that call it."""
+    if not function.__name__.startswith("_"):
+        return [function]
+    module = inspect.getmodule(function)
+    return [
+        other
+        for name, other in inspect.getmembers(module, inspect.isfunction)
+        if not name.startswith("_") and function.__name__ in other.__code__.co_names
+    ]
 
 
 def _summary(metric: Metric) -> Iterator[str]:

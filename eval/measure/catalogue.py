@@ -226,7 +226,7 @@ def _split(id: str) -> tuple[Registered, str]:
     first, second = named.split(".")[:2]
     wrong = f"{first}.{second}" if first in publishers else first
     raise EvalError(
-        f"metric {id!r}: unknown family {wrong!r}; allowed: {', '.join(plain)}."
+        f"metric {id!r}: unknown family {wrong!r}; `i2v-eval metrics` lists them."
         f"{nearest(wrong, list(plain))}"
     )
 

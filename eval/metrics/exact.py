@@ -204,7 +204,12 @@ def moved_by(flow: Float64Array, floor: float) -> Float64Array:
 
 
 def agreement(moved: Sequence[Float64Array], direction: npt.ArrayLike) -> float:
-    """`direction_agreement` of the sums of all pairs, (2,) each."""
+    """`direction_agreement` of the sums of all pairs, (2,) each.
+
+    Examples:
+        >>> agreement([np.array((2.0, 0.0)), np.array((2.0, 0.0))], (-1.0, 0.0))
+        -1.0
+    """
     total, wanted = np.sum(moved, axis=0), np.asarray(direction, dtype=np.float64)
     length = float(np.linalg.norm(total) * np.linalg.norm(wanted))
     return float(total @ wanted) / length if length > 0 else 0.0

@@ -178,7 +178,7 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
     "no source": (
         ("samples",),
         {"path": "samples.csv"},
-        ["samples.source", "Allowed: glyph-world, images, manifest"],
+        ["samples.source", "Allowed: aigcbench, glyph-world, images, manifest"],
     ),
     "unknown sample key": (
         ("samples", "file"),

@@ -163,6 +163,8 @@ def test_lora(context, clips, chosen, monkeypatch):
 def test_i2v(context, clips, chosen, monkeypatch):
     """The recipe's stage gives its batch to `i2v_adapter.training.train`, which takes this loss."""
     gpu = on_gpu(adapter_stages.train_i2v, context, clips, chosen, 4)
+    # A real one would leave its bfloat16 to every later Accelerator of this process.
+    monkeypatch.setattr("accelerate.Accelerator", lambda **named: None)
     monkeypatch.setattr(np.random, "default_rng", lambda seed: chosen)
 
     def stop(adapter, unet, batch, *, scheduler, snr_gamma, snr_floor, **named):

@@ -304,10 +304,13 @@ def _claims(content: Mapping[str, Any]) -> list[Sentence]:
     by: dict[str, list[Mapping[str, Any]]] = {}
     for claim in content["claims"]:
         by.setdefault(str(claim["verdict"]), []).append(claim)
-    found = ", ".join(f"{len(of)} {name}" for name, of in by.items())
+    plural = {"holds": "hold", "fails": "fail"}
+    found = ", ".join(
+        f"{len(of)} {plural.get(name, name) if len(of) > 1 else name}" for name, of in by.items()
+    )
     lead = f"Of the paper's {len(content['claims'])} claims: {found}."
     sentences: list[Sentence] = [(Strong(lead),)]
-    titles = "; ".join(f"{c['number']}, {c['title']}" for c in by.get("fails", []))
+    titles = "; ".join(f"{c['number']}, {c['title'].rstrip('.')}" for c in by.get("fails", []))
     return [*sentences, (f"Fails: {titles}.",)] if titles else sentences
 
 

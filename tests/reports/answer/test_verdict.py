@@ -84,7 +84,7 @@ def test_claims_are_counted_and_those_that_fail_are_named(tmp_path: Path) -> Non
     }
     found = verdict(run, table, {}, claims)
     assert (found.rule, found.winner) == ("claims", None)
-    assert _words(found) == "Of the paper's 3 claims: 2 holds, 1 fails. Fails: 2, text is kept."
+    assert _words(found) == "Of the paper's 3 claims: 2 hold, 1 fails. Fails: 2, text is kept."
 
 
 def test_encoders_of_another_world_give_no_verdict(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def open_database(folder: Path) -> sqlite3.Connection:
 
 def open_read_only(folder: Path, *, check: bool = True) -> sqlite3.Connection:
     """The store of a folder that another process may be writing, at whatever version it is; its
-    pages are checked unless `check` is False.
+    `check` says whether its pages are checked.
 
     Raises:
         sqlite3.Error: it cannot be read, or is damaged.

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import eval.io.files
 from eval.cli import app
 from eval.errors import EvalError
+from eval.io import files
 from eval.io.files import OPEN_STORAGE, named_place
 from eval.store.store import Failure, Record, Store
 from tests.eval.commands.test_folder_commands import fill
@@ -117,7 +117,7 @@ def test_commands_open_it_with_the_option_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = "http://127.0.0.1:9/clips"
-    monkeypatch.setattr("eval.store.opened.place", eval.io.files.place)
+    monkeypatch.setattr("eval.store.opened.place", files.place)
     if where == "database":
         with Store(folder) as store:
             store.set_meta("storage", url)

@@ -70,13 +70,17 @@ class Response(NamedTuple):
 
 def analyse(folder: Path, plan: Plan) -> list[dict[str, Any]]:
     """How every metric responds in every group, from ``summary.csv`` and ``comparisons.csv`` of a
-    finished run.
+    finished run. A metric that no clip asks for (camera motion without a prompt of one) is not in
+    them, and not here.
     """
     summary = _rows(folder / "summary.csv", "cell")
     compared = _rows(folder / "comparisons.csv", "cell")
     groups = [group for group in plan.groups if group != "all"]
     return [
-        _metric(metric, group, summary, compared) for metric in plan.metrics for group in groups
+        _metric(metric, group, summary, compared)
+        for metric in plan.metrics
+        for group in groups
+        if (UNDISTURBED, group, metric.id) in summary
     ]
 
 

@@ -14,18 +14,22 @@ from eval.calibration.analysis import LEAST, STEADY, analyse, known_motion, verd
 from eval.calibration.corruptions import PROTOCOL
 from eval.calibration.grid import calibration_plan, strengths, unit
 from eval.calibration.material import CAMERA, GLYPH
-from eval.errors import ClipError
+from eval.errors import ClipError, EvalError
 from eval.execute.run import Options, carry_out
+from eval.io.console import say
 from eval.io.documents import write_csv, write_json
 from eval.measure.evaluator import EvaluatorLike
 from eval.measure.selection import metrics_of
-from eval.metrics import Metric
+from eval.metrics import Metric, fvmd
 from eval.plan.suite import suite_placement
 from eval.store.received import read_run
 from eval.store.store import Store
+from eval.world import scenes
 
-ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph")
-"""What is calibrated unless other encoders are chosen: the glyph world's encoders and the flow."""
+ENCODERS = ("dino_glyph", "clip_glyph", "flow_dis", "videomae_glyph", "pixels")
+"""What is calibrated unless other encoders are chosen: the glyph world's encoders, the flow, and
+what reads bare pixels.
+"""
 
 CLIPS = 24
 
@@ -58,11 +62,12 @@ def calibrate(
         The path of ``calibration.json``.
 
     Raises:
-        EvalError: unknown encoders, missing weights, or too few clips.
+        EvalError: unknown encoders, missing weights, too few clips, or no metric that these clips
+            of 8 frames can be measured by.
         ClipError: naming the first clip that could not be made or measured; all others are
             measured by then.
     """
-    plan = calibration_plan(metrics_of(encoders), clips)
+    plan = calibration_plan(_for_short_clips(metrics_of(encoders)), clips)
     placement = suite_placement(device, dtype)
     plan = replace(plan, suite=plan.suite.model_copy(update=placement))
     outcome = carry_out(plan, out, console=console, evaluator=evaluator, options=options)
@@ -74,6 +79,9 @@ def calibrate(
         raise ClipError(f"{outcome.failures[0]}; {listed}")
     run = read_run(out)
     metrics = analyse(out, plan)
+    if not metrics:
+        asked = ", ".join(metric.id for metric in plan.metrics)
+        raise EvalError(f"{asked}: nothing to measure on the calibration's clips")
     with Store(out) as store:
         motions = known_motion(store, plan)
     groups = {
@@ -99,6 +107,16 @@ def calibrate(
     _write_csv(out / "calibration.csv", metrics)
     write_json(out / "calibration.json", document)
     return out / "calibration.json"
+
+
+def _for_short_clips(metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics without FVMD, whose 16 frames no clip of the calibration has."""
+    fitting = [metric for metric in metrics if not metric.family.startswith("fvmd")]
+    left_out = ", ".join(metric.id for metric in metrics if metric not in fitting)
+    if left_out:
+        have = f"needs {fvmd.FRAMES} frames, and the calibration's clips have {scenes.FRAMES}"
+        say(f"left out {left_out}: FVMD {have}")
+    return fitting
 
 
 def _write_csv(path: Path, metrics: Sequence[dict[str, Any]]) -> None:

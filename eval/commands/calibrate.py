@@ -18,8 +18,8 @@ def calibrate(
     encoders: Annotated[
         str,
         typer.Option(
-            help="Comma-separated; all their metrics. Default: the glyph world's encoders and "
-            "flow_dis."
+            help="Comma-separated; all their metrics. Default: the glyph world's encoders, "
+            "flow_dis and pixels."
         ),
     ] = "",
     clips: Annotated[

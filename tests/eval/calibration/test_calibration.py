@@ -16,7 +16,7 @@ from eval.calibration.analysis import spearman
 from eval.calibration.calibrate import calibrate
 from eval.calibration.grid import calibration_plan
 from eval.clips.lossless import Clip
-from eval.errors import ClipError, EvalError
+from eval.errors import ClipError, EvalError, WeightsMissingError
 from eval.metrics import Metric
 from eval.plan.cells import Plan
 from eval.samples import Sample
@@ -141,6 +141,18 @@ def test_the_same_call_again_measures_nothing(folder: Path) -> None:
     calibrate(folder, clips=8, evaluator=KnownEvaluator)
     assert KnownEvaluator.measured == measured == 34 * 12 + 4 * 8
     assert (folder / "calibration.csv").read_bytes() == before
+
+
+def test_metrics_of_longer_clips_are_left_out_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rest is measured: here it ends at the weights, which no test has."""
+    with pytest.raises(WeightsMissingError):
+        calibrate(tmp_path, encoders=["pips2"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "left out fvmd.pips2.v1, " in said
+    assert "needs 16 frames, and the calibration's clips have 8" in said
+    assert "camera_motion" not in said
 
 
 def test_too_few_clips() -> None:

@@ -149,7 +149,7 @@ def test_metrics_of_longer_clips_are_left_out_by_name(
     """The rest is measured: here it ends at the weights, which no test has."""
     with pytest.raises(WeightsMissingError):
         calibrate(tmp_path, encoders=["pips2"])
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().out.split())
     assert "left out fvmd.pips2.v1, " in said
     assert "needs 16 frames, and the calibration's clips have 8" in said
     assert "camera_motion" not in said

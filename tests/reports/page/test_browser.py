@@ -205,6 +205,25 @@ def _settle(page: Any) -> None:
     )
 
 
+def test_paper_shows_every_clip_by_its_last_frame(page: Any) -> None:
+    """What is out of sight on the screen too."""
+    script = """
+        return [...document.querySelectorAll("#clip-grid .film:not(.still)")].map((film) => {
+            const style = getComputedStyle(film);
+            return [style.backgroundImage, style.backgroundPosition, style.animationName];
+        });
+    """
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        printed = page.execute_script(script)
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert len(printed) > 4
+    for image, position, animation in printed:
+        assert image.startswith('url("data:image/webp')
+        assert (position, animation) == ("100% 100%", "none")
+
+
 def test_any_two_cells_are_compared_on_their_records(page: Any, hostile_run: Path) -> None:
     records = pd.read_csv(hostile_run / "records.csv")
     values = records[records["metric"] == "identity.dino_glyph.v1"].pivot(

@@ -62,6 +62,13 @@ def errors(context: Context) -> None:
     show(context)
 
 
+def ablations(context: Context) -> None:
+    """What limits the adapter: short trainings that differ in one thing each; `--steps`, 500."""
+    from eval.world_training.gpu.ablations import ablate_what_ships
+
+    ablate_what_ships(context)
+
+
 STAGES: dict[str, Callable[[Context], None]] = {
     "vae": vae,
     "spatial": spatial,
@@ -78,6 +85,7 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "figures": figures,
 }
 EXTRAS: dict[str, Callable[[Context], None]] = {
+    "ablations": ablations,
     "compare": compare,
     "errors": errors,
     "samples": samples,

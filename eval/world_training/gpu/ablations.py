@@ -1,8 +1,8 @@
 """What limits the adapter: short trainings that differ in one thing each, compared by the errors of
 `eval.world_training.errors`.
 
-Every arm trains the I2V adapter from its start for the same time. What does not fit into the time
-is left out, and the journal says so.
+Every arm trains the I2V adapter from its start, for the same time or for the same number of steps.
+What does not fit into a time is left out, and the journal says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from eval.world import models
 from eval.world_training import errors
-from eval.world_training.context import published_base, published_image_encoder
+from eval.world_training.context import Context, published_base, published_image_encoder
 from eval.world_training.gpu.adapter_stages import i2v_task
 from eval.world_training.gpu.base_stages import mixed_rows, text_task
 from eval.world_training.gpu.bench import Bench, quicken
@@ -61,6 +61,18 @@ ARMS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What every training of an arm gets: `seconds`, or `steps`."""
+
+    seconds: float | None = None
+    steps: int = 10**7
+
+    def recipe(self, rate: float, seed: int, device: str) -> Recipe:
+        minutes = None if self.seconds is None else self.seconds / 60.0
+        return Recipe(self.steps, rate, seed, minutes=minutes, device=device)
+
+
 def ablate(
     bench: Bench,
     seconds: float,
@@ -72,9 +84,51 @@ def ablate(
     """Runs what fits before `ends` (of the monotonic clock), compared on `held_out` clips, and
     writes `ablations.json`: the errors of each arm, and their paired differences from the first
     arm's."""
-    work = bench.context.work
     each = seconds / sum(arm.trainings for arm in ARMS) - _SPARE
     each = max(each, min(10.0, seconds))
+
+    def fits(arm: Arm) -> bool:
+        return ends - time.monotonic() >= arm.trainings * (each + _SPARE) + 5.0
+
+    folders = [path for path in (bench.context.work, out) if path is not None]
+    _compare(bench, Budget(seconds=each), held_out, folders, say, fits)
+
+
+def ablate_what_ships(context: Context, batch: int = 8, clips: int = 4000) -> None:
+    """The same on the published weights, every arm for `context.steps` steps (500) of `batch`
+    clips: what a CPU can do in an hour. A killed arm goes on."""
+    from diffusers.models.attention_processor import AttnProcessor
+
+    from eval.world.tokenizer import build_clip_tokenizer
+    from eval.world_training.context import published_vae
+    from eval.world_training.gpu.base_stages import read
+    from eval.world_training.gpu.clips import Clips
+    from eval.world_training.gpu.rendering import Rendering, parts
+    from eval.world_training.gpu.size import COARSE
+
+    known = Clips(Rendering(parts(clips), workers=1), context.device)
+    bench = Bench(context, known, COARSE, batch, torch.float32, AttnProcessor())
+    known.finish()
+    known.tokenize(build_clip_tokenizer())
+    known.encode(bench.here(published_vae(context)))
+    read(bench)
+
+    def say(event: str, **facts: object) -> None:
+        print(json.dumps({"event": event, **facts}), flush=True)
+
+    budget = Budget(steps=context.steps or 500)
+    _compare(bench, budget, errors.CLIPS, [context.work], say, lambda arm: True)
+
+
+def _compare(
+    bench: Bench,
+    budget: Budget,
+    held_out: int,
+    folders: list[Path],
+    say: Callable[..., None],
+    fits: Callable[[Arm], bool],
+) -> None:
+    work = bench.context.work
     tokenizer, text_encoder, _ = published_base(bench.context)
     known = errors.held_out(bench.context, tokenizer, held_out)
     text_encoder.to(bench.device)
@@ -82,10 +136,10 @@ def ablate(
     found: dict[str, np.ndarray] = {}
     steps: dict[str, int] = {}
     for number, arm in enumerate(ARMS):
-        if found and ends - time.monotonic() < arm.trainings * (each + _SPARE) + 5.0:
+        if found and not fits(arm):
             say("left out", arm=arm.name)
             continue
-        unet, steps[arm.name] = _train(bench, arm, each, work / "ablations" / str(number))
+        unet, steps[arm.name] = _train(bench, arm, budget, work / "ablations" / str(number))
 
         def predict(noisy, times, states, shown, _, unet=unet):
             return unet(noisy, times, states, added_cond_kwargs=shown).sample
@@ -94,10 +148,10 @@ def ablate(
             known, text_encoder, image_encoder, predict, device=bench.device, clean_first=True
         )
         say("arm", arm=arm.name, errors=[round(float(v), 4) for v in found[arm.name].mean(axis=1)])
-        _write(found, steps, each, [path for path in (work, out) if path is not None])
+        _write(found, steps, budget, folders)
 
 
-def _write(found: dict, steps: dict[str, int], each: float, folders: list[Path]) -> None:
+def _write(found: dict, steps: dict[str, int], budget: Budget, folders: list[Path]) -> None:
     first = next(iter(found.values()))
     table = {
         name: {
@@ -108,23 +162,26 @@ def _write(found: dict, steps: dict[str, int], each: float, folders: list[Path])
         for name, values in found.items()
     }
     for folder in folders:
-        text = json.dumps({"seconds": each, "clips": first.shape[1], "arms": table}, indent=1)
+        facts = {"seconds": budget.seconds, "clips": first.shape[1], "arms": table}
+        text = json.dumps(facts, indent=1)
         (folder / "ablations.json").write_text(text + "\n")
 
 
-def _train(bench: Bench, arm: Arm, seconds: float, folder: Path) -> tuple[Any, int]:
+def _train(bench: Bench, arm: Arm, budget: Budget, folder: Path) -> tuple[Any, int]:
     """The system with its adapter trained, in float32, and the adapter's steps."""
     from i2v_adapter import I2VAdapter
-
-    def recipe(rate: float, seed: int) -> Recipe:
-        return Recipe(10**7, rate, seed, minutes=seconds / 60.0, device=bench.device)
 
     _, text_encoder, unet = published_base(bench.context)
     quicken(unet, bench.temporal)
     if arm.more_base:
         bench.here(unet, learns=True)
         tasks = _base_tasks(bench, bench.here(text_encoder), unet, arm.clean_first)
-        bench.train(f"{folder.relative_to(bench.context.work)}/base", unet, tasks, recipe(3e-4, 31))
+        bench.train(
+            f"{folder.relative_to(bench.context.work)}/base",
+            unet,
+            tasks,
+            budget.recipe(3e-4, 31, bench.device),
+        )
         unet = unet.to(bench.device)
     unet._load_ip_adapter_weights(
         [models.published_ip_adapter(bench.context.weights)], low_cpu_mem_usage=False
@@ -139,7 +196,7 @@ def _train(bench: Bench, arm: Arm, seconds: float, folder: Path) -> tuple[Any, i
         f"{folder.relative_to(bench.context.work)}/adapter",
         adapter,
         [i2v_task(bench, unet, arm.floor)],
-        recipe(1e-3, 32),
+        budget.recipe(1e-3, 32, bench.device),
     )
     for module in (unet, outcome.module):
         nn.Module.to(module, bench.device, torch.float32)

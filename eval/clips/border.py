@@ -12,16 +12,18 @@ from i2v_adapter.media.errors import MediaError
 
 @contextmanager
 def named(path: str | Path) -> Iterator[None]:
-    """Every exception in the block becomes an EvalError that begins with ``path``.
+    """Every exception in the block becomes an EvalError that names ``path``.
 
-    Errors that are EvalErrors already pass unchanged. Bytes of a name that are no
-    UTF-8 are shown as escapes, so that the message can be written anywhere.
+    EvalErrors that name it already pass unchanged. Bytes of a name that are no UTF-8 are shown as
+    escapes, so that the message can be written anywhere.
     """
     path = str(path).encode("utf-8", "backslashreplace").decode()
     try:
         yield
-    except EvalError:
-        raise
+    except EvalError as error:
+        if type(error) is not EvalError or path in str(error):
+            raise
+        raise EvalError(f"{path}: {error}") from error
     except MediaError as error:
         raise EvalError(f"{path}: {error}") from error
     except Exception as error:

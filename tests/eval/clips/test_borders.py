@@ -301,6 +301,20 @@ def failure(read: Callable[..., Any], path: Path, default: str = "", **options: 
     return default
 
 
+def test_a_rate_that_no_clip_can_have_is_named_with_its_file(tmp_path: Path) -> None:
+    """The limits are Clip's, which knows no file."""
+    path = tmp_path / "slow.mkv"
+    write_clip(path, Clip(FRAMES, 0.0125))
+    data = path.read_bytes()
+    assert data.count(b"0.0125") == 1
+    path.write_bytes(data.replace(b"0.0125", b"0.0025"))
+    with pytest.raises(EvalError, match=r"slow\.mkv: clip fps must be between 0.01 and 1000 "):
+        read_clip(path)
+    np.save(tmp_path / "fast.npy", FRAMES)
+    with pytest.raises(EvalError, match=r"fast\.npy: clip fps must be between 0.01 and 1000 "):
+        read_media(tmp_path / "fast.npy", fps=9000.0)
+
+
 @pytest.mark.filterwarnings("ignore")  # Pillow's, on odd metadata
 def test_any_damage_is_a_clip_or_one_line(tmp_path: Path) -> None:
     examples = 40 * int(os.environ.get("TORTURE_KILLS", "3"))

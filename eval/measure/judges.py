@@ -40,6 +40,9 @@ def judged(id: str) -> Registered:
     place = list(dimensions).index(dimension)
     needs: list[Need] = ["image"] if of.needs_image else []
     needs += ["prompt"] if of.needs_prompt else []
+    hidden = ["the input image"] if not of.needs_image else []
+    hidden += ["the prompt"] if not of.needs_prompt else []
+    blind = f"{' and '.join(hidden).capitalize()}, which it is not shown. " if hidden else ""
     definition = Definition(
         name=id,
         kind="judge",
@@ -48,10 +51,10 @@ def judged(id: str) -> Registered:
         description=f"Score '{dimension}' of the learned judge '{name}'.",
         source=f"The loader that {OPTION}{name.upper()} names",
         needs=tuple(needs),
+        cannot_see=f"{blind}What else it overlooks depends on its training; this suite does not "
+        "know.",
         caution="A judge knows what it was trained on; compare with votes of people before "
-        "trusting it."
-        + ("" if of.needs_image else " It does not see the input image.")
-        + ("" if judge_class(name).deterministic else " Its answers differ from run to run."),
+        "trusting it." + ("" if judge_class(name).deterministic else " Its answers differ from run to run."),
     )
 
     def formula(features: Features) -> float:

@@ -60,8 +60,8 @@ class Definition:
         published: the encoder of the published protocol; values with another encoder do not
             compare with it. None for definitions of this suite.
         protocols: where there are several published protocols, which; else empty.
+        cannot_see: changes of a clip that leave the value as it is, never empty.
         caution: what a reader must know before trusting the value.
-        cannot_see: changes of a clip that leave the value as it is.
         truth: whether samples must bring the glyph world's ground truth.
         versions: frozen protocol versions that this definition is, the newest last: ``v1``, ``v2``,
             or of a variant beside them ``noaa.v1``. Definitions of one name in other versions may
@@ -83,6 +83,7 @@ class Definition:
     higher_is_better: bool | None
     description: str
     source: str
+    cannot_see: str
     scope: Scope = "clip"
     needs: tuple[Need, ...] = ()
     view: View = "standard"
@@ -90,7 +91,6 @@ class Definition:
     published: str | None = None
     protocols: str = ""
     caution: str = ""
-    cannot_see: str = ""
     truth: bool = False
     versions: tuple[str, ...] = ("v1",)
     about: Callable[[Sample], bool] | None = None
@@ -251,6 +251,7 @@ def metric(
         ...         higher_is_better=None,
         ...         description="Mean pixel value, divided by 255.",
         ...         source="This example",
+        ...         cannot_see="Where in a frame a pixel is, and when.",
         ...     )
         ... )
         ... def brightness(features: Features) -> float:
@@ -301,6 +302,11 @@ def _check(definition: Definition) -> None:
         raise EvalError(
             f"metric '{name}': higher_is_better is {definition.higher_is_better!r}; give True, "
             "False, or None where neither direction is better"
+        )
+    if not definition.cannot_see.strip():
+        raise EvalError(
+            f"metric '{name}': cannot_see is empty; say which changes of a clip leave the value as "
+            "it is"
         )
     if not definition.versions or not all(_VERSION.fullmatch(v) for v in definition.versions):
         raise EvalError(

@@ -61,7 +61,7 @@ def test_the_page_s_metric_reaches_table_report_and_gate(tmp_path: Path) -> None
     here.mkdir()
     elsewhere.mkdir()
     code = block("python")
-    assert len(code.strip().splitlines()) <= 15
+    assert len(code.strip().splitlines()) <= 16
     (here / "my_metrics.py").write_text(code)
     (here / "suite.yaml").write_text(block("yaml"))
     command("run", here / "suite.yaml", "--out", "run", cwd=elsewhere)
@@ -114,9 +114,10 @@ from eval import Clip, Definition, Features, Sample, metric
 
 @metric(
     Definition(name="low", kind="pixels", unit="8-bit", higher_is_better=None,
-               description="Smallest value.", source="test"),
+               description="Smallest value.", source="test", cannot_see="Where."),
     Definition(name="mine.high", kind="pixels", unit="8-bit", higher_is_better=True,
-               description="Largest value.", source="test", versions=("v1", "v2")),
+               description="Largest value.", source="test", cannot_see="Where.",
+               versions=("v1", "v2")),
 )
 def extremes(features: Features) -> dict[str, float]:
     frames = features.clip.frames
@@ -124,13 +125,13 @@ def extremes(features: Features) -> dict[str, float]:
 
 
 @metric(Definition(name="gap", kind="video", scope="set", unit="distance", higher_is_better=False,
-                   description="Distance of the means.", source="test"))
+                   description="Distance of the means.", source="test", cannot_see="Spread."))
 def gap(real, fake):
     return float(np.linalg.norm(real.mean(0) - fake.mean(0)))
 
 
 @metric(Definition(name="worded", kind="pixels", unit="", higher_is_better=None,
-                   description="Not a number.", source="test"))
+                   description="Not a number.", source="test", cannot_see="All."))
 def worded(features):
     return "much"
 
@@ -265,6 +266,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, id: str, message: str) -> 
         ({"scope": "clips"}, "scope is 'clips'; allowed: clip, set"),
         ({"higher_is_better": "yes"}, "give True, False, or None"),
         ({"versions": ()}, "give one or more like 'v1'"),
+        ({"cannot_see": " "}, "cannot_see is empty; say which changes of a clip"),
     ],
 )
 def test_a_definition_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
@@ -277,6 +279,7 @@ def test_a_definition_that_cannot_be_is_refused(change: dict[str, Any], message:
         "higher_is_better": None,
         "description": "",
         "source": "",
+        "cannot_see": "Anything.",
     }
     with pytest.raises(EvalError, match=message):
         metric(Definition(**fields | change))

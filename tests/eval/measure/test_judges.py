@@ -153,8 +153,9 @@ def test_judges_are_in_the_catalogue_with_a_fingerprint_of_their_own(
     monkeypatch.setenv("I2V_EVAL_JUDGE_FAKE", f"{judge}:Dreamy")
     from eval.measure.catalogue import registered
 
-    caution = registered(parse_metric(IDS[0])).definition.caution
-    assert "It does not see the input image. Its answers differ from run to run." in caution
+    definition = registered(parse_metric(IDS[0])).definition
+    assert definition.caution.endswith("Its answers differ from run to run.")
+    assert definition.cannot_see.startswith("The input image and the prompt, which it is not shown")
     value = Evaluator([parse_metric(IDS[0])]).per_clip(SAMPLE, CLIP)
     assert value == {IDS[0]: 3}  # scores alone, without a text
 

@@ -16,6 +16,7 @@ from eval.measure.catalogue import (
     registered,
 )
 from eval.measure.selection import metrics_of
+from eval.metrics.definitions import registered_versions
 
 
 def test_every_metric_parses_to_itself() -> None:
@@ -98,6 +99,12 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         *(f"first_frame.{name}" for name in ("mse", "psnr", "ssim", "lpips")),
         *(f"reference.{name}" for name in ("mse", "psnr", "ssim", "lpips")),
     }
+
+
+def test_every_version_of_every_definition_says_what_it_cannot_see() -> None:
+    for name in definitions():
+        for version, found in registered_versions(name).items():
+            assert found.definition.cannot_see.endswith("."), (name, version)
 
 
 def test_the_formulas_of_clips_take_features_and_those_of_sets_take_two_sets() -> None:

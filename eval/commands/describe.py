@@ -25,6 +25,7 @@ _VIEWS = {
     "vbench": "",
     "vbench_noaa": "",
     "evalcrafter": "",
+    "pil": "",
     "sampled": "; every max(1, round(fps / 8))-th frame",
     "padded": _PADDED,
     "sampled_padded": f"; every max(1, round(fps / 8))-th frame{_PADDED}",

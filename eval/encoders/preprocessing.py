@@ -40,6 +40,7 @@ class Preprocessing:
         scale: what a value of 255 becomes; 255 for values that stay as they are.
         scale_last: resize values of 0 to 255 and scale afterwards.
         image_8bit: the input image is resized by PIL, to 8 bit and always antialiased.
+        frames_8bit: frames are, too.
     """
 
     resize: int
@@ -55,6 +56,7 @@ class Preprocessing:
     scale: float = 1.0
     scale_last: bool = False
     image_8bit: bool = False
+    frames_8bit: bool = False
 
     def describe(self) -> str:
         """One line that says everything, for the fingerprint."""
@@ -69,6 +71,8 @@ class Preprocessing:
             version, whole, margin = 1, "", ""  # said as before there was a choice
         order = " after the resize" if self.scale_last and self.scale != 255 else ""
         image = ", input image resized by PIL to 8 bit" if self.image_8bit else ""
+        if self.frames_8bit:
+            antialias, clamp, image = "antialias", "", ", resized by PIL to 8 bit"
         return (
             f"preprocessing {version}: {start} float32{order}, {sides} {self.resize} {self.filter} "
             f"{antialias}{clamp}{whole}, "
@@ -83,7 +87,7 @@ class Preprocessing:
 
         Source: VBench, `subject_consistency.py` (uncropped) and `i2v_subject.py` of its
         image-to-video suite, where torchvision antialiases tensors from 0.17 on and did not before;
-        EvalCrafter, `Scores_with_CLIP.py`.
+        EvalCrafter, `Scores_with_CLIP.py`; OpenAI CLIP's `preprocess`, as AIGCBench calls it (pil).
         """
         side = self.crop or self.resize
         vbench = replace(
@@ -111,6 +115,9 @@ class Preprocessing:
                 scale_last=True,
                 clamp=False,
             ),
+            "pil": replace(
+                self, long_side="floor", margin="even", image_8bit=True, frames_8bit=True
+            ),
         }
         if view not in views:
             raise EvalError(f"preprocessing: no view {view!r} of images; have {', '.join(views)}.")
@@ -133,6 +140,8 @@ class Preprocessing:
         from torch.nn import functional
 
         check_frames(frames)
+        if self.frames_8bit:
+            return torch.cat([self.apply_to_image(frame, device) for frame in frames])
         pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
         pixels = pixels.permute(0, 3, 1, 2).float()
         if not self.scale_last:

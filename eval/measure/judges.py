@@ -54,7 +54,8 @@ def judged(id: str) -> Registered:
         cannot_see=f"{blind}What else it overlooks depends on its training; this suite does not "
         "know.",
         caution="A judge knows what it was trained on; compare with votes of people before "
-        "trusting it." + ("" if judge_class(name).deterministic else " Its answers differ from run to run."),
+        "trusting it."
+        + ("" if judge_class(name).deterministic else " Its answers differ from run to run."),
     )
 
     def formula(features: Features) -> float:

@@ -279,6 +279,19 @@ class Look:
         height, width = self.known_image().shape[:2]
         return stretched(self.clip.frames[0], height, width)
 
+    def resized(self, height: int, width: int) -> UInt8Array:
+        """The frames at another size, uint8 (F, height, width, 3), by OpenCV's bilinear filter,
+        whatever the aspect ratio.
+        """
+        return np.stack([stretched(frame, height, width) for frame in self.clip.frames])
+
+    def encoded(self, frames: UInt8Array) -> Float32Array:
+        """Features (N, D) of other frames, uint8 (N, H, W, 3), as this view shows them; encoders of
+        kind image and image-text.
+        """
+        named = f"{self._view}, frames {frames.shape} {content_of(frames).hex()}"
+        return self._cached(named, lambda: self.encode(frames))
+
     def true_clip(self) -> Clip:
         """The sample's true clip.
 

@@ -108,6 +108,16 @@ class Features(Protocol):
         the aspect ratio; encoders of any kind."""
         ...
 
+    def resized(self, height: int, width: int) -> NDArray[np.uint8]:
+        """The frames at another size, uint8 (F, height, width, 3), by OpenCV's bilinear filter,
+        whatever the aspect ratio; encoders of any kind."""
+        ...
+
+    def encoded(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (N, D) of other frames, uint8 (N, H, W, 3), as this view shows them; encoders of
+        kind image and image-text."""
+        ...
+
     def true_clip(self) -> Clip:
         """The sample's true clip; encoders of any kind."""
         ...

@@ -8,6 +8,7 @@ View = Literal[
     "vbench",
     "vbench_noaa",
     "evalcrafter",
+    "pil",
     "sampled",
     "padded",
     "sampled_padded",
@@ -22,6 +23,7 @@ View = Literal[
 - ``vbench``: as VBench's image-to-video dimensions prepare frames and input image, antialiased;
 - ``vbench_noaa``: the same without antialiasing of the frames;
 - ``evalcrafter``: squashed to the encoder's size, values 0 to 255, neither mean nor deviation;
+- ``pil``: the encoder's own sizes, with frames and input image resized by PIL to 8 bit;
 - ``sampled``: every max(1, round(fps / 8))-th frame, pairs of neighbours among those;
 - ``padded``: edges repeated to sides that are multiples of 8, so that the padding counts too;
 - ``sampled_padded``: both;

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.errors import EvalError
+from eval.measure.catalogue import applies
 from eval.measure.selection import foreign_encoders
 from eval.metrics import Metric
 from eval.plan.suite import Suite
@@ -38,8 +39,8 @@ def check_size(suite: Suite, path: Path, most: int = MOST_CELLS) -> None:
 def check_material(
     suite: Suite, samples: Sequence[Sample], metrics: Sequence[Metric], path: Path
 ) -> None:
-    """Refuses the glyph world's encoders on other pictures, unless the suite allows it, and metrics
-    that compare with a true clip where a sample has none.
+    """Refuses the glyph world's encoders on other pictures, unless the suite allows it, metrics
+    that compare with a true clip where a sample has none, and metrics about no sample at all.
 
     Raises:
         EvalError: naming the metric and a sample.
@@ -51,6 +52,11 @@ def check_material(
                 f"{path}: metrics: '{metric.id}' compares with the true clip, which sample "
                 f"'{without}' does not have; name one for every sample (the manifest's column "
                 "clip), or leave the metric out"
+            )
+        if not any(applies(metric, sample) for sample in samples):
+            raise EvalError(
+                f"{path}: metrics: '{metric.id}' has a value for none of the {len(samples)} "
+                f"samples; `i2v-eval metrics {metric.id}` says which it is about"
             )
     foreign = () if suite.allow_glyph_encoders else foreign_encoders(metrics, samples)
     for metric in metrics:

@@ -95,7 +95,9 @@ def test_every_definition_is_complete_and_every_published_one_is_listed_with_its
         "exact.position",
         "exact.direction",
         "vbench.camera_motion",
-        *("aigcbench.mse_first", "aigcbench.ssim_first"),
+        *(f"aigcbench.{name}_first" for name in ("mse", "ssim")),
+        *(f"aigcbench.{name}_clip" for name in ("image", "text", "frame")),
+        *(f"aigcbench.ref_{name}_key" for name in ("clip", "ssim")),
         *(f"first_frame.{name}" for name in ("mse", "psnr", "ssim", "lpips")),
         *(f"reference.{name}" for name in ("mse", "psnr", "ssim", "lpips")),
     }

@@ -97,7 +97,7 @@ def pareto(
     front = pareto_front(points, less_is_better=across.less_is_better)
     number_of = {cell: i for i, cell in enumerate(run.cells)}
     with rc_context({**look.style, "svg.hashsalt": name}):
-        keys = _keys(colour_of, marker_of, look)
+        keys = _keys(colour_of, marker_of, look, joined=len(front) > 1)
         figure, axes = _placed(keys, look)
         axes.set_facecolor("none")
         corners = [p.x[0] for p in front], [p.y[0] for p in front]
@@ -218,7 +218,10 @@ def _name(
         )
 
 
-def _keys(colour_of: dict[str, Any], marker_of: dict[str, str], look: Look) -> list[Line2D]:
+def _keys(
+    colour_of: dict[str, Any], marker_of: dict[str, str], look: Look, *, joined: bool
+) -> list[Line2D]:
+    """Colours, shapes and, where there are points to join, the front's line."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -229,7 +232,8 @@ def _keys(colour_of: dict[str, Any], marker_of: dict[str, str], look: Look) -> l
         Line2D([], [], linestyle="", marker=m, color="#808080", label=second)
         for second, m in _some(marker_of)
     ]
-    return [*handles, Line2D([], [], color=look.ink, alpha=0.55, label="Pareto front")]
+    line = Line2D([], [], color=look.ink, alpha=0.55, label="Pareto front")
+    return [*handles, line] if joined else handles
 
 
 def _placed(keys: Sequence[Line2D], look: Look) -> tuple[Figure, Axes]:
@@ -238,12 +242,12 @@ def _placed(keys: Sequence[Line2D], look: Look) -> tuple[Figure, Axes]:
     """
     from matplotlib.figure import Figure
 
-    longest = max(len(str(key.get_label())) for key in keys)
+    longest = max((len(str(key.get_label())) for key in keys), default=0)
     letter = 0.6 * look.font / 72
     left, bottom = 6.5 * letter + 0.3, 3.6 * look.font / 72
     if look.width is None:
         width, height, top = 7.2, 4.4, 0.1
-        right = min(2.6, 0.5 + letter * longest)
+        right = min(2.6, 0.5 + letter * longest) if keys else 0.1
         legend: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
     else:
         width, right = look.width, 0.08
@@ -255,7 +259,8 @@ def _placed(keys: Sequence[Line2D], look: Look) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height))
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
     axes = figure.add_axes(box)
-    axes.legend(handles=keys, **legend)
+    if keys:
+        axes.legend(handles=keys, **legend)
     return figure, axes
 
 

@@ -131,9 +131,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def torture(session: nox.Session) -> None:
-    """Kill small runs a hundred times (TORTURE_KILLS) at random moments (TORTURE_SEED); results
-    must equal an uninterrupted run. Random faults for five minutes (SOAK_SECONDS) from a seed
-    (SOAK_SEED, printed).
+    """Kill small runs and trainings a hundred times each (TORTURE_KILLS) at random moments
+    (TORTURE_SEED); results must equal an uninterrupted run. Random faults for five minutes
+    (SOAK_SECONDS) from a seed (SOAK_SEED, printed).
 
     Besides: two Ray nodes on this machine, methods that end their process in every way, 200 flipped
     databases, and thousands of broken suites, images and clips. Broken manifests, ballots and run
@@ -148,6 +148,7 @@ def torture(session: nox.Session) -> None:
     }
     files = [
         "tests/eval/execute/test_torture.py",
+        "tests/i2v_adapter/training/test_killed.py",
         "tests/eval/execute/test_soak.py",
         "tests/eval/execute/test_processes.py",
         "tests/eval/execute/test_ray.py",

@@ -86,7 +86,8 @@ def describe(metric: Metric) -> list[tuple[str, str]]:
 def _licence(encoder: str, entry: EncoderEntry) -> str:
     if encoder in PUBLISHED:
         found = PUBLISHED[encoder]
-        return f"{found.licence}; about {found.size} MB; i2v-eval weights says how to get them"
+        size = f"about {found.size} MB" if found.size else "size not known"
+        return f"{found.licence}; {size}; i2v-eval weights says how to get them"
     if entry.source and entry.source.embedded:
         return "Apache-2.0, with this package"
     foreign = entry.source or entry.loader or entry.own

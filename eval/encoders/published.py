@@ -18,7 +18,7 @@ class Published:
     """Weights that anyone can get.
 
     Attributes:
-        size: of the download, MB.
+        size: of the download, MB; None: not known.
         licence: of the weights.
         hub: repository on the Hugging Face hub; None: every file has an address in `urls`.
         revision: commit of that repository, pinned; None: its latest one, which is recorded.
@@ -31,7 +31,7 @@ class Published:
         by_hand: why ``weights get`` cannot get them; then `urls` only say where they are.
     """
 
-    size: int
+    size: int | None
     licence: str
     hub: str | None
     revision: str | None
@@ -223,15 +223,36 @@ PUBLISHED: Mapping[str, Published] = {
         by_hand="its code is not for commercial use either: write a loader and name it in "
         "I2V_EVAL_COTRACKER2",
     ),
+    "pips2": Published(
+        None,
+        "not stated (PIPs++'s code: MIT)",
+        None,
+        None,
+        (),
+        urls={
+            "pips2_weights.pth": "https://github.com/ljh0v0/FVMD-frechet-video-motion-distance/"
+            "releases/download/pips2_weights/pips2_weights.pth"
+        },
+        by_hand="FVMD's copy; its code is research code (aharley/pips2): write a loader and name "
+        "it in I2V_EVAL_PIPS2",
+    ),
+    "dover_technical": Published(
+        200,
+        "S-Lab License 1.0, Non-commercial",
+        None,
+        None,
+        (),
+        urls={"DOVER.pth": "https://huggingface.co/teowu/DOVER/resolve/main/DOVER.pth"},
+        by_hand="its code is not for commercial use either (VQAssessment/DOVER): write a loader "
+        "and name it in I2V_EVAL_DOVER",
+    ),
     "raft_large": _torch_hub("raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     "raft_things": _torch_hub("raft_large_C_T_V1-22a6c225.pth", 21),
     "raft_small": _torch_hub("raft_small_C_T_V2-01064c6d.pth", 4),
     "lpips_alex": _torch_hub("alexnet-owt-7be5be79.pth", 244),
     "lpips_vgg": _torch_hub("vgg16-397923af.pth", 554),
 }
-"""Encoder id -> its published weights. `dover_technical` and `pips2` come by a loader alone;
-docs/weights.md says how to bring them. Sizes are about right.
-"""
+"""Encoder id -> its published weights. Sizes are about right."""
 
 
 def how_to_get(ids: Sequence[str]) -> str:

@@ -277,7 +277,8 @@ def _metric(definition: Definition, encoder: str, version: str) -> Metric:
 
 def catalogue(*, superseded: bool = True) -> list[Metric]:
     """Every definition in each version with each named encoder of its kind. A published protocol is
-    listed with the encoder that it was published with and with those of this package.
+    listed with the encoder that it was published with, with those of this package, and with those
+    that its definition names besides (`Definition.also`).
 
     Args:
         superseded: also the versions that a newer one takes the place of; variants (``noaa.v1``)
@@ -299,6 +300,7 @@ def catalogue(*, superseded: bool = True) -> list[Metric]:
                 for version, one in versions.items()
                 if superseded or "." in version or version == newest
                 if one.definition.published in (None, encoder)
+                or encoder in one.definition.also
                 or (encoder in EMBEDDED and one.definition.published == definition.published)
             ]
     return [*found, *judged_metrics()]

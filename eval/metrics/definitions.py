@@ -59,6 +59,8 @@ class Definition:
         preprocessing: what the formula itself does to frames or features first; empty for nothing.
         published: the encoder of the published protocol; values with another encoder do not
             compare with it. None for definitions of this suite.
+        also: further encoders that the catalogue lists it with; their values do not compare with
+            published ones.
         protocols: where there are several published protocols, which; else empty.
         cannot_see: changes of a clip that leave the value as it is, never empty.
         caution: what a reader must know before trusting the value.
@@ -89,6 +91,7 @@ class Definition:
     view: View = "standard"
     preprocessing: str = ""
     published: str | None = None
+    also: tuple[str, ...] = ()
     protocols: str = ""
     caution: str = ""
     truth: bool = False

@@ -158,7 +158,10 @@ _FVMD = Definition(
     published="pips2",
     caution="Of the first 16 frames. The published figure counts every window of 16 frames: the "
     "same for clips of 16 frames only. 1024 dimensions, so sets of 50 clips, as published, are "
-    "mostly bias: compare equal N only. The distance of a set to itself is -0.02, by the ridge.",
+    "mostly bias: compare equal N only. Acceleration is the difference of velocities, as the paper "
+    "defines it; the published code takes it from positions, so that its second half is velocity "
+    "without the first step, and its figures are another measure. The distance of a set to itself "
+    "is -0.02, by the ridge.",
     cannot_see="What the frames show: only how 400 points move counts. And single clips: where the "
     "statistics of the set agree, it does not matter which clip moves how.",
 )

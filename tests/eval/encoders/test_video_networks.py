@@ -254,22 +254,27 @@ def test_their_metrics_and_licences_are_in_the_catalogue(tmp_path: Path) -> None
     assert {
         "fvd.videomae2_vitg_ssv2.cdfvd.v1",
         "jedi.vjepa1_vith16_ssv2.v1",
+        "jedi.vjepa2_vitl_ssv2.v1",
         "jedi.videomae_glyph.v1",
         "cd_fvd.fvd.i3d_squash.v1",
     } <= ids
     assert not {"fvd.i3d.cdfvd.v1", "fvd.videomae_glyph.cdfvd.v1"} & ids
-    assert parse_metric("jedi.vjepa2_vitl_ssv2.v1").encoder == "vjepa2_vitl_ssv2"
+    assert "jedi.videomae.v1" not in ids
     real, fake = np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])
     for id, expected in (
         ("fvd.videomae2_vitg_ssv2.cdfvd.v1", 1.0),  # divided by N
         ("fvd.videomae2_vitg_ssv2.v1", 2.0),  # divided by N - 1
         ("jedi.vjepa1_vith16_ssv2.v1", 100 * (16 / 4 + 1 - 2 * 8 / 4)),
+        ("jedi.vjepa2_vitl_ssv2.v1", 100 * (16 / 4 + 1 - 2 * 8 / 4)),
     ):
         assert registered(parse_metric(id)).formula(real, fake) == pytest.approx(expected)
     found = {row.encoder: row for row in rows()}
     assert found["vjepa1_vith16_ssv2"].licence == "CC-BY-NC-4.0"
     assert "https://dl.fbaipublicfiles.com/jepa/" in found["vjepa1_vith16_ssv2"].get
     assert found["amt_s"].licence == "CC-BY-NC-4.0"
+    assert "Non-commercial" in found["dover_technical"].licence
+    for id, option in (("pips2", "PIPS2"), ("dover_technical", "DOVER")):
+        assert f"write a loader and name it in I2V_EVAL_{option}" in found[id].get
     assert found["videomae2_vitg_ssv2"].licence.startswith("not stated")
 
 

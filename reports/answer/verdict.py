@@ -5,12 +5,13 @@
    ones do not hold.
 2. **Nothing competes** (anchors only): the run says so.
 3. **One cell competes**: its identity and motion beside those of the true clips; no winner.
-4. **Two cells compete**: on how many measures that have a better direction one is better, worse or
+4. **Two cells compete**: on which measures that have a better direction one is better, worse or
    not separated, and the differences on the leading ones. "Better" is said of a cell that is
    better somewhere and worse nowhere.
 5. **More cells compete**: the cell of highest identity among those that move at least half as much
    as the true clips (without true clips: as the reference; without motion or reference: among
-   all), and the trade-off it sits on: the cell of highest identity and the one that moves most.
+   all), and the trade-off it sits on: the cell of highest identity and the one that moves most; of
+   cells that move within 5 % of the most, the one of highest identity.
    Without a measure of identity the first measure with a better direction takes its place.
 
 What *separated* means is said in :mod:`reports.run.separation`. No sentence names a winner that
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 Rule = Literal["foreign", "claims", "nothing", "one", "two", "many"]
 MOVES = 0.5
 """Share of the true clips' motion below which a cell hardly moves."""
+MOST = 0.95
+"""Share of the highest motion from which cells count as moving as much as any."""
 _NAMED = 3
-"""Cells or numbers that a sentence names before it counts the rest."""
+"""Cells, measures or numbers that a sentence names before it counts the rest."""
 _SHEET = 3
 """Cells on the contact sheet."""
 
@@ -63,12 +66,14 @@ class Verdict:
         sentences: one or two.
         cells: the cells that the sentences are about, for the contact sheet.
         winner: the cell that is separated from every rival, or None.
+        first: the cell that is recommended, separated or not, or None.
     """
 
     rule: Rule
     sentences: Sequence[Sentence]
     cells: Sequence[str]
     winner: str | None = None
+    first: str | None = None
 
 
 def verdict(
@@ -154,10 +159,11 @@ class _Look:
             if m.higher_is_better is not None and self.entry(a, m) and self.entry(b, m)
         ]
         told = {m.id: self.better(m, a, b, corrected=False) for m in directed}
-        wins, losses = (sum(v is side for v in told.values()) for side in (True, False))
-        if losses > wins:
+        wins, losses, open_ = (
+            [m for m in directed if told[m.id] is side] for side in (True, False, None)
+        )
+        if len(losses) > len(wins):
             a, b, wins, losses = b, a, losses, wins
-        open_ = len(directed) - wins - losses
         of = f"{len(directed)} measure{'s' if len(directed) != 1 else ''} with a better direction"
         if not directed:
             first: Sentence = (
@@ -171,13 +177,15 @@ class _Look:
             )
         elif losses:
             first = (
-                *(Strong("Neither wins: "), Name(a), f" is better on {wins}, ", Name(b)),
-                f" on {losses} of {of}; {open_} not separated.",
+                *(Strong("Neither wins: "), Name(a), f" is better on {_listed(wins)}, ", Name(b)),
+                f" on {_listed(losses)} of {of}; {len(open_)} not separated.",
             )
         else:
-            other = "the other" if open_ == 1 else f"the other {open_}"
-            left = f"; the run does not separate them on {other}" if open_ else ""
-            first = (Name(a), Strong(" is better than "), Name(b), f" on {wins} of {of}{left}.")
+            left = f"; the run does not separate them on {_listed(open_)}" if open_ else ""
+            first = (
+                *(Name(a), Strong(" is better than "), Name(b)),
+                f" on {_listed(wins)} of {of}{left}.",
+            )
         sentences = [first]
         if numbers := self._gaps(a, b):
             sentences.append((Name(a), " minus ", Name(b), f": {'; '.join(numbers)}."))
@@ -223,11 +231,12 @@ class _Look:
         ends = [top]
         if asked:
             highest = max(known, key=value)
-            most = max(known, key=lambda cell: shares[cell] or 0.0)
+            furthest = max(shares[cell] or 0.0 for cell in known)
+            most = max((c for c in known if (shares[c] or 0.0) >= MOST * furthest), key=value)
             sentences += self._ends(measure, top, highest, most, shares)
             ends += [highest, most]
         cells = list(dict.fromkeys([*ends, *tied[:1], *_sheet(self.run, competing)]))[:_SHEET]
-        return Verdict("many", sentences, cells, None if tied else top)
+        return Verdict("many", sentences, cells, None if tied else top, first=top)
 
     def _recommended(
         self,
@@ -277,13 +286,25 @@ class _Look:
         if highest != top and (entry := self.entry(highest, measure)):
             parts += [
                 Name(highest),
-                f" has the {_end(measure)} {_said(measure)} of all ({entry.text}) but ",
+                f" has the {_end(measure)} {_said(measure)} of all that compete ({entry.text}) ",
             ]
-            parts += [f"moves {shares[highest] or 0:.0%} as much"]
+            whom = self.yardstick[1] if self.yardstick else ""
+            parts += [f"but moves {shares[highest] or 0:.0%} as much as {whom}"]
         if most not in (top, highest) and (entry := self.entry(most, measure)):
-            parts += ["; " if parts else "", Name(most), f" moves most ({shares[most] or 0:.0%}) "]
+            share = shares[most] or 0.0
+            lead = "moves most" if share == max(s or 0.0 for s in shares.values()) else _AS_ANY
+            parts += ["; " if parts else "", Name(most), f" {lead} ({share:.0%}) "]
             parts += [f"at {_said(measure)} {entry.text}"]
         return [("The trade-off: ", *parts, ".")] if parts else []
+
+
+_AS_ANY = "moves as much as any"
+
+
+def _listed(measures: Sequence[Measure]) -> str:
+    """How many they are, and their names while they are few."""
+    names = list(dict.fromkeys(map(_said, measures)))
+    return f"{len(measures)} ({', '.join(names)})" if len(names) <= _NAMED else f"{len(measures)}"
 
 
 def _end(measure: Measure) -> str:

@@ -221,7 +221,7 @@ def _name(
 def _keys(
     colour_of: dict[str, Any], marker_of: dict[str, str], look: Look, *, joined: bool
 ) -> list[Line2D]:
-    """Colours, shapes and, where there are points to join, the front's line."""
+    """Colours, shapes, the intervals and, where there are points to join, the front's line."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -232,6 +232,7 @@ def _keys(
         Line2D([], [], linestyle="", marker=m, color="#808080", label=second)
         for second, m in _some(marker_of)
     ]
+    handles.append(Line2D([], [], color="#808080", linewidth=0.8, label="95 % interval"))
     line = Line2D([], [], color=look.ink, alpha=0.55, label="Pareto front")
     return [*handles, line] if joined else handles
 
@@ -242,12 +243,12 @@ def _placed(keys: Sequence[Line2D], look: Look) -> tuple[Figure, Axes]:
     """
     from matplotlib.figure import Figure
 
-    longest = max((len(str(key.get_label())) for key in keys), default=0)
+    longest = max(len(str(key.get_label())) for key in keys)
     letter = 0.6 * look.font / 72
     left, bottom = 6.5 * letter + 0.3, 3.6 * look.font / 72
     if look.width is None:
         width, height, top = 7.2, 4.4, 0.1
-        right = min(2.6, 0.5 + letter * longest) if keys else 0.1
+        right = min(2.6, 0.5 + letter * longest)
         legend: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
     else:
         width, right = look.width, 0.08
@@ -259,8 +260,7 @@ def _placed(keys: Sequence[Line2D], look: Look) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height))
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
     axes = figure.add_axes(box)
-    if keys:
-        axes.legend(handles=keys, **legend)
+    axes.legend(handles=keys, **legend)
     return figure, axes
 
 

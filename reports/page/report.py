@@ -142,6 +142,12 @@ class Report:
             if not row.failed and (row.cell in chosen or row.anchor)
         ]
 
+    def bold(self, group: str) -> bool:
+        """Whether a value of the first screen is separated from every rival's."""
+        at = [self.cells[group].measures.index(measure) for measure in self.main]
+        entries = [row.entries[i] for row in self.short(group) for i in at]
+        return any(entry.leads for entry in entries if entry is not None)
+
     def elsewhere(self, group: str) -> list[tuple[str, Sentence]]:
         """The other groups' verdicts in a few words each: their emphasised start, with the value
         that decides."""

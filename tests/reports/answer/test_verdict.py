@@ -118,12 +118,17 @@ def test_one_cell_has_no_winner_but_a_yardstick(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "values", "words", "winner"),
     [
-        (1, ([0.7, 20], [0.6, 30]), "a is better than b on 2 of 2 measures", "a"),
-        (1, ([0.6, 30], [0.7, 20]), "b is better than a on 2 of 2 measures", "b"),
-        (1, ([0.7, 30], [0.6, 20]), "Neither wins: a is better on 1, b on 1 of 2", None),
+        (1, ([0.7, 20], [0.6, 30]), "a is better than b on 2 (identity, FVD) of 2 measures", "a"),
+        (1, ([0.6, 30], [0.7, 20]), "b is better than a on 2 (identity, FVD) of 2 measures", "b"),
+        (1, ([0.7, 30], [0.6, 20]), "a is better on 1 (identity), b on 1 (FVD) of 2 m", None),
         (0, ([0.7, 20], [0.6, 20]), "The run does not separate a from b on any of 2", None),
-        (1, ([0.7, 20], [0.6, 20]), "on 1 of 2 measures with a better direction; the run", "a"),
-        (0, ([0.7, 20], [0.6, 30]), "a is better than b on 1 of 2 measures", "a"),
+        (
+            1,
+            ([0.7, 20], [0.6, 20]),
+            "measures with a better direction; the run does not separate them on 1 (FVD).",
+            "a",
+        ),
+        (0, ([0.7, 20], [0.6, 30]), "a is better than b on 1 (FVD) of 2 measures", "a"),
     ],
 )
 def test_two_cells(
@@ -167,9 +172,18 @@ def test_many_cells_the_best_identity_among_those_that_move(tmp_path: Path) -> N
     assert _words(found) == (
         "Take good: of the 3 cells that move at least half as much as the true clips it has the "
         "highest identity 0.800 (a to b), motion 62% of the true clips. The trade-off: frozen has "
-        "the highest identity of all (0.950) but moves 10% as much; wild moves most (98%) at "
-        "identity 0.500."
+        "the highest identity of all that compete (0.950) but moves 10% as much as the true clips; "
+        "wild moves most (98%) at identity 0.500."
     )
+
+
+def test_of_cells_that_move_alike_the_best_is_the_end_of_the_trade_off(tmp_path: Path) -> None:
+    cells = {**MANY, "alike": [0.60, 0.038], "less": [0.65, 0.036]}
+    run = _run(tmp_path, list(cells))
+    table = _table(cells, [UP, MOVE])
+    found = verdict(run, table, _pairs(table, 2))
+    assert found.first == "good"
+    assert "alike moves as much as any (95%) at identity 0.600." in _words(found)
 
 
 def test_no_winner_where_the_corrected_interval_holds_zero(tmp_path: Path) -> None:

@@ -103,8 +103,25 @@ class FeatureCache:
         path = self._path(key)
         return key in self._held or _stored(path, key) is not None
 
+    def stored(self, fingerprint: str, content: str, view: str) -> NDArray[np.float32] | None:
+        """The array that :meth:`get` would find without making it; None if there is none.
+
+        Args:
+            fingerprint: of the encoder.
+            content: sha256 hex of the clip.
+            view: how the encoder is shown the clip.
+        """
+        key = _key(content, fingerprint, view)
+        return self._held[key] if key in self._held else _stored(self._path(key), key)
+
     def _path(self, key: str) -> Path | None:
         return self._folder / key[:2] / f"{key}.npy" if self._folder else None
+
+
+def tracks_view(view: str, points: NDArray[np.float32]) -> str:
+    """The view under which tracks of these points (N, 2) are kept."""
+    named = hashlib.sha256(np.ascontiguousarray(points, np.float32).tobytes()).hexdigest()
+    return f"{view}, points {named}"
 
 
 def _key(content: str, fingerprint: str, view: str) -> str:

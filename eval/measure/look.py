@@ -15,7 +15,7 @@ from eval.clips.lossless import Clip
 from eval.encoders.judge import SHOWN
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames, UInt8Array
-from eval.measure.feature_cache import FeatureCache
+from eval.measure.feature_cache import FeatureCache, tracks_view
 from eval.measure.fitted import fitted, squashed, stretched
 from eval.measure.pair_pass import Shown, over_pairs
 from eval.metrics.definitions import View
@@ -238,7 +238,6 @@ class Look:
             EvalError: tracks of another shape, or that are not finite.
         """
         frames = as_view(self._view, self.clip.frames)
-        named = hashlib.sha256(np.ascontiguousarray(points, np.float32).tobytes()).hexdigest()
 
         def make() -> Float32Array:
             tracks = np.asarray(self._encoder.encode_tracks(frames, points), dtype=np.float32)
@@ -250,7 +249,7 @@ class Look:
                 )
             return tracks
 
-        return self._cached(f"{self._view}, points {named}", make)
+        return self._cached(tracks_view(self._view, points), make)
 
     def known_prompt(self) -> str:
         """The sample's prompt as text.

@@ -23,6 +23,7 @@ from eval.samples import Sample
 from eval.store.store import Failure, Record, Store
 from eval.summary import vbench_table
 from eval.summary.cautions import Caution, few_images, to_json
+from eval.summary.clusters import image_clusters
 from eval.summary.set_metrics import set_value
 from eval.summary.statistics import (
     Interval,
@@ -114,14 +115,15 @@ def write_tables(
     """
     clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
     plan, asked = plan.without({failure[:3] for failure in failures}), plan
+    images = image_clusters(plan.samples)
     values = {cell.id: _values(store, plan, cell) for cell in plan.cells}
     records = list(_record_rows(plan, values))
-    summary = list(_summary_rows(store, plan, asked, values))
+    summary = list(_summary_rows(store, plan, asked, values, images))
     _write(store.folder / "records.csv", RECORDS, sorted(records))
     rows = [(*row, to_json(cautions)) for row, cautions in summary]
     _write(store.folder / "summary.csv", SUMMARY, rows)
-    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values))
-    _write_scores(store, plan, values)
+    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values, images))
+    _write_scores(store, plan, values, images)
     counts = {
         "samples": len(plan.samples),
         "cells": len(plan.cells),
@@ -131,13 +133,15 @@ def write_tables(
     return counts | {"failed": len(failures)}, _cautions(summary, values)
 
 
-def _write_scores(store: Store, plan: Plan, values: Mapping[str, Values]) -> None:
+def _write_scores(
+    store: Store, plan: Plan, values: Mapping[str, Values], images: Mapping[str, str]
+) -> None:
     """Writes VBench's scores of the cells that have all dimensions of one; no file if none has."""
     records = {
         cell: [record for known in each.values() for record in known.values()]
         for cell, each in values.items()
     }
-    rows = vbench_table.score_rows(records, plan.suite.reference)
+    rows = vbench_table.score_rows(records, plan.suite.reference, images)
     path = store.folder / vbench_table.NAME
     if rows:
         _write(path, vbench_table.HEADER, rows)
@@ -206,7 +210,11 @@ Summary = tuple[tuple[object, ...], list[Caution]]
 
 
 def _summary_rows(
-    store: Store, plan: Plan, asked: Plan, values: Mapping[str, Values]
+    store: Store,
+    plan: Plan,
+    asked: Plan,
+    values: Mapping[str, Values],
+    images: Mapping[str, str],
 ) -> Iterable[Summary]:
     for cell in plan.cells:
         for group in plan.groups:
@@ -220,7 +228,7 @@ def _summary_rows(
                     found = [
                         values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs
                     ]
-                    interval = mean_interval(found, [sample.id for sample, _ in pairs])
+                    interval = mean_interval(found, [images[sample.id] for sample, _ in pairs])
                     cautions = few_images(interval.clusters)
                 else:
                     usable = [pair for pair in pairs if _comparable(store, plan, pair[0], metric)]
@@ -279,7 +287,9 @@ def _features(
     return fake, real, [numbers[sample.id] for sample, _ in pairs]
 
 
-def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+def _comparison_rows(
+    plan: Plan, values: Mapping[str, Values], images: Mapping[str, str]
+) -> Iterable[tuple[object, ...]]:
     reference = plan.suite.reference
     home = next((cell for cell in plan.cells if cell.id == reference), None)
     if reference is None or home is None:
@@ -299,7 +309,7 @@ def _comparison_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple
                     continue
                 ours = [values[reference][metric.id][pair].value for pair in pairs]
                 theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
-                owners = [sample for sample, _ in pairs]
+                owners = [images[sample] for sample, _ in pairs]
                 difference = paired_difference(ours, theirs, owners)
                 corrected = paired_difference(ours, theirs, owners, level=family_wise_level(others))
                 cautions, survives = few_images(difference.clusters), None

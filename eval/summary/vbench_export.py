@@ -14,6 +14,7 @@ from eval.samples import VBENCH_LABEL
 from eval.samples.vbench import RECORD, VIDEOS, read_info
 from eval.store.received import read_run
 from eval.store.store import Record, Store
+from eval.summary.vbench_details import aggregate, frame_pairs, predicted
 from eval.summary.vbench_files import CAMERA_CLASSES, ENDING, DimensionResult, write_results
 
 IDS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +66,9 @@ def export_vbench(folder: Path, out: Path) -> list[Written]:
 
     A row's ``video_path`` is ``PROMPT-INDEX.mp4``, as VBench names videos. The index of samples of
     VBench's suite is the seed; of others it is the seed's place in the run, and without a prompt
-    the sample's id stands for it. An aggregate is the mean over clips.
+    the sample's id stands for it. An aggregate is the mean over clips; of subject and background
+    consistency it is the mean over frames, as VBench's, where the run folder still has the clips.
+    A row's ``predict_type``, ``video_sim`` and ``cnt_per_video`` are left out where it does not.
 
     Args:
         folder: of the run.
@@ -85,7 +88,7 @@ def export_vbench(folder: Path, out: Path) -> list[Written]:
             if found:
                 path = out / f"{_file_name(cell, number)}{ENDING}"
                 wanted = {name: _wanted(folder, name, samples, seeds) for name in found}
-                written.append(_write(path, cell, found, samples, seeds, wanted))
+                written.append(_write(path, cell, found, samples, seeds, wanted, store))
     if not written:
         ids = ", ".join(id for choices in IDS.values() for id in choices)
         raise EvalError(f"--format vbench: {folder} has no values of {ids}")
@@ -110,12 +113,16 @@ def _write(
     samples: Mapping[str, Mapping[str, str]],
     seeds: Sequence[int],
     wanted: Mapping[str, int],
+    store: Store,
 ) -> Written:
     places = {seed: index for index, seed in enumerate(seeds)}
     results = {}
     for dimension, records in found.items():
-        rows = [_row(dimension, record, samples, places) for record in records]
-        mean = sum(record.value for record in records) / len(records)
+        rows = [
+            _row(dimension, record, samples, places) | _details(dimension, record, store)
+            for record in records
+        ]
+        mean = aggregate(dimension, rows, records, store)
         classes = _classes(rows) if dimension == "camera_motion" else {}
         results[dimension] = DimensionResult(mean, rows, classes)
     missing = write_results(path, results)
@@ -145,6 +152,17 @@ def _row(
     elif dimension == "imaging_quality":  # VBench divides its aggregate alone by 100
         value = 100 * value
     return row | {"video_results": value}
+
+
+def _details(dimension: str, record: Record, store: Store) -> dict[str, Any]:
+    """What VBench's rows of a dimension hold besides, as far as the run folder tells."""
+    if dimension == "camera_motion":
+        motions = predicted(store, record)
+        return {} if motions is None else {"predict_type": motions}
+    if dimension == "background_consistency":
+        pairs = frame_pairs(store, record)
+        return {} if pairs is None else {"video_sim": record.value * pairs, "cnt_per_video": pairs}
+    return {}
 
 
 def _classes(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -29,10 +29,11 @@ cell over the samples of both, paired by input image."""
 
 
 class _Rows(NamedTuple):
-    """Values of clips: their dimension, sample and seed."""
+    """Values of clips: their dimension, sample, input image and seed."""
 
     dimensions: list[str]
     samples: list[str]
+    images: list[str]
     seeds: list[int]
     values: NDArray[np.float64]
 
@@ -44,6 +45,7 @@ class _Rows(NamedTuple):
         return _Rows(
             [self.dimensions[i] for i in found],
             [self.samples[i] for i in found],
+            [self.images[i] for i in found],
             [self.seeds[i] for i in found],
             self.values[found],
         )
@@ -54,7 +56,9 @@ class _Rows(NamedTuple):
 
 
 def score_rows(
-    records: Mapping[str, Sequence[Record]], reference: str | None = None
+    records: Mapping[str, Sequence[Record]],
+    reference: str | None = None,
+    images: Mapping[str, str] | None = None,
 ) -> list[tuple[object, ...]]:
     """Rows of `HEADER`: every score of every cell that has all its dimensions.
 
@@ -66,8 +70,10 @@ def score_rows(
     Args:
         records: cell -> records of its clips.
         reference: the cell that the others are compared with.
+        images: sample -> name of its input image (`eval.summary.clusters.image_clusters`); a sample
+            that is not in it has an image of its own.
     """
-    found = {cell: _rows(each) for cell, each in records.items()}
+    found = {cell: _rows(each, images or {}) for cell, each in records.items()}
     rows: list[tuple[object, ...]] = []
     for cell, own in found.items():
         for number, score in enumerate(SCORES):
@@ -86,7 +92,7 @@ def score_rows(
     return rows
 
 
-def _rows(records: Sequence[Record]) -> _Rows:
+def _rows(records: Sequence[Record], images: Mapping[str, str]) -> _Rows:
     kept: list[tuple[str, Record]] = []
     for dimension, ids in IDS.items():
         by_id = {id: [record for record in records if record.metric == id] for id in ids}
@@ -95,6 +101,7 @@ def _rows(records: Sequence[Record]) -> _Rows:
     return _Rows(
         [dimension for dimension, _ in kept],
         [record.sample for _, record in kept],
+        [images.get(record.sample, record.sample) for _, record in kept],
         [record.seed for _, record in kept],
         np.array([record.value for _, record in kept], dtype=np.float64),
     )
@@ -118,12 +125,12 @@ def _interval(number: int, rows: _Rows, other: _Rows | None = None) -> Interval:
         return float("nan") if value is None or base is None else value - base
 
     used = [place for place, name in enumerate(rows.dimensions) if _counts(name, number)]
-    n, clusters = len(used), len({rows.samples[place] for place in used})
+    n, clusters = len(used), len({rows.images[place] for place in used})
     value = statistic(np.arange(len(rows.values)))
     if clusters < 2:
         return Interval(value, float("nan"), float("nan"), n, clusters)
     try:
-        found = jackknife_interval(statistic, rows.samples)
+        found = jackknife_interval(statistic, rows.images)
     except EvalError:  # one image holds a dimension by itself: without it there is no score
         return Interval(value, float("nan"), float("nan"), n, clusters)
     return found._replace(n=n, clusters=clusters)

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from eval.cli import app
+from eval.encoders.tracks import KltEncoder
 from eval.errors import EvalError
 from eval.samples import load_samples
 from eval.samples.vbench import read_info
@@ -160,12 +161,29 @@ def command(*arguments: object) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-def test_a_folder_is_scored_and_written_back(suite: Path, make_dino: None) -> None:
+class Klt:
+    """Stands in for CoTracker2, which its user brings."""
+
+    def __init__(self, *, device: str) -> None:
+        self.tracks = KltEncoder()
+
+    @staticmethod
+    def fingerprint() -> str:
+        return "klt in the place of CoTracker2"
+
+    def track(self, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
+        return self.tracks.encode_tracks(frames, points)
+
+
+def test_a_folder_is_scored_and_written_back(
+    suite: Path, make_dino: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2V_EVAL_COTRACKER2", f"{__name__}:Klt")
     run = suite / "run"
     layout = ("--layout", "vbench", "--info", suite / "info.json", "--images", suite / "crop")
     code, output = command(
         *("clips", suite / "toy-model", *layout, "--ratio", "16-9", "--out", run),
-        *("--encoders", "dino_vitb16,tracks_klt,pixels", "--device", "cpu"),
+        *("--encoders", "dino_vitb16,tracks_klt,cotracker2,pixels", "--device", "cpu"),
     )
     assert code == 0, output
     assert "the set is incomplete: 2 of 25 videos are missing" in output
@@ -177,13 +195,19 @@ def test_a_folder_is_scored_and_written_back(suite: Path, make_dino: None) -> No
     assert (subject, "scenery") not in summary
     camera = summary["vbench.camera_motion.tracks_klt.v1", "all"]
     assert (camera["n"], float(camera["mean"])) == ("10", 1.0)
+    assert (camera["clusters"], camera["low"]) == ("1", "")  # two prompts, one image
     assert summary["first_frame.psnr.pixels.v1", "all"]["n"] == "23"
 
     code, output = command("export", run, "--format", "vbench")
     assert code == 0, output
     assert "i2v_subject lacks 2 of its clips" in output
     results = read_results(run / "vbench" / "toy-model_eval_results.json")
-    assert list(results) == ["i2v_subject", "subject_consistency"]
+    assert list(results) == ["i2v_subject", "camera_motion", "subject_consistency"]
+    camera_rows = results.pop("camera_motion").rows
+    assert {(row["prompt_type"], *row["predict_type"]) for row in camera_rows} == {
+        ("pan_left", "pan_left"),
+        ("static", "static"),
+    }
     names = {row["video_path"] for row in results["i2v_subject"].rows}
     expected = {f"a cat, on a mat-{k}.mp4" for k in range(5)} | {
         f"a cup-{k}.mp4" for k in (0, 2, 3)
@@ -197,7 +221,7 @@ def test_a_folder_is_scored_and_written_back(suite: Path, make_dino: None) -> No
 
     code, output = command(
         *("clips", suite / "toy-model", *layout, "--ratio", "16-9", "--out", run),
-        *("--encoders", "dino_vitb16,tracks_klt,pixels", "--device", "cpu"),
+        *("--encoders", "dino_vitb16,tracks_klt,cotracker2,pixels", "--device", "cpu"),
     )
     assert code == 0, output
     assert "0 decoded to measure" in output

@@ -3,11 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from eval.cli import app
+from eval.clips.lossless import Clip, write_clip
+from eval.io.files import Files
 from eval.measure.catalogue import find_definition, parse_metric
+from eval.measure.feature_cache import FeatureCache, tracks_view
+from eval.metrics.camera_motion import query_points
 from eval.store.store import Record, Store
 from eval.summary.vbench_export import IDS
 from eval.summary.vbench_files import read_results
@@ -60,6 +65,53 @@ def test_dimensions_are_written_and_what_is_missing_is_named(tmp_path: Path) -> 
     words = " ".join(output.split())
     assert "dynamic_degree lacks 1 of its clips" in words
     assert "no camera_motion, i2v_background, subject_consistency, background_consistency" in words
+
+
+def test_rows_hold_what_vbench_s_hold_and_long_clips_count_more(tmp_path: Path) -> None:
+    """Aggregates as VBench adds them up: sum of video_sim / sum of cnt_per_video."""
+    camera, background = IDS["camera_motion"][0], IDS["background_consistency"][0]
+    subject = IDS["subject_consistency"][0]
+    values = {(id, "s0", 7): 0.9 for id in (background, subject)}
+    values |= {(id, "s0", 3): 0.5 for id in (background, subject)} | {(camera, "s0", 7): 1.0}
+    folder = run_folder(tmp_path / "run", values)
+    table = folder / "samples.csv"
+    table.write_text(table.read_text().replace("at sea", "at sea, camera zooms in"))
+    files, first = Files(folder), query_points(48, 64)
+    clips = {seed: Clip(np.zeros((count, 48, 64, 3), np.uint8), 8.0) for seed, count in COUNTS}
+    with Store(folder) as store:
+        records = [r._replace(clip_key=f"{r.seed:064}") for r in store.records("toy[t0=0.5]")]
+        store.add_records(records)
+    for seed, clip in clips.items():
+        path = files.clip(f"{seed:064}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(path, clip)
+    zoom = np.stack([first, (first - (32, 24)) * 1.2 + (32, 24)]).astype(np.float32)
+    encoder = ("cotracker2", "w" * 64)
+    FeatureCache(files.frames).get(
+        encoder, clips[7].fingerprint, tracks_view("standard", first), lambda: zoom
+    )
+    assert export(folder)[0] == 0
+    (path,) = (folder / "vbench").iterdir()
+    results = read_results(path)
+    [row] = results["camera_motion"].rows
+    assert row["prompt_type"] == "zoom_in"
+    assert "zoom_in" in row["predict_type"]
+    rows = {row["cnt_per_video"]: row for row in results["background_consistency"].rows}
+    assert {count: row["video_sim"] for count, row in rows.items()} == pytest.approx(
+        {9: 9 * 0.9, 2: 2 * 0.5}
+    )
+    assert results["background_consistency"].aggregate == pytest.approx((8.1 + 1.0) / 11)
+    assert results["subject_consistency"].aggregate == pytest.approx((8.1 + 1.0) / 11)
+
+    files.clip(f"{7:064}").unlink()
+    assert export(folder)[0] == 0
+    results = read_results(path)
+    assert "predict_type" not in results["camera_motion"].rows[0]
+    assert results["background_consistency"].aggregate == pytest.approx(0.7)
+
+
+COUNTS = ((7, 10), (3, 3))
+"""Seed -> frames of its clip."""
 
 
 def test_values_of_other_networks_are_not_written(tmp_path: Path) -> None:

@@ -97,6 +97,22 @@ def test_dimensions_may_rest_on_other_clips_and_one_image_alone_has_no_interval(
     assert math.isnan(float(str(row["low"])))
 
 
+def test_clips_of_one_image_are_left_out_together() -> None:
+    """Four images of two prompts each have the interval of four images of two seeds each."""
+    generator = np.random.default_rng(1)
+    values = {name: dict(zip("ABCDabcd", generator.random(8), strict=True)) for name in MAGI}
+    images = {letter: letter.lower() for letter in "ABCDabcd"}
+    found = score_rows({"cell": records(values)}, images=images)
+    seeds = [
+        r._replace(sample=r.sample.lower(), seed=int(r.sample.isupper())) for r in records(values)
+    ]
+    assert found == score_rows({"cell": seeds})
+    assert [row[HEADER.index("clusters")] for row in found] == [4, 4, 4]
+    apart = score_rows({"cell": records(values)})
+    assert [row[HEADER.index("clusters")] for row in apart] == [8, 8, 8]
+    assert apart[2][HEADER.index("low")] != found[2][HEADER.index("low")]
+
+
 def test_differences_are_paired_over_the_samples_of_both() -> None:
     shifts = dict(zip("abcd", (0.0, 0.1, 0.2, 0.9), strict=True))
     base = {name: {s: 0.1 + shift / 2 for s, shift in shifts.items()} for name in MAGI}

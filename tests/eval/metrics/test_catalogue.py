@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from eval.encoders import ENCODERS
@@ -17,6 +18,7 @@ from eval.measure.catalogue import (
 )
 from eval.measure.selection import metrics_of
 from eval.metrics.definitions import registered_versions
+from eval.metrics.vbench import i2v_subject
 
 
 def test_every_metric_parses_to_itself() -> None:
@@ -232,3 +234,10 @@ def test_the_catalogue_needs_no_heavy_library() -> None:
         "set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_drift_that_a_caution_tells_of_scores_what_it_says() -> None:
+    angles = np.linspace(0, np.pi / 2, 16)
+    drift = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    said = f"over 16 frames a drift of 90 degrees scores {i2v_subject(drift[0], drift):.3f}"
+    assert said in find_definition("vbench.i2v_subject").definition.caution

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -133,24 +135,34 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     >>> csv_text(["a", "b"], [["one\\rfield", 1]])
     'a,b\\n"one\\rfield",1\\n'
     """
-    # With "\n" as its line end the csv module would leave a lone "\r" unquoted, and readers take
-    # that for the end of a row.
-    writer = csv.writer(_Line(), lineterminator="\r\n")
-    lines = (writer.writerow(row).removesuffix("\r\n") for row in (header, *rows))
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(_csv_parts(chain([header], rows)))
 
 
-class _Line:
-    """A file for the csv module that gives back what is written."""
+_ROWS_AT_ONCE = 4096
 
-    def write(self, text: str) -> str:
-        return text
+
+def _csv_parts(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The text of a table, some rows at a time."""
+    remaining = iter(rows)
+    while block := list(islice(remaining, _ROWS_AT_ONCE)):
+        # With "\n" as its line end the csv module would leave a lone "\r" unquoted, and readers
+        # take that for the end of a row.
+        file = io.StringIO(newline="")
+        csv.writer(file, lineterminator="\r\n").writerows(block)
+        text = file.getvalue()
+        if text.count("\r") == len(block):
+            yield text.replace("\r\n", "\n")
+        elif len(block) == 1:
+            yield text.removesuffix("\r\n") + "\n"
+        else:  # a field holds "\r"
+            yield from ("".join(_csv_parts([row])) for row in block)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table as CSV; None is an empty field.
+    """Writes a table as CSV; None is an empty field. Rows are asked for while it is written, so a
+    table may be larger than the memory.
 
     Raises:
         StoreError: naming the file, if it cannot be written.
     """
-    write_text(path, csv_text(header, rows))
+    write_whole(path, (part.encode() for part in _csv_parts(chain([header], rows))))

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -136,7 +136,7 @@ def named_place(text: str, folder: Path) -> Path:
     return place(text)
 
 
-def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes], *, durable: bool = True) -> None:
     """Writes a file that appears whole or not at all, also if the machine stops.
 
     A local file is written beside its place, under a name that holds the process id, brought to the
@@ -145,7 +145,7 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
 
     Args:
         path: or a ``upath.UPath``.
-        content: all of it.
+        content: all of it, or its parts, which are asked for while the file is written.
         durable: whether to wait until it is on the disk; not needed for what is sealed and can be
             made again.
 
@@ -153,18 +153,21 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
         StoreError: naming the file and what to do, if it cannot be written. Nothing is left behind,
             and what was there before stays.
     """
+    parts = [content] if isinstance(content, bytes) else content
     with write_errors(path):
         new = _missing(path.parent) if isinstance(path, Path) else []
         path.parent.mkdir(parents=True, exist_ok=True)
         if not isinstance(path, Path):
             with path.fs.transaction, path.fs.open(path.path, "wb") as file:
-                file.write(content)
+                for part in parts:
+                    file.write(part)
             return
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         partial.unlink(missing_ok=True)  # of an earlier process with this number
         try:
             with partial.open("xb") as file:  # "x" follows no link that somebody put there
-                file.write(content)
+                for part in parts:
+                    file.write(part)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())

@@ -120,6 +120,9 @@ def open_database(folder: Path) -> sqlite3.Connection:
     database.execute("PRAGMA synchronous=NORMAL")
     _check_pages(database)
     migrate(database)
+    # Clips of one key are looked for whenever one is stored. Not a version of its own: a store
+    # with it is read by older versions of this package too.
+    database.execute("CREATE INDEX IF NOT EXISTS clips_by_key ON clips (key)")
     return database
 
 

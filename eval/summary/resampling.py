@@ -12,6 +12,8 @@ _CELLS_AT_ONCE = 4_000_000
 """Entries of the drawn counts that are converted to float64 at a time: 32 MB."""
 _CELLS_KEPT = 400_000_000
 """Entries, one byte each, up to which a set of draws is kept for the next call."""
+_ROWS_AT_ONCE = 64
+"""Draws that all columns pass before the next ones: they stay in the processor's cache."""
 
 
 def resampled_means(
@@ -23,29 +25,35 @@ def resampled_means(
 ) -> npt.NDArray[np.float64]:
     """Means of columns over bootstrap draws of whole clusters, the same draws for every column.
 
+    Each column is multiplied with the draws by itself, so its means are the same bits whatever
+    columns are beside it; one product of all would round otherwise.
+
     Args:
-        columns: float64 (n, k).
-        indices: cluster of each row, int (n,), in 0..count - 1.
+        columns: float64 (k, n): k columns of n values.
+        indices: cluster of each value, int (n,), in 0..count - 1.
         count: number of clusters.
         resamples: number of draws.
         seed: of the draws.
 
     Returns:
-        float64 (resamples, k).
+        float64 (k, resamples).
 
     Examples:
-        >>> resampled_means(np.ones((3, 1)), np.array([0, 0, 1]), 2, resamples=2, seed=0).tolist()
-        [[1.0], [1.0]]
+        >>> resampled_means(np.ones((1, 3)), np.array([0, 0, 1]), 2, resamples=2, seed=0).tolist()
+        [[1.0, 1.0]]
     """
-    sums = np.zeros((count, columns.shape[1]))
-    np.add.at(sums, indices, columns)
+    sums = [np.bincount(indices, weights=column, minlength=count) for column in columns]
     sizes = np.bincount(indices, minlength=count).astype(np.float64)
-    means = np.empty((resamples, columns.shape[1]))
+    means = np.empty((len(columns), resamples))
     start = 0
     for drawn in _draws(count, resamples, seed):
-        stop = start + len(drawn)
-        means[start:stop] = (drawn @ sums) / (drawn @ sizes)[:, None]
-        start = stop
+        for first in range(0, len(drawn), _ROWS_AT_ONCE):
+            rows = drawn[first : first + _ROWS_AT_ONCE]
+            place = slice(start + first, start + first + len(rows))
+            drawn_sizes = rows @ sizes
+            for row, cluster_sums in zip(means, sums, strict=True):
+                np.divide(rows @ cluster_sums, drawn_sizes, out=row[place])
+        start += len(drawn)
     return means
 
 

@@ -124,7 +124,7 @@ def mean_intervals(
         clusters, level, resamples, seed: see `mean_interval`.
 
     Returns:
-        k intervals, each equal to `mean_interval` of its column up to rounding.
+        k intervals, each equal to `mean_interval` of its column.
 
     Raises:
         EvalError: as `mean_interval`, or values that are not two-dimensional.
@@ -133,22 +133,58 @@ def mean_intervals(
         >>> [each.mean for each in mean_intervals([[1.0, 5.0], [3.0, 5.0]], ["a", "b"])]
         [2.0, 5.0]
     """
+    found = intervals_at(values, clusters, (level,), resamples=resamples, seed=seed)
+    return [each for (each,) in found]
+
+
+def intervals_at(
+    values: npt.ArrayLike,
+    clusters: Sequence[Hashable],
+    levels: Sequence[float],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> list[tuple[Interval, ...]]:
+    """`mean_intervals` at several levels, from one set of draws.
+
+    Args:
+        values: float (n, k), finite.
+        levels: coverages of the intervals, each in (0, 1).
+        clusters, resamples, seed: see `mean_interval`.
+
+    Returns:
+        For each of the k columns its interval at each level.
+
+    Raises:
+        EvalError: as `mean_intervals`.
+
+    Examples:
+        >>> [(narrow, wide)] = intervals_at([[0.0], [1.0], [2.0]], "abc", (0.5, 0.95))
+        >>> wide.low < narrow.low < narrow.high < wide.high
+        True
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise EvalError(f"statistics: values must have shape (n, k), got {array.shape}.")
     _finite(array.reshape(-1), "values")
     indices, count = _cluster_indices(clusters, len(array))
-    _check_level(level)
+    for level in levels:
+        _check_level(level)
     if resamples < 1:
         raise EvalError(f"statistics: resamples is {resamples}; allowed: 1 or more.")
-    means = array.mean(axis=0)
-    ends = np.full((2, array.shape[1]), np.nan)
+    columns = np.ascontiguousarray(array.T)
+    means = columns.mean(axis=1)
+    ends = np.full((2 * len(levels), len(columns)), np.nan)
     if count >= 2:
-        drawn = resampled_means(array - means, indices, count, resamples, seed)
-        ends = means + np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        drawn = resampled_means(columns - means[:, None], indices, count, resamples, seed)
+        shares = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
+        ends = means + np.quantile(drawn, shares, axis=1)
     return [
-        Interval(float(mean), float(low), float(high), len(array), count)
-        for mean, low, high in zip(means, *ends, strict=True)
+        tuple(
+            Interval(float(mean), float(low), float(high), len(array), count)
+            for low, high in zip(own[::2], own[1::2], strict=True)
+        )
+        for mean, own in zip(means, ends.T, strict=True)
     ]
 
 
@@ -226,13 +262,13 @@ def pairwise_differences(
     for level in levels:
         _check_level(level)
     first, second = np.triu_indices(array.shape[1], 1)
-    means = array.mean(axis=0)
+    columns = np.ascontiguousarray(array.T)
+    means = columns.mean(axis=1)
     table = np.full((len(first), 1 + 2 * len(levels)), np.nan)
     table[:, 0] = means[first] - means[second]
     if count >= 2 and len(first):
-        drawn = resampled_means(array - means, indices, count, resamples, seed)
+        by_cell = resampled_means(columns - means[:, None], indices, count, resamples, seed)
         ends = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
-        by_cell = np.ascontiguousarray(drawn.T)
         for start in range(0, len(first), _BLOCK):
             block = slice(start, start + _BLOCK)
             gaps = by_cell[first[block]] - by_cell[second[block]]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,21 +16,20 @@ from numpy.typing import NDArray
 from eval.errors import EvalError
 from eval.io.documents import write_csv, write_text
 from eval.io.files import write_errors
-from eval.measure.catalogue import applies
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
 from eval.store.store import Failure, Record, Store
 from eval.summary import vbench_table
 from eval.summary.cautions import Caution, few_images, to_json
-from eval.summary.clusters import image_clusters
+from eval.summary.clip_values import Pairs, RunValues
 from eval.summary.set_metrics import set_value
 from eval.summary.statistics import (
     Interval,
     excludes_zero,
     family_wise_level,
-    mean_interval,
-    paired_difference,
+    intervals_at,
+    mean_intervals,
 )
 
 RECORDS = (
@@ -88,9 +87,6 @@ TRACEBACKS = "tracebacks.txt"
 TRUE_CLIPS = "[true clip]"
 """Stands for a cell in the failures of true clips; no cell has such an id."""
 
-Values = Mapping[str, Mapping[tuple[str, int], Record]]
-"""Metric id -> (sample, seed) -> record, of one cell."""
-
 
 def true_key(sample: Sample) -> str:
     """Key of the true clip's features: sha256 hex over its pixels and rate."""
@@ -115,33 +111,26 @@ def write_tables(
     """
     clips = sum(len(plan.pairs(cell)) for cell in plan.cells)
     plan, asked = plan.without({failure[:3] for failure in failures}), plan
-    images = image_clusters(plan.samples)
-    values = {cell.id: _values(store, plan, cell) for cell in plan.cells}
-    records = list(_record_rows(plan, values))
-    summary = list(_summary_rows(store, plan, asked, values, images))
-    _write(store.folder / "records.csv", RECORDS, sorted(records))
+    run = RunValues(store, plan)
+    write_csv(store.folder / "records.csv", RECORDS, _record_rows(plan, run.read()))
+    summary = list(_summary_rows(store, plan, asked, run))
     rows = [(*row, to_json(cautions)) for row, cautions in summary]
     _write(store.folder / "summary.csv", SUMMARY, rows)
-    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, values, images))
-    _write_scores(store, plan, values, images)
+    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, run))
+    _write_scores(store, plan, run)
     counts = {
         "samples": len(plan.samples),
         "cells": len(plan.cells),
         "clips": clips,
-        "records": len(records),
+        "records": run.records,
     }
-    return counts | {"failed": len(failures)}, _cautions(summary, values)
+    return counts | {"failed": len(failures)}, _cautions(summary, run.flagged)
 
 
-def _write_scores(
-    store: Store, plan: Plan, values: Mapping[str, Values], images: Mapping[str, str]
-) -> None:
+def _write_scores(store: Store, plan: Plan, run: RunValues) -> None:
     """Writes VBench's scores of the cells that have all dimensions of one; no file if none has."""
-    records = {
-        cell: [record for known in each.values() for record in known.values()]
-        for cell, each in values.items()
-    }
-    rows = vbench_table.score_rows(records, plan.suite.reference, images)
+    records = {cell.id: run.vbench[cell.id] for cell in plan.cells}
+    rows = vbench_table.score_rows(records, plan.suite.reference, run.images)
     path = store.folder / vbench_table.NAME
     if rows:
         _write(path, vbench_table.HEADER, rows)
@@ -171,67 +160,38 @@ def write_failures(
             path.unlink(missing_ok=True)
 
 
-def _values(store: Store, plan: Plan, cell: Cell) -> Values:
-    wanted = {metric.id for metric in plan.clip_metrics}
-    pairs = plan.pairs(cell)
-    places = {
-        metric.id: {(sample.id, seed) for sample, seed in about(metric, pairs)}
-        for metric in plan.clip_metrics
-    }
-    values: dict[str, dict[tuple[str, int], Record]] = {name: {} for name in wanted}
-    for record in store.records(cell.id):
-        if record.metric in wanted and (record.sample, record.seed) in places[record.metric]:
-            values[record.metric][record.sample, record.seed] = record
-    for name, known in values.items():
-        if len(known) != len(places[name]):
-            raise EvalError(
-                f"cell {cell.id}: {name} is known for {len(known)} of {len(places[name])} clips; "
-                "run the suite again"
-            )
-    return values
-
-
-def about(metric: Metric, pairs: Sequence[tuple[Sample, int]]) -> list[tuple[Sample, int]]:
-    """The pairs whose samples a metric is about."""
-    return [pair for pair in pairs if applies(metric, pair[0])]
-
-
-def _record_rows(plan: Plan, values: Mapping[str, Values]) -> Iterable[tuple[object, ...]]:
+def _record_rows(plan: Plan, records: Iterable[Record]) -> Iterator[tuple[object, ...]]:
     groups = {sample.id: sample.group for sample in plan.samples}
-    for cell in plan.cells:
-        for known in values[cell.id].values():
-            for r in known.values():
-                clip = (cell.id, cell.method, r.sample, groups[r.sample], r.seed)
-                yield (*clip, r.metric, r.value, r.flags, r.clip_key, r.encoder_fingerprint)
+    methods = {cell.id: cell.method for cell in plan.cells}
+    for cell, sample, seed, *rest in records:
+        yield (cell, methods[cell], sample, groups[sample], seed, *rest)
 
 
 Summary = tuple[tuple[object, ...], list[Caution]]
 """A row of ``summary.csv`` but for its last column, and that."""
 
 
-def _summary_rows(
-    store: Store,
-    plan: Plan,
-    asked: Plan,
-    values: Mapping[str, Values],
-    images: Mapping[str, str],
-) -> Iterable[Summary]:
+def _summary_rows(store: Store, plan: Plan, asked: Plan, run: RunValues) -> Iterator[Summary]:
     for cell in plan.cells:
         for group in plan.groups:
-            every, asked_for = plan.pairs(cell, group), asked.pairs(cell, group)
+            places = _places(run.cells[cell.id].pairs, group)
+            every = [run.cells[cell.id].pairs[place] for place in places]
+            rows, asked_for = run.about.rows(every), run.about.rows(asked.pairs(cell, group))
+            intervals = _intervals(plan, run, cell, places, every)
             for metric in plan.metrics if every else ():
                 corrected: float | None = None
-                pairs, wanted = about(metric, every), len(about(metric, asked_for))
-                if not pairs:
-                    continue
+                wanted = len(asked_for[metric.id])
                 if metric.scope == "clip":
-                    found = [
-                        values[cell.id][metric.id][sample.id, seed].value for sample, seed in pairs
-                    ]
-                    interval = mean_interval(found, [images[sample.id] for sample, _ in pairs])
+                    if metric.id not in intervals:
+                        continue
+                    interval = intervals[metric.id]
                     cautions = few_images(interval.clusters)
                 else:
-                    usable = [pair for pair in pairs if _comparable(store, plan, pair[0], metric)]
+                    usable = [
+                        pair
+                        for pair in (every[row] for row in rows[metric.id])
+                        if _comparable(store, plan, pair[0], metric)
+                    ]
                     if not usable:
                         continue
                     fake, real, owners = _features(store, plan, cell, usable, metric)
@@ -246,6 +206,26 @@ def _summary_rows(
                         *cautions,
                     ]
                 yield _summary_row(cell, group, metric, interval, lost, corrected), cautions
+
+
+def _places(pairs: Pairs, group: str) -> list[int]:
+    """Places of the pairs whose samples are in ``group``."""
+    return [place for place, (each, _) in enumerate(pairs) if group in ("all", each.group)]
+
+
+def _intervals(
+    plan: Plan, run: RunValues, cell: Cell, places: Sequence[int], every: Pairs
+) -> dict[str, Interval]:
+    """Metric id -> interval over a cell's clips at these places, which are `every`; metrics with
+    the same clips share their draws."""
+    values, found = run.cells[cell.id].values, {}
+    for rows, metrics in run.about.alike(plan.clip_metrics, every):
+        of = [places[row] for row in rows]
+        table = np.stack([values[metric.id][of] for metric in metrics], axis=1)
+        owners = [run.images[every[row][0].id] for row in rows]
+        for metric, interval in zip(metrics, mean_intervals(table, owners), strict=True):
+            found[metric.id] = interval
+    return found
 
 
 def _summary_row(
@@ -287,42 +267,55 @@ def _features(
     return fake, real, [numbers[sample.id] for sample, _ in pairs]
 
 
-def _comparison_rows(
-    plan: Plan, values: Mapping[str, Values], images: Mapping[str, str]
-) -> Iterable[tuple[object, ...]]:
+def _comparison_rows(plan: Plan, run: RunValues) -> Iterator[tuple[object, ...]]:
     reference = plan.suite.reference
-    home = next((cell for cell in plan.cells if cell.id == reference), None)
-    if reference is None or home is None:
+    home = run.cells.get(reference) if reference is not None else None
+    if home is None:
         return
-    others = (
-        sum(bool(plan.pairs(cell)) for cell in plan.cells) - 1
-    )  # of one metric and group, as a reader scans them
+    others = sum(bool(each.pairs) for each in run.cells.values()) - 1
+    # of one metric and group, as a reader scans them
+    levels = (0.95, family_wise_level(others)) if others else ()
     for cell in plan.cells:
         if cell.id == reference:
             continue
+        theirs = run.cells[cell.id]
+        known = {(sample.id, seed): place for place, (sample, seed) in enumerate(theirs.pairs)}
         for group in plan.groups:
-            common = {(sample.id, seed) for sample, seed in plan.pairs(cell, group)}
-            every = [(s, seed) for s, seed in plan.pairs(home, group) if (s.id, seed) in common]
+            common = [
+                (place, known[sample.id, seed])
+                for place in _places(home.pairs, group)
+                for sample, seed in (home.pairs[place],)
+                if (sample.id, seed) in known
+            ]
+            every = [home.pairs[place] for place, _ in common]
+            found: dict[str, tuple[Interval, ...]] = {}
+            for rows, metrics in run.about.alike(plan.clip_metrics, every):
+                ours, other = np.array([common[row] for row in rows]).T
+                table = np.stack(
+                    [home.values[m.id][ours] - theirs.values[m.id][other] for m in metrics], axis=1
+                )
+                owners = [run.images[every[row][0].id] for row in rows]
+                ids = [metric.id for metric in metrics]
+                found |= dict(zip(ids, intervals_at(table, owners, levels), strict=True))
             for metric in plan.clip_metrics:
-                pairs = [(sample.id, seed) for sample, seed in about(metric, every)]
-                if not pairs:
-                    continue
-                ours = [values[reference][metric.id][pair].value for pair in pairs]
-                theirs = [values[cell.id][metric.id][pair].value for pair in pairs]
-                owners = [images[sample] for sample, _ in pairs]
-                difference = paired_difference(ours, theirs, owners)
-                corrected = paired_difference(ours, theirs, owners, level=family_wise_level(others))
-                cautions, survives = few_images(difference.clusters), None
-                if others > 1 and excludes_zero(difference):
-                    survives = excludes_zero(corrected)
-                    if not survives:
-                        fields = {"comparisons": others, "expected": round(0.05 * others, 2)}
-                        cautions = [*cautions, Caution("may_be_chance", fields)]
-                row = (reference, cell.id, group, metric.id, *difference, others, survives)
-                yield (*row, to_json(cautions))
+                if metric.id in found:
+                    difference, corrected = found[metric.id]
+                    row = _comparison(difference, corrected, others)
+                    yield (reference, cell.id, group, metric.id, *row)
 
 
-def _cautions(summary: Iterable[Summary], values: Mapping[str, Values]) -> list[Caution]:
+def _comparison(difference: Interval, corrected: Interval, others: int) -> tuple[object, ...]:
+    """The columns of :data:`COMPARISONS` from ``difference`` on."""
+    cautions, survives = few_images(difference.clusters), None
+    if others > 1 and excludes_zero(difference):
+        survives = excludes_zero(corrected)
+        if not survives:
+            fields = {"comparisons": others, "expected": round(0.05 * others, 2)}
+            cautions = [*cautions, Caution("may_be_chance", fields)]
+    return (*difference, others, survives, to_json(cautions))
+
+
+def _cautions(summary: Iterable[Summary], flagged: Mapping[str, set[str]]) -> list[Caution]:
     """Each caution of a metric once, however many cells and groups carry it; then the flags."""
     metric = SUMMARY.index("metric")
     found = dict.fromkeys(
@@ -330,12 +323,6 @@ def _cautions(summary: Iterable[Summary], values: Mapping[str, Values]) -> list[
         for row, cautions in summary
         for caution in cautions
     )
-    flagged: dict[str, set[str]] = {}
-    for cell in values.values():
-        for known in cell.values():
-            for record in known.values():
-                for flag in filter(None, record.flags.split(";")):
-                    flagged.setdefault(flag, set()).add(record.sample)
     flags = sorted(flagged.items())
     return [*found, *(Caution("flag", {"flag": f, "samples": len(of)}) for f, of in flags)]
 

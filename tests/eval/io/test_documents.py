@@ -7,7 +7,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 
 from eval.errors import EvalError, StoreError
 from eval.io.arrays import read_array, write_array
-from eval.io.documents import read_json, write_csv, write_json, write_text
+from eval.io.documents import csv_text, read_json, write_csv, write_json, write_text
 
 
 def test_json_has_null_for_numbers_that_are_not_finite_at_any_depth(tmp_path: Path) -> None:
@@ -115,3 +115,27 @@ def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, text: str) -> No
     with pytest.raises(EvalError, match=r"x\.json: not"):
         read_json(tmp_path / "x.json")
     assert read_json(tmp_path / "missing.json") == {}
+
+
+def test_a_long_table_is_written_in_parts_and_reads_back(tmp_path: Path) -> None:
+    """Longer than what is written at a time, with line ends of every kind in its fields."""
+    odd = {7: "a\rb", 5000: "a\nb", 5001: "a\r\nb", 9000: 'a"b,', 9999: ""}
+    rows = [[str(number), odd.get(number, "plain")] for number in range(10_000)]
+    write_csv(tmp_path / "t.csv", ("n", "text"), (row for row in rows))
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["n", "text"], *rows]
+    content = (tmp_path / "t.csv").read_bytes()
+    assert content.count(b"\r") == 2
+    assert content.decode() == csv_text(("n", "text"), rows)
+
+
+def test_a_table_whose_rows_end_in_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+    def rows() -> Iterator[tuple[int]]:
+        yield (1,)
+        raise EvalError("no more")
+
+    (tmp_path / "t.csv").write_text("old")
+    with pytest.raises(EvalError, match="no more"):
+        write_csv(tmp_path / "t.csv", ("n",), rows())
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert (tmp_path / "t.csv").read_text() == "old"

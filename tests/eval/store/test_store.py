@@ -117,3 +117,15 @@ def test_status_of_a_large_store_counts_what_the_database_says(
     assert module.status(folder, check=True).cells == looked.cells
     (folder / "store.sqlite-wal").touch()  # left by a killed process
     assert module.status(folder).checked is True
+
+
+def test_clips_that_share_a_file_are_found_without_a_look_at_every_row(tmp_path: Path) -> None:
+    """A scan for each stored clip made the time of a run grow with the square of its clips."""
+    with Store(tmp_path) as store:
+        query = "EXPLAIN QUERY PLAN SELECT * FROM clips WHERE key = ? AND sha256 IS NOT ?"
+        steps = [row[-1] for row in store._database.execute(query, ["k", "d"])]
+        store._database.execute("DROP INDEX clips_by_key")  # as in a store of an older version
+    assert steps == ["SEARCH clips USING INDEX clips_by_key (key=?)"]
+    with Store(tmp_path) as store:
+        again = [row[-1] for row in store._database.execute(query, ["k", "d"])]
+    assert again == steps

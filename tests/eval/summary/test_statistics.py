@@ -9,6 +9,7 @@ from eval.summary.statistics import (
     Interval,
     excludes_zero,
     family_wise_level,
+    intervals_at,
     jackknife_interval,
     mean_interval,
     mean_intervals,
@@ -57,6 +58,17 @@ def test_intervals_of_many_columns_equal_a_bootstrap_written_out() -> None:
             means.append(values[rows.astype(int), column].mean())
         expected = [values[:, column].mean(), *np.quantile(means, [0.025, 0.975]), 30, 7]
         np.testing.assert_allclose(interval, expected, rtol=0, atol=1e-12)
+
+
+def test_a_column_has_the_same_interval_to_the_last_bit_whatever_is_beside_it() -> None:
+    generator = np.random.default_rng(21)
+    for size, count in ((2, 2), (3, 2), (30, 7), (97, 97), (400, 131)):
+        values = generator.standard_normal((size, 5)) * 10.0 ** np.arange(-3, 2)
+        clusters = [f"image-{i % count}" for i in range(size)]
+        together = intervals_at(values, clusters, (0.95, 0.999))
+        for column, own in zip(values.T, together, strict=True):
+            alone = [mean_interval(column, clusters, level=level) for level in (0.95, 0.999)]
+            assert list(own) == alone
 
 
 def test_draws_that_are_too_many_to_keep_give_the_same_interval(

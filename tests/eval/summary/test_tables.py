@@ -14,6 +14,12 @@ from rich.console import Console
 from eval.execute.run import run
 from eval.io import progress as progress_module
 from eval.io.progress import progress
+from eval.summary.statistics import (
+    excludes_zero,
+    family_wise_level,
+    mean_interval,
+    paired_difference,
+)
 
 
 @pytest.fixture
@@ -68,6 +74,36 @@ def test_tables_agree_with_the_records(tables: dict[str, pd.DataFrame]) -> None:
         assert few == {"code": "few_images", "clusters": row.clusters}
         doubtful = [{"code": "may_be_chance", "comparisons": 5, "expected": 0.25}]
         assert chance == (doubtful if row.survives_correction is False else [])
+
+
+def test_intervals_are_those_of_one_metric_and_cell_at_a_time(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    """To the last digit: the tables take many columns together, which must not show."""
+    records = tables["records"]
+
+    def values(cell: str, group: str, metric: str) -> pd.Series:
+        chosen = records[(records["cell"] == cell) & (records["metric"] == metric)]
+        chosen = chosen if group == "all" else chosen[chosen["group"] == group]
+        return chosen.set_index(["sample", "seed"])["value"].sort_index()
+
+    clip_metrics = set(records["metric"])
+    for row in tables["summary"].itertuples():
+        if row.metric in clip_metrics:
+            own = values(row.cell, row.group, row.metric)
+            expected = mean_interval(own.to_numpy(), list(own.index.get_level_values(0)))
+            assert (row.mean, row.low, row.high, row.n, row.clusters) == tuple(expected)
+    survivors = set()
+    for row in tables["comparisons"].itertuples():
+        ours, theirs = (values(cell, row.group, row.metric) for cell in (row.reference, row.cell))
+        pair, owners = (ours.to_numpy(), theirs.to_numpy()), list(ours.index.get_level_values(0))
+        expected = paired_difference(*pair, owners)
+        assert (row.difference, row.low, row.high, row.n, row.clusters) == tuple(expected)
+        if row.survives_correction == row.survives_correction:
+            corrected = paired_difference(*pair, owners, level=family_wise_level(5))
+            assert row.survives_correction == excludes_zero(corrected)
+            survivors.add(row.survives_correction)
+    assert survivors
 
 
 def test_summary_columns(tables: dict[str, pd.DataFrame]) -> None:

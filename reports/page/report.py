@@ -149,19 +149,20 @@ class Report:
         return any(entry.leads for entry in entries if entry is not None)
 
     def elsewhere(self, group: str) -> list[tuple[str, Sentence]]:
-        """The other groups' verdicts in a few words each: their emphasised start, with the value
-        that decides."""
+        """The other groups' verdicts in a few words each: their emphasised start, or that it is the
+        same, with the value that decides."""
         found: list[tuple[str, Sentence]] = []
+        own = _start(self.verdicts[group])
         for other, said in self.verdicts.items():
             if other == group or said.rule != "many":
                 continue
-            start = list(takewhile(lambda part: isinstance(part, Strong | Name), said.sentences[0]))
+            start = _start(said)
             table = self.cells[other]
             top = next((row for row in table.rows if row.cell == said.cells[0]), None)
             entry = top.entries[table.measures.index(self.main[0])] if top else None
             if start and entry:
                 words = f" ({self.main[0].label.lower()} {entry.text}, {entry.interval})."
-                found.append((other, (*start, words)))
+                found.append((other, (*([Strong("the same")] if start == own else start), words)))
         return found
 
     def shared_cautions(self, group: str, measure: Measure) -> tuple[Caution, ...]:
@@ -243,6 +244,10 @@ def build(
 
 BESIDE = "report"
 """Folder beside the page for pictures that it cannot hold."""
+
+
+def _start(verdict: Verdict) -> list[str]:
+    return list(takewhile(lambda part: isinstance(part, Strong | Name), verdict.sentences[0]))
 
 
 def render_html(report: Report) -> str:

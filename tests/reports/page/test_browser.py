@@ -428,7 +428,7 @@ def test_the_first_screen_names_the_other_groups_verdicts(page: Any) -> None:
     _width(page, 1400, 900)
     (line,) = _shown(page, ".answer .elsewhere")
     assert line.rect["y"] < 300
-    value = "Take i2v-adapter[t0=0.6,p=0.5] (identity 0.905, 0.895 to 0.915)."
+    value = "the same (identity 0.905, 0.895 to 0.915)."
     assert line.text == f"Only seen: {value} Only unseen: {value}"
 
 

@@ -6,53 +6,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.clips.lossless import Clip
 from eval.encoders.judge import SHOWN
 from eval.errors import EvalError
-from eval.io.arrays import Float32Array, Frames, UInt8Array
-from eval.measure.feature_cache import FeatureCache, tracks_view
-from eval.measure.fitted import fitted, squashed, stretched
-from eval.measure.pair_pass import Shown, over_pairs
-from eval.metrics.definitions import View
+from eval.io.arrays import Float32Array, Float64Array, UInt8Array
+from eval.measure.clip_flows import ClipFlows
+from eval.measure.feature_cache import tracks_view
+from eval.measure.fitted import fitted, stretched
+from eval.measure.memory import Memory, content_of, remember
+from eval.measure.view_frames import as_view
 from eval.metrics.pairs import PairStep
-from eval.metrics.vbench import sampling_stride
+from eval.metrics.views import View
 from eval.samples import Sample
-
-
-class Memory:
-    """Features that outlive one look.
-
-    Args:
-        cache: of what encoders see in clips.
-
-    Attributes:
-        images: (encoder id, view, sample fingerprint) -> feature of the input image.
-        prompts: (encoder id, prompt) -> feature of the prompt.
-        flows: (encoder id, clip fingerprint, stride, size, direction) -> flow; large, so
-            emptied after each clip.
-        steps: (encoder id, clip fingerprint, stride, size) -> step -> its results for all pairs.
-        announced: steps of flow metrics that will be asked for, by view.
-        ready: (view, `content_of` a frame) -> its feature, encoded with those of other clips.
-    """
-
-    def __init__(self, cache: FeatureCache) -> None:
-        self.cache = cache
-        self.images: dict[tuple[str, str, str], Float32Array] = {}
-        self.prompts: dict[tuple[str, str], Float32Array] = {}
-        self.flows: dict[tuple[str, str, int, str, str], Float32Array] = {}
-        self.steps: dict[tuple[str, str, int, str], dict[PairStep, list[Any]]] = {}
-        self.announced: dict[View, set[PairStep]] = {}
-        self.ready: dict[tuple[str, bytes], Float32Array] = {}
-
-    def forget_clip(self) -> None:
-        """Lets go what is large or belongs to one clip alone."""
-        self.flows.clear()
-        self.steps.clear()
 
 
 class Look:
@@ -74,18 +43,19 @@ class Look:
         self._encoder = encoder
         self._view = view
         self._memory = memory
+        self._flows = ClipFlows(encoder, view, clip, memory)
 
     def image(self) -> Float32Array:
         """Feature (D,) of the input image; encoders of kind image and image-text."""
         self._check_known("image")
         key = (self._encoder.id, self._view, self.sample.fingerprint)
-        return _remember(self._memory.images, key, self._image)
+        return remember(self._memory.images, key, self._image)
 
     def prompt(self) -> Float32Array:
         """Feature (D,) of the prompt; encoders of kind image-text."""
         self._check_known("prompt")
         prompt = self.sample.prompt
-        return _remember(
+        return remember(
             self._memory.prompts,
             (self._encoder.id, prompt),
             lambda: self._encoder.encode_text([prompt])[0],
@@ -171,66 +141,18 @@ class Look:
         Raises:
             EvalError: fewer than two such frames.
         """
-        stride, size = self._geometry(self._view)
-        frames = self._shown().at(0, len(self.clip.frames))
-        pairs = (frames[:-1], frames[1:]) if direction == "forward" else (frames[1:], frames[:-1])
-
-        def make() -> Float32Array:
-            self._count(direction, stride, size)
-            return np.asarray(self._encoder.encode_pairs(*pairs))
-
-        key = (self._encoder.id, self.clip.fingerprint, stride, size, direction)
-        return _remember(self._memory.flows, key, make)
+        return self._flows.flow(direction)
 
     def over_pairs(self, step: PairStep) -> list[Any]:
         """What a step's function gives for each pair of neighbours among the frames of this view;
-        encoders of kind flow. Steps that are announced are taken in the same pass.
+        encoders of kind flow.
 
         Raises:
             EvalError: fewer than two such frames.
         """
-        stride, size = geometry = self._geometry(self._view)
-        encoder, clip = self._encoder.id, self.clip.fingerprint
-        known = self._memory.steps.setdefault((encoder, clip, stride, size), {})
-        if step not in known:
-            steps = {step: None} | {
-                other: None
-                for view, announced in self._memory.announced.items()
-                if self._geometry(view) == geometry
-                for other in sorted(announced - known.keys(), key=lambda one: one.backward)
-            }
-            flows = {
-                direction: self._memory.flows[encoder, clip, stride, size, direction]
-                for direction in ("forward", "backward")
-                if (encoder, clip, stride, size, direction) in self._memory.flows
-            }
-            for direction in ("forward", "backward"):
-                needed = direction == "forward" or any(one.backward for one in steps)
-                if needed and direction not in flows:
-                    self._count(direction, stride, size)
-            taken, made = over_pairs(self._encoder.encode_pairs, self._shown(), list(steps), flows)
-            known.update(zip(steps, taken, strict=True))
-            for direction, flow in made.items():
-                self._memory.flows[encoder, clip, stride, size, direction] = flow
-        return known[step]
+        return self._flows.over_pairs(step)
 
-    def _count(self, direction: str, stride: int, size: str) -> None:
-        name = f"flow {direction}, {size} size, stride {stride}"
-        self._memory.cache.passes[self._encoder.id, name] += 1
-
-    def _geometry(self, view: View) -> tuple[int, str]:
-        """Which flow a view needs: every n-th frame, and the size of frames; views of one geometry
-        share it.
-        """
-        stride = sampling_stride(self.clip.fps) if view.startswith("sampled") else 1
-        if -(-len(self.clip.frames) // stride) < 2:
-            count = f"{len(self.clip.frames)} frame{'s'[: len(self.clip.frames) > 1]}"
-            wanted = f"more than {stride} at {self.clip.fps:g} fps" if stride > 1 else "2 or more"
-            raise EvalError(f"the clip has {count}; motion needs {wanted}")
-        same = view_size(view, self.clip.frames.shape[1:3]) == self.clip.frames.shape[1:3]
-        return stride, "full" if same else view.removeprefix("sampled_")
-
-    def tracks(self, points: NDArray[np.float32]) -> Float32Array:
+    def tracks(self, points: Float32Array) -> Float32Array:
         """Where points (N, 2) of frame 0, (x, y) in px, are in each frame of this view, (F, N, 2);
         encoders of kind tracks.
 
@@ -322,7 +244,7 @@ class Look:
 
         return self._cached(f"to true clip {true.fingerprint}", make)
 
-    def fitted_image(self) -> NDArray[np.float64]:
+    def fitted_image(self) -> Float64Array:
         """The input image in [0, 1] at the clip's size, float64 (H, W, 3); see
         `eval.measure.fitted.fitted`.
 
@@ -332,21 +254,10 @@ class Look:
         self._check_known("image")
         return fitted(self.sample.image, *self.clip.frames.shape[1:3])
 
-    def values(self) -> NDArray[np.float64]:
+    def values(self) -> Float64Array:
         """The frames in [0, 1], float64 (F, H, W, 3), at the size of this view."""
         frames = as_view(self._view, self.clip.frames)
         return frames.astype(np.float64) / (255.0 if frames.dtype == np.uint8 else 1.0)
-
-    def _shown(self) -> Shown:
-        """The frames of this view, of which those that are asked for are made."""
-        stride = sampling_stride(self.clip.fps) if self._view.startswith("sampled") else 1
-        frames = self.clip.frames[::stride]
-
-        def at(start: int, stop: int) -> Frames:
-            return as_view(self._view, frames[start:stop])
-
-        height, width = view_size(self._view, frames.shape[1:3])
-        return Shown(len(frames), (height, width), at)
 
     def _check_known(self, what: str) -> None:
         if what in self.sample.unknown:
@@ -400,76 +311,3 @@ class Look:
             for index, vector in zip(new, self.encode(self.clip.frames[new]), strict=True):
                 known[contents[index]] = vector
         return np.stack([known[content] for content in contents])
-
-
-def content_of(frame: UInt8Array) -> bytes:
-    """Equal for frames of equal pixels."""
-    return hashlib.sha256(np.ascontiguousarray(frame).data).digest()
-
-
-def as_view(view: View, frames: UInt8Array) -> Frames:
-    """uint8 (F, H, W, 3) as a view shows them to an encoder of kind flow: uint8, or float32 in
-    [0, 1].
-    """
-    if view == "half":
-        return halved(frames)
-    if view == "half_padded":
-        return padded(halves(frames))
-    if view in ("padded", "sampled_padded"):
-        return padded(frames)
-    if view == "squashed_256":
-        return squashed(frames, 256)
-    return frames
-
-
-def view_size(view: View, size: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of the frames of `as_view`, from those of the clip."""
-    height, width = size
-    if view == "squashed_256":
-        return 256, 256
-    if view.startswith("half"):
-        height, width = height // 2, width // 2
-    if view.endswith("padded"):
-        height, width = (side + -side % 8 for side in (height, width))
-    return height, width
-
-
-def halved(frames: UInt8Array) -> UInt8Array:
-    """uint8 (F, H, W, 3) to (F, H // 2, W // 2, 3): averages of 2 x 2 pixels, rounded; an odd last
-    row or column goes.
-
-    Raises:
-        EvalError: a side of one pixel.
-    """
-    return np.rint(_averages(frames)).astype(np.uint8)
-
-
-def halves(frames: UInt8Array) -> Float32Array:
-    """As `halved`, but not rounded: float32 in [0, 1]."""
-    return (_averages(frames) / 255).astype(np.float32)
-
-
-def _averages(frames: UInt8Array) -> NDArray[np.float64]:
-    count, height, width, _ = frames.shape
-    if min(height, width) < 2:
-        raise EvalError(f"frames of {height} x {width} px have no half size")
-    even = frames[:, : height // 2 * 2, : width // 2 * 2].reshape(
-        count, height // 2, 2, width // 2, 2, 3
-    )
-    return np.asarray(even.mean(axis=(2, 4)))
-
-
-def padded(frames: Frames, multiple: int = 8) -> Frames:
-    """(F, H, W, 3) with edges repeated to sides that are multiples of `multiple`; of an odd number
-    of rows or columns the larger half goes below or to the right."""
-    missing = [-side % multiple for side in frames.shape[1:3]]
-    widths = [(0, 0), *((lack // 2, lack - lack // 2) for lack in missing), (0, 0)]
-    return cast(Frames, np.pad(frames, widths, mode="edge"))
-
-
-def _remember(
-    store: dict[Any, Float32Array], key: Any, make: Callable[[], Float32Array]
-) -> Float32Array:
-    if key not in store:
-        store[key] = make()
-    return store[key]

@@ -16,7 +16,8 @@ from eval.measure.catalogue import catalogue
 from eval.measure.evaluator import Evaluator
 from eval.methods.i2v_adapter import I2VAdapterMethod
 from eval.metrics import Metric
-from eval.plan.cells import Plan, make_plan
+from eval.plan.cells import Plan
+from eval.plan.planning import make_plan
 from eval.samples import Sample
 from eval.store.store import Record, Store, StoredClip
 

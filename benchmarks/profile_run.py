@@ -27,7 +27,7 @@ from rich.console import Console
 from eval.execute.run import carry_out
 from eval.measure.evaluator import Evaluator
 from eval.metrics import Metric
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 from eval.plan.suite import locate_suite
 
 

@@ -23,10 +23,11 @@ import yaml
 
 from benchmarks.scale_page import render
 from eval.clips.lossless import Clip, write_clip
-from eval.execute.run import stale
+from eval.execute.remaining import stale
 from eval.io.documents import write_text
 from eval.plan.batches import Batch, Item
-from eval.plan.cells import Cell, make_plan
+from eval.plan.cells import Cell
+from eval.plan.planning import make_plan
 from eval.samples import Sample
 from eval.store.store import Record, Store, StoredClip
 from eval.summary.tables import write_tables

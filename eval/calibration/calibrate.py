@@ -15,7 +15,8 @@ from eval.calibration.corruptions import PROTOCOL
 from eval.calibration.grid import calibration_plan, strengths, unit
 from eval.calibration.material import CAMERA, GLYPH
 from eval.errors import ClipError, EvalError
-from eval.execute.run import Options, carry_out
+from eval.execute.options import Options
+from eval.execute.run import carry_out
 from eval.io.console import say
 from eval.io.documents import write_csv, write_json
 from eval.measure.evaluator import EvaluatorLike

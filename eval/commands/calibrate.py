@@ -43,7 +43,7 @@ def calibrate(
     """
     from eval.calibration.calibrate import ENCODERS
     from eval.calibration.calibrate import calibrate as run_calibration
-    from eval.execute.run import Options
+    from eval.execute.options import Options
 
     start = time.perf_counter()
     chosen = [encoder.strip() for encoder in encoders.split(",") if encoder.strip()]

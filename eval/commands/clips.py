@@ -129,8 +129,8 @@ def clips(
     from eval.commands.results_table import show_results
     from eval.execute.estimate import estimate
     from eval.execute.finished import Scored, score
+    from eval.execute.options import Options
     from eval.execute.pool import Pool
-    from eval.execute.run import Options
     from eval.execute.time_limits import end_command_if_overrun
 
     if hdr not in get_args(Hdr):

@@ -20,8 +20,8 @@ def dry_run(
 
     from eval.execute.forecast import forecast
     from eval.io.progress import duration
-    from eval.plan.cells import make_plan
     from eval.plan.limits import MOST_CELLS
+    from eval.plan.planning import make_plan
     from eval.plan.suite import locate_suite
 
     plan = make_plan(locate_suite(suite), changes, max_cells=max_cells or MOST_CELLS)

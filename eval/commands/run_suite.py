@@ -115,8 +115,8 @@ def run(
     from eval.commands.dry_run import dry_run as show_plan
     from eval.commands.results_table import show_results
     from eval.execute.events import EventLog
+    from eval.execute.options import Options
     from eval.execute.pool import Pool
-    from eval.execute.run import Options
     from eval.execute.run import run as run_suite
     from eval.execute.time_limits import end_command_if_overrun
 

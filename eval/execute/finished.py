@@ -13,6 +13,8 @@ from rich.console import Console
 
 from eval.clips.media import Hdr
 from eval.errors import EvalError
+from eval.execute.in_process import make, measure_made
+from eval.execute.options import Options
 from eval.execute.prepared import prepare, with_placement
 from eval.execute.processes import carry_out_in_processes
 from eval.execute.provenance import RunDocument
@@ -23,15 +25,8 @@ from eval.execute.reference import (
     reference_keys,
     reference_notes,
 )
-from eval.execute.run import (
-    Options,
-    make,
-    measure_made,
-    planned_failures,
-    say_damaged,
-    say_device,
-    stale,
-)
+from eval.execute.remaining import planned_failures, say_damaged, stale
+from eval.execute.run import say_device
 from eval.execute.worker import Job
 from eval.io.files import Files
 from eval.io.progress import progress

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from eval.execute.run import stale
+from eval.execute.remaining import stale
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan

@@ -13,7 +13,7 @@ from rich.console import Console
 from eval.clips.media import Hdr
 from eval.errors import EvalError
 from eval.execute.choice import choose_metrics, flow_of_clips
-from eval.execute.run import Options
+from eval.execute.options import Options
 from eval.execute.time_limits import time_limit
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.measure.selection import GLYPH, not_measured

@@ -4,10 +4,9 @@ folder already holds.
 
 from __future__ import annotations
 
-import itertools
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,56 +14,25 @@ from typing import Any
 from rich.console import Console
 
 from eval import device as devices
-from eval.errors import one_line
-from eval.execute.events import EventLog
-from eval.execute.free_memory import check_memory
-from eval.execute.isolation import Failed, isolate
-from eval.execute.measuring import measure_true
+from eval.execute.in_process import make, measure_made, measure_true_clips
+from eval.execute.options import Options
 from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import format_warnings, length_warnings
+from eval.execute.remaining import planned_failures, say_damaged, stale
 from eval.execute.time_limits import time_limit
-from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.files import Files
-from eval.io.progress import progress
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.measure.selection import not_asked, of_the_glyph_world
 from eval.metrics import Metric
-from eval.plan.batches import Batch, sweeps
-from eval.plan.cells import Plan, make_plan
-from eval.plan.limits import MOST_CELLS
+from eval.plan.cells import Plan
+from eval.plan.planning import make_plan
 from eval.plan.suite import locate_suite
-from eval.samples import Sample
 from eval.store.devices import counts as device_counts
-from eval.store.devices import note as note_device
 from eval.store.sample_files import write_samples
 from eval.store.store import Failure, Store
 from eval.summary.cautions import Caution
-from eval.summary.tables import TRUE_CLIPS, write_failures, write_tables
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run. No option changes a value.
-
-    Attributes:
-        timeout: seconds to make or to measure one clip; None: for ever. See
-            :func:`eval.execute.isolation.isolate`.
-        wait: seconds to wait for another process to let the run folder go.
-        debug: stop at the first clip that fails, with its traceback.
-        log: told what happens, batch by batch.
-        storage: where clips and features go; see :class:`eval.store.store.Store`.
-        pool: workers; None: everything in this process.
-        max_cells: a suite of more cells is refused.
-    """
-
-    timeout: float | None = None
-    wait: float = 0.0
-    debug: bool = False
-    log: EventLog = field(default_factory=EventLog)
-    storage: str | None = None
-    pool: Pool | None = None
-    max_cells: int = MOST_CELLS
+from eval.summary.tables import write_failures, write_tables
 
 
 @dataclass(frozen=True)
@@ -209,7 +177,7 @@ def carry_out(
             )
         else:
             made = measured = 0
-        _measure_true(store, plan, measuring, options)
+        measure_true_clips(store, plan, measuring, options)
 
         failures = planned_failures(store, plan)
         write_failures(store, failures)
@@ -253,137 +221,3 @@ def _executor(pool: Pool) -> Callable[..., tuple[int, int]]:
 def _seconds_per_clip(store: Store, plan: Plan) -> dict[str, float]:
     taken = {cell.id: list(store.seconds(cell.id, warm=True).values()) for cell in plan.cells}
     return {cell: statistics.median(seconds) for cell, seconds in taken.items() if seconds}
-
-
-def say_damaged(store: Store, plan: Plan, console: Console, log: EventLog) -> None:
-    """Deletes the rows of clips whose files are missing or damaged, and says which, so that they
-    are made again.
-    """
-    for cell in plan.cells:
-        for text in store.drop_damaged(cell.id):
-            console.print(f"warning: {one_line(text)}", markup=False, highlight=False)
-            log.write("damaged", cell=cell.id, reason=text)
-
-
-def stale(
-    store: Store, plan: Plan, fingerprints: Mapping[str, str]
-) -> tuple[list[Batch], list[Batch]]:
-    """Batches with a clip to make, and batches with a clip to measure; the former are among the
-    latter.
-    """
-    unmade, unmeasured = [], []
-    for cells in sweeps(plan.cells):
-        keys = {
-            (cell.id, *pair): key
-            for cell in cells
-            for pair, key in store.clip_keys(cell.id).items()
-        }
-        records = itertools.chain.from_iterable(store.records(cell.id) for cell in cells)
-        known = {
-            (r.cell, r.sample, r.seed, r.metric): (r.clip_key, r.encoder_fingerprint)
-            for r in records
-        }
-        for batch in plan.batches(cells):
-            wanted = {item.place: item.key for item in batch.items}
-            made = all(keys.get(place) == key for place, key in wanted.items())
-            measured = made and all(
-                known.get((*item.place, metric.id)) == (item.key, fingerprints[metric.encoder])
-                for item in batch.items
-                for metric in plan.clip_metrics_of(item.sample)
-            )
-            if not made:
-                unmade.append(batch)
-            if not measured or not _have_features(store, plan, wanted.values()):
-                unmeasured.append(batch)
-    return unmade, unmeasured
-
-
-def _have_features(store: Store, plan: Plan, keys: Iterable[str]) -> bool:
-    return all(store.has_features(encoder, key) for key in keys for encoder in plan.set_encoders)
-
-
-def make(
-    store: Store,
-    batches: Sequence[Batch],
-    console: Console,
-    options: Options = Options(),
-) -> int:
-    """Makes and stores the clips of ``batches`` with their device, or stores why a clip failed.
-    Returns how many clips were made.
-    """
-    made = 0
-    with progress(console, "making", sum(len(batch.items) for batch in batches)) as advance:
-        for batch in batches:
-            check_memory()
-            rows, contents, failures, device = make_batch(
-                batch, timeout=options.timeout, debug=options.debug
-            )
-            store.add_clips(rows, contents, failures)
-            note_device(store, "make", [row.key for row in rows], device)
-            options.log.batch("made", batch, failures)
-            made += len(rows)
-            advance(len(batch.items))
-    return made
-
-
-def measure_made(
-    store: Store,
-    plan: Plan,
-    batches: Sequence[Batch],
-    evaluator: EvaluatorLike,
-    fingerprints: Mapping[str, str],
-    console: Console,
-    options: Options,
-) -> int:
-    """Measures the clips of ``batches`` that were made. Returns how many were measured."""
-    measured = 0
-    unmade = {failure[:3] for failure in store.failures() if failure.stage == "make"}
-    with progress(console, "measuring", sum(len(batch.items) for batch in batches)) as advance:
-        for batch in batches:
-            check_memory()
-            part = batch.without(unmade)
-            store.forget_failures(part.places)
-            failures = measure_batch(
-                store,
-                plan,
-                part,
-                evaluator,
-                fingerprints,
-                timeout=options.timeout,
-                debug=options.debug,
-            )
-            store.add_failures(failures)
-            keys = [item.key for item in part.items]
-            note_device(store, "measure", keys, device_of_evaluator(evaluator))
-            options.log.batch("measured", part, failures)
-            measured += len(part.items) - len(failures)
-            advance(len(batch.items))
-    return measured
-
-
-def _measure_true(store: Store, plan: Plan, evaluator: EvaluatorLike, options: Options) -> None:
-    """Features of the true clips; a sample whose true clip cannot be read is left out of set
-    metrics."""
-
-    def work(samples: Sequence[Sample]) -> list[None]:
-        measure_true(store, replace(plan, samples=list(samples), coverage=None), evaluator)
-        return [None] * len(samples)
-
-    store.forget_failures([(TRUE_CLIPS, sample.id, 0) for sample in plan.samples])
-    results = isolate(plan.samples, work, timeout=options.timeout, debug=options.debug)
-    store.add_failures(
-        [
-            Failure(TRUE_CLIPS, sample.id, 0, "measure", result.reason, result.traceback)
-            for sample, result in zip(plan.samples, results, strict=True)
-            if isinstance(result, Failed)
-        ]
-    )
-
-
-def planned_failures(store: Store, plan: Plan) -> list[Failure]:
-    """Those of the plan; the store may hold others, of cells since removed."""
-    planned = {
-        (cell.id, sample.id, seed) for cell in plan.cells for sample, seed in plan.pairs(cell)
-    }
-    planned |= {(TRUE_CLIPS, sample.id, 0) for sample in plan.samples}
-    return [failure for failure in store.failures() if failure[:3] in planned]

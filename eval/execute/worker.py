@@ -41,7 +41,7 @@ class Job(NamedTuple):
         files: where clips and features go.
         evaluator: makes the evaluator; None for the default one.
         fingerprints: encoder id -> fingerprint, on the driver.
-        timeout, debug: see :class:`eval.execute.run.Options`.
+        timeout, debug: see :class:`eval.execute.options.Options`.
     """
 
     plan: Plan

@@ -11,7 +11,7 @@ import numpy as np
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.io.arrays import Float32Array, Frames
-from eval.measure.memory import Memory, remember
+from eval.measure.kept_features import Memory, remember
 from eval.measure.pair_pass import Shown, over_pairs
 from eval.measure.view_frames import as_view, view_size
 from eval.metrics.pairs import PairStep

@@ -21,8 +21,8 @@ from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
 from eval.measure.catalogue import applies, registered
 from eval.measure.feature_cache import FeatureCache
+from eval.measure.kept_features import Memory, content_of
 from eval.measure.look import Look
-from eval.measure.memory import Memory, content_of
 from eval.metrics import Metric
 from eval.metrics.definitions import Features
 from eval.metrics.views import View

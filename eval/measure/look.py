@@ -17,7 +17,7 @@ from eval.io.arrays import Float32Array, Float64Array, UInt8Array
 from eval.measure.clip_flows import ClipFlows
 from eval.measure.feature_cache import tracks_view
 from eval.measure.fitted import fitted, stretched
-from eval.measure.memory import Memory, content_of, remember
+from eval.measure.kept_features import Memory, content_of, remember
 from eval.measure.view_frames import as_view
 from eval.metrics.pairs import PairStep
 from eval.metrics.views import View

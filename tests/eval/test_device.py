@@ -7,7 +7,7 @@ import torch
 
 from eval import device as devices
 from eval.errors import EvalError
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 from eval.plan.suite import locate_suite
 
 HAS_GPU = torch.cuda.is_available()

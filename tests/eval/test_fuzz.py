@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eval.errors import EvalError, one_line
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 
 EXAMPLES = 25 * int(os.environ.get("TORTURE_KILLS", "3"))
 patient = settings(

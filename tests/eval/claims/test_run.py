@@ -14,7 +14,8 @@ from eval.claims.decision import Test
 from eval.claims.seven_claims import CLAIMS
 from eval.claims.values import Values
 from eval.errors import EvalError
-from eval.plan.cells import Plan, make_plan
+from eval.plan.cells import Plan
+from eval.plan.planning import make_plan
 from eval.store.store import Store
 
 METRIC = "identity.dino_glyph.v1"

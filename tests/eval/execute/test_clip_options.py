@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from eval.cli import app
 from eval.execute.choice import EXACT, FAST, flow_of_clips
 from eval.execute.finished import score
+from eval.execute.options import Options
 from eval.execute.pool import Pool
-from eval.execute.run import Options
 
 
 def clip(path: Path, size: tuple[int, int] = (32, 48), frames: int = 5, seed: int = 0) -> None:

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 from eval.cli import app
 from eval.errors import StoreError
 from eval.execute.events import EventLog
-from eval.execute.run import Options, Outcome, run
+from eval.execute.options import Options
+from eval.execute.run import Outcome, run
 from eval.io import progress as progress_module
 from eval.io.progress import progress
 from eval.store.store import Store

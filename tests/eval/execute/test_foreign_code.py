@@ -21,7 +21,8 @@ from eval.clips.lossless import Clip
 from eval.errors import ClipTimeoutError, EvalError, Stop, reason_of, traceback_of
 from eval.execute import time_limits as limits
 from eval.execute.isolation import Failed, isolate
-from eval.execute.run import Options, Outcome, run
+from eval.execute.options import Options
+from eval.execute.run import Outcome, run
 from eval.execute.time_limits import HalfImportedError, time_limit
 from eval.methods.guard import guarded
 from tests.eval.execute.test_torture import results

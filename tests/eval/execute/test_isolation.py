@@ -15,8 +15,9 @@ from rich.console import Console
 
 from eval.errors import EvalError, Stop, StoreError
 from eval.execute.isolation import Failed, isolate
-from eval.execute.run import Options, Outcome, run
-from eval.plan.cells import make_plan
+from eval.execute.options import Options
+from eval.execute.run import Outcome, run
+from eval.plan.planning import make_plan
 
 FAULTY = """
 import time

@@ -18,8 +18,9 @@ from rich.console import Console
 
 from eval.errors import EvalError
 from eval.execute.events import EventLog
+from eval.execute.options import Options
 from eval.execute.pool import Pool
-from eval.execute.run import Options, Outcome, run
+from eval.execute.run import Outcome, run
 from eval.execute.time_limits import OVERRUN
 from eval.store.store import Store
 from tests.eval.execute.test_torture import results

@@ -17,8 +17,9 @@ from rich.console import Console
 from eval.errors import EvalError
 from eval.execute import driver as driver_module
 from eval.execute.events import EventLog
+from eval.execute.options import Options
 from eval.execute.pool import Pool
-from eval.execute.run import Options, Outcome, run
+from eval.execute.run import Outcome, run
 from tests.eval.execute.test_torture import results
 
 pytest.importorskip("ray", reason="needs the extra: pip install 'i2v-adapter[ray]'")

@@ -14,7 +14,7 @@ from PIL import Image
 from eval.clips.lossless import Clip, read_clip, write_clip
 from eval.errors import ClipTimeoutError
 from eval.execute.finished import score
-from eval.execute.run import Options
+from eval.execute.options import Options
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8)
 

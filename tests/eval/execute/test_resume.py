@@ -176,7 +176,7 @@ def test_a_low_memory_keeps_what_is_stored(
             raise MemoryLowError("low")
 
     with monkeypatch.context() as patch:
-        patch.setattr("eval.execute.run.check_memory", check)
+        patch.setattr("eval.execute.in_process.check_memory", check)
         with pytest.raises(EvalError, match="low"):
             run_toy(suite_content)
     outcome = run_toy(suite_content)

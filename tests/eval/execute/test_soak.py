@@ -34,7 +34,8 @@ import errno, io, os, pathlib, random, sys, time
 from rich.console import Console
 from eval.errors import EvalError
 from eval.execute.pool import Pool
-from eval.execute.run import Options, run
+from eval.execute.options import Options
+from eval.execute.run import run
 from toy_method import Toy, ToyEvaluator
 
 MISBEHAVIOUR = ""

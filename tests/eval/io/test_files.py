@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from eval.cli import app
 from eval.clips.lossless import Clip, read_clip, write_clip
 from eval.errors import EvalError, StoreError
-from eval.execute.run import Options, Outcome, run
+from eval.execute.options import Options
+from eval.execute.run import Outcome, run
 from eval.io.files import place, write_whole
 from eval.store.opened import CLAIM
 from reports.run.load import load_run

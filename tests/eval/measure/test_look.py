@@ -16,8 +16,8 @@ from eval.errors import EvalError
 from eval.measure.catalogue import catalogue, parse_metric
 from eval.measure.evaluator import Evaluator
 from eval.measure.feature_cache import FeatureCache
+from eval.measure.kept_features import Memory
 from eval.measure.look import Look
-from eval.measure.memory import Memory
 from eval.measure.view_frames import halved, halves, padded
 from eval.samples import Sample
 from eval.world.scenes import Scene, render

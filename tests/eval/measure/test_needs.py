@@ -11,8 +11,8 @@ from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.measure.catalogue import definitions, find_definition
 from eval.measure.feature_cache import FeatureCache
+from eval.measure.kept_features import Memory
 from eval.measure.look import Look
-from eval.measure.memory import Memory
 from eval.samples import Sample
 
 GENERATOR = np.random.default_rng(3)

@@ -10,8 +10,8 @@ import pytest
 from eval.clips.lossless import Clip
 from eval.errors import EvalError
 from eval.measure.feature_cache import FeatureCache
+from eval.measure.kept_features import Memory
 from eval.measure.look import Look
-from eval.measure.memory import Memory
 from eval.metrics.exact import canonical, direction_agreement, foreground
 from eval.samples import Sample
 from eval.world.scenes import Scene, render

@@ -18,7 +18,7 @@ from eval.errors import EvalError
 from eval.execute.finished import score
 from eval.measure.catalogue import parse_metric
 from eval.measure.selection import GLYPH, foreign_encoders
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 from eval.plan.suite import load_suite
 from eval.samples.glyph_world import GlyphWorldSettings, load
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eval.errors import EvalError
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 from eval.plan.sweeping import value_of, with_swept
 
 METHOD = """

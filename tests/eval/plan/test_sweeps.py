@@ -13,7 +13,7 @@ import pytest
 from eval.execute.run import Outcome
 from eval.methods import load_method, varying
 from eval.plan.batches import Batch, sweeps
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 
 Run = Callable[..., Outcome]
 

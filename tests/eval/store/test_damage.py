@@ -18,7 +18,8 @@ from rich.console import Console
 from eval.clips.lossless import Clip, encoded, read_clip, write_clip
 from eval.errors import EvalError, StoreError
 from eval.execute.events import EventLog
-from eval.execute.run import Options, Outcome, run
+from eval.execute.options import Options
+from eval.execute.run import Outcome, run
 from eval.io.arrays import read_array, write_array
 from eval.store.salvage import salvage
 from eval.store.schema import _STEPS, COLUMNS, VERSION

@@ -14,7 +14,7 @@ from eval.clips.lossless import rounded_clip
 from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.methods import first_frame, method_on_base
 from eval.methods.base import read_base
-from eval.plan.cells import make_plan
+from eval.plan.planning import make_plan
 from eval.samples.seeds import derive_seed
 
 
@@ -374,7 +374,8 @@ def test_a_method_on_a_base_goes_to_another_process_and_its_clips_elsewhere(
 ):
     import pickle
 
-    from eval.execute.run import Options, run
+    from eval.execute.options import Options
+    from eval.execute.run import run
 
     found = method(base())
     sent = pickle.loads(pickle.dumps(found))  # as Ray sends it

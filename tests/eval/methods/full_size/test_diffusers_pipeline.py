@@ -217,7 +217,7 @@ def test_the_suite_says_where_and_how_precisely_unless_the_settings_do(built):
 
 
 def test_a_relative_path_starts_from_the_suite(built, tmp_path):
-    from eval.plan.cells import make_plan
+    from eval.plan.planning import make_plan
 
     tiny = built("LTXImageToVideoPipeline")
     (tmp_path / "tiny").symlink_to(tiny.folder / "model")

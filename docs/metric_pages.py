@@ -18,7 +18,7 @@ from eval.encoders import encoder_change, encoder_entry
 from eval.encoders.table import EMBEDDED
 from eval.measure.catalogue import catalogue, registered
 from eval.metrics import Metric
-from eval.metrics.definitions import newest_version, registered_versions
+from eval.metrics.lookup import newest_version, registered_versions
 
 CALIBRATION = Path(__file__).with_name("calibration.md")
 _ROW = re.compile(r"^\| (?P<id>[a-z][^ |]*\.v\d+) \| (?P<cells>.*) \|$", re.MULTILINE)

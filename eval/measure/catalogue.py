@@ -20,11 +20,8 @@ from eval.encoders import (
 from eval.errors import EvalError, nearest
 from eval.io.registry import import_own, installed, place_of
 from eval.measure.judges import is_judged, judged, judged_metric, judged_metrics
-from eval.metrics.definitions import (
-    BUILT_IN,
-    Definition,
-    Metric,
-    Registered,
+from eval.metrics.definitions import BUILT_IN, Definition, Metric, Registered
+from eval.metrics.lookup import (
     load_package,
     make_plain,
     newest_version,

@@ -6,11 +6,9 @@ Every file of this package defines its metrics at its end, so a new metric is a 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
@@ -222,9 +220,10 @@ _VERSION = re.compile(r"([a-z][a-z0-9]*\.)?v([1-9][0-9]*)")
 
 BUILT_IN = "eval."
 """Beginning of the modules whose metrics have plain names."""
-_PLAIN: dict[str, dict[str, Registered]] = {}
-_OWN: dict[str, dict[str, Registered]] = {}
-"""Name -> version -> definition and formula."""
+PLAIN: dict[str, dict[str, Registered]] = {}
+"""Metrics of the suite, and those of entry points: name -> version -> definition and formula."""
+OWN: dict[str, dict[str, Registered]] = {}
+"""Metrics of one's own: ``module:name`` -> version -> definition and formula."""
 
 
 def metric(
@@ -267,18 +266,18 @@ def metric(
         for definition in definitions:
             module = formula.__module__
             found = Registered(definition, formula, module, steps, sys.modules.get(module), pairs)
-            taken = next(iter(_PLAIN.get(definition.name, {}).values()), None)
+            taken = next(iter(PLAIN.get(definition.name, {}).values()), None)
             if taken and taken.module != module:
                 raise EvalError(
                     f"metric '{definition.name}' of module '{module}': '{taken.module}' defines a "
                     "metric of this name already; choose another"
                 )
             if module.startswith(BUILT_IN):
-                versions = _PLAIN.setdefault(definition.name, {})
+                versions = PLAIN.setdefault(definition.name, {})
             else:
                 name = f"{module}:{definition.name}"
                 found = replace(found, definition=replace(definition, name=name))
-                versions = _OWN.setdefault(name, {})
+                versions = OWN.setdefault(name, {})
                 if any(other.home is not found.home for other in versions.values()):
                     versions.clear()  # of a module of this name that was imported before
             versions.update(dict.fromkeys(definition.versions, found))
@@ -314,68 +313,4 @@ def _check(definition: Definition) -> None:
     if not definition.versions or not all(_VERSION.fullmatch(v) for v in definition.versions):
         raise EvalError(
             f"metric '{name}': versions are {definition.versions!r}; give one or more like 'v1'"
-        )
-
-
-def load_package() -> None:
-    """Imports every file of this package, so that its metrics are registered."""
-    package = importlib.import_module("eval.metrics")
-    for found in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"eval.metrics.{found.name}")
-
-
-def plain_metrics() -> dict[str, Registered]:
-    """The newest version of each metric registered under a plain name so far, sorted by kind of
-    encoder, the suite's own before published ones."""
-    kinds = get_args(EncoderKind)
-    newest = {name: versions[newest_version(versions)] for name, versions in _PLAIN.items()}
-    ordered = sorted(
-        newest.items(), key=lambda item: (kinds.index(item[1].definition.kind), "." in item[0])
-    )
-    return dict(ordered)
-
-
-def registered_versions(name: str) -> dict[str, Registered]:
-    """The versions registered of a plain name or of ``module:name``; empty if there are none."""
-    return dict(_PLAIN.get(name) or _OWN.get(name) or {})
-
-
-def newest_version(versions: Iterable[str]) -> str:
-    """The one with the highest number; variants (``noaa.v1``) only where there is nothing else."""
-
-    def order(version: str) -> tuple[bool, int]:
-        variant, _, number = version.rpartition("v")
-        return not variant, int(number)
-
-    return max(versions, key=order)
-
-
-def own_metric(reference: str) -> Registered | None:
-    """The metric registered by ``module`` as ``name``, given ``module:name``; None if the module as
-    it is now imported registers no such one."""
-    versions = _OWN.get(reference)
-    if not versions:
-        return None
-    found = versions[newest_version(versions)]
-    return found if found.home is sys.modules.get(found.module) else None
-
-
-def make_plain(name: str, reference: str) -> None:
-    """Makes a metric of one's own known by its plain name.
-
-    Raises:
-        EvalError: no such metric, or another one has the name.
-    """
-    found = _OWN.get(reference)
-    if found is None:
-        raise EvalError(f"metric '{name}': '{reference}' registers no metric of this name")
-    plain = {
-        version: replace(one, definition=replace(one.definition, name=name))
-        for version, one in found.items()
-    }
-    taken = _PLAIN.setdefault(name, plain)
-    if taken != plain:
-        module = next(iter(taken.values())).module
-        raise EvalError(
-            f"metric '{name}' of '{reference}': '{module}' defines a metric of this name already"
         )

@@ -10,8 +10,10 @@ import math
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_the_list_of_names() -> None:
 
 
 @pytest.fixture
-def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What an example registers is forgotten after it."""
     from eval import encoders, methods, samples
     from eval.metrics import definitions
@@ -53,8 +55,8 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     eval.catalogue()  # so that the suite's own metrics are registered before, and stay
     for registry in (encoders._OWN, methods.METHODS, samples.SOURCES):
         monkeypatch.setattr(registry, "_objects", dict(registry._objects))
-    for name in ("_PLAIN", "_OWN"):
-        monkeypatch.setattr(definitions, name, dict(getattr(definitions, name)))
+    with patch.dict(definitions.PLAIN), patch.dict(definitions.OWN):
+        yield
 
 
 @pytest.mark.usefixtures("registries")

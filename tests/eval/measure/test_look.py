@@ -70,6 +70,7 @@ def test_all_metrics_take_one_pass_an_encoder_clip_and_view(
             ("dino_glyph", "vbench_noaa"): 3,
             ("clip_glyph", "standard"): 3,
             ("clip_glyph", "evalcrafter"): 3,
+            ("clip_glyph", "pil"): 3,
             ("clip_glyph", "vbench_noaa"): 3,
             ("flow_dis", "flow forward, full size, stride 1"): 3,  # sampled at 8 fps too
             ("flow_dis", "flow backward, full size, stride 1"): 3,

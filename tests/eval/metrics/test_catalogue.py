@@ -17,7 +17,7 @@ from eval.measure.catalogue import (
     registered,
 )
 from eval.measure.selection import metrics_of
-from eval.metrics.definitions import registered_versions
+from eval.metrics.lookup import registered_versions
 from eval.metrics.vbench import i2v_subject
 
 

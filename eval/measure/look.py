@@ -4,7 +4,6 @@ only once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 

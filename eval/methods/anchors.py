@@ -87,9 +87,9 @@ def length_and_rate(sample: Sample, settings: StillImageSettings) -> tuple[int, 
     return frames, fps
 
 
-def _true_clip(sample: Sample, way_out: str) -> Clip:
+def _true_clip(sample: Sample, remedy: str) -> Clip:
     if sample.clip is None:
-        raise EvalError(f"sample '{sample.id}' has no true clip; {way_out}")
+        raise EvalError(f"sample '{sample.id}' has no true clip; {remedy}")
     return sample.clip
 
 

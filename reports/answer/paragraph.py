@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports.answer.verdict import Name, Sentence
+from reports.answer.sentences import Name, Sentence
 from reports.claims.content import load_claims
 from reports.run.measures import MINUS, Measure
 from reports.run.sweeps import PRIOR, home, sweeps

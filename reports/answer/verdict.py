@@ -22,10 +22,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from reports.answer.best import gap, leading
+from reports.answer.sentences import (
+    MOST_NAMED,
+    Name,
+    Sentence,
+    Strong,
+    best_end,
+    claim_sentences,
+    inline_label,
+    listed_labels,
+    quantity,
+)
 from reports.run.pairs import Pairs
 from reports.run.separation import better, entry_of, rivals
 from reports.tables.cells import CellTable, Entry
@@ -39,22 +49,8 @@ MOVES = 0.5
 """Share of the true clips' motion below which a cell hardly moves."""
 MOST = 0.95
 """Share of the highest motion from which cells count as moving as much as any."""
-_NAMED = 3
-"""Cells, measures or numbers that a sentence names before it counts the rest."""
 _SHEET = 3
 """Cells on the contact sheet."""
-
-
-class Name(str):
-    """A cell's id inside a sentence; typeset as code."""
-
-
-class Strong(str):
-    """The part of a sentence that answers; typeset in bold."""
-
-
-Sentence = tuple[str, ...]
-"""Parts of a sentence, to be joined: plain text, `Strong` text and `Name`s."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def verdict(
         text = f"{what}their accuracy was never measured."
         return Verdict("foreign", [(Strong("No verdict: "), text)], _sheet(run, competing))
     if claims is not None:
-        return Verdict("claims", _claims(claims), _sheet(run, competing))
+        return Verdict("claims", claim_sentences(claims), _sheet(run, competing))
     if not competing:
         anchors = [row.cell for row in table.rows if not row.failed]
         text = "Nothing competes here: every cell with clips is an anchor, the end of a scale."
@@ -146,7 +142,7 @@ class _Look:
             entry = self.entry(cell, measure)
             if entry is None:
                 continue
-            parts.append((" and " if i else " has ") + _quantity(measure, entry))
+            parts.append((" and " if i else " has ") + quantity(measure, entry))
             truths = [c for c in self.run.cells if self.run.methods[c] == "true-clip"]
             true = self.entry(truths[0], measure) if truths else None
             parts.append(f" (true clips {true.text})" if true else "")
@@ -177,14 +173,15 @@ class _Look:
             )
         elif losses:
             first = (
-                *(Strong("Neither wins: "), Name(a), f" is better on {_listed(wins)}, ", Name(b)),
-                f" on {_listed(losses)} of {of}; {len(open_)} not separated.",
+                *(Strong("Neither wins: "), Name(a)),
+                *(f" is better on {listed_labels(wins)}, ", Name(b)),
+                f" on {listed_labels(losses)} of {of}; {len(open_)} not separated.",
             )
         else:
-            left = f"; the run does not separate them on {_listed(open_)}" if open_ else ""
+            left = f"; the run does not separate them on {listed_labels(open_)}" if open_ else ""
             first = (
                 *(Name(a), Strong(" is better than "), Name(b)),
-                f" on {_listed(wins)} of {of}{left}.",
+                f" on {listed_labels(wins)} of {of}{left}.",
             )
         sentences = [first]
         if numbers := self._gaps(a, b):
@@ -194,12 +191,12 @@ class _Look:
 
     def _gaps(self, a: str, b: str) -> list[str]:
         found, few = [], False
-        for measure in leading(self.table.measures)[:_NAMED]:
+        for measure in leading(self.table.measures)[:MOST_NAMED]:
             difference = gap(measure, self.pairs.get(measure.id, {}), a, b)
             if difference is None:
                 continue
             entry = difference.entry
-            found.append(f"{_said(measure)} {entry.text} ({entry.interval})")
+            found.append(f"{inline_label(measure)} {entry.text} ({entry.interval})")
             pair = self.pairs[measure.id].get((a, b)) or self.pairs[measure.id][b, a]
             few = few or pair.images < 10
         if found and few:
@@ -256,7 +253,7 @@ class _Look:
         )
         share = self.share(top)
         moved = f", motion {share:.0%} of {whom}" if share is not None and asked else ""
-        value = f"{_end(measure)} {_quantity(measure, entry)}{moved}"
+        value = f"{best_end(measure)} {quantity(measure, entry)}{moved}"
         if len(field) == 1:
             only = f"the only cell that moves at least half as much as {whom}: {value}."
             return (Strong("Take "), Name(top), f", {only}")
@@ -286,7 +283,8 @@ class _Look:
         if highest != top and (entry := self.entry(highest, measure)):
             parts += [
                 Name(highest),
-                f" has the {_end(measure)} {_said(measure)} of all that compete ({entry.text}) ",
+                f" has the {best_end(measure)} {inline_label(measure)} of all that compete "
+                f"({entry.text}) ",
             ]
             whom = self.yardstick[1] if self.yardstick else ""
             parts += [f"but moves {shares[highest] or 0:.0%} as much as {whom}"]
@@ -294,45 +292,11 @@ class _Look:
             share = shares[most] or 0.0
             lead = "moves most" if share == max(s or 0.0 for s in shares.values()) else _AS_ANY
             parts += ["; " if parts else "", Name(most), f" {lead} ({share:.0%}) "]
-            parts += [f"at {_said(measure)} {entry.text}"]
+            parts += [f"at {inline_label(measure)} {entry.text}"]
         return [("The trade-off: ", *parts, ".")] if parts else []
 
 
 _AS_ANY = "moves as much as any"
-
-
-def _listed(measures: Sequence[Measure]) -> str:
-    """How many they are, and their names while they are few."""
-    names = list(dict.fromkeys(map(_said, measures)))
-    return f"{len(measures)} ({', '.join(names)})" if len(names) <= _NAMED else f"{len(measures)}"
-
-
-def _end(measure: Measure) -> str:
-    return "lowest" if measure.lower_is_better else "highest"
-
-
-def _said(measure: Measure) -> str:
-    """A measure's label inside a sentence: FVD stays FVD."""
-    return measure.label if measure.label[:2].isupper() else measure.label.lower()
-
-
-def _quantity(measure: Measure, entry: Entry) -> str:
-    known = isfinite(entry.low) and isfinite(entry.high)
-    return f"{_said(measure)} {entry.text} ({entry.interval if known else 'no interval'})"
-
-
-def _claims(content: Mapping[str, Any]) -> list[Sentence]:
-    by: dict[str, list[Mapping[str, Any]]] = {}
-    for claim in content["claims"]:
-        by.setdefault(str(claim["verdict"]), []).append(claim)
-    plural = {"holds": "hold", "fails": "fail"}
-    found = ", ".join(
-        f"{len(of)} {plural.get(name, name) if len(of) > 1 else name}" for name, of in by.items()
-    )
-    lead = f"Of the paper's {len(content['claims'])} claims: {found}."
-    sentences: list[Sentence] = [(Strong(lead),)]
-    titles = "; ".join(f"{c['number']}, {c['title'].rstrip('.')}" for c in by.get("fails", []))
-    return [*sentences, (f"Fails: {titles}.",)] if titles else sentences
 
 
 def _sheet(run: RunFolder, competing: Sequence[str]) -> list[str]:

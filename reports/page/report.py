@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from eval.summary.cautions import Caution
 from reports.answer.best import leading
 from reports.answer.paragraph import answer
-from reports.answer.verdict import Name, Sentence, Strong, Verdict, verdict
+from reports.answer.sentences import Name, Sentence, Strong
+from reports.answer.verdict import Verdict, verdict
 from reports.claims.content import load_claims
 from reports.figures import drawings
 from reports.figures.drawings import Plot

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.answer.verdict import Name, Strong
+from reports.answer.sentences import Name, Strong
 
 if TYPE_CHECKING:
     import jinja2

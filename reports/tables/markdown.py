@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.answer.paragraph import focus_group
-from reports.answer.verdict import Name, Sentence
+from reports.answer.sentences import Name, Sentence
 from reports.page.report import Report
 from reports.tables.cells import markdown_text, to_markdown
 from reports.tables.plain import plain_cells, plain_comparisons

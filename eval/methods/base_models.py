@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from eval.errors import EvalError, WeightsMissingError
 from eval.methods.base import Base, Content, ControlNet, Part
 from eval.methods.base_parts import SD15, SDXL, Recipe, image_encoder, needed
+from eval.methods.configurations import read_configuration
 from eval.methods.loaders import load_model, part_errors
 
 
@@ -27,7 +27,7 @@ def model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str, 
     if path.is_file():
         parts = _from_checkpoint(recipe, base, kind, path, dtype)
     else:
-        listed = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
+        listed = read_configuration("base.model", path / "model_index.json")
         parts = {}
         for name in SDXL if kind == "SDXL" else SD15:
             if (name == "vae" and base.vae) or (name == "unet" and recipe.concatenation):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.methods.base import Base, Content, ControlNet, Part
+from eval.methods.configurations import read_configuration
 from eval.methods.model_files import CHECKPOINTS, identity, locate
 
 SD15 = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
@@ -86,10 +87,10 @@ def model_kind(recipe: Recipe) -> str:
         inside = "it is a single model, not a pipeline" if (path / "config.json").is_file() else ""
         hint = inside or "give a folder in the hub's layout, a hub id or a checkpoint file"
         raise EvalError(f"base.model: {path} has no model_index.json; {hint}")
-    listed = json.loads(index.read_text(encoding="utf-8"))
+    listed = read_configuration("base.model", index)
     kind = "SDXL" if "text_encoder_2" in listed else "SD 1.5"
     wanted = SDXL if kind == "SDXL" else SD15
-    absent = [part for part in wanted if not isinstance(listed.get(part), list)]
+    absent = [part for part in wanted if not _names_a_class(listed.get(part))]
     if absent or "transformer" in listed:
         raise EvalError(
             f"base.model: {path} is a {listed.get('_class_name', 'model without a class')}; a base "
@@ -201,6 +202,11 @@ def check_parts(recipe: Recipe) -> None:
             image_encoder(recipe, part)
 
 
+def _names_a_class(entry: object) -> bool:
+    """Whether an entry of ``model_index.json`` is a library and the name of a class."""
+    return isinstance(entry, list) and len(entry) == 2 and all(isinstance(n, str) for n in entry)
+
+
 def native_side(recipe: Recipe) -> int:
     """Side in px of the square images that the model was made for: of its UNet's configuration,
     else 512 for SD 1.5 and 1024 for SDXL.
@@ -209,7 +215,7 @@ def native_side(recipe: Recipe) -> int:
     parts = []
     for name in ("unet", "vae"):
         file = path / name / "config.json"
-        parts.append(json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
+        parts.append(read_configuration("base.model", file) if file.is_file() else {})
     side, blocks = parts[0].get("sample_size"), parts[1].get("block_out_channels")
     if isinstance(side, int) and isinstance(blocks, list):
         return int(side * 2 ** (len(blocks) - 1))
@@ -241,7 +247,7 @@ def _check_motion(recipe: Recipe, base: Base) -> None:
     index = recipe.find("model", base.model) / "model_index.json"
     if recipe.concatenation or base.motion_adapter is not None or not index.is_file():
         return
-    if json.loads(index.read_text(encoding="utf-8"))["unet"][1] == "UNet2DConditionModel":
+    if read_configuration("base.model", index)["unet"][1] == "UNet2DConditionModel":
         raise EvalError(
             f"base: {base.model} is an image model, and there is no motion_adapter; add "
             "motion_adapter: FOLDER_OR_ID"

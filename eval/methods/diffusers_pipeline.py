@@ -26,6 +26,7 @@ from eval.clips.lossless import Clip, rounded_clip
 from eval.device import PATTERN, Dtype
 from eval.errors import nearest
 from eval.io.loading import loading
+from eval.methods.configurations import read_configuration
 from eval.methods.conventions import CONVENTIONS
 from eval.methods.loaders import load_model, part_errors, place
 from eval.methods.model_files import find_folder, identity, version
@@ -152,15 +153,15 @@ class DiffusersMethod:
     @property
     def first_frame(self) -> str:
         """As `CONVENTIONS` states for this pipeline and this model's configuration."""
-        import json
-
         convention = CONVENTIONS.get(self.settings.pipeline)
         if convention is None:
             return "not stated"
         if convention.pinned_by is not None:
             file, key, value = convention.pinned_by
             path = self._folders["model"] / file
-            if path.is_file() and json.loads(path.read_text()).get(key) == value:
+            if path.is_file() and (
+                read_configuration("method 'diffusers', model", path).get(key) == value
+            ):
                 return "input"
         return convention.first_frame
 

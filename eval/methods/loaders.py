@@ -4,13 +4,13 @@ on a device. Nothing is downloaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError, WeightsMissingError, one_line
+from eval.methods.configurations import read_configuration
 
 _LONGEST = 300
 """Characters of a library's message that are shown."""
@@ -49,8 +49,8 @@ def load_model(key: str, folder: Path, dtype: Any, classes: Sequence[str] = ()) 
     config = folder / "config.json"
     if not config.is_file():
         raise WeightsMissingError(f"{key}: {folder} has no config.json, so it is no model")
-    kind = json.loads(config.read_text(encoding="utf-8")).get("_class_name")
-    if kind not in classes if classes else not hasattr(diffusers, str(kind)):
+    kind = str(read_configuration(key, config).get("_class_name") or "")
+    if kind not in classes if classes else not hasattr(diffusers, kind):
         held = f"a {kind}" if kind else "no model of diffusers"
         wanted = " or ".join(classes) if classes else "model of diffusers"
         raise EvalError(f"{key}: {folder} holds {held}, not a {wanted}")

@@ -201,7 +201,8 @@ def test_conditioning_frames_come_from_a_column_of_the_manifest(
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"), [("sd15", ".safetensors"), ("sd15", ".ckpt"), ("sdxl", ".safetensors")]
+    ("kind", "suffix"),
+    [("sd15", ".safetensors"), ("sd15", ".ckpt"), ("sdxl", ".safetensors"), ("sdxl", ".ckpt")],
 )
 def test_one_checkpoint_file_gives_the_clip_of_the_same_model_in_a_folder(
     request, base, photographs, tmp_path, kind, suffix

@@ -16,19 +16,15 @@ Kind = Literal["more", "no less", "report"]
 Outcome = Verdict | Literal["reported"]
 
 RULE = (
-    "A test compares two cells on the same (image, seed) pairs: mean difference, 95 % interval by "
-    "bootstrap over input "
-    "images (set measures: jackknife). 'More' holds if the interval lies above 0 and reaches the "
-    "margin, and fails if "
-    "it lies below the margin, so a difference too small to matter fails. 'No less' holds if the "
-    "interval lies above "
-    "minus the margin, and fails if it lies below it. Anything else is undecided, as is a test on "
-    "fewer than "
-    f"{FEW_CLUSTERS} images. A test whose cells, measure or more than a tenth of its pairs are "
-    "missing is not "
-    "measured. A claim holds if all its tests hold, and fails if one fails; if one is not measured "
-    "the claim is not "
-    "measured, else if one is undecided it is undecided. 'Report' rows do not affect the verdict."
+    "A test compares two cells on the same (image, seed) pairs: their mean difference with a 95 % "
+    "interval, by bootstrap over input images (set metrics: jackknife). 'More' holds if the "
+    "interval lies above 0 and reaches the margin; it fails if the interval lies below the margin, "
+    "so a difference too small to matter fails. 'No less' holds if the interval lies above minus "
+    "the margin, and fails if it lies below it. Otherwise the test is undecided, as is any test on "
+    f"fewer than {FEW_CLUSTERS} images. A test is not measured if its cells or its metric are "
+    "missing, or more than a tenth of its pairs. A claim fails if one of its tests fails. Else it "
+    "is not measured if one is not measured, undecided if one is undecided, and holds if all hold. "
+    "'Report' rows do not affect the verdict."
 )
 MOST_MISSING = 0.1
 """Share of a test's planned pairs that may be missing."""

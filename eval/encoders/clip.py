@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eval.encoders.frame_features import FrameEncoder
 from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import unit_rows
 from eval.encoders.weights import Location
@@ -23,7 +24,7 @@ def protocol() -> str:
     )
 
 
-class ClipEncoder:
+class ClipEncoder(FrameEncoder):
     """open_clip `CLIP`; frames and prompts to float32 (N, D) of length 1.
 
     Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
@@ -31,6 +32,7 @@ class ClipEncoder:
     """
 
     kind = "image-text"
+    batch = BATCH
 
     def __init__(
         self,
@@ -41,42 +43,11 @@ class ClipEncoder:
         preprocessing: Preprocessing,
         device: str = "cpu",
     ) -> None:
-        self.id = id
-        self.fingerprint = ""
+        super().__init__(id, preprocessing, device)
         self._model = model
         self._tokenize = tokenize
         self._truncated = truncated
-        self._preprocessing = preprocessing
-        self._device = device
         self._dtype = next(model.parameters()).dtype
-
-    def encode_frames(
-        self, frames: npt.NDArray[np.uint8], *, view: str = "standard"
-    ) -> npt.NDArray[np.float32]:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, D). Works through fixed batches of 32 frames.
-
-        Args:
-            frames: RGB.
-            view: one of images (see `Preprocessing.seen_as`).
-
-        Raises:
-            EvalError: another shape or dtype.
-        """
-        preprocessing = self._preprocessing.seen_as(view)
-        batches = range(0, max(1, len(frames)), BATCH)
-        return np.concatenate(
-            [
-                self._encode(preprocessing.apply(frames[start : start + BATCH], self._device))
-                for start in batches
-            ]
-        )
-
-    def encode_image(
-        self, image: npt.NDArray[np.uint8], *, view: str = "standard"
-    ) -> npt.NDArray[np.float32]:
-        """The input image, uint8 (H, W, 3) RGB -> float32 (D,)."""
-        preprocessing = self._preprocessing.seen_as(view)
-        return self._encode(preprocessing.apply_to_image(image, self._device))[0]
 
     def _encode(self, pixels: Any) -> npt.NDArray[np.float32]:
         import torch

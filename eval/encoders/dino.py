@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eval.encoders.frame_features import FrameEncoder
 from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import from_pretrained, unit_rows
 from eval.encoders.weights import Location
@@ -27,7 +28,7 @@ def protocol() -> str:
     return "dino 1: class token of the last hidden state after the final norm, length 1"
 
 
-class DinoEncoder:
+class DinoEncoder(FrameEncoder):
     """transformers `ViTModel`, `Dinov2Model` (with registers or without) or `DINOv3ViTModel`;
     features float32 (N, D) of length 1.
 
@@ -36,43 +37,13 @@ class DinoEncoder:
     """
 
     kind = "image"
+    batch = BATCH
 
     def __init__(
         self, id: str, model: Any, preprocessing: Preprocessing, device: str = "cpu"
     ) -> None:
-        self.id = id
-        self.fingerprint = ""
+        super().__init__(id, preprocessing, device)
         self._model = model
-        self._preprocessing = preprocessing
-        self._device = device
-
-    def encode_frames(
-        self, frames: npt.NDArray[np.uint8], *, view: str = "standard"
-    ) -> npt.NDArray[np.float32]:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, D). Works through fixed batches of 32 frames.
-
-        Args:
-            frames: RGB.
-            view: one of images (see `Preprocessing.seen_as`).
-
-        Raises:
-            EvalError: another shape or dtype.
-        """
-        preprocessing = self._preprocessing.seen_as(view)
-        batches = range(0, max(1, len(frames)), BATCH)
-        return np.concatenate(
-            [
-                self._encode(preprocessing.apply(frames[start : start + BATCH], self._device))
-                for start in batches
-            ]
-        )
-
-    def encode_image(
-        self, image: npt.NDArray[np.uint8], *, view: str = "standard"
-    ) -> npt.NDArray[np.float32]:
-        """The input image, uint8 (H, W, 3) RGB -> float32 (D,)."""
-        preprocessing = self._preprocessing.seen_as(view)
-        return self._encode(preprocessing.apply_to_image(image, self._device))[0]
 
     def _encode(self, pixels: Any) -> npt.NDArray[np.float32]:
         import torch

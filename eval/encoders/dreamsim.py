@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eval.encoders.frame_features import FrameEncoder
 from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import read_state, unit_rows
 from eval.encoders.weights import Location
@@ -42,7 +43,7 @@ def protocol() -> str:
     )
 
 
-class DreamSimEncoder:
+class DreamSimEncoder(FrameEncoder):
     """Features float32 (N, 1792) of length 1; 1 - cosine is DreamSim's distance.
 
     Source: Fu et al. 2023, "DreamSim: Learning New Dimensions of Human Visual Similarity using
@@ -50,6 +51,7 @@ class DreamSimEncoder:
     """
 
     kind = "image"
+    batch = BATCH
 
     def __init__(
         self,
@@ -59,34 +61,9 @@ class DreamSimEncoder:
         preprocessing: Preprocessing,
         device: str = "cpu",
     ) -> None:
-        self.id = id
-        self.fingerprint = ""
+        super().__init__(id, preprocessing, device)
         self._branches = branches
         self._projections = projections
-        self._preprocessing = preprocessing
-        self._device = device
-
-    def encode_frames(
-        self, frames: npt.NDArray[np.uint8], *, view: str = "standard"
-    ) -> npt.NDArray[np.float32]:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, 1792). Works through fixed batches of 16 frames.
-
-        Raises:
-            EvalError: another shape or dtype.
-        """
-        preprocessing = self._preprocessing.seen_as(view)
-        starts = range(0, max(1, len(frames)), BATCH)
-        parts = (frames[start : start + BATCH] for start in starts)
-        return np.concatenate(
-            [self._encode(preprocessing.apply(part, self._device)) for part in parts]
-        )
-
-    def encode_image(
-        self, image: npt.NDArray[np.uint8], *, view: str = "standard"
-    ) -> npt.NDArray[np.float32]:
-        """The input image, uint8 (H, W, 3) RGB -> float32 (1792,)."""
-        preprocessing = self._preprocessing.seen_as(view)
-        return self._encode(preprocessing.apply_to_image(image, self._device))[0]
 
     def _encode(self, pixels: Any) -> npt.NDArray[np.float32]:
         import torch

@@ -4,13 +4,12 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from eval.encoders.preprocessing import Preprocessing, check_frames
+from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import from_pretrained, read_state
+from eval.encoders.video_batches import clip_features
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+from eval.io.arrays import Float32Array, UInt8Array
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +48,7 @@ class VideoMAEEncoder:
         self._preprocessing = preprocessing
         self._device = device
 
-    def encode_clips(self, clips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def encode_clips(self, clips: UInt8Array) -> Float32Array:
         """uint8 (N, F, H, W, 3) -> float32 (N, D). Works through fixed batches of 8 clips.
 
         Of a longer clip the first `frames` frames are read, at the clip's own rate.
@@ -57,27 +56,15 @@ class VideoMAEEncoder:
         Raises:
             EvalError: another shape or dtype, or fewer frames than the model reads.
         """
-        import torch
 
-        check_frames(clips, axes=5)
-        if clips.shape[1] < self.frames:
-            raise EvalError(
-                f"encoder {self.id!r}: the clip has {clips.shape[1]} frames; {self.frames} or more "
-                "are needed."
-            )
-        features = []
-        for start in range(0, len(clips), BATCH):
-            batch = clips[start : start + BATCH, : self.frames]
-            pixels = self._preprocessing.apply(
-                batch.reshape(-1, *batch.shape[2:]), self._device
-            ).to(self._model.dtype)
-            with torch.inference_mode():
-                hidden = self._model.videomae(
-                    pixels.unflatten(0, batch.shape[:2])
-                ).last_hidden_state.mean(dim=1)
-                hidden = hidden if self._model.fc_norm is None else self._model.fc_norm(hidden)
-            features.append(np.asarray(hidden.float().cpu().numpy(), dtype=np.float32))
-        return np.concatenate(features)
+        def features(pixels: Any) -> Any:
+            hidden = self._model.videomae(pixels.to(self._model.dtype)).last_hidden_state
+            mean = hidden.mean(dim=1)
+            return mean if self._model.fc_norm is None else self._model.fc_norm(mean)
+
+        return clip_features(
+            self.id, clips, self.frames, BATCH, self._preprocessing, self._device, features
+        )
 
 
 def load(

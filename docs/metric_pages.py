@@ -46,6 +46,17 @@ table = score(clips, ["{id}"], samples=samples{reference})
 print(table["value"].to_list(), table["unit"][0])
 """
 
+_LONG_EXAMPLE = """\
+import numpy as np
+from eval import Clip, Sample, score
+
+noise = np.random.default_rng(0).integers(0, 256, (56, 64, 64, 3), dtype=np.uint8)
+sample = Sample("noise", noise[10], "noise", clip=Clip(noise, 24.0))
+clip = Clip(noise[10::3], 8.0)  # every third frame of the true clip from frame 10
+table = score([clip], ["{id}"], samples=[sample])
+print(table["value"].to_list(), table["unit"][0])
+"""
+
 
 def families() -> dict[str, list[Metric]]:
     """Every definition that the catalogue lists -> its metrics, superseded versions last."""
@@ -98,10 +109,13 @@ def family_pages() -> Iterator[tuple[str, str]]:
 
 def example(metrics: list[Metric]) -> str:
     """A program that measures true glyph clips, with an encoder of this package where there is
-    one; for metrics of tracks, which ask for 16 frames or for a camera, clips of a panned wall."""
+    one; for metrics of tracks, which ask for 16 frames or for a camera, clips of a panned wall; for
+    those of a long true clip, noise."""
     shown = next((metric for metric in metrics if _shipped(metric)), metrics[0])
     reference = ", reference=clips" if shown.scope == "set" else ""
     program = _TRACKS_EXAMPLE if encoder_entry(shown.encoder).kind == "tracks" else _EXAMPLE
+    if shown.selective and "clip" in shown.needs:
+        program = _LONG_EXAMPLE
     return program.format(id=shown.id, reference=reference)
 
 

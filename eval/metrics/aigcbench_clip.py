@@ -14,10 +14,11 @@ from eval.metrics.identity import cosines, unit_vectors
 FRAMES = 16
 """Frames that AIGCBench's script reads of a clip, where it does not read all."""
 
-NETWORK = (
+PRECISION = (
     "AIGCBench computes CLIP in float16 on CUDA, here in float32 unless told otherwise: about "
-    "0.001 apart. The published mean leaves out videos that cannot be read."
+    "0.001 apart."
 )
+READABLE = "The published mean leaves out videos that cannot be read."
 
 
 def adjacent_cosines(frame_features: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -56,7 +57,7 @@ _IMAGE = Definition(
     preprocessing="frames are resized to the image's size by OpenCV's bilinear filter first, "
     "whatever the aspect ratio",
     published="clip_vitl14_openai",
-    caution=f"Frame 0 counts, which many methods copy from the input. {NETWORK}",
+    caution=f"Frame 0 counts, which many methods copy from the input. {PRECISION} {READABLE}",
     cannot_see="The order of frames and whether they move: a still clip of the input image "
     "scores 1.",
 )
@@ -79,7 +80,7 @@ def _image_clip(features: Features) -> float:
         source="Fan et al. 2024 (AIGCBench), GenVideo-Text CLIP",
         preprocessing="the first 16 frames, or all of a shorter clip",
         caution="AIGCBench's script stops at a prompt of more than 77 tokens; here its last words "
-        f"do not count, and the value is flagged prompt_truncated. {NETWORK}",
+        f"do not count, and the value is flagged prompt_truncated. {PRECISION}",
         cannot_see="Frames after the 16th, the order of frames, and whether they move, so a "
         "prompted motion only as far as single frames show it.",
     )
@@ -96,7 +97,7 @@ def _text_clip(features: Features) -> float:
         description="Mean over frames 1 to 15 of the cosine between a frame and the one before.",
         source="Fan et al. 2024 (AIGCBench), GenVideo CLIP (adjacent frames)",
         preprocessing="the first 16 frames, or all of a shorter clip",
-        caution=f"A still clip scores 1. {NETWORK}",
+        caution=f"A still clip scores 1. {PRECISION}",
         cannot_see="Frames after the 16th, slow drift, the input image, and whether there is "
         "motion: a still clip scores 1, whatever it shows.",
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from eval.errors import EvalError
 from eval.metrics.aigcbench import uniform_ssim
-from eval.metrics.aigcbench_clip import NETWORK
+from eval.metrics.aigcbench_clip import PRECISION, READABLE
 from eval.metrics.definitions import Definition, Features, metric
 from eval.metrics.identity import unit_vectors
 
@@ -86,7 +86,7 @@ _SSIM = Definition(
     caution="The pairing of frames is AIGCBench's for videos of WebVid: generated clips are taken "
     "to run at a third of the reference's frame rate and to start at its frame 10. Samples whose "
     "true clip has fewer than 56 frames have no value. It asks for this very clip, not for a "
-    "plausible one. The published mean leaves out videos that cannot be read.",
+    f"plausible one. {READABLE}",
     cannot_see="All other frames, and whether another motion would have been as right.",
 )
 
@@ -116,28 +116,26 @@ _CLIP = replace(
         _CLIP,
         preprocessing="frames are resized by OpenCV's bilinear filter to the true clip's height as "
         "width and its width as height, as the published script does",
-        caution=f"The script exchanges width and height: v2 does not. {_SSIM.caution} {NETWORK}",
+        caution=f"The script exchanges width and height: v2 does not. {_SSIM.caution} {PRECISION}",
     )
 )
 def _clip_transposed(features: Features) -> float:
     true = _key_frames(features)
-    return _cosine(features, true, (true.shape[2], true.shape[1]))
+    height, width = true.shape[1:3]
+    shown = features.resized(width, height)[list(KEY)]  # exchanged
+    return float(paired_cosines(features.encoded(shown), features.encoded(true)).mean())
 
 
 @metric(
     replace(
         _CLIP,
         versions=("v2",),
-        caution=f"Not AIGCBench's published value, which is v1: its script exchanges width and "
-        f"height. {_SSIM.caution} {NETWORK}",
+        caution="Not AIGCBench's published value, which is v1: its script exchanges width and "
+        f"height. {_SSIM.caution} {PRECISION}",
     )
 )
 def _clip(features: Features) -> float:
     true = _key_frames(features)
-    return _cosine(features, true, (true.shape[1], true.shape[2]))
-
-
-def _cosine(features: Features, true: npt.NDArray[np.uint8], size: tuple[int, int]) -> float:
-    """Mean cosine of the key frames, of this height and width, with those of the true clip."""
-    shown = features.resized(*size)[list(KEY)]
+    height, width = true.shape[1:3]
+    shown = features.resized(height, width)[list(KEY)]
     return float(paired_cosines(features.encoded(shown), features.encoded(true)).mean())

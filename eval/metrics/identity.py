@@ -40,6 +40,10 @@ def cosines(feature: npt.ArrayLike, features: npt.ArrayLike) -> npt.NDArray[np.f
 
     Raises:
         EvalError: as `unit_vectors`, or feature sizes that differ.
+
+    Examples:
+        >>> cosines([2.0, 0.0], [[1.0, 0.0], [0.0, 3.0]]).tolist()
+        [1.0, 0.0]
     """
     one, many = unit_vectors(feature, "reference feature"), unit_vectors(features, "frame features")
     if one.ndim != 1 or many.ndim != 2 or one.shape[0] != many.shape[1]:

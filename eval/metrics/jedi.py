@@ -97,10 +97,10 @@ def _few_clips(
         published="vjepa1_vith16_ssv2",
         also=("vjepa2_vitl_ssv2",),
         caution="Biased upwards: equal N only. JEDi leaves size, crop and frame rate to the "
-        "caller; here 16 frames squashed to 224 x 224, so published values need the same. Its code "
-        "cannot normalise clips of other than 3 frames, so which normalisation its published "
-        "figures used is not known; here it is ImageNet's, per channel. V-JEPA 2 or another "
-        "encoder is another measure.",
+        "caller; here V-JEPA is shown 16 frames squashed to 224 x 224, so published values need "
+        "the same. Its code cannot normalise clips of other than 3 frames, so which normalisation "
+        "its published figures used is not known; here it is ImageNet's, per channel. V-JEPA 2 or "
+        "another encoder is another measure.",
         cannot_see="Single clips: where the statistics of the set agree, it does not matter which "
         "clip shows what, or whether a clip fits its own image.",
     ),

@@ -77,6 +77,21 @@ def test_vbenchs_frames_and_image_to_the_bit(
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
+def test_clips_own_preprocessing_of_pictures_to_the_bit(height: int, width: int) -> None:
+    """What OpenAI's `clip.load` returns, which AIGCBench applies to frames and image."""
+    frames = _frames(height, width)
+    cut = [
+        vision.center_crop(vision.resize(Image.fromarray(frame), 224, BICUBIC), 224)
+        for frame in frames
+    ]
+    pictures = torch.stack([vision.to_tensor(picture) for picture in cut])
+    seen = CLIP_224.seen_as("pil")
+    assert torch.equal(seen.apply(frames), _normalised(pictures, CLIP_224))
+    assert torch.equal(seen.apply_to_image(frames[0]), seen.apply(frames[:1]))
+    assert seen.describe().endswith("0.27577711), resized by PIL to 8 bit")
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
 def test_subject_consistency_sees_whole_frames_as_torchvision_resizes_them(
     height: int, width: int
 ) -> None:

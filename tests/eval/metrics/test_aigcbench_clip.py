@@ -119,6 +119,16 @@ def test_a_clip_at_the_image_s_size_is_compared_as_it_is() -> None:
     assert list(values.values()) == pytest.approx([1, 1], abs=1e-6)
 
 
+def test_every_third_frame_of_the_reference_is_the_best_clip() -> None:
+    best = Clip(TRUE.frames[10::3], 8.0)
+    assert len(best.frames) == 16
+    metrics = [parse_metric(id) for id in by_hand() if "ref_" in id]
+    [values] = Evaluator(metrics).measure([SAMPLE], [best])
+    transposed, right, ssim = values.values()
+    assert (right, ssim) == pytest.approx((1, 1), abs=1e-6)
+    assert transposed < 0.999
+
+
 def test_short_clips_are_named_and_short_true_clips_have_no_value() -> None:
     ids = [id for id in by_family() if "ref_" in id]
     assert ids == [

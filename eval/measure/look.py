@@ -199,11 +199,13 @@ class Look:
         height, width = self.known_image().shape[:2]
         return stretched(self.clip.frames[0], height, width)
 
-    def resized(self, height: int, width: int) -> UInt8Array:
-        """The frames at another size, uint8 (F, height, width, 3), by OpenCV's bilinear filter,
-        whatever the aspect ratio.
+    def resized(self, height: int, width: int, places: Sequence[int] | None = None) -> UInt8Array:
+        """The frames at these places, or all, at another size, uint8 (F, height, width, 3), by
+        OpenCV's bilinear filter, whatever the aspect ratio.
         """
-        return np.stack([stretched(frame, height, width) for frame in self.clip.frames])
+        frames = self.clip.frames
+        chosen = range(len(frames)) if places is None else places
+        return np.stack([stretched(frames[place], height, width) for place in chosen])
 
     def encoded(self, frames: UInt8Array) -> Float32Array:
         """Features (N, D) of other frames, uint8 (N, H, W, 3), as this view shows them; encoders of

@@ -94,7 +94,8 @@ _SSIM = Definition(
 @metric(_SSIM)
 def _ssim(features: Features) -> float:
     true = _key_frames(features)
-    shown = features.resized(*true.shape[1:3])[list(KEY)]
+    height, width = true.shape[1:3]
+    shown = features.resized(height, width, KEY)
     return float(np.mean([uniform_ssim(one, two) for one, two in zip(true, shown, strict=True)]))
 
 
@@ -122,7 +123,7 @@ _CLIP = replace(
 def _clip_transposed(features: Features) -> float:
     true = _key_frames(features)
     height, width = true.shape[1:3]
-    shown = features.resized(width, height)[list(KEY)]  # exchanged
+    shown = features.resized(width, height, KEY)  # exchanged
     return float(paired_cosines(features.encoded(shown), features.encoded(true)).mean())
 
 
@@ -137,5 +138,5 @@ def _clip_transposed(features: Features) -> float:
 def _clip(features: Features) -> float:
     true = _key_frames(features)
     height, width = true.shape[1:3]
-    shown = features.resized(height, width)[list(KEY)]
+    shown = features.resized(height, width, KEY)
     return float(paired_cosines(features.encoded(shown), features.encoded(true)).mean())

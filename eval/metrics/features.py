@@ -108,9 +108,11 @@ class Features(Protocol):
         the aspect ratio; encoders of any kind."""
         ...
 
-    def resized(self, height: int, width: int) -> NDArray[np.uint8]:
-        """The frames at another size, uint8 (F, height, width, 3), by OpenCV's bilinear filter,
-        whatever the aspect ratio; encoders of any kind."""
+    def resized(
+        self, height: int, width: int, places: Sequence[int] | None = None
+    ) -> NDArray[np.uint8]:
+        """The frames at these places, or all, at another size, uint8 (F, height, width, 3), by
+        OpenCV's bilinear filter, whatever the aspect ratio; encoders of any kind."""
         ...
 
     def encoded(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,5 +1,8 @@
 """Pixel errors between frames of equal size: MSE, PSNR and SSIM."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
@@ -84,7 +87,7 @@ def ssim(frames: npt.ArrayLike, reference: npt.ArrayLike) -> float:
             f"SSIM: frames of {x.shape[2]} x {x.shape[1]} px; {WINDOW} x {WINDOW} or more are "
             "needed."
         )
-    values = [_similarity(one, other).mean() for one, other in zip(x, y, strict=True)]
+    values = [_similarity(one, other).mean() for one, other in _each(x, y, "SSIM")]
     return float(np.mean(values))
 
 
@@ -107,14 +110,15 @@ def _blurred(image: Float64Array) -> Float64Array:
 
 
 def _squared_errors(frames: npt.ArrayLike, reference: npt.ArrayLike, name: str) -> Float64Array:
+    """Mean squared error of each frame, float64 (F,)."""
     x, y = _pair(frames, reference, name)
-    return np.asarray(((x - y) ** 2).mean(axis=(1, 2, 3)))
+    return np.array([((one - other) ** 2).mean() for one, other in _each(x, y, name)])
 
 
 def _pair(
     frames: npt.ArrayLike, reference: npt.ArrayLike, name: str
-) -> tuple[Float64Array, Float64Array]:
-    x, y = _values(frames, name), _values(reference, name)
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    x, y = _checked(frames, name), _checked(reference, name)
     if x.shape != y.shape:
         raise EvalError(
             f"{name}: frames {x.shape} and reference {y.shape} must have equal lengths and sizes"
@@ -122,8 +126,8 @@ def _pair(
     return x, y
 
 
-def _values(frames: npt.ArrayLike, name: str) -> Float64Array:
-    """As float64 (F, H, W, 3) in [0, 1]."""
+def _checked(frames: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    """As (F, H, W, 3), of the dtype given."""
     array = np.asarray(frames)
     shape = array.shape
     if array.ndim == 3:
@@ -132,7 +136,20 @@ def _values(frames: npt.ArrayLike, name: str) -> Float64Array:
         raise EvalError(f"{name}: frames must be (F, H, W, 3) with no empty axis, got {shape}")
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise EvalError(f"{name}: frames must be uint8 or float in [0, 1], got {array.dtype}")
-    values = array.astype(np.float64) / (255 if array.dtype == np.uint8 else 1)
+    return array
+
+
+def _each(
+    x: npt.NDArray[Any], y: npt.NDArray[Any], name: str
+) -> Iterator[tuple[Float64Array, Float64Array]]:
+    """Two frames at a time, float64 (H, W, 3) in [0, 1]: a clip in float64 is eight times its
+    frames."""
+    for one, other in zip(x, y, strict=True):
+        yield _values(one, name), _values(other, name)
+
+
+def _values(frame: npt.NDArray[Any], name: str) -> Float64Array:
+    values = frame.astype(np.float64) / (255 if frame.dtype == np.uint8 else 1)
     if not ((values >= 0) & (values <= 1)).all():
         raise EvalError(f"{name}: float frames must lie in [0, 1]")
     return values

@@ -1,1 +1,1 @@
-"""How the glyph world is trained: recipe, stages, figures, showcase."""
+"""How the glyph world is trained: recipe, stages, acceptance, showcase."""

@@ -89,8 +89,8 @@ def _in_minutes(
 ) -> None:
     started = time.monotonic()
     from eval.world_training.context import Context
-    from eval.world_training.gpu.run import train_world
     from eval.world_training.gpu.size import SIZES
+    from eval.world_training.gpu.timed_training import train_world
 
     if size not in SIZES:
         raise typer.BadParameter(f"unknown size {size!r}; sizes are {', '.join(SIZES)}")

@@ -18,16 +18,16 @@ from eval.world_training.generator_stages import (
 )
 
 
-def figures(context: Context) -> None:
+def measure_acceptance(context: Context) -> None:
     """Measures what needs several parts and writes it into the cards (`flow`, `unet`,
     `i2v_adapter`).
     """
     from eval.world.cards import add_figures, read_cards
-    from eval.world_training import figures as measure
+    from eval.world_training import acceptance
 
-    add_figures(context.weights / "flow", stage="figures", figures=measure.flow())
-    add_figures(context.weights / "unet", figures=measure.text_to_video())
-    add_figures(context.weights / "i2v_adapter", figures=measure.image_to_video())
+    add_figures(context.weights / "flow", stage="acceptance", figures=acceptance.flow())
+    add_figures(context.weights / "unet", figures=acceptance.text_to_video())
+    add_figures(context.weights / "i2v_adapter", figures=acceptance.image_to_video())
     for name in read_cards(context.weights):
         add_figures(context.weights / name, figures={})
     for name, card in read_cards(context.weights).items():
@@ -41,9 +41,9 @@ def figures(context: Context) -> None:
             print(f"{name:14s} {figure:32s} {value:8.3f}{verdict}")
 
 
-def compare(context: Context) -> None:
-    """The recipe's choices at equal numbers of steps; not part of the training."""
-    from eval.world_training.compare import compare as run
+def variants(context: Context) -> None:
+    """Variants of the recipe at equal numbers of steps; not part of the training."""
+    from eval.world_training.recipe_variants import compare as run
 
     run(context)
 
@@ -55,9 +55,9 @@ def samples(context: Context) -> None:
     run(context)
 
 
-def errors(context: Context) -> None:
-    """What each family gets wrong in held-out clips, by timestep."""
-    from eval.world_training.errors import show
+def prediction_errors(context: Context) -> None:
+    """Each family's prediction error on held-out clips, by timestep."""
+    from eval.world_training.prediction_errors import show
 
     show(context)
 
@@ -82,11 +82,11 @@ STAGES: dict[str, Callable[[Context], None]] = {
     "clip": clip,
     "video": video,
     "style": style,
-    "figures": figures,
+    "acceptance": measure_acceptance,
 }
 EXTRAS: dict[str, Callable[[Context], None]] = {
     "ablations": ablations,
-    "compare": compare,
-    "errors": errors,
+    "prediction-errors": prediction_errors,
     "samples": samples,
+    "variants": variants,
 }

@@ -67,7 +67,7 @@ def figure_table(context: Context) -> str:
 def samples(context: Context) -> None:
     """Draws the pictures of `docs/world/` and writes `docs/world.md`."""
     from eval.samples.glyph_world import GlyphWorldSettings, load
-    from eval.world_training.figures import generate
+    from eval.world_training.acceptance import generate
 
     folder = Path("docs/world")
     seen = load(GlyphWorldSettings(seen=8, unseen=0, seed=9003))

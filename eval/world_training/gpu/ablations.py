@@ -1,5 +1,5 @@
 """What limits the adapter: short trainings that differ in one thing each, compared by the errors of
-`eval.world_training.errors`.
+`eval.world_training.prediction_errors`.
 
 Every arm trains the I2V adapter from its start, for the same time or for the same number of steps.
 What does not fit into a time is left out, and the journal says so.
@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from eval.world import models
-from eval.world_training import errors
+from eval.world_training import prediction_errors
 from eval.world_training.context import Context, published_base, published_image_encoder
 from eval.world_training.gpu.adapter_stages import i2v_task
 from eval.world_training.gpu.base_stages import mixed_rows, text_task
-from eval.world_training.gpu.bench import Bench, quicken
+from eval.world_training.gpu.stage_setup import StageSetup, set_motion_attention
 from eval.world_training.gpu.trainer import Draws, Task, in_dtype
 from eval.world_training.stages import epsilon, motion
 from eval.world_training.trainer import Recipe
@@ -74,7 +74,7 @@ class Budget:
 
 
 def ablate(
-    bench: Bench,
+    setup: StageSetup,
     seconds: float,
     ends: float,
     held_out: int,
@@ -90,8 +90,8 @@ def ablate(
     def fits(arm: Arm) -> bool:
         return ends - time.monotonic() >= arm.trainings * (each + _SPARE) + 5.0
 
-    folders = [path for path in (bench.context.work, out) if path is not None]
-    _compare(bench, Budget(seconds=each), held_out, folders, say, fits)
+    folders = [path for path in (setup.context.work, out) if path is not None]
+    _compare(setup, Budget(seconds=each), held_out, folders, say, fits)
 
 
 def ablate_what_ships(context: Context, batch: int = 8, clips: int = 4000) -> None:
@@ -102,50 +102,50 @@ def ablate_what_ships(context: Context, batch: int = 8, clips: int = 4000) -> No
     from eval.world.tokenizer import build_clip_tokenizer
     from eval.world_training.context import published_vae
     from eval.world_training.gpu.base_stages import read
-    from eval.world_training.gpu.clips import Clips
+    from eval.world_training.gpu.device_clips import Clips
     from eval.world_training.gpu.rendering import Rendering, parts
     from eval.world_training.gpu.size import COARSE
 
     known = Clips(Rendering(parts(clips), workers=1), context.device)
-    bench = Bench(context, known, COARSE, batch, torch.float32, AttnProcessor())
+    setup = StageSetup(context, known, COARSE, batch, torch.float32, AttnProcessor())
     known.finish()
     known.tokenize(build_clip_tokenizer())
-    known.encode(bench.here(published_vae(context)))
-    read(bench)
+    known.encode(setup.here(published_vae(context)))
+    read(setup)
 
     def say(event: str, **facts: object) -> None:
         print(json.dumps({"event": event, **facts}), flush=True)
 
     budget = Budget(steps=context.steps or 500)
-    _compare(bench, budget, errors.CLIPS, [context.work], say, lambda arm: True)
+    _compare(setup, budget, prediction_errors.CLIPS, [context.work], say, lambda arm: True)
 
 
 def _compare(
-    bench: Bench,
+    setup: StageSetup,
     budget: Budget,
     held_out: int,
     folders: list[Path],
     say: Callable[..., None],
     fits: Callable[[Arm], bool],
 ) -> None:
-    work = bench.context.work
-    tokenizer, text_encoder, _ = published_base(bench.context)
-    known = errors.held_out(bench.context, tokenizer, held_out)
-    text_encoder.to(bench.device)
-    image_encoder = published_image_encoder(bench.context).to(bench.device)
+    work = setup.context.work
+    tokenizer, text_encoder, _ = published_base(setup.context)
+    known = prediction_errors.held_out(setup.context, tokenizer, held_out)
+    text_encoder.to(setup.device)
+    image_encoder = published_image_encoder(setup.context).to(setup.device)
     found: dict[str, np.ndarray] = {}
     steps: dict[str, int] = {}
     for number, arm in enumerate(ARMS):
         if found and not fits(arm):
             say("left out", arm=arm.name)
             continue
-        unet, steps[arm.name] = _train(bench, arm, budget, work / "ablations" / str(number))
+        unet, steps[arm.name] = _train(setup, arm, budget, work / "ablations" / str(number))
 
         def predict(noisy, times, states, shown, _, unet=unet):
             return unet(noisy, times, states, added_cond_kwargs=shown).sample
 
-        found[arm.name] = errors.errors(
-            known, text_encoder, image_encoder, predict, device=bench.device, clean_first=True
+        found[arm.name] = prediction_errors.errors(
+            known, text_encoder, image_encoder, predict, device=setup.device, clean_first=True
         )
         say("arm", arm=arm.name, errors=[round(float(v), 4) for v in found[arm.name].mean(axis=1)])
         _write(found, steps, budget, folders)
@@ -156,8 +156,8 @@ def _write(found: dict, steps: dict[str, int], budget: Budget, folders: list[Pat
     table = {
         name: {
             "steps": steps[name],
-            "errors": errors.summary(values),
-            "difference": errors.summary(values - first),
+            "errors": prediction_errors.summary(values),
+            "difference": prediction_errors.summary(values - first),
         }
         for name, values in found.items()
     }
@@ -167,56 +167,56 @@ def _write(found: dict, steps: dict[str, int], budget: Budget, folders: list[Pat
         (folder / "ablations.json").write_text(text + "\n")
 
 
-def _train(bench: Bench, arm: Arm, budget: Budget, folder: Path) -> tuple[Any, int]:
+def _train(setup: StageSetup, arm: Arm, budget: Budget, folder: Path) -> tuple[Any, int]:
     """The system with its adapter trained, in float32, and the adapter's steps."""
     from i2v_adapter import I2VAdapter
 
-    _, text_encoder, unet = published_base(bench.context)
-    quicken(unet, bench.temporal)
+    _, text_encoder, unet = published_base(setup.context)
+    set_motion_attention(unet, setup.temporal)
     if arm.more_base:
-        bench.here(unet, learns=True)
-        tasks = _base_tasks(bench, bench.here(text_encoder), unet, arm.clean_first)
-        bench.train(
-            f"{folder.relative_to(bench.context.work)}/base",
+        setup.here(unet, learns=True)
+        tasks = _base_tasks(setup, setup.here(text_encoder), unet, arm.clean_first)
+        setup.train(
+            f"{folder.relative_to(setup.context.work)}/base",
             unet,
             tasks,
-            budget.recipe(3e-4, 31, bench.device),
+            budget.recipe(3e-4, 31, setup.device),
         )
-        unet = unet.to(bench.device)
+        unet = unet.to(setup.device)
     unet._load_ip_adapter_weights(
-        [models.published_ip_adapter(bench.context.weights)], low_cpu_mem_usage=False
+        [models.published_ip_adapter(setup.context.weights)], low_cpu_mem_usage=False
     )
-    bench.here(unet)
+    setup.here(unet)
     adapter = I2VAdapter.from_unet(unet)
-    bench.here(adapter, learns=True)
+    setup.here(adapter, learns=True)
     for name, value in adapter.named_parameters():
         value.requires_grad_(re.search(arm.layers, name) is not None)
     adapter.attach(unet)
-    outcome = bench.train(
-        f"{folder.relative_to(bench.context.work)}/adapter",
+    outcome = setup.train(
+        f"{folder.relative_to(setup.context.work)}/adapter",
         adapter,
-        [i2v_task(bench, unet, arm.floor)],
-        budget.recipe(1e-3, 32, bench.device),
+        [i2v_task(setup, unet, arm.floor)],
+        budget.recipe(1e-3, 32, setup.device),
     )
     for module in (unet, outcome.module):
-        nn.Module.to(module, bench.device, torch.float32)
+        nn.Module.to(module, setup.device, torch.float32)
     return unet.eval(), outcome.steps
 
 
-def _base_tasks(bench: Bench, text_encoder: Any, unet: Any, clean_first: bool) -> list[Task]:
+def _base_tasks(setup: StageSetup, text_encoder: Any, unet: Any, clean_first: bool) -> list[Task]:
     from i2v_adapter.training import i2v_loss
 
     usual = text_task(
-        bench,
+        setup,
         text_encoder,
         unet,
-        lambda draws, count: mixed_rows(bench, draws, count),
+        lambda draws, count: mixed_rows(setup, draws, count),
         clips=True,
         high_noise=motion.HIGH_NOISE,
     )
     if not clean_first:
         return [usual]
-    scheduler, denoise = models.scheduler(), in_dtype(unet, bench.dtype)
+    scheduler, denoise = models.scheduler(), in_dtype(unet, setup.dtype)
 
     def draw(draws: Draws) -> dict[str, Tensor]:
         return usual.draw(draws)

@@ -14,14 +14,14 @@ from eval.world import models
 from eval.world.cards import load, publish
 from eval.world.scenes import FRAMES
 from eval.world_training.context import published_base, published_vae
-from eval.world_training.gpu.bench import Bench, quicken
+from eval.world_training.gpu.stage_setup import StageSetup, set_motion_attention
 from eval.world_training.gpu.trainer import Draws, Task, in_dtype
 from eval.world_training.stages import epsilon, motion, spatial, vae
 from eval.world_training.trainer import Recipe
 
 
-def train_vae(bench: Bench, recipe: Recipe) -> None:
-    clips, count = bench.clips, 2 * bench.batch
+def train_vae(setup: StageSetup, recipe: Recipe) -> None:
+    clips, count = setup.clips, 2 * setup.batch
     pulls = 0
 
     def draw(draws: Draws) -> dict[str, Tensor]:
@@ -33,30 +33,30 @@ def train_vae(bench: Bench, recipe: Recipe) -> None:
         masks = clips.masks[rows, moments][:, None].float() / 255.0
         return {"images": clips.images(rows, moments), "masks": masks}
 
-    model = bench.here(bench.size.vae(), learns=True)
-    outcome = bench.train(
+    model = setup.here(setup.size.vae(), learns=True)
+    outcome = setup.train(
         "vae", model, [Task(draw, lambda images, masks: vae.loss(model, images, masks))], recipe
     )
-    trained: Any = nn.Module.to(outcome.module, bench.device).eval()
+    trained: Any = nn.Module.to(outcome.module, setup.device).eval()
     trained.register_to_config(scaling_factor=vae.latent_scale(trained))
-    publish(trained, bench.context.weights / "vae")
-    bench.record("vae", "vae", recipe, outcome, **vae.figures(trained))
+    publish(trained, setup.context.weights / "vae")
+    setup.record("vae", "vae", recipe, outcome, **vae.figures(trained))
 
 
-def encode(bench: Bench) -> None:
+def encode(setup: StageSetup) -> None:
     """Latents of all clips by the published VAE; tokens of their captions."""
     from eval.world.tokenizer import build_clip_tokenizer
 
     tokenizer = build_clip_tokenizer()
-    tokenizer.save_pretrained(bench.context.weights / "tokenizer")
-    models.scheduler().save_pretrained(bench.context.weights / "scheduler")
-    bench.clips.finish()
-    bench.clips.tokenize(tokenizer)
-    bench.clips.encode(bench.here(published_vae(bench.context)))
+    tokenizer.save_pretrained(setup.context.weights / "tokenizer")
+    models.scheduler().save_pretrained(setup.context.weights / "scheduler")
+    setup.clips.finish()
+    setup.clips.tokenize(tokenizer)
+    setup.clips.encode(setup.here(published_vae(setup.context)))
 
 
 def text_task(
-    bench: Bench,
+    setup: StageSetup,
     text_encoder: Any,
     unet: Any,
     rows: Callable[[Draws, int], Tensor],
@@ -67,8 +67,8 @@ def text_task(
     **weights: float,
 ) -> Task:
     """Text and noise, single frames or clips; `weights` go to `epsilon.noised`."""
-    scheduler, data, denoise = models.scheduler(), bench.clips, in_dtype(unet, bench.dtype)
-    count = bench.batch if clips else FRAMES * bench.batch
+    scheduler, data, denoise = models.scheduler(), setup.clips, in_dtype(unet, setup.dtype)
+    count = setup.batch if clips else FRAMES * setup.batch
     last = len(scheduler.betas)
 
     def draw(draws: Draws) -> dict[str, Tensor]:
@@ -96,51 +96,53 @@ def text_task(
     return Task(draw, loss, share)
 
 
-def train_spatial(bench: Bench, recipe: Recipe) -> None:
+def train_spatial(setup: StageSetup, recipe: Recipe) -> None:
     from transformers import CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(bench.context.weights / "tokenizer")
-    model = spatial.TextToImage(len(tokenizer), bench.size.spatial_unet())
-    bench.here(model, learns=True)
+    tokenizer = CLIPTokenizer.from_pretrained(setup.context.weights / "tokenizer")
+    model = spatial.TextToImage(len(tokenizer), setup.size.spatial_unet())
+    setup.here(model, learns=True)
     task = text_task(
-        bench,
+        setup,
         model.text_encoder,
         model.unet,
-        lambda draws, count: bench.clips.rows(draws, "base", count),
+        lambda draws, count: setup.clips.rows(draws, "base", count),
         clips=False,
         floor=0.0,
     )
-    outcome = bench.train("spatial", model, [task], recipe)
+    outcome = setup.train("spatial", model, [task], recipe)
     for part in ("text_encoder", "unet"):
-        publish(getattr(outcome.module, part), bench.context.work / "spatial" / part)
+        publish(getattr(outcome.module, part), setup.context.work / "spatial" / part)
 
 
-def mixed_rows(bench: Bench, draws: Draws, count: int) -> Tensor:
+def mixed_rows(setup: StageSetup, draws: Draws, count: int) -> Tensor:
     """Rows of what the base is trained on: seven tenths of named shapes, the rest mostly wild."""
-    base, wild = (bench.clips.rows(draws, part, count) for part in ("base", "wild"))
+    base, wild = (setup.clips.rows(draws, part, count) for part in ("base", "wild"))
     return torch.where(draws.chance(count, 0.7), base, wild)
 
 
-def train_motion(bench: Bench, recipe: Recipe) -> None:
+def train_motion(setup: StageSetup, recipe: Recipe) -> None:
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    folder = bench.context.work / "spatial"
+    folder = setup.context.work / "spatial"
     image_unet = load(UNet2DConditionModel, folder / "unet")
     model = motion.TextToVideo(
         load(CLIPTextModel, folder / "text_encoder"),
-        quicken(models.motion_unet(image_unet, bench.size.motion_adapter()), bench.temporal),
+        set_motion_attention(
+            models.motion_unet(image_unet, setup.size.motion_adapter()), setup.temporal
+        ),
     )
-    bench.here(model, learns=True)
+    setup.here(model, learns=True)
 
     images = models.image_base(model.unet)
 
     def rows(draws: Draws, count: int) -> Tensor:
-        return mixed_rows(bench, draws, count)
+        return mixed_rows(setup, draws, count)
 
     tasks = [
         text_task(
-            bench,
+            setup,
             model.text_encoder,
             model.unet,
             rows,
@@ -148,15 +150,15 @@ def train_motion(bench: Bench, recipe: Recipe) -> None:
             high_noise=motion.HIGH_NOISE,
             share=0.75,
         ),
-        text_task(bench, model.text_encoder, images, rows, clips=False, share=0.25),
+        text_task(setup, model.text_encoder, images, rows, clips=False, share=0.25),
     ]
-    outcome = bench.train("motion", model, tasks, recipe)
+    outcome = setup.train("motion", model, tasks, recipe)
     for part in ("text_encoder", "unet"):
-        publish(getattr(outcome.module, part), bench.context.weights / part)
-        bench.record("motion", part, recipe, outcome)
+        publish(getattr(outcome.module, part), setup.context.weights / part)
+        setup.record("motion", part, recipe, outcome)
 
 
-def read(bench: Bench) -> None:
+def read(setup: StageSetup) -> None:
     """What the published text encoder makes of all captions."""
-    _, text_encoder, _ = published_base(bench.context)
-    bench.clips.read(bench.here(text_encoder))
+    _, text_encoder, _ = published_base(setup.context)
+    setup.clips.read(setup.here(text_encoder))

@@ -24,10 +24,10 @@ from eval.world_training.context import (
     published_vae,
 )
 from eval.world_training.gpu import adapter_stages
-from eval.world_training.gpu.bench import Bench
-from eval.world_training.gpu.clips import Clips
+from eval.world_training.gpu.device_clips import Clips
 from eval.world_training.gpu.rendering import Rendering, parts
 from eval.world_training.gpu.size import SIZES
+from eval.world_training.gpu.stage_setup import StageSetup
 from eval.world_training.latents import LatentSet
 from eval.world_training.stages import concat, content, i2v, lora
 from eval.world_training.trainer import Recipe
@@ -104,15 +104,15 @@ class Stopped(Exception):
 def on_gpu(stage: Callable, context: Context, clips: Clips, chosen: Chosen, batch: int) -> float:
     """The first loss of a GPU stage, computed on the CPU."""
 
-    class Held(Bench):
+    class Held(StageSetup):
         def train(self, stage, module, tasks, recipe):
             (task,) = tasks
             with torch.no_grad():
                 raise Stopped(float(task.loss(**task.draw(chosen))))
 
-    bench = Held(context, clips, SIZES["coarse"], batch, torch.float32, AttnProcessor())
+    setup = Held(context, clips, SIZES["coarse"], batch, torch.float32, AttnProcessor())
     with pytest.raises(Stopped) as stopped:
-        stage(bench, Recipe(1, 1e-3, 1))
+        stage(setup, Recipe(1, 1e-3, 1))
     return stopped.value.args[0]
 
 

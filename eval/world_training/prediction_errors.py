@@ -1,5 +1,5 @@
-"""What each family predicts of held-out clips, by noise level: `python -m eval.world_training
-errors`.
+"""The prediction error of each family on held-out clips, by noise level: `python -m
+eval.world_training prediction-errors`.
 
 The mean square error of the predicted clean latents of frames 1 and later, without guidance. It
 needs no sampling and no encoder, so it tells trainings apart that scores on generated clips do not.
@@ -178,7 +178,7 @@ def summary(values: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def show(context: Context, clips: int = CLIPS) -> None:
-    """Prints the table as Markdown and writes it to `errors.json` in the work folder."""
+    """Prints the table as Markdown and writes it to `prediction_errors.json` in the work folder."""
     found = table(context, clips)
     lines = ["| | " + " | ".join(map(str, TIMESTEPS)) + " |", "|---|" + "---:|" * len(TIMESTEPS)]
     for name, values in found.items():
@@ -188,7 +188,7 @@ def show(context: Context, clips: int = CLIPS) -> None:
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     print("\n".join(lines))
-    write(found, context.work / "errors.json")
+    write(found, context.work / "prediction_errors.json")
 
 
 def write(found: dict[str, np.ndarray], path: Path) -> None:

@@ -16,11 +16,11 @@ from eval.errors import EvalError
 from eval.world.control import discs
 from eval.world.scenes import FRAMES, caption, render
 from eval.world.styles import STYLES
-from eval.world_training.gpu import run
+from eval.world_training.gpu import timed_training
 from eval.world_training.gpu.adapter_stages import discs as discs_on_device
-from eval.world_training.gpu.clips import Clips
+from eval.world_training.gpu.device_clips import Clips
 from eval.world_training.gpu.rendering import Rendering, parts
-from eval.world_training.gpu.run import STAGES, pack, plan
+from eval.world_training.gpu.timed_training import STAGES, pack, plan
 from eval.world_training.gpu.trainer import Draws
 from eval.world_training.latents import clip_scene
 
@@ -80,8 +80,8 @@ def test_shares_fill_what_is_left_and_a_late_stage_shortens_the_next():
     left, spent = 500.0, 0.0
     for number in range(len(STAGES)):
         seconds = plan(list(STAGES[number:]), left - spent)
-        spent += seconds + run._AROUND
-    assert spent == pytest.approx(500.0 - run._RESERVE)
+        spent += seconds + timed_training._AROUND
+    assert spent == pytest.approx(500.0 - timed_training._RESERVE)
     early, late = plan(list(STAGES), 500.0), plan(list(STAGES), 300.0)
     assert late < early
     assert plan(list(STAGES[-1:]), -20.0) == 0.5  # still something, when nothing is left
@@ -95,7 +95,7 @@ def test_the_rate_goes_with_the_root_of_the_batch():
 
 
 def test_shards_together_are_the_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "_SHARD", 1000)
+    monkeypatch.setattr(timed_training, "_SHARD", 1000)
     (tmp_path / "weights" / "vae").mkdir(parents=True)
     content = np.random.default_rng(0).bytes(5000)
     (tmp_path / "weights" / "vae" / "model.safetensors").write_bytes(content)

@@ -103,17 +103,17 @@ def train_world(
     rendering = Rendering(parts(clips), workers)  # forks: before anything touches CUDA
     import torch
 
-    from eval.world_training import errors
+    from eval.world_training import prediction_errors
     from eval.world_training.gpu import adapter_stages, base_stages
-    from eval.world_training.gpu.bench import Bench, faster_attention
-    from eval.world_training.gpu.clips import Clips
+    from eval.world_training.gpu.device_clips import Clips
+    from eval.world_training.gpu.stage_setup import StageSetup, faster_attention
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     cuda = torch.device(context.device).type == "cuda"
     dtype, finest = torch.bfloat16 if cuda else torch.float32, SIZES[size]
     say = _Journal(context.work, out, started)
-    bench = Bench(
+    setup = StageSetup(
         context,
         Clips(rendering, context.device),
         finest,
@@ -121,7 +121,7 @@ def train_world(
         dtype,
         faster_attention(batch * finest.side**2, finest.channels[0], context.device, dtype),
     )
-    say("attention of the motion modules", processor=type(bench.temporal).__name__)
+    say("attention of the motion modules", processor=type(setup.temporal).__name__)
     while rendering.ready() < min(len(rendering.chunks), 2 * workers):
         time.sleep(0.05)
     say("drawn enough to begin", chunks=rendering.ready())
@@ -143,7 +143,7 @@ def train_world(
         for name in names[: names.index(stage) + 1]:
             if name in before:
                 make = before.pop(name)
-                make(bench)
+                make(setup)
                 say(make.__name__)
 
     failed: dict[str, str] = {}
@@ -155,7 +155,7 @@ def train_world(
         try:
             prepare(stage.name)
             seconds = plan(list(STAGES[number:]), deadline - time.monotonic())
-            run[stage.name](bench, stage.recipe(seconds, batch, context.device))
+            run[stage.name](setup, stage.recipe(seconds, batch, context.device))
         except Exception as error:
             traceback.print_exc()
             failed[stage.name] = repr(error)[:500]
@@ -168,7 +168,7 @@ def train_world(
         gc.collect()
         if cuda:
             torch.cuda.empty_cache()
-    held_out = min(errors.CLIPS, clips)
+    held_out = min(prediction_errors.CLIPS, clips)
     if failed:
         raise EvalError(
             f"stages failed: {failed}; the others are done, and will not be trained again"
@@ -177,18 +177,18 @@ def train_world(
         from eval.world_training.gpu.ablations import ablate
 
         prepare("i2v")
-        ablate(bench, ablation_seconds, ends, held_out, out, say)
+        ablate(setup, ablation_seconds, ends, held_out, out, say)
     measure(context, held_out, out)
     say("all done", left=round(ends - time.monotonic(), 1))
 
 
 def measure(context: Context, held_out: int, out: Path | None) -> None:
     """The errors of every family on so many clips, into the work folder and `out`."""
-    from eval.world_training import errors
+    from eval.world_training import prediction_errors
 
-    errors.show(context, held_out)
+    prediction_errors.show(context, held_out)
     if out is not None:
-        shutil.copy(context.work / "errors.json", out)
+        shutil.copy(context.work / "prediction_errors.json", out)
 
 
 class _Journal:

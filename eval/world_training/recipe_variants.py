@@ -1,5 +1,5 @@
-"""The recipe's choices, compared at equal numbers of steps: `python -m eval.world_training compare
---steps 300`.
+"""Variants of the recipe, compared at equal numbers of steps: `python -m eval.world_training
+variants --steps 300`.
 
 Everything is small (UNet channels 48 and 96, 12 glyphs) so that minutes tell variants apart.
 Reported: the error in the clean latents that the network leaves at three noise levels, on clips it
@@ -46,7 +46,7 @@ def read_back(vae, tokenizer, text_encoder, unet) -> dict[str, float]:
     from diffusers import StableDiffusionPipeline
 
     from eval.encoders import load_encoder
-    from eval.world_training.figures import glyphs_and_colours
+    from eval.world_training.acceptance import glyphs_and_colours
 
     pipeline = StableDiffusionPipeline(
         vae,

@@ -13,14 +13,14 @@ from torch import nn
 
 from eval.world.scenes import FRAMES
 from eval.world_training.context import Context, record
-from eval.world_training.gpu.clips import Clips
+from eval.world_training.gpu.device_clips import Clips
 from eval.world_training.gpu.size import Size
 from eval.world_training.gpu.trainer import Task, train
 from eval.world_training.trainer import Outcome, Recipe
 
 
 @dataclass(frozen=True)
-class Bench:
+class StageSetup:
     """What every stage here works with. `batch` is the number of clips a step sees, and an eighth
     of the number of single frames."""
 
@@ -49,7 +49,7 @@ class Bench:
         record(self.context, stage, part, recipe, outcome, figures, **facts)
 
 
-def quicken(unet: Any, processor: Any) -> Any:
+def set_motion_attention(unet: Any, processor: Any) -> Any:
     """Sets the attention of the motion modules, which see eight tokens a sequence and thousands of
     sequences at once; returns `unet`."""
     from diffusers.models.attention_processor import Attention

@@ -39,6 +39,7 @@ from eval.samples.clip_manifest import Entries, RowFailure
 from eval.store.devices import counts as device_counts
 from eval.store.sample_files import write_samples
 from eval.store.store import Store
+from eval.summary.cautions import lines
 from eval.summary.tables import write_failures, write_tables
 
 
@@ -186,7 +187,7 @@ def score(
             [*map(str, failures), *warnings, *more],
             devices=device_counts(store, scored.clip_keys()),
         )
-        return Scored(out, clips, failures, [*warnings, *map(str, more)], store.decoded)
+        return Scored(out, clips, failures, lines([*warnings, *more]), store.decoded)
 
 
 def _read(store: Store, batches: Sequence[Batch], console: Console, options: Options) -> None:

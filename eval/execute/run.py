@@ -31,7 +31,7 @@ from eval.plan.suite import locate_suite
 from eval.store.devices import counts as device_counts
 from eval.store.sample_files import write_samples
 from eval.store.store import Failure, Store
-from eval.summary.cautions import Caution
+from eval.summary.cautions import Caution, lines
 from eval.summary.tables import write_failures, write_tables
 
 
@@ -195,7 +195,7 @@ def carry_out(
         placed = device_counts(store, plan.clip_keys())
         document.finished(counts, warnings, _seconds_per_clip(store, plan), placed)
         options.log.write("finished", made=made, measured=measured, failed=len(failures))
-        told = list(map(str, warnings))
+        told = lines(warnings)
         return Outcome(given, made, measured, failures, told, store.decoded)
 
 

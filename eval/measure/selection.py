@@ -73,25 +73,34 @@ def available(
             metrics of sets is worth a line.
 
     Returns:
-        The metrics, and one line for each encoder left out: its metrics, and how to provide the
-            weights.
+        The metrics, and lines on those left out: one for all whose weights are missing, one for
+            each encoder of sets that is measured on request.
     """
     found: list[Metric] = []
-    left_out: dict[str, list[str]] = {}
+    on_request: dict[str, list[str]] = {}
+    missing: dict[str, int] = {}
     for metric in catalogue(superseded=False):
         if metric.encoder.endswith(GLYPH) or metric.truth:
             continue
         if registered(metric).steps.features:
             if reference and metric.encoder in EMBEDDED:
-                line = f"measured on request: --encoders {metric.encoder}"
-                left_out.setdefault(line, []).append(metric.id)
+                on_request.setdefault(metric.encoder, []).append(metric.id)
             continue
         try:
             make_evaluator([metric]).fingerprints()
             found.append(metric)
-        except WeightsMissingError as error:
-            left_out.setdefault(str(error), []).append(metric.id)
-    return found, [f"left out {', '.join(ids)}: {reason}" for reason, ids in left_out.items()]
+        except WeightsMissingError:
+            missing[metric.encoder] = missing.get(metric.encoder, 0) + 1
+    lines = [
+        f"left out {', '.join(ids)}: measured on request: --encoders {encoder}"
+        for encoder, ids in on_request.items()
+    ]
+    if missing:
+        lines.append(
+            f"left out {sum(missing.values())} metrics of encoders whose weights are not here "
+            f"({', '.join(missing)}); `i2v-eval weights` says how to get each and what it unlocks"
+        )
+    return found, lines
 
 
 def not_measured(metrics: Sequence[Metric]) -> str | None:

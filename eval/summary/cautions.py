@@ -46,6 +46,9 @@ FEW = frozenset(
 )
 """Codes that say n, or the number of input images, is too small."""
 
+_NAMED = 3
+"""Metrics that a line names before it counts them."""
+
 Field = int | float | str
 
 
@@ -97,6 +100,27 @@ def few_images(clusters: int) -> list[Caution]:
     if clusters >= FEW_CLUSTERS:
         return []
     return [Caution("few_images" if clusters > 1 else "no_interval", {"clusters": clusters})]
+
+
+def lines(warnings: Iterable[str | Caution]) -> list[str]:
+    """The sentences to print: what several metrics have in common is one line.
+
+    >>> few = {"clusters": 4}
+    >>> lines(["one file", *(Caution("few_images", few, metric) for metric in ("a", "b"))])
+    ['one file', 'a, b: 4 input images: the interval is too narrow']
+    """
+    found: dict[str, list[str]] = {}
+    for one in warnings:
+        text, metric = (one.text, one.metric) if isinstance(one, Caution) else (one, "")
+        found.setdefault(text, []).extend([metric] if metric else [])
+    return [_of(metrics) + text for text, metrics in found.items()]
+
+
+def _of(metrics: Sequence[str]) -> str:
+    if not metrics:
+        return ""
+    few = len(metrics) <= _NAMED
+    return f"{', '.join(metrics)}: " if few else f"{len(metrics)} metrics: "
 
 
 def to_json(cautions: Sequence[Caution]) -> str:

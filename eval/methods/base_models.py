@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.errors import EvalError, WeightsMissingError
 from eval.methods.base import Base, Content, ControlNet, Part
-from eval.methods.base_parts import SD15, SDXL, Recipe, image_encoder, needed
+from eval.methods.base_parts import CLASSES, SD15, SDXL, Recipe, image_encoder, needed
 from eval.methods.configurations import read_configuration
 from eval.methods.loaders import load_model, part_errors
 
@@ -48,18 +48,14 @@ def model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str, 
         if kind == "SDXL" and "force_zeros_for_empty_prompt" in listed:
             parts["force_zeros_for_empty_prompt"] = listed["force_zeros_for_empty_prompt"]
     if base.vae is not None:
-        parts["vae"] = _diffusers_part(recipe, "vae", base.vae, ("AutoencoderKL",), dtype)
+        parts["vae"] = _diffusers_part(recipe, "vae", base.vae, dtype)
     parts["scheduler"] = _scheduler(base, parts["scheduler"])
     parts["motion_adapter"] = None
     if recipe.concatenation:
         part = needed(base.concatenation_unet, "concatenation_unet")
-        parts["unet"] = _diffusers_part(
-            recipe, "concatenation_unet", part, ("UNetMotionModel",), dtype
-        )
+        parts["unet"] = _diffusers_part(recipe, "concatenation_unet", part, dtype)
     elif base.motion_adapter is not None:
-        motion = _diffusers_part(
-            recipe, "motion_adapter", base.motion_adapter, ("MotionAdapter",), dtype
-        )
+        motion = _diffusers_part(recipe, "motion_adapter", base.motion_adapter, dtype)
         if type(parts["unet"]).__name__ == "UNet2DConditionModel":
             with part_errors(
                 "base.motion_adapter", recipe.find("motion_adapter", base.motion_adapter)
@@ -98,12 +94,11 @@ def _from_checkpoint(
     return {name: found.components[name] for name in (SDXL if kind == "SDXL" else SD15)}
 
 
-def _diffusers_part(
-    recipe: Recipe, key: str, part: Part, classes: Sequence[str], dtype: Any
-) -> Any:
-    """A model of diffusers from its folder, of one of these classes, or from one file."""
+def _diffusers_part(recipe: Recipe, key: str, part: Part, dtype: Any) -> Any:
+    """A model of diffusers from its folder, of one of the key's classes, or from one file."""
     import diffusers
 
+    classes = CLASSES[key.partition("[")[0]]
     path = recipe.find(key, part)
     inside = path / (part.subfolder or "")
     file = inside / part.weight_name if part.weight_name else path
@@ -128,9 +123,7 @@ def _scheduler(base: Base, own: Any) -> Any:
 def controlnets(recipe: Recipe, base: Base, nets: Sequence[ControlNet], dtype: Any) -> Any:
     """One model, or a list of several, as a pipeline takes them."""
     found = [
-        _diffusers_part(
-            recipe, f"controlnets[{base.controlnets.index(net)}]", net, ("ControlNetModel",), dtype
-        )
+        _diffusers_part(recipe, f"controlnets[{base.controlnets.index(net)}]", net, dtype)
         for net in nets
     ]
     return found if len(found) > 1 else found[0]

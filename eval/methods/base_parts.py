@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.methods.base import Base, Content, ControlNet, Part
-from eval.methods.configurations import read_configuration
+from eval.methods.configurations import class_in, read_configuration
 from eval.methods.model_files import CHECKPOINTS, identity, locate
 
 SD15 = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 SDXL = (*SD15, "text_encoder_2", "tokenizer_2")
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "vae": ("AutoencoderKL",),
+    "motion_adapter": ("MotionAdapter",),
+    "concatenation_unet": ("UNetMotionModel",),
+    "i2v_adapter": ("I2VAdapter",),
+    "controlnets": ("ControlNetModel",),
+}
+"""Key of a base -> the classes of diffusers' layout that may stand there."""
 
 
 class Recipe(NamedTuple):
@@ -173,6 +181,7 @@ def contents(recipe: Recipe) -> Iterator[str]:
     if recipe.concatenation:
         parts.remove("unet")
     yield f"model {kind} {identity(model, () if model.is_file() else parts)} {base.variant}"
+    _check_classes(recipe, base)
     for key, part in _extra(recipe, base):
         if isinstance(part, str):
             yield f"{key} {identity(recipe.find(key, part))}"
@@ -196,6 +205,7 @@ def check_parts(recipe: Recipe) -> None:
     base = recipe.parsed
     _check_weights(recipe, base, model_kind(recipe))
     _check_motion(recipe, base)
+    _check_classes(recipe, base)
     for key, part in _extra(recipe, base):
         recipe.find(key, part)
         if isinstance(part, Content):
@@ -241,6 +251,17 @@ def _check_weights(recipe: Recipe, base: Base, kind: str) -> None:
             raise WeightsMissingError(
                 f"base.model: {path / name} holds fp16 weights alone; add variant: fp16"
             )
+
+
+def _check_classes(recipe: Recipe, base: Base) -> None:
+    """Whether the parts that are folders of diffusers' layout are of the class they stand for."""
+    for key, part in _extra(recipe, base):
+        classes = CLASSES.get(key.partition("[")[0])
+        if classes is None or isinstance(part, str) or part.weight_name is not None:
+            continue
+        folder = recipe.find(key, part) / (part.subfolder or "")
+        if (folder / "config.json").is_file():
+            class_in(f"base.{key}", folder, classes)
 
 
 def _check_motion(recipe: Recipe, base: Base) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError, WeightsMissingError, one_line
-from eval.methods.configurations import read_configuration
+from eval.methods.configurations import class_in
 
 _LONGEST = 300
 """Characters of a library's message that are shown."""
@@ -46,14 +46,11 @@ def load_model(key: str, folder: Path, dtype: Any, classes: Sequence[str] = ()) 
     """
     import diffusers
 
-    config = folder / "config.json"
-    if not config.is_file():
+    if not (folder / "config.json").is_file():
         raise WeightsMissingError(f"{key}: {folder} has no config.json, so it is no model")
-    kind = str(read_configuration(key, config).get("_class_name") or "")
-    if kind not in classes if classes else not hasattr(diffusers, kind):
-        held = f"a {kind}" if kind else "no model of diffusers"
-        wanted = " or ".join(classes) if classes else "model of diffusers"
-        raise EvalError(f"{key}: {folder} holds {held}, not a {wanted}")
+    kind = class_in(key, folder, classes)
+    if not hasattr(diffusers, kind):
+        raise EvalError(f"{key}: {folder} holds a {kind}, which is no model of diffusers")
     with part_errors(key, folder):
         return getattr(diffusers, kind).from_pretrained(folder, dtype=dtype, local_files_only=True)
 

@@ -200,12 +200,12 @@ BAD = [
         WeightsMissingError,
         "base.model: .*not in the hub's",
     ),
-    ({"motion_adapter": "ours"}, EvalError, "base.motion_adapter: .*not a MotionAdapter"),
+    ({"motion_adapter": "ours"}, EvalError, "base.motion_adapter: .*MotionAdapter is needed"),
     ({"motion_adapter": None}, EvalError, "is an image model, and there is no motion_adapter"),
     ({"i2v_adapter": None}, NotServedError, "it has no i2v_adapter, which this method needs"),
-    ({"i2v_adapter": "motion"}, EvalError, "base.i2v_adapter: .* cannot be used"),
+    ({"i2v_adapter": "motion"}, EvalError, "base.i2v_adapter: .*MotionAdapter; I2VAdapter is"),
     ({"i2v_adapter": "./official/none.pth"}, WeightsMissingError, "base.i2v_adapter: there is no"),
-    ({"vae": "ours"}, EvalError, "base.vae: .*not a AutoencoderKL"),
+    ({"vae": "ours"}, EvalError, "base.vae: .*the class I2VAdapter; AutoencoderKL is needed"),
     ({"loras": ["content/ip.safetensors"]}, EvalError, r"base.loras\[0\]: "),
     ({"content_adapter": "control-1"}, WeightsMissingError, "image_encoder: .*has no config.json"),
 ]
@@ -256,6 +256,14 @@ def test_a_part_missing_from_the_model_is_named_before_anything_is_made(base, sd
     own = base(model=str(copy), vae={"model": str(sd15 / "model"), "subfolder": "vae"})
     with pytest.raises(WeightsMissingError, match="unet holds no weights"):
         method(own).fingerprint()  # its VAE comes from elsewhere
+
+
+def test_a_part_of_another_kind_is_named_before_anything_is_made(base, sd15):
+    for key, part in (("i2v_adapter", "motion"), ("motion_adapter", "ours"), ("vae", "control-1")):
+        with pytest.raises(EvalError, match=rf"base\.{key}: .*{part} holds a model of the class "):
+            method(base(**{key: str(sd15 / part)})).fingerprint()
+    with pytest.raises(EvalError, match=r"base\.controlnets\[0\]: .*ControlNetModel is needed"):
+        method(base(controlnets=[str(sd15 / "motion")])).fingerprint()
 
 
 def test_parts_of_another_base_are_refused_with_the_layer(base, sd15, sdxl, photographs):

@@ -15,6 +15,7 @@ from eval.errors import EvalError
 from eval.execute.choice import choose_metrics, flow_of_clips
 from eval.execute.options import Options
 from eval.execute.time_limits import time_limit
+from eval.measure.catalogue import applies
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
 from eval.measure.selection import GLYPH, not_measured
 from eval.metrics import Metric
@@ -97,6 +98,13 @@ def prepare(
     )
     allowed = plan.suite.model_copy(update={"allow_glyph_encoders": allow_glyph_encoders})
     plan = dataclasses.replace(plan, suite=allowed)
+    if encoders or metrics:
+        warnings += [
+            f"{metric.id} has a value for none of the {len(plan.samples)} clips; `i2v-eval metrics "
+            f"{metric.id}` says which it is about"
+            for metric in plan.metrics
+            if not any(applies(metric, sample) for sample in plan.samples)
+        ]
     return Prepared(plan, placed, [*failures, *unusable], [*notes, *warnings], make_evaluator)
 
 

@@ -600,6 +600,15 @@ def test_64_clips_with_all_metrics_take_one_decode_each(
     } <= set(families)
 
 
+def test_a_named_metric_that_no_clip_asks_for_is_said(clips: Path) -> None:
+    samples = manifest(clips, [{"id": "a", "clip": "good.mkv", "prompt": "a still cat"}])
+    both = "flicker.pixels.v1,camera_motion.tracks_klt.v1"
+    result = invoke(clips, samples, "--metrics", both)
+    assert result.exit_code == 0
+    (line,) = (line for line in result.stderr.splitlines() if "camera_motion" in line)
+    assert "camera_motion.tracks_klt.v1 has a value for none of the 1 clips" in line
+
+
 def test_without_weights_the_message_says_what_is_left_out(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,7 @@ def _save(make: Callable[[], nn.Module], folder: Path, device: str, dtype: str) 
 
 def _save_adapter(unet: Any, folder: Path, device: str, dtype: str) -> None:
     from i2v_adapter import I2VAdapter
-    from i2v_adapter.adapter import layer_shapes
+    from i2v_adapter.unet_layers import layer_shapes
 
     def make() -> nn.Module:
         adapter = I2VAdapter(layer_shapes(unet))

@@ -28,14 +28,21 @@ from i2v_adapter.attention import (
     spatial_self_attentions,
 )
 from i2v_adapter.checkpoint_formats import (
-    OFFICIAL_NAME,
     check_layers,
     check_tensors,
     load_own,
+    locate,
     read_released,
     stable_diffusion_15_layers,
 )
 from i2v_adapter.normalization import pool_group_norms
+from i2v_adapter.unet_layers import (
+    check_fit,
+    layer_shapes,
+    name_repeated_blocks,
+    natural_order,
+    uncompiled,
+)
 
 
 @dataclass
@@ -85,7 +92,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         check_layers(layers)
-        for path in sorted(layers, key=_natural_order):
+        for path in sorted(layers, key=natural_order):
             parent: nn.Module = self
             *parents, leaf = path.split(".")
             for name in parents:
@@ -153,22 +160,15 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 or with more in it than tensors.
             OSError: there is no such file.
         """
-        source = Path(pretrained_model_name_or_path)
-        if not source.exists() and _is_surely_a_path(os.fspath(pretrained_model_name_or_path)):
-            raise FileNotFoundError(f"{source}: no such file or folder")
+        source, weight_name = locate(
+            pretrained_model_name_or_path, options.get("subfolder", ""), weight_name
+        )
         if "dtype" in options:
             dtype = options.pop("dtype")
             if options.setdefault("torch_dtype", dtype) != dtype:
                 raise ValueError(
                     f"dtype={dtype} and torch_dtype={options['torch_dtype']} differ; give one"
                 )
-        folder = source / options.get("subfolder", "")
-        if (
-            weight_name is None
-            and not (folder / "config.json").is_file()
-            and (folder / OFFICIAL_NAME).is_file()
-        ):
-            weight_name = OFFICIAL_NAME
         if weight_name is None and not source.is_file():
             return load_own(super().from_pretrained, pretrained_model_name_or_path, **options)
         dtype, pooled = options.pop("torch_dtype", None), options.pop("pooled_group_norm", None)
@@ -242,7 +242,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             raise RuntimeError("the adapter is attached to another UNet: call its detach() first")
         name_repeated_blocks(unet)
         layers = spatial_self_attentions(unet)
-        self._check(layers)
+        check_fit(self.config["layers"], layers)
         for path, layer in layers.items():
             if (
                 isinstance(layer.processor, CrossFrameAttnProcessor)
@@ -326,59 +326,3 @@ class I2VAdapter(ModelMixin, ConfigMixin):
             self.to(sample.device)
         self._state.move(sample.device)
         self._connect(self._attachment)
-
-    def _check(self, layers: Mapping[str, Attention]) -> None:
-        expected = {path: dict(shape) for path, shape in self.config["layers"].items()}
-        for path in sorted(expected.keys() | layers.keys(), key=_natural_order):
-            wanted = expected.get(path)
-            found = _shape(layers[path]) if path in layers else None
-            if wanted != found:
-                raise ValueError(
-                    f"the adapter does not fit this UNet: layer {path}: expected "
-                    f"{_describe(wanted)},"
-                    f" found {_describe(found)}"
-                )
-
-
-def name_repeated_blocks(unet: nn.Module) -> None:
-    """Tells `unet.compile_repeated_blocks()` which blocks to compile, where diffusers names none:
-    those of spatial and of motion transformers, which hold the attention.
-    """
-    if isinstance(unet, ModelMixin) and not getattr(unet, "_repeated_blocks", None):
-        unet._repeated_blocks = ["BasicTransformerBlock"]
-
-
-def uncompiled(unet: nn.Module) -> nn.Module:
-    """The module that `torch.compile` wrapped, or `unet` itself."""
-    return getattr(unet, "_orig_mod", unet)
-
-
-def layer_shapes(unet: nn.Module) -> dict[str, dict[str, int]]:
-    """`layers` of an adapter for `unet`."""
-    return {
-        path: _shape(layer) for path, layer in spatial_self_attentions(uncompiled(unet)).items()
-    }
-
-
-def _shape(layer: Attention) -> dict[str, int]:
-    return {"channels": layer.query_dim, "inner": layer.inner_dim, "heads": layer.heads}
-
-
-def _describe(shape: Mapping[str, int] | None) -> str:
-    return (
-        ", ".join(f"{name} {value}" for name, value in shape.items()) if shape else "no such layer"
-    )
-
-
-def _is_surely_a_path(text: str) -> bool:
-    """Whether this is no hub id, which is `name` or `owner/name`."""
-    return (
-        text.startswith((".", "/", "~", os.sep))
-        or "\\" in text
-        or text.count("/") > 1
-        or text.lower().endswith((".pth", ".pt", ".ckpt", ".bin", ".safetensors"))
-    )
-
-
-def _natural_order(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in path.split(".")]

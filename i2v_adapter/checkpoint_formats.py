@@ -239,3 +239,32 @@ def _from_unofficial(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def locate(
+    source: str | os.PathLike[str], subfolder: str, weight_name: str | None
+) -> tuple[Path, str | None]:
+    """Where an adapter is loaded from, and the file name of a released checkpoint in it, if it is
+    one. A folder with an `i2v_module.pth` and no `config.json` holds a released checkpoint.
+
+    Raises:
+        FileNotFoundError: a path that does not exist; a hub id is not looked up here.
+    """
+    path = Path(source)
+    if not path.exists() and _is_surely_a_path(os.fspath(source)):
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    folder = path / subfolder
+    own = (folder / "config.json").is_file()
+    if weight_name is None and not own and (folder / OFFICIAL_NAME).is_file():
+        weight_name = OFFICIAL_NAME
+    return path, weight_name
+
+
+def _is_surely_a_path(text: str) -> bool:
+    """Whether this is no hub id, which is `name` or `owner/name`."""
+    return (
+        text.startswith((".", "/", "~", os.sep))
+        or "\\" in text
+        or text.count("/") > 1
+        or text.lower().endswith((".pth", ".pt", ".ckpt", ".bin", ".safetensors"))
+    )

@@ -15,11 +15,12 @@ from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.animatediff.pipeline_output import AnimateDiffPipelineOutput
 from torch import Tensor
 
-from i2v_adapter.adapter import I2VAdapter, name_repeated_blocks
+from i2v_adapter.adapter import I2VAdapter
 from i2v_adapter.pipelines.color import match_chroma
 from i2v_adapter.pipelines.inputs import PipelineImage, image_list
 from i2v_adapter.pipelines.noise import free_init_restart, guided_noise, plain_start
 from i2v_adapter.prior import FrameSimilarityPrior, Generators, standard_normal
+from i2v_adapter.unet_layers import name_repeated_blocks
 
 DEFAULT_PRIOR = FrameSimilarityPrior()
 

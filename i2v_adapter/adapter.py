@@ -38,6 +38,7 @@ from i2v_adapter.checkpoint_formats import (
 from i2v_adapter.normalization import pool_group_norms
 from i2v_adapter.unet_layers import (
     check_fit,
+    check_starts,
     layer_shapes,
     name_repeated_blocks,
     natural_order,
@@ -203,14 +204,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
     @scale.setter
     def scale(self, value: Scale) -> None:
         if isinstance(value, Mapping):
-            layers = self.config["layers"]
-            unknown = [
-                start
-                for start in value
-                if not any(f"{path}.".startswith(f"{start}.") for path in layers)
-            ]
-            if unknown:
-                raise ValueError(f"scale names {', '.join(unknown)}, but no layer's path starts so")
+            check_starts(value, self.config["layers"])
         self._state.set_scale(float(value) if isinstance(value, (int, float)) else value)
 
     @property
@@ -286,9 +280,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
 
     @contextmanager
     def attached(self, unet: nn.Module) -> Iterator[I2VAdapter]:
-        """Attached to `unet` within the block, as before after it: `with adapter.attached(unet):
-        ...`.
-        """
+        """Attached to `unet` within a `with` block; afterwards, as it was before."""
         before, unet = self.unet, uncompiled(unet)
         if before is not None and before is not unet:
             self.detach()

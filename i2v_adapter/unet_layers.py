@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from diffusers import ModelMixin
 from diffusers.models.attention_processor import Attention
@@ -56,6 +56,14 @@ def check_fit(layers: Mapping[str, Mapping[str, int]], found: Mapping[str, Atten
                 f"the adapter does not fit this UNet: layer {path}: expected {_describe(wanted)},"
                 f" found {_describe(shape)}"
             )
+
+
+def check_starts(starts: Iterable[str], layers: Iterable[str]) -> None:
+    """Raises ValueError if one of `starts` begins no layer's path."""
+    paths = [f"{path}." for path in layers]
+    unknown = [one for one in starts if not any(path.startswith(f"{one}.") for path in paths)]
+    if unknown:
+        raise ValueError(f"scale names {', '.join(unknown)}, but no layer's path starts so")
 
 
 def natural_order(path: str) -> list[tuple[int, str]]:

@@ -1,6 +1,4 @@
-"""What every image-to-video pipeline here shares: the adapter, the clean first frame, and the
-denoising around it.
-"""
+"""What all image-to-video pipelines share: adapter, clean first frame, denoising around it."""
 
 from __future__ import annotations
 

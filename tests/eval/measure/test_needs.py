@@ -16,7 +16,8 @@ from eval.measure.look import Look
 from eval.samples import Sample
 
 GENERATOR = np.random.default_rng(3)
-FRAMES = GENERATOR.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+FRAMES = GENERATOR.integers(0, 256, (56, 16, 16, 3), dtype=np.uint8)
+"""As many as AIGCBench's reference has."""
 CLIP = Clip(FRAMES, 8.0)
 
 

@@ -216,7 +216,8 @@ def _check_classes(recipe: Recipe, base: Base) -> None:
         if classes is None or isinstance(part, str) or part.weight_name is not None:
             continue
         folder = recipe.find(key, part) / (part.subfolder or "")
-        if (folder / "config.json").is_file():
+        file = folder / "config.json"
+        if file.is_file() and "_class_name" in read_configuration(f"base.{key}", file):
             class_in(f"base.{key}", folder, classes)
 
 

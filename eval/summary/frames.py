@@ -15,6 +15,7 @@ from eval.measure.catalogue import parse_metric
 from eval.measure.evaluator import Evaluator
 from eval.metrics import Metric
 from eval.samples import Sample
+from eval.summary.clusters import image_clusters
 from eval.summary.set_metrics import set_value
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ def _owners(samples: Sequence[Sample], *, apart: bool) -> list[int]:
     """The number of each clip's input image; each clip's own if nothing is known of it."""
     if apart:
         return list(range(len(samples)))
-    known: dict[str, int] = {}
-    return [known.setdefault(sample.id, len(known)) for sample in samples]
+    images, known = image_clusters(samples), dict[str, int]()
+    return [known.setdefault(images[sample.id], len(known)) for sample in samples]
 
 
 @dataclass(frozen=True, eq=False)

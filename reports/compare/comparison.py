@@ -139,7 +139,7 @@ class Comparison:
         mean, low, high, n, clusters = paired_difference(
             [ours[key] for key in common],
             [theirs[key] for key in common],
-            [sample for sample, _ in common],
+            [self.runs[0].image_clusters[sample] for sample, _ in common],
         )
         return difference(measure, mean, low, high, n, few_images(clusters))
 

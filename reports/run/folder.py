@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eval.errors import EvalError
+from eval.io.files import file_sha256
 from eval.methods.anchors import ANCHORS
 
 if TYPE_CHECKING:
@@ -203,6 +206,23 @@ class RunFolder:
         """The sample's true clip, or None where it is not known."""
         relative = self._sample_value(sample, "clip")
         return self._clip(relative) if relative else None
+
+    @cached_property
+    def image_clusters(self) -> dict[str, str]:
+        """Sample -> first sample with the same input image, byte for byte; intervals draw their
+        clips together, as the run's own do. An image that is not there is its sample's alone."""
+        paths: dict[str, Path] = {}
+        for sample, image in zip(self.samples["id"], self.samples["image"], strict=True):
+            with suppress(EvalError):
+                paths[sample] = self._inside(str(image))
+        sizes = {sample: path.stat().st_size for sample, path in paths.items()}
+        alike, first = Counter(sizes.values()), dict[str, str]()
+        found = {}
+        for sample in self.samples["id"]:
+            shared = alike[sizes.get(sample, -1)] > 1  # files of one size alone are read
+            content = file_sha256(paths[sample]) if shared else f"only {sample}"
+            found[sample] = first.setdefault(content, sample)
+        return found
 
     def image_path(self, sample: str) -> Path:
         """Path of the sample's input image."""

@@ -68,21 +68,22 @@ def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:
     levels = (0.95, family_wise_level(max(1, count)))
     complete = table.notna().all()
     whole = [cell for cell in cells if complete[cell]]
-    found = dict(_differences(table[whole], levels))
+    images = run.image_clusters
+    found = dict(_differences(table[whole], images, levels))
     for first, second in combinations(cells, 2):
         if (first, second) not in found:
-            found.update(_differences(table[[first, second]].dropna(), levels))
+            found.update(_differences(table[[first, second]].dropna(), images, levels))
     return found
 
 
 def _differences(
-    table: pd.DataFrame, levels: Sequence[float]
+    table: pd.DataFrame, clusters: Mapping[str, str], levels: Sequence[float]
 ) -> Iterator[tuple[tuple[str, str], Pair]]:
     from eval.summary.statistics import pairwise_differences
 
     if table.empty or len(table.columns) < 2:
         return
-    images = list(table.index.get_level_values("sample"))
+    images = [clusters[sample] for sample in table.index.get_level_values("sample")]
     rows = pairwise_differences(table.to_numpy(dtype=float), images, levels=levels)
     for pair, row in zip(combinations(table.columns, 2), rows, strict=True):
         mean, low, high, corrected_low, corrected_high = map(float, row)

@@ -179,9 +179,11 @@ def write_run(
                     numbers = [100 * (1 - cell.identity), "", "", n, n, 0, 7.5 if n > 1 else ""]
                     cautions = json.dumps([{"code": "mostly_bias", "n": n, "dimension": 64}])
                 summary.append([*start, metric, *numbers, unit, higher, cautions])
-    for sample, (group, prompt) in prompts.items():
+    for number, (sample, (group, prompt)) in enumerate(prompts.items()):
         (folder / "samples" / sample).mkdir(parents=True)
-        Image.new("RGB", (16, 16), (200, 40, 40)).save(folder / "samples" / sample / "image.png")
+        Image.new("RGB", (16, 16), (200, 40, 40 + number % 200)).save(
+            folder / "samples" / sample / "image.png"
+        )
         true = f"samples/{sample}/true.mkv" if group == "seen" else ""
         if true:
             write_clip(folder / true, clip_of("true", sample))

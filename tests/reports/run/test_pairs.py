@@ -4,6 +4,7 @@ from them.
 
 from __future__ import annotations
 
+import shutil
 from itertools import combinations
 from pathlib import Path
 
@@ -52,6 +53,24 @@ def test_every_pair_equals_the_difference_of_the_two_alone(own_run_folder: Path)
         )
         corrected = paired_difference(both[first], both[second], images, level=1 - 0.05 / 21)
         assert pair[3:5] == pytest.approx(corrected[1:3], abs=1e-12)
+
+
+def test_samples_of_one_image_are_drawn_together(own_run_folder: Path) -> None:
+    """As in the run's own intervals: VBench asks for several camera motions of one image."""
+    records = _noisy(own_run_folder).pivot(index=["sample", "seed"], columns="cell", values="value")
+    samples = own_run_folder / "samples"
+    shutil.copy(samples / "seen-0" / "image.png", samples / "unseen-1" / "image.png")
+    run = load_run(own_run_folder)
+    assert run.image_clusters == {
+        "seen-0": "seen-0", "seen-1": "seen-1", "unseen-0": "unseen-0", "unseen-1": "seen-0",
+    }  # fmt: skip
+    first, second = run.cells[:2]
+    pair = pairs_of(run, measures_of(run)[0], "all")[first, second]
+    both = records[[first, second]].dropna()
+    images = [run.image_clusters[sample] for sample in both.index.get_level_values("sample")]
+    alone = paired_difference(both[first], both[second], images)
+    assert pair[:3] == pytest.approx(alone[:3], abs=1e-12)
+    assert pair.images == alone.clusters == len(set(images)) < pair.n
 
 
 def test_pairwise_differences_of_clustered_seeds() -> None:

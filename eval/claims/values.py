@@ -14,7 +14,8 @@ from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
 from eval.store.store import Store
-from eval.summary.statistics import Interval, jackknife_interval, mean_interval
+from eval.summary.jackknife import jackknife_interval
+from eval.summary.statistics import Interval, mean_interval
 from eval.summary.tables import true_key
 
 Pair = tuple[Sample, int]

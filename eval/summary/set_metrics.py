@@ -12,7 +12,8 @@ from eval.io.arrays import FeatureArray
 from eval.measure.catalogue import registered
 from eval.metrics import Metric
 from eval.summary.cautions import Caution, few_images
-from eval.summary.statistics import Interval, jackknife_interval
+from eval.summary.jackknife import jackknife_interval
+from eval.summary.statistics import Interval
 
 
 class SetValue(NamedTuple):

@@ -5,7 +5,7 @@ of one image move together. Fewer than about ten clusters make any such interval
 number of clusters is therefore part of every result.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class Interval(NamedTuple):
     clusters: int
 
 
-def _cluster_indices(clusters: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.intp], int]:
+def cluster_indices(clusters: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.intp], int]:
     """Index of each value's cluster, in sorted order of the cluster names, and the number of
     clusters.
     """
@@ -56,7 +56,7 @@ def _cluster_indices(clusters: Sequence[Hashable], n: int) -> tuple[npt.NDArray[
     return indices.reshape(-1), len(names)
 
 
-def _finite(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
+def finite(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise EvalError(f"statistics: {name} must be one-dimensional, got shape {array.shape}.")
@@ -69,7 +69,7 @@ def _finite(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     return array
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float) -> None:
     if not 0 < level < 1:
         raise EvalError(f"statistics: level is {level}; allowed: above 0 and below 1.")
 
@@ -105,7 +105,7 @@ def mean_interval(
         >>> mean_interval([1.0, 1.0, 3.0, 3.0], ["a", "a", "b", "b"])
         Interval(mean=2.0, low=1.0, high=3.0, n=4, clusters=2)
     """
-    array = _finite(values, "values")
+    array = finite(values, "values")
     return mean_intervals(array[:, None], clusters, level=level, resamples=resamples, seed=seed)[0]
 
 
@@ -166,10 +166,10 @@ def intervals_at(
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise EvalError(f"statistics: values must have shape (n, k), got {array.shape}.")
-    _finite(array.reshape(-1), "values")
-    indices, count = _cluster_indices(clusters, len(array))
+    finite(array.reshape(-1), "values")
+    indices, count = cluster_indices(clusters, len(array))
     for level in levels:
-        _check_level(level)
+        check_level(level)
     if resamples < 1:
         raise EvalError(f"statistics: resamples is {resamples}; allowed: 1 or more.")
     columns = np.ascontiguousarray(array.T)
@@ -216,7 +216,7 @@ def paired_difference(
         >>> paired_difference([2.0, 12.0], [1.0, 11.0], ["easy", "hard"])
         Interval(mean=1.0, low=1.0, high=1.0, n=2, clusters=2)
     """
-    first, second = _finite(a, "a"), _finite(b, "b")
+    first, second = finite(a, "a"), finite(b, "b")
     if len(first) != len(second):
         raise EvalError(
             f"statistics: paired values differ in number, {len(first)} and {len(second)}; pair "
@@ -257,10 +257,10 @@ def pairwise_differences(
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise EvalError(f"statistics: values must have shape (n, k), got {array.shape}.")
-    _finite(array.reshape(-1), "values")
-    indices, count = _cluster_indices(clusters, len(array))
+    finite(array.reshape(-1), "values")
+    indices, count = cluster_indices(clusters, len(array))
     for level in levels:
-        _check_level(level)
+        check_level(level)
     first, second = np.triu_indices(array.shape[1], 1)
     columns = np.ascontiguousarray(array.T)
     means = columns.mean(axis=1)
@@ -294,7 +294,7 @@ def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
         >>> family_wise_level(10)
         0.995
     """
-    _check_level(level)
+    check_level(level)
     if comparisons < 1:
         raise EvalError(f"statistics: {comparisons} comparisons; allowed: 1 or more.")
     return 1 - (1 - level) / comparisons
@@ -303,57 +303,3 @@ def family_wise_level(comparisons: int, *, level: float = 0.95) -> float:
 def excludes_zero(interval: Interval) -> bool:
     """Whether both ends lie on the same side of 0; False without an interval."""
     return interval.low > 0 or interval.high < 0
-
-
-def jackknife_interval(
-    statistic: Callable[[npt.NDArray[np.intp]], float],
-    clusters: Sequence[Hashable],
-    *,
-    level: float = 0.95,
-    max_groups: int = 32,
-    seed: int = 0,
-) -> Interval:
-    """Delete-a-group jackknife interval for a statistic of a whole set, such as a Fréchet distance.
-
-    The bootstrap is of no use there: a set with repeated items has a smaller spread than the set it
-    stands for. Groups are whole clusters; more clusters than ``max_groups`` are dealt at random to
-    that many groups. The interval is symmetric about the statistic (standard error times the t
-    quantile with groups - 1 degrees of freedom) and does not remove the statistic's bias.
-
-    Args:
-        statistic: called with the indices of the items that are kept, int (m,), ascending;
-            returns a finite number.
-        clusters: n names, one per item.
-        level: coverage, in (0, 1).
-        max_groups: largest number of groups, hence of evaluations beside the one on all items;
-            2 or more.
-        seed: seed of the dealing.
-
-    Raises:
-        EvalError: no items, a statistic that is not finite, level or max_groups out of range.
-
-    Source: Kott 2001, "The delete-a-group jackknife"; Efron and Tibshirani 1993, chapter 11.
-    """
-    from scipy.special import stdtrit
-
-    indices, count = _cluster_indices(clusters, len(clusters))
-    _check_level(level)
-    if max_groups < 2:
-        raise EvalError(f"statistics: max_groups is {max_groups}; allowed: 2 or more.")
-    value = float(statistic(np.arange(len(indices))))
-    if not np.isfinite(value):
-        raise EvalError(
-            f"statistics: the statistic of all {len(indices)} items is {value}, not a finite "
-            "number."
-        )
-    if count < 2:
-        return Interval(value, float("nan"), float("nan"), len(indices), count)
-    groups = min(count, max_groups)
-    group_of_cluster = np.random.default_rng(seed).permutation(count) % groups
-    group = group_of_cluster[indices]
-    replicates = _finite(
-        [statistic(np.flatnonzero(group != g)) for g in range(groups)], "jackknife replicates"
-    )
-    error = np.sqrt((groups - 1) / groups * np.sum((replicates - replicates.mean()) ** 2))
-    half = float(stdtrit(groups - 1, (1 + level) / 2) * error)
-    return Interval(value, value - half, value + half, len(indices), count)

@@ -23,12 +23,10 @@ from eval.store.store import Failure, Record, Store
 from eval.summary import vbench_table
 from eval.summary.cautions import Caution, few_images, to_json
 from eval.summary.clip_values import Pairs, RunValues
+from eval.summary.comparison_rows import COMPARISONS, comparison_rows, places_in
 from eval.summary.set_metrics import set_value
 from eval.summary.statistics import (
     Interval,
-    excludes_zero,
-    family_wise_level,
-    intervals_at,
     mean_intervals,
 )
 
@@ -64,23 +62,6 @@ SUMMARY = (
 )
 """``clusters``: input images; ``lost``: clips that failed; ``cautions``: see
 :mod:`eval.summary.cautions`."""
-COMPARISONS = (
-    "reference",
-    "cell",
-    "group",
-    "metric",
-    "difference",
-    "low",
-    "high",
-    "n",
-    "clusters",
-    "comparisons",
-    "survives_correction",
-    "cautions",
-)
-"""``comparisons``: intervals of one metric and group that are read together;
-``survives_correction``: whether an interval that excludes 0 still does when corrected for them
-(Bonferroni), empty where it holds 0."""
 FAILURES = Failure._fields[:5]
 """Columns of failures.csv; tracebacks lie beside it."""
 TRACEBACKS = "tracebacks.txt"
@@ -116,7 +97,7 @@ def write_tables(
     summary = list(_summary_rows(store, plan, asked, run))
     rows = [(*row, to_json(cautions)) for row, cautions in summary]
     _write(store.folder / "summary.csv", SUMMARY, rows)
-    _write(store.folder / "comparisons.csv", COMPARISONS, _comparison_rows(plan, run))
+    _write(store.folder / "comparisons.csv", COMPARISONS, comparison_rows(plan, run))
     _write_scores(store, plan, run)
     counts = {
         "samples": len(plan.samples),
@@ -174,7 +155,7 @@ Summary = tuple[tuple[object, ...], list[Caution]]
 def _summary_rows(store: Store, plan: Plan, asked: Plan, run: RunValues) -> Iterator[Summary]:
     for cell in plan.cells:
         for group in plan.groups:
-            places = _places(run.cells[cell.id].pairs, group)
+            places = places_in(run.cells[cell.id].pairs, group)
             every = [run.cells[cell.id].pairs[place] for place in places]
             rows, asked_for = run.about.rows(every), run.about.rows(asked.pairs(cell, group))
             intervals = _intervals(plan, run, cell, places, every)
@@ -206,11 +187,6 @@ def _summary_rows(store: Store, plan: Plan, asked: Plan, run: RunValues) -> Iter
                         *cautions,
                     ]
                 yield _summary_row(cell, group, metric, interval, lost, corrected), cautions
-
-
-def _places(pairs: Pairs, group: str) -> list[int]:
-    """Places of the pairs whose samples are in ``group``."""
-    return [place for place, (each, _) in enumerate(pairs) if group in ("all", each.group)]
 
 
 def _intervals(
@@ -265,54 +241,6 @@ def _features(
         metric.encoder, plan.reference_keys or [true_key(sample) for sample in samples]
     )
     return fake, real, [numbers[sample.id] for sample, _ in pairs]
-
-
-def _comparison_rows(plan: Plan, run: RunValues) -> Iterator[tuple[object, ...]]:
-    reference = plan.suite.reference
-    home = run.cells.get(reference) if reference is not None else None
-    if home is None:
-        return
-    others = sum(bool(each.pairs) for each in run.cells.values()) - 1
-    # of one metric and group, as a reader scans them
-    levels = (0.95, family_wise_level(others)) if others else ()
-    for cell in plan.cells:
-        if cell.id == reference:
-            continue
-        theirs = run.cells[cell.id]
-        known = {(sample.id, seed): place for place, (sample, seed) in enumerate(theirs.pairs)}
-        for group in plan.groups:
-            common = [
-                (place, known[sample.id, seed])
-                for place in _places(home.pairs, group)
-                for sample, seed in (home.pairs[place],)
-                if (sample.id, seed) in known
-            ]
-            every = [home.pairs[place] for place, _ in common]
-            found: dict[str, tuple[Interval, ...]] = {}
-            for rows, metrics in run.about.alike(plan.clip_metrics, every):
-                ours, other = np.array([common[row] for row in rows]).T
-                table = np.stack(
-                    [home.values[m.id][ours] - theirs.values[m.id][other] for m in metrics], axis=1
-                )
-                owners = [run.images[every[row][0].id] for row in rows]
-                ids = [metric.id for metric in metrics]
-                found |= dict(zip(ids, intervals_at(table, owners, levels), strict=True))
-            for metric in plan.clip_metrics:
-                if metric.id in found:
-                    difference, corrected = found[metric.id]
-                    row = _comparison(difference, corrected, others)
-                    yield (reference, cell.id, group, metric.id, *row)
-
-
-def _comparison(difference: Interval, corrected: Interval, others: int) -> tuple[object, ...]:
-    """The columns of :data:`COMPARISONS` from ``difference`` on."""
-    cautions, survives = few_images(difference.clusters), None
-    if others > 1 and excludes_zero(difference):
-        survives = excludes_zero(corrected)
-        if not survives:
-            fields = {"comparisons": others, "expected": round(0.05 * others, 2)}
-            cautions = [*cautions, Caution("may_be_chance", fields)]
-    return (*difference, others, survives, to_json(cautions))
 
 
 def _cautions(summary: Iterable[Summary], flagged: Mapping[str, set[str]]) -> list[Caution]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from eval.errors import EvalError
 from eval.store.rows import Record
-from eval.summary.statistics import Interval, jackknife_interval
+from eval.summary.jackknife import jackknife_interval
+from eval.summary.statistics import Interval
 from eval.summary.vbench_export import IDS
 from eval.summary.vbench_scores import I2V, QUALITY, combined
 

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from eval.clips.lossless import Clip, write_clip
-from eval.summary.tables import COMPARISONS, FAILURES, RECORDS, SUMMARY
+from eval.summary.comparison_rows import COMPARISONS
+from eval.summary.tables import FAILURES, RECORDS, SUMMARY
 from reports.cli import write_report
 
 IDENTITY, MOTION, FVD = "identity.dino_glyph.v1", "motion.flow_dis.v1", "fvd.videomae_glyph.v1"

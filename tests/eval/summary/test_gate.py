@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from eval.cli import app
 from eval.measure.catalogue import parse_metric
 from eval.plan.suite import SHIPPED
+from eval.summary.comparison_rows import COMPARISONS
 from eval.summary.gate import Baseline, Entry, Tolerance, hold_against, read_entries, write_baseline
-from eval.summary.tables import COMPARISONS, FAILURES, RECORDS, SUMMARY
+from eval.summary.tables import FAILURES, RECORDS, SUMMARY
 
 METRICS = yaml.safe_load((SHIPPED / "gate.yaml").read_text())["metrics"]
 CELLS = ("i2v-adapter[t0=1.0,p=0.5]", "still-image")

@@ -5,12 +5,12 @@ import pytest
 from scipy import stats
 
 from eval.errors import EvalError
+from eval.summary.jackknife import jackknife_interval
 from eval.summary.statistics import (
     Interval,
     excludes_zero,
     family_wise_level,
     intervals_at,
-    jackknife_interval,
     mean_interval,
     mean_intervals,
     paired_difference,

@@ -63,8 +63,8 @@ def calibrate(
         The path of ``calibration.json``.
 
     Raises:
-        EvalError: unknown encoders, missing weights, too few clips, or no metric that these clips
-            of 8 frames can be measured by.
+        EvalError: unknown encoders, missing weights, too few clips, or metrics that have no
+            value on these clips of 8 frames.
         ClipError: naming the first clip that could not be made or measured; all others are
             measured by then.
     """

@@ -104,7 +104,7 @@ class FeatureCache:
         return key in self._held or _stored(path, key) is not None
 
     def stored(self, fingerprint: str, content: str, view: str) -> NDArray[np.float32] | None:
-        """The array that :meth:`get` would find without making it; None if there is none.
+        """The array if it is kept; None if :meth:`get` would have to make it.
 
         Args:
             fingerprint: of the encoder.

@@ -10,8 +10,8 @@
    better somewhere and worse nowhere.
 5. **More cells compete**: the cell of highest identity among those that move at least half as much
    as the true clips (without true clips: as the reference; without motion or reference: among
-   all), and the trade-off it sits on: the cell of highest identity and the one that moves most; of
-   cells that move within 5 % of the most, the one of highest identity.
+   all), and the trade-off it sits on: the cell of highest identity and the one that moves most.
+   Where several move within 5 % of the most, it is the one of highest identity.
    Without a measure of identity the first measure with a better direction takes its place.
 
 What *separated* means is said in :mod:`reports.run.separation`. No sentence names a winner that

@@ -5,6 +5,7 @@ Importing this loads no torch.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,17 @@ from typing import Any, Literal, get_args
 
 from eval.errors import EvalError
 
-PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+NAMES = "auto, cpu, cuda, cuda:INDEX, mps"
 """What a device may be called."""
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def known_device(device: str) -> str:
+    """The name, if a device may be called so. Raises ValueError."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device, re.ASCII):
+        raise ValueError(f"give one of {NAMES}")
+    return device
 
 
 def resolve(device: str) -> str:
@@ -49,7 +57,7 @@ def resolve(device: str) -> str:
     elif kind == "mps" and not torch.backends.mps.is_available():
         raise EvalError(f"device '{device}': torch finds no Apple GPU here; use --device cpu")
     elif kind not in ("cuda", "mps"):
-        raise EvalError(f"device '{device}' is not one of auto, cpu, cuda, cuda:INDEX, mps")
+        raise EvalError(f"device '{device}' is not one of {NAMES}")
     return device
 
 

@@ -74,8 +74,9 @@ def init(
     if clips is not None:
         count = _write_manifest(file, clips)
         say(
-            f"{file}: {count} clips; fill in the prompts, then: i2v-eval clips {clips} "
-            f"--samples {file} --out runs/{file.stem}"
+            f"{file}: {count} clips; fill in the prompts, then: "
+            f"{shlex.join(['i2v-eval', 'clips', str(clips), '--samples', str(file)])} "
+            f"--out {shlex.quote(f'runs/{file.stem}')}"
         )
         return
     folder, first = file.absolute().parent, ""

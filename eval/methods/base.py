@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,10 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from eval.device import PATTERN, Dtype
-from eval.errors import EvalError, NotServedError, nearest
+from eval.device import Dtype, known_device
+from eval.errors import EvalError, NotServedError
 from eval.io.files import is_file
 from eval.io.validation import validated
+from eval.methods.schedulers import check_changes, scheduler_class
 
 GLYPH_WORLD = "glyph-world"
 """The base that comes with the package."""
@@ -130,7 +131,7 @@ class Base(BaseModel):
     concatenation_unet: AnyPart | None = None
     scheduler: dict[str, Any] = {}
     dtype: Dtype | None = None
-    device: Annotated[str, Field(pattern=PATTERN)] | None = None
+    device: Annotated[str, AfterValidator(known_device)] | None = None
     offload: Literal["none", "model", "sequential"] = "none"
     compile: bool = False
     vae_slicing: bool = False
@@ -148,19 +149,8 @@ class Base(BaseModel):
     @field_validator("scheduler")
     @classmethod
     def _known_scheduler(cls, changes: dict[str, Any]) -> dict[str, Any]:
-        import diffusers
-
-        name = changes.get("class")
-        if name is None:
-            return changes
-        kind = getattr(diffusers, str(name), None)
-        if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
-            choices = [choice for choice in dir(diffusers) if choice.endswith("Scheduler")]
-            raise ValueError(f"diffusers has no scheduler '{name}'.{nearest(str(name), choices)}")
-        known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
-        for key in changes:
-            if key != "class" and key not in known:
-                raise ValueError(f"the {name} has no '{key}'.{nearest(key, known)}")
+        if "class" in changes:
+            check_changes(scheduler_class(changes["class"]), changes)
         return changes
 
     @model_validator(mode="after")

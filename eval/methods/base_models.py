@@ -11,6 +11,7 @@ from eval.methods.base import Base, Content, ControlNet, Part
 from eval.methods.base_parts import CLASSES, SD15, SDXL, Recipe, image_encoder, needed
 from eval.methods.configurations import read_configuration
 from eval.methods.loaders import load_model, part_errors
+from eval.methods.schedulers import changed_scheduler
 
 
 def model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str, Any]:
@@ -49,7 +50,9 @@ def model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str, 
             parts["force_zeros_for_empty_prompt"] = listed["force_zeros_for_empty_prompt"]
     if base.vae is not None:
         parts["vae"] = _diffusers_part(recipe, "vae", base.vae, dtype)
-    parts["scheduler"] = _scheduler(base, parts["scheduler"])
+    if base.scheduler:
+        own = parts["scheduler"]
+        parts["scheduler"] = changed_scheduler(type(own).__name__, own.config, base.scheduler)
     parts["motion_adapter"] = None
     if recipe.concatenation:
         part = needed(base.concatenation_unet, "concatenation_unet")
@@ -107,17 +110,6 @@ def _diffusers_part(recipe: Recipe, key: str, part: Part, dtype: Any) -> Any:
             model_class = getattr(diffusers, classes[0])
             return model_class.from_single_file(str(file), local_files_only=True, torch_dtype=dtype)
     return load_model(f"base.{key}", inside, dtype, classes)
-
-
-def _scheduler(base: Base, own: Any) -> Any:
-    if not base.scheduler:
-        return own
-    import diffusers
-
-    changes = {key: value for key, value in base.scheduler.items() if key != "class"}
-    kind = getattr(diffusers, base.scheduler.get("class", type(own).__name__))
-    with part_errors("base.scheduler", base.scheduler):
-        return kind.from_config(own.config, **changes)
 
 
 def controlnets(recipe: Recipe, base: Base, nets: Sequence[ControlNet], dtype: Any) -> Any:

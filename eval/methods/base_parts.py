@@ -11,7 +11,9 @@ from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.methods.base import Base, Content, ControlNet, Part
 from eval.methods.checkpoint_kind import checkpoint_kind
 from eval.methods.configurations import class_in, read_configuration
-from eval.methods.model_files import CHECKPOINTS, identity, locate
+from eval.methods.model_files import identity, locate
+from eval.methods.model_folder import check_component, check_whole
+from eval.methods.schedulers import changed_scheduler
 
 SD15 = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 SDXL = (*SD15, "text_encoder_2", "tokenizer_2")
@@ -127,7 +129,7 @@ def contents(recipe: Recipe) -> Iterator[str]:
     """
     base = recipe.parsed
     kind = model_kind(recipe)
-    _check_weights(recipe, base, kind)
+    _check_model(recipe, base, kind)
     _check_motion(recipe, base)
     yield f"dtype {recipe.dtype}"
     model = recipe.find("model", base.model)
@@ -159,7 +161,7 @@ def check_parts(recipe: Recipe) -> None:
     """Whether the parts lie where the base says, without reading their weights. Raises as
     :func:`contents` does."""
     base = recipe.parsed
-    _check_weights(recipe, base, model_kind(recipe))
+    _check_model(recipe, base, model_kind(recipe))
     _check_motion(recipe, base)
     _check_classes(recipe, base)
     for key, part in _extra(recipe, base):
@@ -188,37 +190,47 @@ def native_side(recipe: Recipe) -> int:
     return 1024 if kind == "SDXL" else 512
 
 
-def _check_weights(recipe: Recipe, base: Base, kind: str) -> None:
-    """Whether the folders of the model hold weights, of the variant that is asked for."""
+def _check_model(recipe: Recipe, base: Base, kind: str) -> None:
+    """Whether the model's folder holds the files of its parts, and its scheduler takes the base's
+    changes."""
     path = recipe.find("model", base.model)
     if path.is_file():
         return
     replaced = {"vae": base.vae is not None, "unet": recipe.concatenation}
     for name in SDXL if kind == "SDXL" else SD15:
-        if replaced.get(name) or name == "scheduler" or name.startswith("tokenizer"):
-            continue
-        files = [file.name for file in (path / name).iterdir() if file.suffix in CHECKPOINTS]
-        if not files:
-            raise WeightsMissingError(
-                f"base.model: {path / name} holds no weights ({', '.join(CHECKPOINTS)}); copy or "
-                "download it again"
-            )
-        if base.variant is None and all(".fp16." in name for name in files):
-            raise WeightsMissingError(
-                f"base.model: {path / name} holds fp16 weights alone; add variant: fp16"
-            )
+        if not replaced.get(name):
+            check_component("base.model", path, name, base.variant)
+    if base.scheduler:
+        own = read_configuration("base.model", path / "scheduler" / "scheduler_config.json")
+        listed = read_configuration("base.model", path / "model_index.json")
+        changed_scheduler(listed["scheduler"][1], own, base.scheduler)
 
 
 def _check_classes(recipe: Recipe, base: Base) -> None:
-    """Whether the parts that are folders of diffusers' layout are of the class they stand for."""
+    """Whether the parts that are added are whole, and those that are folders of diffusers' layout
+    of the class they stand for."""
     for key, part in _extra(recipe, base):
-        classes = CLASSES.get(key.partition("[")[0])
-        if classes is None or isinstance(part, str) or part.weight_name is not None:
+        if isinstance(part, str):
             continue
         folder = recipe.find(key, part) / (part.subfolder or "")
-        file = folder / "config.json"
-        if file.is_file() and "_class_name" in read_configuration(f"base.{key}", file):
-            class_in(f"base.{key}", folder, classes)
+        file = folder / part.weight_name if part.weight_name else folder
+        if file.is_file():
+            check_whole(f"base.{key}", [file])
+            continue
+        classes = CLASSES.get(key.partition("[")[0])
+        if classes is None:
+            continue
+        configuration = folder / "config.json"
+        if configuration.is_file():
+            if "_class_name" in read_configuration(f"base.{key}", configuration):
+                class_in(f"base.{key}", folder, classes)
+            check_whole(f"base.{key}", sorted(folder.glob("diffusion_pytorch_model*.safetensors")))
+        elif key != "i2v_adapter":  # other layouts of it have no configuration
+            own = folder / key / "config.json"
+            hint = f"; add subfolder: {key}" if own.is_file() else ""
+            raise WeightsMissingError(
+                f"base.{key}: {folder} has no config.json, so it is no model{hint}"
+            )
 
 
 def _check_motion(recipe: Recipe, base: Base) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from eval.methods.base import Name, Scale
+from eval.errors import EvalError, nearest
+from eval.methods.base import Base, Name, Scale
 
 
 class Sampling(BaseModel):
@@ -89,3 +90,16 @@ class ContentSampling(Sampling):
                 "t0 and p make the prior together: give both, or neither to start from noise alone"
             )
         return self
+
+
+def check_settings(base: Base, where: str) -> None:
+    """Raises EvalError for a key of the base's ``settings`` that no family has. Each family takes
+    those of its own, so a misspelled one would be nobody's.
+    """
+    known = list(FullSampling.model_fields)
+    for key in base.settings:
+        if key not in known:
+            raise EvalError(
+                f"{where}.settings: unknown key '{key}'. Allowed: {', '.join(known)}."
+                f"{nearest(str(key), known)}"
+            )

@@ -9,9 +9,10 @@ import inspect
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,12 +24,12 @@ from pydantic import (
 
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
-from eval.device import PATTERN, Dtype
+from eval.device import Dtype, known_device
 from eval.errors import nearest
 from eval.io.loading import loading
 from eval.methods.configurations import read_configuration
 from eval.methods.conventions import CONVENTIONS
-from eval.methods.loaders import load_model, part_errors, place
+from eval.methods.loaders import check_placement, load_model, part_errors, place
 from eval.methods.model_files import find_folder, identity, version
 from eval.samples import Sample
 
@@ -72,7 +73,7 @@ class DiffusersSettings(BaseModel):
     components: dict[str, str] = {}
     variant: str | None = None
     dtype: Dtype | None = None
-    device: str | None = Field(default=None, pattern=PATTERN, exclude=True)
+    device: Annotated[str, AfterValidator(known_device)] | None = Field(default=None, exclude=True)
     offload: Literal["none", "model", "sequential"] = Field(default="none", exclude=True)
     frames: int | None = Field(default=None, ge=2, le=1024)
     steps: int | None = Field(default=None, ge=1, le=1000)
@@ -144,6 +145,10 @@ class DiffusersMethod:
         """Where to run and in which precision, unless the settings say so themselves."""
         self._device = self.settings.device or device
         self._dtype = self.settings.dtype or dtype
+
+    def check_placement(self) -> None:
+        """Raises EvalError where its device, precision or offload cannot be had here."""
+        check_placement(self._device, self._dtype, self.settings.offload)
 
     @property
     def device(self) -> str:
@@ -231,8 +236,8 @@ class DiffusersMethod:
         return arguments | settings.call
 
     def _pipeline(self) -> Any:
+        self.check_placement()
         settings, device = self.settings, self.device
-        devices.check_dtype(device, self._dtype)
         folders = tuple((option, str(folder)) for option, folder in self._folders.items())
         name = f"method 'diffusers': {settings.pipeline}"
         with loading(), part_errors(name, settings.model):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from eval import device as devices
 from eval.errors import EvalError, WeightsMissingError, one_line
 from eval.methods.configurations import class_in
 
@@ -55,6 +56,25 @@ def load_model(key: str, folder: Path, dtype: Any, classes: Sequence[str] = ()) 
         return getattr(diffusers, kind).from_pretrained(folder, dtype=dtype, local_files_only=True)
 
 
+def check_placement(device: str, dtype: str, offload: str) -> None:
+    """Whether models can be placed so on this machine; before any is loaded.
+
+    Args:
+        device: as it is asked for, ``auto`` too.
+        dtype: of `eval.device.Dtype`.
+        offload: see :func:`place`.
+
+    Raises:
+        EvalError: a device that is not here, float16 or `offload` on the CPU.
+    """
+    devices.check(device, dtype)
+    if offload != "none" and devices.resolve(device) == "cpu":
+        raise EvalError(
+            f"offload: {offload} moves parts from the CPU to a GPU, and the device is the CPU; "
+            "remove it, or use --device cuda"
+        )
+
+
 def place(pipeline: Any, device: str, offload: str) -> None:
     """Puts a pipeline on a resolved device, or has its parts moved there as they are needed.
 
@@ -66,11 +86,7 @@ def place(pipeline: Any, device: str, offload: str) -> None:
     Raises:
         EvalError: `offload` on the CPU.
     """
-    if offload != "none" and device == "cpu":
-        raise EvalError(
-            f"offload: {offload} moves parts from the CPU to a GPU, and the device is the CPU; "
-            "remove it, or use --device cuda"
-        )
+    check_placement(device, "float32", offload)
     if offload == "model":
         pipeline.enable_model_cpu_offload(device=device)
     elif offload == "sequential":

@@ -32,6 +32,7 @@ from eval.methods.base_sampling import (
     Sampling,
 )
 from eval.methods.conditioning import conditioning_frames
+from eval.methods.loaders import check_placement
 from eval.methods.model_files import version
 from eval.samples import Sample
 
@@ -78,6 +79,10 @@ class OnBase:
         """Where to run and in which precision, unless the base says so itself."""
         self._device = self.base.device or device
         self._dtype = self.base.dtype or dtype
+
+    def check_placement(self) -> None:
+        """Raises EvalError where its device, precision or offload cannot be had here."""
+        check_placement(self._device, self._dtype, self.base.offload)
 
     @property
     def device(self) -> str:
@@ -161,8 +166,8 @@ class OnBase:
 
     def prepared(self) -> Any:
         """The pipeline with this cell's scales and options set, as :meth:`generate` calls it."""
+        self.check_placement()
         device = self.device
-        devices.check_dtype(device, self._dtype)
         settings, recipe = self.settings, self.recipe
         found = pipeline(recipe, device)
         scales = lora_scales(recipe)

@@ -14,6 +14,7 @@ from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
 from eval.methods import load_method, method_on_base, takes_base
 from eval.methods.base import Base, read_base
+from eval.methods.base_sampling import check_settings
 from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
@@ -145,6 +146,11 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
         name = ",".join(f"{key}={value_of(dump, key)}" for key in swept)
         if getattr(instance, "takes_device", False):
             instance.to(suite.device, suite.dtype)
+        if hasattr(instance, "check_placement"):
+            try:
+                instance.check_placement()
+            except EvalError as error:
+                raise EvalError(f"{where} ({label}): {error}") from error
         yield Cell(
             f"{label}[{name}]" if swept else label,
             label,
@@ -162,8 +168,16 @@ def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | No
     if entry.base is not None:
         if not takes_base(entry.method):
             raise EvalError(f"{where}.base: method '{entry.method}' takes no base; remove it")
-        return read_base(entry.base, folder, f"{where}.base")
-    return read_base(suite.base, folder, f"{path}: base") if takes_base(entry.method) else None
+        key = f"{where}.base"
+        base = read_base(entry.base, folder, key)
+    elif takes_base(entry.method):
+        key = f"{path}: base"
+        base = read_base(suite.base, folder, key)
+    else:
+        return None
+    if base is not None:
+        check_settings(base, key)
+    return base
 
 
 def _servable(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from eval.device import PATTERN, Dtype, check
+from eval.device import Dtype, check, known_device
 from eval.errors import EvalError, nearest
 from eval.io.files import is_file
 from eval.io.validation import check_values, validated
@@ -100,7 +100,7 @@ class Suite(BaseModel):
     claims: bool = False
     allow_glyph_encoders: bool = False
     base: str | dict[str, Any] | None = None
-    device: Annotated[str, Field(pattern=PATTERN)] = "auto"
+    device: Annotated[str, AfterValidator(known_device)] = "auto"
     dtype: Dtype = "float32"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from eval.cli import app
@@ -36,7 +38,10 @@ def model(tmp_path: Path) -> Path:
     for name in (*parts, "adapter"):
         (folder / name).mkdir(parents=True)
         (folder / name / "config.json").write_text("{}")
-        (folder / name / "model.safetensors").write_bytes(b"")
+        save_file({}, folder / name / "model.safetensors")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / "tokenizer" / name).write_text("{}")
+    (folder / "scheduler" / "scheduler_config.json").write_text("{}")
     (folder / "unet" / "config.json").write_text('{"sample_size": 8}')
     (folder / "vae" / "config.json").write_text('{"block_out_channels": [8, 8, 8, 8]}')
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiff", **parts}))
@@ -120,6 +125,17 @@ def test_a_suite_for_a_diffusers_pipeline_passes_a_dry_run(model, monkeypatch):
     said = invoke("init", "--pipeline", "I2VGenXLPipeline", "--model", "model")
     assert said.exit_code == 0, said.output
     assert invoke("run", "my-suite.yaml", "--dry-run").exit_code == 0
+
+
+def test_the_next_command_can_be_pasted_whatever_the_folder_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clips = tmp_path / "my clips; $(all)"
+    clips.mkdir()
+    write_clip(clips / "a.mkv", Clip(np.zeros((2, 16, 16, 3), np.uint8), 8.0))
+    said = invoke("init", "a suite.csv", "--clips", clips.name).stdout
+    command = shlex.split(said.partition(", then: ")[2])
+    assert command[:3] == ["i2v-eval", "clips", clips.name]
+    assert command[3:] == ["--samples", "a suite.csv", "--out", "runs/a suite"]
 
 
 def test_a_manifest_of_clips_is_written_and_can_be_scored(tmp_path, monkeypatch):

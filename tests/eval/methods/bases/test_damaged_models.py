@@ -1,4 +1,4 @@
-"""A model's JSON files as broken downloads leave them: one line with key, file and way out."""
+"""A model's files as broken downloads leave them: one line with key, file and way out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from eval.errors import EvalError
+from eval.errors import EvalError, WeightsMissingError
 from tests.eval.methods.bases.test_on_base import method
 
 DAMAGED = {
@@ -59,3 +59,60 @@ def test_an_index_whose_entries_are_no_classes_is_no_base(base, copies, tmp_path
     index.write_text(kept)
     with pytest.raises(EvalError, match=r"base\.model: .*no unet in it"):
         method(document).fingerprint()
+
+
+ABSENT = [
+    ("vae", "config.json"),
+    ("unet", "config.json"),
+    ("text_encoder", "config.json"),
+    ("text_encoder", "model.safetensors"),
+    ("tokenizer", "tokenizer.json"),
+    ("tokenizer", "tokenizer_config.json"),
+    ("scheduler", "scheduler_config.json"),
+]
+
+
+@pytest.mark.parametrize(("part", "file"), ABSENT, ids=["/".join(row) for row in ABSENT])
+def test_an_absent_file_is_named_before_a_model_is_loaded(base, copies, tmp_path, part, file):
+    document = base(model=copies("model"))
+    method(document).fingerprint()
+    (tmp_path / "model" / part / file).unlink()
+    with pytest.raises(WeightsMissingError) as error:
+        method(document).fingerprint()
+    message = str(error.value)
+    assert message.startswith(f"base.model: {tmp_path / 'model' / part} h")
+    assert message.endswith("; copy or download it again")
+    assert {"model.safetensors": "no weights", "tokenizer.json": "no vocabulary"}.get(
+        file, file
+    ) in message
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "file"),
+    [
+        ("model", "model", "unet/diffusion_pytorch_model.safetensors"),
+        ("model", "model", "text_encoder/model.safetensors"),
+        ("motion_adapter", "motion", "diffusion_pytorch_model.safetensors"),
+        ("i2v_adapter", "ours", "diffusion_pytorch_model.safetensors"),
+        ("content_adapter", "content", "ip.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("kept", [0, 5, 1_000, -1])
+def test_weights_that_are_cut_short_are_named_before_a_model_is_loaded(
+    base, copies, tmp_path, key, part, file, kept
+):
+    value = {"model": copies(part)}
+    value |= {"weight_name": file} if key == "content_adapter" else {}
+    document = base(**{key: value["model"] if len(value) == 1 else value})
+    method(document).fingerprint()
+    weights = tmp_path / part / file
+    weights.write_bytes(weights.read_bytes()[:kept])
+    with pytest.raises(EvalError) as error:
+        method(document).fingerprint()
+    assert str(error.value).startswith(f"base.{key}: {weights} is torn or no safetensors file (")
+
+
+def test_a_model_given_for_one_of_its_parts_is_told_apart(base, copies):
+    with pytest.raises(WeightsMissingError, match=r"base\.vae: .* add subfolder: vae"):
+        method(base(vae=copies("model"))).fingerprint()
+    method(base(vae={"model": copies("model"), "subfolder": "vae"})).fingerprint()

@@ -1,0 +1,83 @@
+"""Whether the folders of a model hold what their loaders read; no weights are loaded.
+
+Libraries fill what is missing with defaults or with random weights, or name a file and not who
+asked for it. So the files are looked at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from eval.errors import EvalError, WeightsMissingError
+from eval.methods.configurations import read_configuration
+from eval.methods.model_files import CHECKPOINTS
+
+AGAIN = "copy or download it again"
+VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
+"""Files of which a tokenizer's folder holds one set. Without them transformers makes a tokenizer
+that knows no word."""
+
+
+def check_component(key: str, path: Path, name: str, variant: str | None) -> None:
+    """Whether a model's folder holds the files of one of its parts.
+
+    Args:
+        key: of the suite that names the model.
+        path: of the model, in the hub's layout.
+        name: of the part, such as ``unet``.
+        variant: of the weights files that are asked for.
+
+    Raises:
+        WeightsMissingError: a file is missing.
+        EvalError: one is torn.
+    """
+    folder = path / name
+    if name.startswith("tokenizer"):
+        if not (folder / "tokenizer_config.json").is_file():  # it states the longest prompt
+            raise WeightsMissingError(f"{key}: {folder} has no tokenizer_config.json; {AGAIN}")
+        if not any(all((folder / file).is_file() for file in files) for files in VOCABULARIES):
+            raise WeightsMissingError(
+                f"{key}: {folder} holds no vocabulary (tokenizer.json, or vocab.json with "
+                f"merges.txt); {AGAIN}"
+            )
+        return
+    configuration = folder / ("scheduler_config.json" if name == "scheduler" else "config.json")
+    if not configuration.is_file():
+        raise WeightsMissingError(f"{key}: {folder} has no {configuration.name}; {AGAIN}")
+    read_configuration(key, configuration)
+    if name == "scheduler":
+        return
+    files = sorted(file for file in folder.iterdir() if file.suffix in CHECKPOINTS)
+    if not files:
+        raise WeightsMissingError(
+            f"{key}: {folder} holds no weights ({', '.join(CHECKPOINTS)}); {AGAIN}"
+        )
+    if variant is None and all(".fp16." in file.name for file in files):
+        raise WeightsMissingError(f"{key}: {folder} holds fp16 weights alone; add variant: fp16")
+    check_whole(key, [file for file in files if (".fp16." in file.name) == (variant == "fp16")])
+
+
+def check_whole(key: str, files: Sequence[Path]) -> None:
+    """Raises EvalError for a ``.safetensors`` file that is cut short or is no such file. Reads
+    headers alone; other formats are left to their readers.
+    """
+    for file in files:
+        if file.suffix == ".safetensors":
+            known = file.stat()
+            fault = _fault(file, known.st_size, known.st_mtime_ns)
+            if fault:
+                raise EvalError(f"{key}: {file} is torn or no safetensors file ({fault}); {AGAIN}")
+
+
+@cache
+def _fault(file: Path, size: int, changed: int) -> str:
+    """What is wrong with a file of this size and time of change, "" if nothing."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "numpy"):
+            return ""
+    except (SafetensorError, OSError) as error:
+        return " ".join(str(error).split())[:200] or type(error).__name__

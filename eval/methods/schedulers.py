@@ -1,0 +1,64 @@
+"""A base's scheduler: the model's own with the changes that ``base.scheduler`` states."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from eval.errors import EvalError, nearest, one_line
+
+NEEDED = ("add_noise", "scale_model_input", "set_timesteps")
+"""Methods that the paper's pipelines call; schedulers of flow matching lack some."""
+
+
+def scheduler_class(name: object) -> Any:
+    """A scheduler of diffusers that samples SD 1.5 and SDXL.
+
+    Raises:
+        ValueError: there is none of this name, or it is for models of another kind.
+    """
+    import diffusers
+
+    kind = getattr(diffusers, str(name), None)
+    choices = [choice for choice in dir(diffusers) if choice.endswith("Scheduler")]
+    if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
+        raise ValueError(f"diffusers has no scheduler '{name}'.{nearest(str(name), choices)}")
+    lacking = [method for method in NEEDED if not hasattr(kind, method)]
+    if lacking:
+        raise ValueError(
+            f"the {name} is for models of another kind (it has no {lacking[0]}); SD 1.5 and SDXL "
+            "are sampled by DDIMScheduler, EulerDiscreteScheduler, DPMSolverMultistepScheduler "
+            "and the like"
+        )
+    return kind
+
+
+def check_changes(kind: Any, changes: Mapping[str, Any]) -> None:
+    """Raises ValueError for a change that this class of scheduler does not take."""
+    known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
+    for key in changes:
+        if key != "class" and key not in known:
+            raise ValueError(f"the {kind.__name__} has no '{key}'.{nearest(key, known)}")
+
+
+def changed_scheduler(own_class: object, own: Mapping[str, Any], changes: Mapping[str, Any]) -> Any:
+    """The scheduler of a base.
+
+    Args:
+        own_class: name of the class of the model's scheduler.
+        own: its configuration.
+        changes: ``base.scheduler``; ``class`` is another class.
+
+    Raises:
+        EvalError: a class, a key or a value that cannot be used.
+    """
+    try:
+        kind = scheduler_class(changes.get("class", own_class))
+        check_changes(kind, changes)
+        stated = {key: value for key, value in changes.items() if key != "class"}
+        return kind.from_config(dict(own), **stated)
+    except Exception as error:  # each class has its own for a value that it does not know
+        raise EvalError(
+            f"base.scheduler: {dict(changes)} cannot be used: {one_line(str(error))[:200]}"
+        ) from error

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from eval.clips.media import Hdr, first_frame
-from eval.errors import EvalError, nearest
+from eval.errors import EvalError, WeightsMissingError, nearest
 from eval.measure.catalogue import parse_metric
 from eval.measure.evaluator import EvaluatorLike
-from eval.measure.selection import available, metrics_of
+from eval.measure.selection import available, lacks_weights, metrics_of
 from eval.metrics import Metric
 from eval.metrics.definitions import Need
 from eval.store.received import read_run
@@ -118,6 +118,8 @@ def _named(
     found: dict[str, Metric] = {}
     for name in names:
         known = families.get(name)
+        if known is None and (line := lacks_weights(name, metrics)):
+            raise WeightsMissingError(f"--metrics {name}: {line}")
         if known is None and "." not in name and ":" not in name:
             raise EvalError(
                 f"--metrics {name}: no metric of this name can be measured here. Allowed: "

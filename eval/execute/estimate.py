@@ -64,7 +64,7 @@ def estimate(
     prepared = prepare(folder, manifest, out, fps=fps, **options)
     where = {"hdr": options["hdr"], "root": options["root"] or folder}
     sizes: dict[tuple[int, int], list[tuple[Item, Entry, MediaFormat]]] = {}
-    unread = 0
+    unread = len(prepared.failures)
     for item in _items(prepared.plan):
         entry = prepared.rows[item.place]
         try:

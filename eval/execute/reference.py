@@ -17,7 +17,7 @@ from eval.execute.time_limits import time_limit
 from eval.measure.evaluator import EvaluatorLike
 from eval.plan.cells import Cell, Plan
 from eval.samples import Sample
-from eval.samples.clip_manifest import RowFailure
+from eval.samples.clip_manifest import ReferenceFailure, RowFailure
 from eval.store.store import Store
 
 
@@ -33,7 +33,7 @@ def reference_keys(
     """Feature keys of the clips of the reference folder, and those that cannot be used."""
     if not folder.is_dir():
         raise EvalError(f"--reference {folder}: no such folder")
-    keys, failures = [], []
+    keys, failures = [], list[RowFailure]()
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in SUFFIXES):
             continue
@@ -53,7 +53,7 @@ def reference_keys(
         except StoreError:
             raise
         except (EvalError, ClipTimeoutError) as error:
-            failures.append(RowFailure(0, path.name, path.name, str(error)))
+            failures.append(ReferenceFailure(0, path.name, path.name, str(error)))
     if len(keys) < 2:
         first = f"; the first: {failures[0]}" if failures else ""
         raise EvalError(

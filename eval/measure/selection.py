@@ -128,6 +128,25 @@ def not_measured(metrics: Sequence[Metric]) -> str | None:
     )
 
 
+def lacks_weights(family: str, metrics: Sequence[Metric]) -> str | None:
+    """What a family of metrics needs before it can be measured; None if it is no such name, or it
+    is among `metrics`, or it needs no weights.
+    """
+    ids = [
+        metric.encoder
+        for metric in catalogue(superseded=False)
+        if metric.family == family and metric.encoder in PUBLISHED and not metric.truth
+    ]
+    if not ids or any(metric.family == family for metric in metrics):
+        return None
+    encoders = list(dict.fromkeys(ids))
+    smallest = [id for id in encoders if id in MINIMUM] or encoders[:1]
+    return (
+        f"the weights of its encoders ({', '.join(encoders)}) are not here; "
+        f"{how_to_get(smallest)}, then run this again"
+    )
+
+
 def not_asked(metrics: Sequence[Metric]) -> str | None:
     """One line on which of identity, text and motion a suite for any pictures does not measure, and
     what to do; None if it measures all three.

@@ -100,9 +100,10 @@ def plan_entries(
                 )
             place = (entry.method, identifier, entry.seed)
             if place in rows:
-                first = rows[place].line
+                first = rows[place]
+                named_so = f"line {first.line}" if first.line else f"clip '{first.clip.name}'"
                 raise EvalError(
-                    f"line {first} has the same image, prompt, method and seed; give each its own "
+                    f"{named_so} has the same image, prompt, method and seed; give each its own "
                     "seed"
                 )
             with limit():

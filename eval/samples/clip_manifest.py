@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     """A row whose names are in order; its files have not been opened yet.
 
     Attributes:
-        line: line of the manifest.
+        line: line of the manifest, 0 where there is none.
         id: as given; unique within (method, seed).
         clip: file or folder inside the clips' folder.
         prompt: what the clip should show; empty where no row of the manifest says.
@@ -61,7 +61,7 @@ class Entry(NamedTuple):
 
 
 class RowFailure(NamedTuple):
-    """A clip that was not scored, and why; ``line`` is 0 for a clip of the reference folder."""
+    """A clip that was not scored, and why; ``line`` is 0 where no manifest names it."""
 
     line: int
     id: str
@@ -69,8 +69,17 @@ class RowFailure(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        where = f"line {self.line}, id '{self.id}'" if self.line else f"reference clip '{self.id}'"
-        return f"{where}: {self.reason}"
+        where = f"line {self.line}, id" if self.line else "clip"
+        return f"{where} '{self.id}': {self.reason}"
+
+
+class ReferenceFailure(RowFailure):
+    """The same of a clip in the reference folder."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"reference {super().__str__()}"
 
 
 class Entries(NamedTuple):
@@ -82,6 +91,13 @@ class Entries(NamedTuple):
     failures: list[RowFailure]
     notes: list[str]
     unknown: tuple[Need, ...] = ()
+
+
+def check_clip_folder(folder: Path) -> None:
+    """Raises EvalError where there is no folder of clips."""
+    if not folder.is_dir():
+        kind = "a file" if folder.exists() else "no such folder"
+        raise EvalError(f"{folder}: {kind}; give the folder that holds the clips")
 
 
 def read_entries(
@@ -102,8 +118,7 @@ def read_entries(
     Raises:
         EvalError: a folder or manifest that is missing or cannot be read at all.
     """
-    if not folder.is_dir():
-        raise EvalError(f"{folder}: no such folder; give the one that holds the clips")
+    check_clip_folder(folder)
     if not manifest.is_file():
         raise EvalError(f"{manifest}: no such manifest; give a .csv or .jsonl with {REQUIRED}")
     if root is not None and not root.is_dir():
@@ -166,15 +181,14 @@ def folder_entries(folder: Path) -> Entries:
     Raises:
         EvalError: no such folder, or one without clips.
     """
-    if not folder.is_dir():
-        raise EvalError(f"{folder}: no such folder; give the one that holds the clips")
+    check_clip_folder(folder)
     entries: list[Entry] = []
     failures: list[RowFailure] = []
     others: list[str] = []
     seen: set[tuple[str, str]] = set()
     for method, path in _clips_of(folder, others):
         id = identifier(path.name if path.is_dir() else path.stem)
-        entry = Entry(len(entries) + len(failures) + 1, id, path, "", None, method, 0)
+        entry = Entry(0, id, path, "", None, method, 0)
         if (method, id) in seen or not _printable(method):
             reason = f"another clip is named '{id}', too; rename one"
             if not _printable(method):

@@ -104,14 +104,13 @@ def _suite(
         if name not in names:
             continue
         entry, index = names[name]
-        line = len(rows) + len(failures) + 1
         id = identifier(entry.prompt)
         if len(paths) > 1:
             both = ", ".join(path.name for path in paths)
-            failures.append(RowFailure(line, id, paths[0].name, f"two videos of one name: {both}"))
+            failures.append(RowFailure(0, id, paths[0].name, f"two videos of one name: {both}"))
             continue
         image = found[entry.prompt]
-        row = Entry(line, id, paths[0], entry.prompt, image, method_of(folder), index, entry.group)
+        row = Entry(0, id, paths[0], entry.prompt, image, method_of(folder), index, entry.group)
         rows.append(row._replace(truth=entry.truth))
         listed[entry.prompt].append(str(paths[0]))
     missing = [f"{name}.mp4" for name in names if name not in by_name]
@@ -166,13 +165,13 @@ def _own(files: list[Path], images: Path) -> VBenchFolder:
     for path in files:
         cut = _INDEX.search(path.stem)
         name = path.stem[: cut.start()] if cut else path.stem
-        line, id = len(rows) + len(failures) + 1, identifier(name)
+        id = identifier(name)
         if name not in known:
             reason = f"no image {name}.jpg, .jpeg or .png in {images}"
-            failures.append(RowFailure(line, id, path.name, reason))
+            failures.append(RowFailure(0, id, path.name, reason))
             continue
         index = int(cut[1]) if cut else 0
-        rows.append(Entry(line, id, path, name, known[name], method_of(path.parent), index))
+        rows.append(Entry(0, id, path, name, known[name], method_of(path.parent), index))
         record.append(
             {
                 "prompt_en": name,

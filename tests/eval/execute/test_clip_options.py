@@ -67,6 +67,17 @@ def test_only_named_metrics_are_measured(folder: Path, tmp_path: Path) -> None:
     assert "Did you mean 'motion'?" in wrong.output
 
 
+def test_a_metric_without_weights_says_how_to_get_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
+    done = call(folder, "--out", tmp_path / "out", "--metrics", "identity")
+    assert done.exit_code == 2, done.output
+    assert "--metrics identity: the weights of its encoders (dino_vits16, " in done.output
+    assert "`i2v-eval weights get dino_vits16`, then run this again" in done.output
+
+
 def test_large_frames_are_measured_by_the_fast_flow_which_is_said(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -89,7 +100,7 @@ def test_a_dry_run_tells_the_time_and_writes_nothing(folder: Path, tmp_path: Pat
     (folder / "broken.npy").write_bytes(b"no array")
     told = call(folder, "--out", tmp_path / "out", "--dry-run", "--workers", "2")
     assert told.exit_code == 0, told.output
-    assert "4 clips, 20 frames: about " in told.output
+    assert "4 clips, 20 frames, 1 more cannot be opened: about " in told.output
     assert "or more on 2 processes" in told.output
     assert not (tmp_path / "out").exists()
     for encoder in ("reading", "flow_dis", "pixels"):

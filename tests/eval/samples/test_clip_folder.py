@@ -66,11 +66,14 @@ def test_two_clips_of_one_name_and_a_folder_without_clips(tmp_path: Path) -> Non
     assert [(failure.clip, failure.reason) for failure in found.failures] == [
         ("a.npy", "another clip is named 'a', too; rename one")
     ]
+    assert str(found.failures[0]).startswith("clip 'a': another")  # no manifest has a line of it
     make(tmp_path / "none", "read.txt")
     with pytest.raises(EvalError, match=r"none: no clips in it: .*; it holds 'read\.txt'"):
         folder_entries(tmp_path / "none")
     with pytest.raises(EvalError, match="no such folder"):
         folder_entries(tmp_path / "nowhere")
+    with pytest.raises(EvalError, match=r"a\.mkv: a file; give the folder that holds the clips"):
+        folder_entries(tmp_path / "two" / "a.mkv")
 
 
 def test_a_folder_is_enough_for_what_needs_neither_image_nor_prompt(

@@ -77,6 +77,30 @@ class Telling(ToyEvaluator):
         SEEN.touch()
         return super().measure(samples, clips)
 """
+PLACED = """
+import os
+from pathlib import Path
+from toy_method import Toy, ToyEvaluator
+
+SEEN = Path(__file__).with_name("placed.txt")
+
+class Placed(Toy):
+    "Writes down where it was told to run, in which process."
+
+    takes_device = True
+    device = "nowhere"
+
+    def to(self, device, dtype):
+        self.device, self.dtype = device, dtype
+
+    def generate(self, samples, seeds):
+        with SEEN.open("a") as file:
+            file.write(f"{os.getpid()} {self.device} {self.dtype}\\n")
+        return super().generate(samples, seeds)
+
+class Evaluator(ToyEvaluator):
+    device = "mps"
+"""
 Go = Callable[..., Outcome]
 
 
@@ -161,6 +185,27 @@ def test_ray_leaves_what_one_process_leaves(
     )
     assert on_ray.failures == here.failures
     assert results(on_ray.folder) == results(here.folder)
+
+
+def test_workers_run_on_the_suites_device_and_say_so(
+    go: Go, suite_content: dict[str, Any], toy_folder: Path
+) -> None:
+    (toy_folder / "placed.py").write_text(textwrap.dedent(PLACED))
+    suite_content |= {
+        "methods": [{"method": "placed:Placed", "label": "p"}],
+        "reference": None,
+        "seeds": [0],
+        "device": "cpu",
+        "dtype": "bfloat16",
+    }
+    evaluator = importlib.import_module("placed").Evaluator
+    outcome = go(suite_content, "ray", pool=Pool(workers=2), evaluator=evaluator)
+    assert (outcome.made, outcome.failures) == (6, [])
+    lines = (toy_folder / "placed.txt").read_text().splitlines()
+    assert {line.split(" ", 1)[1] for line in lines} == {"cpu bfloat16"}
+    assert str(os.getpid()) not in {line.split()[0] for line in lines}
+    devices = json.loads((outcome.folder / "run.json").read_text())["devices"]
+    assert devices == {"make": {"cpu": 6}, "measure": {"mps": 6}}
 
 
 def test_a_batch_is_measured_while_another_is_made(

@@ -1,6 +1,5 @@
 """CLIP: frames and prompts in one space, by open_clip."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import unit_rows
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+from eval.io.model_json import read_object
 
 BATCH = 32
 
@@ -112,8 +112,8 @@ def load(
 
     config_file = location.files["open_clip_config.json"]
     [weights_file] = [path for path in location.files.values() if path.suffix == ".safetensors"]
+    config = read_object(f"encoder {id!r}", config_file)
     try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
         model_config = dict(config["model_cfg"])
         model = open_clip.CLIP(**model_config)
         model.load_state_dict(load_file(weights_file), strict=True)

@@ -1,6 +1,5 @@
 """DINO: what a frame shows, as the class token of a self-distilled vision transformer."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import from_pretrained, unit_rows
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+from eval.io.model_json import read_object
 
 BATCH = 32
 
@@ -75,11 +75,7 @@ def load(
     import transformers
 
     config_file = location.files["config.json"]
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EvalError(f"encoder {id!r}: {config_file} is not readable JSON: {error}") from error
-    model_type = config.get("model_type") if isinstance(config, dict) else None
+    model_type = read_object(f"encoder {id!r}", config_file).get("model_type")
     if model_type not in CLASSES:
         raise EvalError(
             f"encoder {id!r}: {config_file} states model_type {model_type!r}; allowed: "

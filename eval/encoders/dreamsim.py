@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from eval.encoders.preprocessing import Preprocessing
 from eval.encoders.pretrained import read_state, unit_rows
 from eval.encoders.weights import Location
 from eval.errors import EvalError
+from eval.io.model_json import read_object
 
 BATCH = 16
 
@@ -157,10 +157,10 @@ def _state_dict(id: str, path: Path) -> dict[str, Any]:
 
 def _lora(id: str, state: Mapping[str, Any], config_file: Path) -> dict[int, dict[str, Any]]:
     """Branch -> name of a weight -> what LoRA adds to it."""
+    config = read_object(f"encoder {id!r}", config_file)
     try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
         scale = float(config["lora_alpha"]) / float(config["r"])
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise EvalError(f"encoder {id!r}: {config_file} is no LoRA configuration: {error!r}") from (
             error
         )

@@ -4,12 +4,12 @@ names, and their raw answers.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from eval.encoders.judge import OPTION, judge_class, judge_names
 from eval.errors import EvalError, nearest
+from eval.io.documents import read_json
 from eval.io.files import Files
 from eval.metrics.definitions import Definition, Features, Metric, Need, Registered
 
@@ -107,9 +107,9 @@ def answers(folder: Path) -> list[dict[str, Any]]:
     Returns:
         One mapping per clip and judge: ``judge``, ``sample``, ``clip`` (sha256 hex of its pixels),
         ``scores``, ``raw``, ``fault`` (empty where the scores are used); by judge, then sample.
+
+    Raises:
+        EvalError: naming an answer's file that is damaged.
     """
-    found = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(Files(folder).answers.glob("*.json"))
-    ]
+    found = [read_json(path) for path in sorted(Files(folder).answers.glob("*.json"))]
     return sorted(found, key=lambda answer: (answer["judge"], answer["sample"], answer["clip"]))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import EvalError, WeightsMissingError
+from eval.io.model_json import read_object
 from eval.methods.base import Base, Content, ControlNet, Part
 from eval.methods.base_parts import CLASSES, SD15, SDXL, Recipe, image_encoder, needed
-from eval.methods.configurations import read_configuration
 from eval.methods.loaders import load_model, part_errors
 from eval.methods.schedulers import changed_scheduler
 
@@ -28,7 +28,7 @@ def model_parts(recipe: Recipe, base: Base, kind: str, dtype: Any) -> dict[str, 
     if path.is_file():
         parts = _from_checkpoint(recipe, base, kind, path, dtype)
     else:
-        listed = read_configuration("base.model", path / "model_index.json")
+        listed = read_object("base.model", path / "model_index.json")
         parts = {}
         for name in SDXL if kind == "SDXL" else SD15:
             if (name == "vae" and base.vae) or (name == "unet" and recipe.concatenation):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eval.errors import EvalError, NotServedError, WeightsMissingError
+from eval.io.model_json import read_object
 from eval.methods.base import Base, Content, ControlNet, Part
 from eval.methods.checkpoint_kind import checkpoint_kind
-from eval.methods.configurations import class_in, read_configuration
+from eval.methods.configurations import class_in
 from eval.methods.model_files import identity, locate
 from eval.methods.model_folder import check_component, check_whole
 from eval.methods.schedulers import changed_scheduler
@@ -98,7 +99,7 @@ def model_kind(recipe: Recipe) -> str:
         inside = "it is a single model, not a pipeline" if (path / "config.json").is_file() else ""
         hint = inside or "give a folder in the hub's layout, a hub id or a checkpoint file"
         raise EvalError(f"base.model: {path} has no model_index.json; {hint}")
-    listed = read_configuration("base.model", index)
+    listed = read_object("base.model", index)
     kind = "SDXL" if "text_encoder_2" in listed else "SD 1.5"
     wanted = SDXL if kind == "SDXL" else SD15
     absent = [part for part in wanted if not _names_a_class(listed.get(part))]
@@ -183,7 +184,7 @@ def native_side(recipe: Recipe) -> int:
     parts = []
     for name in ("unet", "vae"):
         file = path / name / "config.json"
-        parts.append(read_configuration("base.model", file) if file.is_file() else {})
+        parts.append(read_object("base.model", file) if file.is_file() else {})
     side, blocks = parts[0].get("sample_size"), parts[1].get("block_out_channels")
     if isinstance(side, int) and isinstance(blocks, list):
         return int(side * 2 ** (len(blocks) - 1))
@@ -201,8 +202,8 @@ def _check_model(recipe: Recipe, base: Base, kind: str) -> None:
         if not replaced.get(name):
             check_component("base.model", path, name, base.variant)
     if base.scheduler:
-        own = read_configuration("base.model", path / "scheduler" / "scheduler_config.json")
-        listed = read_configuration("base.model", path / "model_index.json")
+        own = read_object("base.model", path / "scheduler" / "scheduler_config.json")
+        listed = read_object("base.model", path / "model_index.json")
         changed_scheduler(listed["scheduler"][1], own, base.scheduler)
 
 
@@ -222,7 +223,7 @@ def _check_classes(recipe: Recipe, base: Base) -> None:
             continue
         configuration = folder / "config.json"
         if configuration.is_file():
-            if "_class_name" in read_configuration(f"base.{key}", configuration):
+            if "_class_name" in read_object(f"base.{key}", configuration):
                 class_in(f"base.{key}", folder, classes)
             check_whole(f"base.{key}", sorted(folder.glob("diffusion_pytorch_model*.safetensors")))
         elif key != "i2v_adapter":  # other layouts of it have no configuration
@@ -237,7 +238,7 @@ def _check_motion(recipe: Recipe, base: Base) -> None:
     index = recipe.find("model", base.model) / "model_index.json"
     if recipe.concatenation or base.motion_adapter is not None or not index.is_file():
         return
-    if read_configuration("base.model", index)["unet"][1] == "UNet2DConditionModel":
+    if read_object("base.model", index)["unet"][1] == "UNet2DConditionModel":
         raise EvalError(
             f"base: {base.model} is an image model, and there is no motion_adapter; add "
             "motion_adapter: FOLDER_OR_ID"

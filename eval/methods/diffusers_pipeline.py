@@ -27,7 +27,7 @@ from eval.clips.lossless import Clip, rounded_clip
 from eval.device import Dtype, known_device
 from eval.errors import nearest
 from eval.io.loading import loading
-from eval.methods.configurations import read_configuration
+from eval.io.model_json import read_object
 from eval.methods.conventions import CONVENTIONS
 from eval.methods.loaders import check_placement, load_model, part_errors, place
 from eval.methods.model_files import find_folder, identity, version
@@ -165,7 +165,7 @@ class DiffusersMethod:
             file, key, value = convention.pinned_by
             path = self._folders["model"] / file
             if path.is_file() and (
-                read_configuration("method 'diffusers', model", path).get(key) == value
+                read_object("method 'diffusers', model", path).get(key) == value
             ):
                 return "input"
         return convention.first_frame

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from eval.errors import EvalError, WeightsMissingError
-from eval.methods.configurations import read_configuration
+from eval.io.model_json import read_object
 from eval.methods.model_files import CHECKPOINTS
 
 AGAIN = "copy or download it again"
@@ -46,7 +46,7 @@ def check_component(key: str, path: Path, name: str, variant: str | None) -> Non
     configuration = folder / ("scheduler_config.json" if name == "scheduler" else "config.json")
     if not configuration.is_file():
         raise WeightsMissingError(f"{key}: {folder} has no {configuration.name}; {AGAIN}")
-    read_configuration(key, configuration)
+    read_object(key, configuration)
     if name == "scheduler":
         return
     files = sorted(file for file in folder.iterdir() if file.suffix in CHECKPOINTS)

@@ -126,7 +126,7 @@ def read_info(path: Path) -> list[VBenchEntry]:
         listed = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EvalError(f"info: '{path}' cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EvalError(f"{path}: not JSON ({error})") from error
     if not isinstance(listed, list) or not listed:
         raise EvalError(f"{path}: must be a list of entries, as vbench2_i2v_full_info.json is")

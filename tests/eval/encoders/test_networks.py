@@ -241,6 +241,23 @@ def test_a_configuration_for_other_preprocessing_is_refused(
         load_encoder("clip_glyph")
 
 
+@pytest.mark.parametrize("content", [b"", b'{"a', b'{"a": "\xff"}', b"[1]", b"[" * 100_000])
+@pytest.mark.parametrize(
+    ("encoder", "name"), [("dino_glyph", "config.json"), ("clip_glyph", "open_clip_config.json")]
+)
+def test_a_damaged_configuration_is_named(
+    encoder: str, name: str, content: bytes, make_weights: Callable[..., Path]
+) -> None:
+    path = make_weights(encoder) / name
+    path.write_bytes(content)
+    with pytest.raises(EvalError) as error:
+        load_encoder(encoder)
+    message = str(error.value)
+    assert message.startswith(f"encoder '{encoder}': {path} ")
+    assert message.endswith("; copy or download it again")
+    assert "\n" not in message
+
+
 @pytest.mark.parametrize("shape", [(64, 64, 3), (0, 64, 64, 3), (1, 64, 64, 4)])
 def test_frames_of_another_shape_are_refused(
     shape: tuple[int, ...], make_weights: Callable[..., Path]

@@ -138,7 +138,8 @@ def _base_text(model: str, parts: Mapping[str, str | None], folder: Path) -> tup
     """The suite's text, and what it still lacks; "" if nothing."""
     from eval.errors import EvalError
     from eval.methods.base import read_base
-    from eval.methods.base_parts import Recipe, check_parts, native_side
+    from eval.methods.base_checks import check_parts
+    from eval.methods.base_parts import Recipe, native_side
 
     notes = {
         "motion_adapter": "unless the model has motion modules",

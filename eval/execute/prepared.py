@@ -65,6 +65,8 @@ def prepare(
         default_evaluator, folder=out, **suite_placement(device, dtype)
     )
     make_evaluator = evaluator or default
+    if reference is not None and not reference.is_dir():
+        raise EvalError(f"--reference {reference}: no such folder")
     if rows is not None:
         entries, failures, notes, unknown = rows
     elif manifest is None:

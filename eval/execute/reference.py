@@ -31,8 +31,6 @@ def reference_keys(
     timeout: float | None,
 ) -> tuple[list[str], list[RowFailure]]:
     """Feature keys of the clips of the reference folder, and those that cannot be used."""
-    if not folder.is_dir():
-        raise EvalError(f"--reference {folder}: no such folder")
     keys, failures = [], list[RowFailure]()
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in SUFFIXES):

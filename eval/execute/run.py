@@ -95,7 +95,9 @@ def run(
         >>> outcome.made, outcome.measured
         (2, 2)
     """
-    plan = make_plan(locate_suite(suite), changes, max_cells=options.max_cells)
+    pool = options.pool
+    here = pool is None or pool.kind != "ray" or pool.address is None
+    plan = make_plan(locate_suite(suite), changes, max_cells=options.max_cells, here=here)
     return carry_out(
         plan,
         out or Path("runs") / plan.suite.name,

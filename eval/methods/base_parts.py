@@ -1,20 +1,16 @@
-"""The parts of a base: where their files are, of what kind they are, what identifies them."""
+"""The parts of a base: where their files are, and of what kind they are."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.io.model_json import read_object
-from eval.methods.base import Base, Content, ControlNet, Part
+from eval.methods.base import Base, Content, Part
 from eval.methods.checkpoint_kind import checkpoint_kind
-from eval.methods.configurations import class_in
-from eval.methods.model_files import identity, locate
-from eval.methods.model_folder import check_component, check_whole
-from eval.methods.schedulers import changed_scheduler
+from eval.methods.model_files import CHECKPOINTS, locate
 
 SD15 = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 SDXL = (*SD15, "text_encoder_2", "tokenizer_2")
@@ -121,56 +117,6 @@ def model_kind(recipe: Recipe) -> str:
     return kind
 
 
-def contents(recipe: Recipe) -> Iterator[str]:
-    """A line for everything that decides the clips of a pipeline: parts with the hash of their
-    files or the hub's commit, options that are no file. Loads no model.
-
-    Raises:
-        EvalError: a part that is missing, or of the wrong kind.
-    """
-    base = recipe.parsed
-    kind = model_kind(recipe)
-    _check_model(recipe, base, kind)
-    _check_motion(recipe, base)
-    yield f"dtype {recipe.dtype}"
-    model = recipe.find("model", base.model)
-    parts = [part for part in (SDXL if kind == "SDXL" else SD15)]
-    if base.vae is not None:
-        parts.remove("vae")
-    if recipe.concatenation:
-        parts.remove("unet")
-    yield f"model {kind} {identity(model, () if model.is_file() else parts)} {base.variant}"
-    _check_classes(recipe, base)
-    for key, part in _extra(recipe, base):
-        if isinstance(part, str):
-            yield f"{key} {identity(recipe.find(key, part))}"
-            continue
-        found = recipe.find(key, part)
-        inside = found / (part.subfolder or "") / (part.weight_name or "")
-        named = part.model_dump(include={"subfolder", "weight_name", "scale", "pooled_group_norm"})
-        whole = found if found.parent.name == "snapshots" else inside
-        yield f"{key} {identity(whole)} {json.dumps(named, sort_keys=True)}"
-        if isinstance(part, Content):
-            yield f"{key}.image_encoder {identity(image_encoder(recipe, part))}"
-        if isinstance(part, ControlNet) and part.frames is not None:
-            yield f"{key}.frames {identity(recipe.find(f'{key}.frames', part.frames))}"
-    if base.scheduler:
-        yield f"scheduler {json.dumps(base.scheduler, sort_keys=True)}"
-
-
-def check_parts(recipe: Recipe) -> None:
-    """Whether the parts lie where the base says, without reading their weights. Raises as
-    :func:`contents` does."""
-    base = recipe.parsed
-    _check_model(recipe, base, model_kind(recipe))
-    _check_motion(recipe, base)
-    _check_classes(recipe, base)
-    for key, part in _extra(recipe, base):
-        recipe.find(key, part)
-        if isinstance(part, Content):
-            image_encoder(recipe, part)
-
-
 def _names_a_class(entry: object) -> bool:
     """Whether an entry of ``model_index.json`` is a library and the name of a class."""
     return isinstance(entry, list) and len(entry) == 2 and all(isinstance(n, str) for n in entry)
@@ -191,61 +137,7 @@ def native_side(recipe: Recipe) -> int:
     return 1024 if kind == "SDXL" else 512
 
 
-def _check_model(recipe: Recipe, base: Base, kind: str) -> None:
-    """Whether the model's folder holds the files of its parts, and its scheduler takes the base's
-    changes."""
-    path = recipe.find("model", base.model)
-    if path.is_file():
-        return
-    replaced = {"vae": base.vae is not None, "unet": recipe.concatenation}
-    for name in SDXL if kind == "SDXL" else SD15:
-        if not replaced.get(name):
-            check_component("base.model", path, name, base.variant)
-    if base.scheduler:
-        own = read_object("base.model", path / "scheduler" / "scheduler_config.json")
-        listed = read_object("base.model", path / "model_index.json")
-        changed_scheduler(listed["scheduler"][1], own, base.scheduler)
-
-
-def _check_classes(recipe: Recipe, base: Base) -> None:
-    """Whether the parts that are added are whole, and those that are folders of diffusers' layout
-    of the class they stand for."""
-    for key, part in _extra(recipe, base):
-        if isinstance(part, str):
-            continue
-        folder = recipe.find(key, part) / (part.subfolder or "")
-        file = folder / part.weight_name if part.weight_name else folder
-        if file.is_file():
-            check_whole(f"base.{key}", [file])
-            continue
-        classes = CLASSES.get(key.partition("[")[0])
-        if classes is None:
-            continue
-        configuration = folder / "config.json"
-        if configuration.is_file():
-            if "_class_name" in read_object(f"base.{key}", configuration):
-                class_in(f"base.{key}", folder, classes)
-            check_whole(f"base.{key}", sorted(folder.glob("diffusion_pytorch_model*.safetensors")))
-        elif key != "i2v_adapter":  # other layouts of it have no configuration
-            own = folder / key / "config.json"
-            hint = f"; add subfolder: {key}" if own.is_file() else ""
-            raise WeightsMissingError(
-                f"base.{key}: {folder} has no config.json, so it is no model{hint}"
-            )
-
-
-def _check_motion(recipe: Recipe, base: Base) -> None:
-    index = recipe.find("model", base.model) / "model_index.json"
-    if recipe.concatenation or base.motion_adapter is not None or not index.is_file():
-        return
-    if read_object("base.model", index)["unet"][1] == "UNet2DConditionModel":
-        raise EvalError(
-            f"base: {base.model} is an image model, and there is no motion_adapter; add "
-            "motion_adapter: FOLDER_OR_ID"
-        )
-
-
-def _extra(recipe: Recipe, base: Base) -> Iterator[tuple[str, Part | str]]:
+def extra(recipe: Recipe, base: Base) -> Iterator[tuple[str, Part | str]]:
     """Key and part of everything that is added to the model."""
     if base.config is not None:
         yield "config", base.config
@@ -288,6 +180,21 @@ def image_encoder(recipe: Recipe, content: Content) -> Path:
             "image encoder"
         )
     return found
+
+
+def content_file(recipe: Recipe, content: Content) -> Path:
+    """The checkpoint of the content adapter. Raises EvalError where its folder holds several, or
+    none, and the base names none of them."""
+    folder = recipe.find("content_adapter", content) / (content.subfolder or "")
+    if folder.is_file() or content.weight_name is not None:
+        return folder / content.weight_name if content.weight_name else folder
+    files = sorted(file for file in folder.iterdir() if file.suffix in CHECKPOINTS)
+    if len(files) != 1:
+        raise EvalError(
+            f"base.content_adapter: {folder} holds {len(files)} checkpoints "
+            f"({', '.join(file.name for file in files)}); name one by weight_name"
+        )
+    return files[0]
 
 
 def lora_name(index: int) -> str:

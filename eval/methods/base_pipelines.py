@@ -9,9 +9,8 @@ from eval import device as devices
 from eval.errors import EvalError, NotServedError
 from eval.methods.base import Base
 from eval.methods.base_models import content_parts, controlnets, model_parts
-from eval.methods.base_parts import Recipe, lora_name, model_kind, needed
+from eval.methods.base_parts import Recipe, content_file, lora_name, model_kind, needed
 from eval.methods.loaders import part_errors, place
-from eval.methods.model_files import CHECKPOINTS
 
 _KEPT: dict[Recipe, Any] = {}
 
@@ -93,28 +92,12 @@ def _load(recipe: Recipe) -> Any:
 
 
 def _load_content(recipe: Recipe, content: Any, found: Any) -> None:
-    path = recipe.find("content_adapter", content)
-    if path.is_file():
-        path, name = path.parent, path.name
-    elif content.weight_name is None:
-        files = sorted(
-            file.name
-            for file in (path / (content.subfolder or "")).iterdir()
-            if file.suffix in CHECKPOINTS
-        )
-        if len(files) != 1:
-            raise EvalError(
-                f"base.content_adapter: {path / (content.subfolder or '')} holds {len(files)} "
-                f"checkpoints ({', '.join(files)}); name one by weight_name"
-            )
-        [name] = files
-    else:
-        name = content.weight_name
-    with part_errors("base.content_adapter", path / (content.subfolder or "") / name):
+    file = content_file(recipe, content)
+    with part_errors("base.content_adapter", file):
         found.load_ip_adapter(
-            str(path),
-            subfolder=content.subfolder or "",
-            weight_name=name,
+            str(file.parent),
+            subfolder="",
+            weight_name=file.name,
             image_encoder_folder=None,
             local_files_only=True,
         )

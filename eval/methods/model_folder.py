@@ -6,7 +6,7 @@ asked for it. So the files are looked at first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -69,6 +69,23 @@ def check_whole(key: str, files: Sequence[Path]) -> None:
             fault = _fault(file, known.st_size, known.st_mtime_ns)
             if fault:
                 raise EvalError(f"{key}: {file} is torn or no safetensors file ({fault}); {AGAIN}")
+
+
+def header(file: Path) -> Mapping[str, tuple[int, ...]]:
+    """Name -> shape of the tensors in a whole ``.safetensors`` file; empty for any other."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return {}
+    known = file.stat()
+    return _shapes(file, known.st_size, known.st_mtime_ns)
+
+
+@cache
+def _shapes(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
+    """Of a file of this size and time of change."""
+    from safetensors import safe_open
+
+    with safe_open(file, "numpy") as opened:
+        return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -12,16 +11,15 @@ from pydantic import BaseModel
 from eval import __version__
 from eval import device as devices
 from eval.clips.lossless import Clip, rounded_clip
-from eval.errors import EvalError, NotServedError, nearest
 from eval.methods import FirstFrame
 from eval.methods.base import Base
+from eval.methods.base_call import check_call
+from eval.methods.base_identity import contents
 from eval.methods.base_parts import (
     Recipe,
-    contents,
     control_scales,
     lora_name,
     lora_scales,
-    model_kind,
 )
 from eval.methods.base_pipelines import pipeline
 from eval.methods.base_sampling import (
@@ -35,15 +33,6 @@ from eval.methods.conditioning import conditioning_frames
 from eval.methods.loaders import check_placement
 from eval.methods.model_files import version
 from eval.samples import Sample
-
-_OWN = (
-    *("self", "image", "prompt", "num_frames", "height", "width", "num_inference_steps"),
-    *("guidance_scale", "negative_prompt", "prior", "eta", "generator", "latents", "clip_skip"),
-    *("output_type", "return_dict", "match_colors", "conditioning_frames", "options", "args"),
-    *("controlnet_conditioning_scale", "callback_on_step_end", "image_latents"),
-    "callback_on_step_end_tensor_inputs",
-)
-"""Arguments of the pipelines' calls that the sample and the settings give, or that no suite can."""
 
 
 class OnBase:
@@ -114,32 +103,9 @@ class OnBase:
         if lora_scales(self.recipe):
             known["peft"] = version("peft")
         libraries = " ".join(f"{name} {number}" for name, number in known.items())
-        self._check_settings()
+        check_call(self.recipe, self.settings)
         lines = [f"{self.version} on a base; {libraries}", *contents(self.recipe)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def _check_settings(self) -> None:
-        from i2v_adapter import I2VAdapterPipeline, I2VAdapterSDXLPipeline
-
-        kind = model_kind(self.recipe)
-        found = I2VAdapterSDXLPipeline if kind == "SDXL" else I2VAdapterPipeline
-        controlled = kind != "SDXL" and self.base.named_controlnet(self.settings.controlnet)
-        parameters = [*inspect.signature(found.__call__).parameters]
-        if controlled:
-            parameters += ["guess_mode", "control_guidance_start", "control_guidance_end"]
-        known = [name for name in parameters if name not in _OWN]
-        for name in self.settings.call:
-            if name not in known:
-                raise EvalError(
-                    f"call: {found.__name__} takes no '{name}' besides what the settings give."
-                    f"{nearest(name, known)}"
-                )
-        if kind == "SDXL" and getattr(self.settings, "free_noise", False) is not False:
-            raise NotServedError(
-                "free_noise: diffusers has it for SD 1.5 bases alone; this is SDXL"
-            )
-        if kind == "SDXL" and self.base.named_controlnet(self.settings.controlnet):
-            raise NotServedError("base.controlnets: they are for SD 1.5 bases; this is SDXL")
 
     def generate(self, samples: Sequence[Sample], seeds: Sequence[int]) -> list[Clip]:
         """One clip per sample, each from a generator of its own on the CPU.

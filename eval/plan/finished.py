@@ -59,27 +59,19 @@ def plan_entries(
 ) -> Planned:
     """The plan of all rows whose files can be read and whose place (method, image, seed) is free.
 
-    Args:
-        folder: what the manifest's paths start from.
-        manifest: the file of the rows, for messages.
-        entries: its rows.
-        metrics: what will be measured.
-        fps: rate of frame folders and arrays.
-        unknown: what no row tells.
-        hdr: what is done with HDR clips.
-        root: what links in frame folders may not leave; ``folder`` if None.
-        limit: a context in which reading a row's files takes too long at some time.
-
     A sample is an input image and its prompt, and bears the first id given to it; for rows without
     an image, an id.
 
     Args:
-        folder: of the clips.
-        manifest: that the rows come from; None: the folder itself.
+        folder: what the manifest's paths start from.
+        manifest: the file of the rows; None: the folder itself.
         entries: the rows.
         metrics: what is measured.
         fps: rate of frame folders and arrays.
         unknown: what is not known of any sample.
+        hdr: what is done with HDR clips.
+        root: what links in frame folders may not leave; ``folder`` if None.
+        limit: a context that raises ClipTimeoutError when reading a row's files takes too long.
 
     Raises:
         EvalError: no row can be used.

@@ -26,7 +26,11 @@ from eval.world.truth import scene_of
 
 
 def make_plan(
-    path: Path, changes: Mapping[str, Any] | None = None, *, max_cells: int = MOST_CELLS
+    path: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    max_cells: int = MOST_CELLS,
+    here: bool = True,
 ) -> Plan:
     """Reads a suite file and resolves every name in it.
 
@@ -35,12 +39,14 @@ def make_plan(
         changes: see :func:`eval.plan.suite.load_suite`. Where they give a base, the cells that it
             cannot serve are left out and named; otherwise such a cell is an error.
         max_cells: a suite of more cells is refused before any is made.
+        here: whether clips are made on this machine, which then must have the device.
 
     Raises:
         EvalError: one line naming file, key, value and what is allowed.
     """
     suite = load_suite(path, changes)
-    devices.check(suite.device, suite.dtype)
+    if here:
+        devices.check(suite.device, suite.dtype)
     check_size(suite, path, max_cells)
     add_folder(path.resolve().parent)
     metrics = [
@@ -49,7 +55,10 @@ def make_plan(
     ]
     _check_metrics(metrics, path)
     suite = suite.model_copy(update={"metrics": [metric.id for metric in metrics]})
-    cells, notes = _servable(list(_cells(suite, path)), path, changed="base" in (changes or {}))
+    stated = list(_cells(suite, path))
+    if here:
+        _check_placement(stated, path)
+    cells, notes = _servable(stated, path, changed="base" in (changes or {}))
     if notes and suite.reference not in {cell.id for cell in cells}:
         suite = suite.model_copy(update={"reference": None})
     if suite.reference is not None and suite.reference not in {cell.id for cell in cells}:
@@ -146,11 +155,6 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
         name = ",".join(f"{key}={value_of(dump, key)}" for key in swept)
         if getattr(instance, "takes_device", False):
             instance.to(suite.device, suite.dtype)
-        if hasattr(instance, "check_placement"):
-            try:
-                instance.check_placement()
-            except EvalError as error:
-                raise EvalError(f"{where} ({label}): {error}") from error
         yield Cell(
             f"{label}[{name}]" if swept else label,
             label,
@@ -202,6 +206,17 @@ def _servable(
     if not kept:
         raise EvalError(f"{path}: the base serves none of its cells; {next(iter(left_out))}")
     return kept, tuple(f"left out {', '.join(ids)}: {why}" for why, ids in left_out.items())
+
+
+def _check_placement(cells: Sequence[Cell], path: Path) -> None:
+    """Whether this machine has the device and can compute in the precision of every cell."""
+    for cell in cells:
+        if hasattr(cell.instance, "check_placement"):
+            try:
+                cell.instance.check_placement()
+            except EvalError as error:
+                where = f"{path}: methods[{cell.entry}] ({cell.label})"
+                raise EvalError(f"{where}: {error}") from error
 
 
 def _check_true_clips(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import diffusers
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from eval.errors import EvalError
 from eval.plan.planning import make_plan
@@ -18,7 +21,7 @@ from tests.eval.methods.bases.test_on_base import method
 def planned(base, photographs, write_images, tmp_path):
     """(changes of the base) -> the plan of a suite on it."""
 
-    def plan(**changes):
+    def plan(here=True, **changes):
         suite = {
             "name": "mine",
             "samples": {"source": "manifest", "path": write_images(tmp_path, photographs).name},
@@ -28,7 +31,7 @@ def planned(base, photographs, write_images, tmp_path):
         }
         path = tmp_path / "mine.yaml"
         path.write_text(yaml.safe_dump(suite))
-        return make_plan(path)
+        return make_plan(path, here=here)
 
     return plan
 
@@ -78,3 +81,72 @@ def test_changes_without_a_class_are_those_of_the_models_own_scheduler(base, sd1
     assert type(found) is diffusers.DDIMScheduler
     assert torch.equal(found.betas, wanted.betas)
     assert not torch.equal(found.betas, own.betas)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"loras": [{"model": "lora"}]},
+            r"base.loras\[0\].*cross-attention reads text of width 80",
+        ),
+        (
+            {"content_adapter": {"model": "content", "weight_name": "ip.safetensors"}},
+            "base.content_adapter.*of width 80, this base's of width 32",
+        ),
+    ],
+)
+def test_parts_trained_on_another_base_are_named(base, sdxl: Path, changes, message):
+    [(key, part)] = changes.items()
+    entry = part[0] if isinstance(part, list) else part
+    entry = entry | {"model": str(sdxl / entry["model"])}
+    with pytest.raises(EvalError, match=message):
+        method(base(**{key: [entry] if isinstance(part, list) else entry})).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("motion", "block_out_channels", [32, 96], "motion_adapter.*block_out_channels 32, 96"),
+        ("control-1", "cross_attention_dim", 80, r"controlnets\[0\].*cross_attention_dim 80"),
+        ("vae", "latent_channels", 16, "base.vae: the UNet takes 4 channels.*latents have 16"),
+        ("content/image_encoder", "projection_dim", 40, "of width 32, and .* projection_dim 40"),
+    ],
+)
+def test_parts_whose_configurations_do_not_fit_are_named(
+    base, sd15: Path, tmp_path: Path, part, key, value, message
+):
+    root = tmp_path / "sd15"
+    shutil.copytree(sd15, root)
+    shutil.copytree(root / "model/vae", root / "vae")
+    file = root / part / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    added = {"controlnets": [{"model": str(root / "control-1")}], "vae": str(root / "vae")}
+    with pytest.raises(EvalError, match=message):
+        method(base(root, **added)).fingerprint()
+
+
+def test_more_frames_than_the_motion_modules_reach_are_refused(planned):
+    reach = r"frames: 1000 at once, and this base's motion modules reach over 32; .*free_noise"
+    with pytest.raises(EvalError, match=reach):
+        planned(settings={"frames": 1000})
+
+
+def test_motion_loras_are_no_loras_of_another_base(base, sd15: Path, tmp_path: Path):
+    name = "unet.down_blocks.0.motion_modules.0.transformer_blocks.0.attn2.to_k.lora_A.weight"
+    save_file({name: torch.zeros(2, 64)}, tmp_path / "pytorch_lora_weights.safetensors")
+    assert method(base(loras=[{"model": str(tmp_path)}])).fingerprint()
+
+
+def test_of_several_content_adapters_one_must_be_named(base, sd15: Path, tmp_path: Path):
+    shutil.copytree(sd15 / "content", tmp_path / "content")
+    shutil.copy(tmp_path / "content/ip.safetensors", tmp_path / "content/ip-2.safetensors")
+    with pytest.raises(EvalError, match=r"2 checkpoints \(ip-2.* name one by weight_name"):
+        method(base(content_adapter={"model": str(tmp_path / "content")})).fingerprint()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_plan_for_other_machines_asks_nothing_of_this_one(planned):
+    with pytest.raises(EvalError, match="float16 needs a GPU"):
+        planned(dtype="float16")
+    assert planned(here=False, dtype="float16").cells

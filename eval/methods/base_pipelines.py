@@ -8,9 +8,10 @@ from typing import Any
 from eval import device as devices
 from eval.errors import EvalError, NotServedError
 from eval.methods.base import Base
+from eval.methods.base_identity import contents
 from eval.methods.base_models import content_parts, controlnets, model_parts
 from eval.methods.base_parts import Recipe, content_file, lora_name, model_kind, needed
-from eval.methods.loaders import part_errors, place
+from eval.methods.loaders import failing_once, part_errors, place
 
 _KEPT: dict[Recipe, Any] = {}
 
@@ -23,7 +24,8 @@ def pipeline(recipe: Recipe, device: str) -> Any:
     """
     if recipe not in _KEPT:
         release()
-        _KEPT[recipe] = _place(_load(recipe), recipe.parsed, device)
+        with failing_once(recipe, device, *contents(recipe)):
+            _KEPT[recipe] = _place(_load(recipe), recipe.parsed, device)
     return _KEPT[recipe]
 
 

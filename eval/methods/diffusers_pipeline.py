@@ -29,8 +29,9 @@ from eval.errors import nearest
 from eval.io.loading import loading
 from eval.io.model_json import read_object
 from eval.methods.conventions import CONVENTIONS
-from eval.methods.loaders import check_placement, load_model, part_errors, place
+from eval.methods.loaders import check_placement, failing_once, load_model, part_errors, place
 from eval.methods.model_files import find_folder, identity, version
+from eval.methods.model_folder import check_component, check_pipeline
 from eval.samples import Sample
 
 _ARGUMENTS = {
@@ -180,10 +181,23 @@ class DiffusersMethod:
             found[name] = find_folder(option, source, "config.json", root)
         return found
 
+    def _check_files(self) -> None:
+        """Whether the folders hold what the pipeline reads."""
+        (option, model), *others = self._folders.items()
+        option = f"method 'diffusers', {option}"
+        check_pipeline(option, model, self.settings.components, self.settings.variant)
+        for name, folder in others:
+            option = f"method 'diffusers', components.{name}"
+            check_component(option, folder.parent, folder.name, None)
+
     def fingerprint(self) -> str:
         """sha256 over the pipeline's name, the libraries, the precision, and of every folder the
         hub's commit or its files' bytes.
+
+        Raises:
+            EvalError: a folder lacks a file that its pipeline reads, or holds a torn one.
         """
+        self._check_files()
         libraries = " ".join(
             f"{name} {version(name)}" for name in ("diffusers", "transformers", "torch")
         )
@@ -240,7 +254,8 @@ class DiffusersMethod:
         settings, device = self.settings, self.device
         folders = tuple((option, str(folder)) for option, folder in self._folders.items())
         name = f"method 'diffusers': {settings.pipeline}"
-        with loading(), part_errors(name, settings.model):
+        made_of = (self.fingerprint(), device, settings.offload)
+        with loading(), failing_once(*made_of), part_errors(name, settings.model):
             return _load(
                 settings.pipeline, folders, settings.variant, self._dtype, device, settings.offload
             )

@@ -4,7 +4,7 @@ on a device. Nothing is downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,29 @@ def part_errors(key: str, path: object) -> Iterator[None]:
         reason = one_line(str(error)) or type(error).__name__
         reason = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 3]}..."
         raise EvalError(f"{key}: {path} cannot be used: {reason}") from error
+
+
+_FAILED: dict[tuple[Hashable, ...], EvalError] = {}
+
+
+@contextmanager
+def failing_once(*made_of: Hashable) -> Iterator[None]:
+    """A load that failed fails at once when it is tried again, for every further clip of a cell.
+
+    Args:
+        made_of: all that decides what is loaded, file contents included: after a change it is
+            tried again.
+
+    Raises:
+        EvalError: what the block raised, now or the first time.
+    """
+    if made_of in _FAILED:
+        raise EvalError(str(_FAILED[made_of])) from _FAILED[made_of]
+    try:
+        yield
+    except EvalError as error:
+        _FAILED[made_of] = error
+        raise
 
 
 def load_model(key: str, folder: Path, dtype: Any, classes: Sequence[str] = ()) -> Any:

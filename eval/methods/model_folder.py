@@ -6,7 +6,7 @@ asked for it. So the files are looked at first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,36 @@ AGAIN = "copy or download it again"
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 """Files of which a tokenizer's folder holds one set. Without them transformers makes a tokenizer
 that knows no word."""
+
+
+def check_pipeline(key: str, path: Path, replaced: Collection[str], variant: str | None) -> None:
+    """Whether a model's folder holds the files of all parts that its ``model_index.json`` lists.
+
+    Args:
+        key: of the suite that names the model.
+        path: of the model, in the hub's layout.
+        replaced: parts that come from elsewhere.
+        variant: of the weights files that are asked for.
+
+    Raises:
+        WeightsMissingError: a file is missing.
+        EvalError: one is torn.
+    """
+    for name, entry in read_object(key, path / "model_index.json").items():
+        whole = isinstance(entry, list) and len(entry) == 2
+        if name in replaced or not whole or entry[0] not in ("diffusers", "transformers"):
+            continue
+        if not (path / name).is_dir():
+            raise WeightsMissingError(
+                f"{key}: {path} lacks the folder {name} that its model_index.json lists; {AGAIN}"
+            )
+        if "Processor" in str(entry[1]) or "FeatureExtractor" in str(entry[1]):
+            if not any(path.joinpath(name).glob("*processor_config.json")):
+                raise WeightsMissingError(
+                    f"{key}: {path / name} has no preprocessor_config.json; {AGAIN}"
+                )
+            continue
+        check_component(key, path, name, variant)
 
 
 def check_component(key: str, path: Path, name: str, variant: str | None) -> None:
@@ -57,6 +87,12 @@ def check_component(key: str, path: Path, name: str, variant: str | None) -> Non
     if variant is None and all(".fp16." in file.name for file in files):
         raise WeightsMissingError(f"{key}: {folder} holds fp16 weights alone; add variant: fp16")
     check_whole(key, [file for file in files if (".fp16." in file.name) == (variant == "fp16")])
+    for index in folder.glob("*.index*.json"):
+        stated = read_object(key, index).get("weight_map")
+        shards = set(stated.values()) if isinstance(stated, dict) else set()
+        absent = sorted(shard for shard in shards if not (folder / str(shard)).is_file())
+        if absent and len(absent) < len(shards):
+            raise WeightsMissingError(f"{key}: {folder} lacks {', '.join(absent)}; {AGAIN}")
 
 
 def check_whole(key: str, files: Sequence[Path]) -> None:

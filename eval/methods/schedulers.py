@@ -10,6 +10,13 @@ from eval.errors import EvalError, nearest, one_line
 
 NEEDED = ("add_noise", "scale_model_input", "set_timesteps")
 """Methods that the paper's pipelines call; schedulers of flow matching lack some."""
+_TYPES = (
+    (bool, (bool,), "true or false"),
+    (int, (int,), "a whole number"),
+    (float, (float, int), "a number"),
+    (str, (str,), "a text"),
+)
+"""Type of a default -> what may stand there, and how it is called."""
 
 
 def scheduler_class(name: object) -> Any:
@@ -35,11 +42,21 @@ def scheduler_class(name: object) -> Any:
 
 
 def check_changes(kind: Any, changes: Mapping[str, Any]) -> None:
-    """Raises ValueError for a change that this class of scheduler does not take."""
-    known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
-    for key in changes:
-        if key != "class" and key not in known:
+    """Raises ValueError for a change that this class of scheduler does not take, or a value of
+    another type than its default."""
+    known = dict(inspect.signature(kind.__init__).parameters)
+    known.pop("self", None)
+    for key, value in changes.items():
+        if key == "class":
+            continue
+        if key not in known:
             raise ValueError(f"the {kind.__name__} has no '{key}'.{nearest(key, known)}")
+        default = known[key].default
+        if value is None and "None" in str(known[key].annotation):
+            continue
+        for own, allowed, said in _TYPES:
+            if type(default) is own and type(value) not in allowed:
+                raise ValueError(f"{key} is {said} (default {default!r}), not {value!r}")
 
 
 def changed_scheduler(own_class: object, own: Mapping[str, Any], changes: Mapping[str, Any]) -> Any:

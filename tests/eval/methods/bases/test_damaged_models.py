@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from eval.errors import EvalError, WeightsMissingError
+from eval.methods import base_pipelines
 from tests.eval.methods.bases.test_on_base import method
 
 DAMAGED = {
@@ -116,3 +118,25 @@ def test_a_model_given_for_one_of_its_parts_is_told_apart(base, copies):
     with pytest.raises(WeightsMissingError, match=r"base\.vae: .* add subfolder: vae"):
         method(base(vae=copies("model"))).fingerprint()
     method(base(vae={"model": copies("model"), "subfolder": "vae"})).fingerprint()
+
+
+def test_a_load_that_failed_is_not_tried_again_until_a_file_changes(
+    base, copies, photographs, monkeypatch, tmp_path
+):
+    """The first convolution of another width: torch's to find, while the model is loaded."""
+    document = base(model=copies("model"))
+    weights = tmp_path / "model/unet/diffusion_pytorch_model.safetensors"
+    whole = weights.read_bytes()
+    tensors = load_file(weights)
+    tensors["conv_in.weight"] = tensors["conv_in.weight"][:, :3].contiguous()
+    save_file(tensors, weights)
+    loads: list[int] = []
+    real = base_pipelines._load
+    monkeypatch.setattr(base_pipelines, "_load", lambda recipe: (loads.append(1), real(recipe))[1])
+    for _ in range(3):
+        with pytest.raises(EvalError, match=r"base.model \(unet\): .*cannot be used: .*conv_in"):
+            method(document).generate(photographs[:1], [1])
+    assert len(loads) == 1
+    weights.write_bytes(whole)
+    assert method(document).generate(photographs[:1], [1])
+    assert len(loads) == 2

@@ -63,7 +63,12 @@ def test_a_base_that_this_machine_cannot_hold_is_refused_with_the_plan(planned, 
     [
         ({"beta_shedule": "linear"}, "DDIMScheduler has no 'beta_shedule'. Did you mean 'beta_s"),
         ({"beta_schedule": "lin"}, "lin is not implemented"),
-        ({"num_train_timesteps": "many"}, "'many'.* cannot be used"),
+        (
+            {"num_train_timesteps": "many"},
+            r"num_train_timesteps is a whole number \(default 1000\), not 'many'",
+        ),
+        ({"clip_sample": "no"}, r"clip_sample is true or false \(default True\), not 'no'"),
+        ({"beta_start": True}, "beta_start is a number .*, not True"),
         ({"class": "FlowMatchEulerDiscreteScheduler"}, "models of another kind"),
         ({"class": 5}, "no scheduler '5'"),
     ],

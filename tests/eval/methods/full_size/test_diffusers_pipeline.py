@@ -5,7 +5,9 @@ conventions, errors.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -164,9 +166,35 @@ def test_what_is_missing_is_named_with_the_place_looked_in(built, tmp_path, monk
         tiny.method(components={"transformer": str(tmp_path)}).fingerprint()
 
 
-def test_the_fingerprint_follows_the_bytes(built, tmp_path):
-    import shutil
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder / "vae"), "lacks the folder vae that its model_index"),
+        (lambda folder: (folder / "scheduler/scheduler_config.json").unlink(), "has no scheduler_"),
+        (lambda folder: (folder / "tokenizer/tokenizer_config.json").unlink(), "has no tokenizer_"),
+        (
+            lambda folder: os.truncate(next(folder.glob("transformer/*.safetensors")), 500),
+            r"transformer/.*\.safetensors is torn",
+        ),
+        (
+            lambda folder: next(folder.glob("text_encoder/*.safetensors")).unlink(),
+            "text_encoder holds no weights",
+        ),
+    ],
+    ids=["folder", "scheduler", "tokenizer", "torn weights", "no weights"],
+)
+def test_a_model_with_a_damaged_part_is_refused_before_it_is_loaded(
+    built, tmp_path, damage, message
+):
+    tiny = built("LTXImageToVideoPipeline")
+    folder = tmp_path / "model"
+    shutil.copytree(tiny.folder / "model", folder)
+    damage(folder)
+    with pytest.raises(EvalError, match=f"method 'diffusers', model: .*{message}"):
+        tiny.method(model=str(folder)).fingerprint()
 
+
+def test_the_fingerprint_follows_the_bytes(built, tmp_path):
     tiny = built("LTXImageToVideoPipeline")
     copy = tmp_path / "elsewhere"
     shutil.copytree(tiny.folder / "model", copy)

@@ -137,7 +137,7 @@ def _samples_text(folder: Path, samples: str | None, prompts: str | None) -> str
 def _base_text(model: str, parts: Mapping[str, str | None], folder: Path) -> tuple[str, str]:
     """The suite's text, and what it still lacks; "" if nothing."""
     from eval.errors import EvalError
-    from eval.methods.base import read_base
+    from eval.methods.base import Base, read_base
     from eval.methods.base_checks import check_parts
     from eval.methods.base_parts import Recipe, native_side
 
@@ -157,7 +157,7 @@ def _base_text(model: str, parts: Mapping[str, str | None], folder: Path) -> tup
     side, first = 512, ""
     try:
         base = read_base(document, folder, "base")
-        assert base is not None
+        assert isinstance(base, Base)
         recipe = Recipe.of(base, adapter=adapter, content=content)
         side = native_side(recipe)
         check_parts(recipe)

@@ -189,7 +189,12 @@ def takes_base(name: str) -> bool:
 
 
 def method_on_base(name: str, base: Any) -> tuple[Callable[[Any], Method], type[BaseModel]]:
-    """What builds a method of the paper's family on a base of one's own, and its settings."""
+    """What builds a method of the paper's family on a base of one's own, a model or a glyph world's
+    weights, and its settings.
+    """
+    if getattr(base, "world", None) is not None:
+        own: Any = load_method(name)
+        return (lambda settings: own(settings).on(base)), own.Settings
     module = importlib.import_module("eval.methods.on_base")
     found: Any = getattr(module, _ON_BASE[name])
     return (lambda settings: found(settings, base)), found.Settings

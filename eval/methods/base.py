@@ -23,6 +23,7 @@ from eval.errors import EvalError, NotServedError
 from eval.io.files import is_file
 from eval.io.validation import validated
 from eval.methods.schedulers import check_changes, scheduler_class
+from eval.methods.world_folder import World, is_world, read_world
 
 GLYPH_WORLD = "glyph-world"
 """The base that comes with the package."""
@@ -191,12 +192,12 @@ def _check_named(setting: str, name: str | None, parts: list[Any]) -> None:
         raise NotServedError(f"base: no {setting} named '{name}'; {listed}")
 
 
-def read_base(value: Any, folder: Path, where: str) -> Base | None:
-    """The base that a suite states, None for the glyph world.
+def read_base(value: Any, folder: Path, where: str) -> Base | World | None:
+    """The base that a suite states, None for the glyph world that comes with the package.
 
     Args:
-        value: ``glyph-world``, a mapping, a YAML file that holds one, or a model alone (folder or
-            hub id).
+        value: ``glyph-world``, a mapping, a YAML file that holds one, a model alone (folder or
+            hub id), or a folder of a glyph world's weights.
         folder: what relative paths start from.
         where: prefix of messages, such as ``suite.yaml: base``.
 
@@ -219,12 +220,16 @@ def read_base(value: Any, folder: Path, where: str) -> Base | None:
             content = content["base"]
         return read_base(content, path.resolve().parent, str(path))
     if isinstance(value, str):
-        value = {"model": value}
+        path = Path(value).expanduser()
+        own = is_world(path if path.is_absolute() else folder / path)
+        value = {"world" if own else "model": value}
     if not isinstance(value, Mapping):
         raise EvalError(
             f"{where}: {value!r} is not allowed: give {GLYPH_WORLD}, a mapping with at least "
             "'model', a .yaml file that holds one, or a model's folder or hub id"
         )
+    if "world" in value:
+        return read_world(value, folder, where)
     base = validated(Base, value, where=where)
     base._folder = folder
     return base

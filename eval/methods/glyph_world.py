@@ -8,7 +8,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,7 @@ from eval.samples import Sample
 from eval.world.models import WEIGHTS
 
 if TYPE_CHECKING:
+    from eval.methods.world_folder import World
     from eval.world.pipelines import Extras
     from i2v_adapter import FrameSimilarityPrior
 
@@ -81,13 +82,24 @@ class GlyphWorldMethod(ABC):
         "scheduler",
     )
     parts: ClassVar[tuple[str, ...]] = ()
-    weights: ClassVar[Path] = WEIGHTS
+    weights: Path = WEIGHTS
     takes_device: ClassVar[bool] = True
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
         self._device = "cpu"
         self._dtype = "float32"
+        self._world: World | None = None
+
+    def on(self, world: World) -> Self:
+        """This method with the weights of another world. Returns it. Raises WeightsMissingError."""
+        self.weights, self._world = world.weights, world
+        return self
+
+    def check_samples(self, samples: Sequence[Sample]) -> None:
+        """Raises EvalError for an image that the world's frames are not of the size of."""
+        if self._world is not None:
+            self._world.check_samples(samples)
 
     def to(self, device: str, dtype: str) -> None:
         """Where to run, and in which precision."""
@@ -107,16 +119,19 @@ class GlyphWorldMethod(ABC):
 
     def fingerprint(self) -> str:
         """sha256 over the method's version, the libraries that sample, and the files of every part
-        it loads.
+        it loads. Raises EvalError for parts that are missing or damaged.
         """
         from eval.world.pipelines import require
 
+        parts = self.base_parts + self.parts + self.extras.parts
+        if self._world is not None:
+            self._world.check(parts)
         digest = hashlib.sha256(
             f"{self.version} {version('diffusers')} {version('torch')}".encode()
         )
         if self._dtype != "float32":
             digest.update(self._dtype.encode())
-        for path in require(self.base_parts + self.parts + self.extras.parts, self.weights):
+        for path in require(parts, self.weights):
             digest.update(f"\n{path.parent.name}/{path.name} {file_sha256(path)}".encode())
         return digest.hexdigest()
 

@@ -13,7 +13,7 @@ from eval.io.registry import add_folder
 from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
 from eval.methods import load_method, method_on_base, takes_base
-from eval.methods.base import Base, read_base
+from eval.methods.base import Base, World, read_base
 from eval.methods.base_sampling import check_settings
 from eval.methods.guard import foreign
 from eval.metrics import Metric
@@ -68,6 +68,7 @@ def make_plan(
             f"{path}: reference: no cell '{suite.reference}'. Allowed: {', '.join(ids)}.{hint}"
         )
     samples = load_samples(suite.samples, folder=path.resolve().parent, where=f"{path}: samples")
+    _check_images(samples, cells, path)
     _check_true_clips(samples, metrics, cells, path)
     _check_truth(samples, metrics, path)
     check_material(suite, samples, metrics, path)
@@ -166,8 +167,10 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
         )
 
 
-def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | None:
-    """The base of one of the suite's methods; None for the glyph world, or a method without."""
+def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | World | None:
+    """The base of one of the suite's methods; None for the glyph world that comes with the package,
+    or a method without.
+    """
     folder = path.resolve().parent
     if entry.base is not None:
         if not takes_base(entry.method):
@@ -179,7 +182,7 @@ def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | No
         base = read_base(suite.base, folder, key)
     else:
         return None
-    if base is not None:
+    if isinstance(base, Base):
         check_settings(base, key)
     return base
 
@@ -217,6 +220,16 @@ def _check_placement(cells: Sequence[Cell], path: Path) -> None:
             except EvalError as error:
                 where = f"{path}: methods[{cell.entry}] ({cell.label})"
                 raise EvalError(f"{where}: {error}") from error
+
+
+def _check_images(samples: Sequence[Sample], cells: Sequence[Cell], path: Path) -> None:
+    """Whether the methods that draw frames of one size get images of it."""
+    for cell in cells:
+        if hasattr(cell.instance, "check_samples"):
+            try:
+                cell.instance.check_samples(samples)
+            except EvalError as error:
+                raise EvalError(f"{path}: cell {cell.id}: {error}") from error
 
 
 def _check_true_clips(

@@ -35,23 +35,23 @@ def scene_of(truth: Scene | Mapping[str, str | float]) -> Scene:
     """
     if isinstance(truth, Scene):
         return truth
-    names = [field.name for field in fields(Scene)]
+    names = [field.name for field in fields(Scene) if field.name != "side"]
     if missing := [name for name in names if name not in truth]:
         raise EvalError(
             f"not a scene of the glyph world: the ground truth lacks {', '.join(missing)}"
         )
     values = {name: str(truth[name]) if name in _WORDS else float(truth[name]) for name in names}
-    scene = Scene(**values)  # type: ignore[arg-type]
+    scene = Scene(**values, side=int(truth.get("side", SIZE)))  # type: ignore[arg-type]
     return (
         replace(scene, motion=str(truth["control"]), speed=_SPEED) if "control" in truth else scene
     )
 
 
-def discs(places: np.ndarray) -> np.ndarray:
-    """Centre x, y and diameter in px, float (..., 3) -> coverage of the discs, float32 (..., SIZE,
-    SIZE) in [0, 1].
+def discs(places: np.ndarray, side: int = SIZE) -> np.ndarray:
+    """Centre x, y and diameter in px, float (..., 3) -> coverage of the discs, float32 (..., side,
+    side) in [0, 1].
     """
-    rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) + 0.5
     x, y, size = (places[..., index, None, None].astype(np.float32) for index in range(3))
     return np.clip(size / 2.0 + 0.5 - np.hypot(columns - x, rows - y), 0.0, 1.0)
 
@@ -62,7 +62,7 @@ def places(scene: Scene, frames: int) -> np.ndarray:
 
 
 def position_maps(truth: Scene | Mapping[str, str | float], frames: int) -> np.ndarray:
-    """A white disc of the glyph's size where the glyph is, on black: uint8 (F, 64, 64, 3).
+    """A white disc of the glyph's size where the glyph is, on black: uint8 (F, side, side, 3).
 
     Args:
         truth: a scene, or a sample's ground truth that holds one; see `scene_of`.
@@ -73,5 +73,6 @@ def position_maps(truth: Scene | Mapping[str, str | float], frames: int) -> np.n
     """
     if frames < 1:
         raise EvalError(f"frames must be at least 1, got {frames}")
-    drawn = np.rint(discs(places(scene_of(truth), frames)) * 255.0).astype(np.uint8)
+    scene = scene_of(truth)
+    drawn = np.rint(discs(places(scene, frames), scene.side) * 255.0).astype(np.uint8)
     return np.repeat(drawn[..., None], 3, axis=-1)

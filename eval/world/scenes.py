@@ -9,7 +9,7 @@ everything is deterministic.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +65,7 @@ Draw = Callable[[str], np.ndarray]
 @dataclass(frozen=True)
 class Scene:
     """What one clip shows. `speed` is px per frame: of the glyph, of its growing diameter, or of
-    its turning rim.
+    its turning rim. Frames are `side` px high and wide.
     """
 
     glyph: str
@@ -79,10 +79,22 @@ class Scene:
     y: float
     shade_angle: float  # radians
     shade: float  # relative brightness change from edge to edge
+    side: int = SIZE
 
     def truth(self) -> dict[str, str | float]:
-        """The fields as a flat mapping, for records and reports."""
-        return asdict(self)
+        """The fields as a flat mapping, for records and reports; `side` where it is not 64."""
+        known = asdict(self)
+        if self.side == SIZE:
+            del known["side"]
+        return known
+
+    def enlarged(self, side: int) -> Scene:
+        """The scene in frames of another side, at the same speed in px per frame: twice as large,
+        it takes twice as many frames for the same motion.
+        """
+        ratio = side / self.side
+        size, x, y = (ratio * value for value in (self.size, self.x, self.y))
+        return replace(self, size=size, x=x, y=y, side=side)
 
 
 class Rendered(NamedTuple):
@@ -159,13 +171,14 @@ def _glyph_mask(scene: Scene, frame: int, draw: Draw) -> np.ndarray:
             [sine, cosine, centre_y - sine * middle - cosine * middle],
         ]
     )
-    large = (SIZE * _SUPERSAMPLE, SIZE * _SUPERSAMPLE)
+    large = (scene.side * _SUPERSAMPLE, scene.side * _SUPERSAMPLE)
     drawn = cv2.warpAffine(draw(scene.character), matrix, large, flags=cv2.INTER_LINEAR)
-    return cv2.resize(drawn, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(drawn, (scene.side, scene.side), interpolation=cv2.INTER_AREA)
 
 
 def _background(scene: Scene) -> np.ndarray:
-    rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) / (SIZE - 1) - 0.5
+    side = scene.side
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) / (side - 1) - 0.5
     ramp = columns * np.cos(scene.shade_angle) + rows * np.sin(scene.shade_angle)
     return np.asarray(BACKGROUNDS[scene.background], dtype=np.float32) * (
         1.0 + scene.shade * ramp[..., None]
@@ -178,7 +191,7 @@ def _flow(scene: Scene, frame: int, inside: np.ndarray) -> np.ndarray:
     """
     x, y, size, angle = pose(scene, frame)
     next_x, next_y, next_size, next_angle = pose(scene, frame + 1)
-    rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
+    rows, columns = np.mgrid[0 : scene.side, 0 : scene.side].astype(np.float32) + 0.5
     from_x, from_y = columns - x, rows - y
     turn, ratio = next_angle - angle, next_size / size
     to_x = ratio * (np.cos(turn) * from_x - np.sin(turn) * from_y) + next_x
@@ -209,5 +222,5 @@ def render(scene: Scene, frames: int = FRAMES, draw: Draw = mask) -> Rendered:
     return Rendered(
         frames=np.stack([painted for painted, _ in drawn]),
         masks=masks,
-        flow=np.stack(flow) if flow else np.zeros((0, SIZE, SIZE, 2), np.float32),
+        flow=np.stack(flow) if flow else np.zeros((0, scene.side, scene.side, 2), np.float32),
     )

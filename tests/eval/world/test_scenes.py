@@ -7,6 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from eval.world.control import position_maps
+from eval.world.control import scene_of as truth_scene
 from eval.world.glyphs import GLYPHS, SEEN, UNSEEN, mask, wild_characters
 from eval.world.scenes import MOTIONS, caption, describe, render, render_frame, sample_scene
 
@@ -119,3 +121,35 @@ def test_drawn_shapes_are_solid_and_differ():
 def test_no_frames_is_an_error():
     with pytest.raises(ValueError, match="at least 1"):
         render(scene_of("still"), frames=0)
+
+
+@pytest.mark.parametrize("motion", sorted(MOTIONS))
+def test_twice_as_large_is_the_same_scene_at_twice_the_frames(motion: str):
+    small = scene_of(motion)
+    large = small.enlarged(128)
+    assert small.enlarged(64) == small
+    assert large.enlarged(64) == small
+    one, other = render(small, 4), render(large, 8)
+    assert other.frames.shape == (8, 128, 128, 3)
+    halved = other.masks[::2].reshape(4, 64, 2, 64, 2).mean(axis=(2, 4))
+    assert np.abs(halved - one.masks).max() < 0.15  # of edges, drawn finer
+    assert np.abs(halved - one.masks).mean() < 0.002
+    pixels = other.frames[::2].reshape(4, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    assert np.abs(pixels - one.frames).mean() < 1.0
+    assert "side" not in small.truth()
+    assert truth_scene(large.truth()) == large
+    assert truth_scene(small.truth()) == small
+    maps = position_maps(large.truth(), 2)
+    assert maps.shape == (2, 128, 128, 3)
+    inside = maps[0, ..., 0] > 127
+    rows, columns = np.nonzero(inside)
+    assert columns.mean() + 0.5 == pytest.approx(large.x, abs=0.3)
+    assert rows.mean() + 0.5 == pytest.approx(large.y, abs=0.3)
+    assert inside.sum() == pytest.approx(np.pi * large.size**2 / 4, rel=0.05)
+
+
+def test_enlarged_flow_is_the_step_between_poses():
+    large = scene_of("left").enlarged(128)
+    rendered = render(large, 2)
+    moved = rendered.flow[0][rendered.masks[0] > 0.5]
+    assert moved == pytest.approx(np.tile([-large.speed, 0.0], (len(moved), 1)), abs=1e-4)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from eval.commands.options import Debug, EncoderDevice, EncoderDtype, Wait
 from eval.io.console import say
 
 
@@ -25,16 +26,10 @@ def calibrate(
     clips: Annotated[
         int, typer.Option(help="Glyph clips for each strength; camera clips are half as many.")
     ] = 24,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
-    ] = 0.0,
-    device: Annotated[
-        str, typer.Option(help="Of the encoders: auto, cpu, cuda[:INDEX] or mps.")
-    ] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    debug: Annotated[
-        bool, typer.Option(help="Stop at the first failure and show its traceback.")
-    ] = False,
+    wait: Wait = 0.0,
+    device: EncoderDevice = "auto",
+    dtype: EncoderDtype = "float32",
+    debug: Debug = False,
 ) -> None:
     """Calibrate metrics on corrupted clips of known truth: response curves, noise floors, blind
     spots.

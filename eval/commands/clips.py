@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from eval.commands.options import AsJson, Debug, EncoderDevice, EncoderDtype, TrustTorchscript, Wait
 from eval.errors import SOME_FAILED, EvalError, one_line
 from eval.io.console import cell, say, show
 
@@ -88,9 +89,7 @@ def clips(
     timeout: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds to read or measure one clip.")
     ] = None,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
-    ] = 0.0,
+    wait: Wait = 0.0,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -102,23 +101,11 @@ def clips(
         bool,
         typer.Option("--dry-run", help="Say what would be measured and about how long it takes."),
     ] = False,
-    device: Annotated[
-        str, typer.Option(help="Of the encoders: auto, cpu, cuda[:INDEX] or mps.")
-    ] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the table of results as JSON.")
-    ] = False,
-    trust_torchscript: Annotated[
-        bool,
-        typer.Option(
-            "--trust-torchscript",
-            help="Run the code in a TorchScript file (I3D); for files that you trust.",
-        ),
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option(help="Stop at the first failure and show its traceback.")
-    ] = False,
+    device: EncoderDevice = "auto",
+    dtype: EncoderDtype = "float32",
+    as_json: AsJson = False,
+    trust_torchscript: TrustTorchscript = False,
+    debug: Debug = False,
 ) -> None:
     """Score finished clips: mp4, mov, webm, mkv, gif, avi, frame folders, .npy. Exit 3: some
     failed; 2: nothing usable.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from eval.commands.options import ShowTraceback
 from eval.io.console import say, show
 
 REGRESSION = 1
@@ -23,7 +24,7 @@ def gate(
         Path | None, typer.Option(help="Where to; DIR/gate.md if not given.")
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Where to; DIR/gate.xml if not given.")] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: ShowTraceback = False,
 ) -> None:
     """Hold a run against a baseline. Exit 0: it holds; 1: a value moved; 2: usage or no baseline;
     4: no values.

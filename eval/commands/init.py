@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from eval.commands import suite_texts as texts
+from eval.commands.options import ShowTraceback
 from eval.io.console import say
 
 _WANTED = (("identity", "dino_vits16"), ("text", "clip_vitb32_openai"), ("motion", "raft_large"))
@@ -47,7 +48,7 @@ def init(
         str | None,
         typer.Option(help="With a folder of images: their prompts, .csv, .jsonl or .txt."),
     ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: ShowTraceback = False,
 ) -> None:
     """Write a commented suite: for a base (--base), a diffusers pipeline (--pipeline, --model), a
     method of one's own (--method), or the glyph world; or a manifest of finished clips (--clips). A

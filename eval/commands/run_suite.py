@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.changes import changed_keys
+from eval.commands.options import AsJson, Debug, TrustTorchscript, Wait
 from eval.errors import SOME_FAILED, EvalError, one_line
 from eval.io.console import say
 
@@ -46,9 +47,7 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds to make or measure one clip.")
     ] = None,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a run folder that is in use.")
-    ] = 0.0,
+    wait: Wait = 0.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be made, and what it costs.")
     ] = False,
@@ -91,19 +90,9 @@ def run(
     max_cells: Annotated[
         int | None, typer.Option(min=1, help="Cells of the largest sweep that is taken on.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the table of results as JSON.")
-    ] = False,
-    trust_torchscript: Annotated[
-        bool,
-        typer.Option(
-            "--trust-torchscript",
-            help="Run the code in a TorchScript file (I3D); for files that you trust.",
-        ),
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option(help="Stop at the first failure and show its traceback.")
-    ] = False,
+    as_json: AsJson = False,
+    trust_torchscript: TrustTorchscript = False,
+    debug: Debug = False,
 ) -> None:
     """Run a suite, or resume it: the same command again makes only what is missing or failed.
     Exit 3: clips failed.

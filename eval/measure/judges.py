@@ -15,6 +15,7 @@ from eval.metrics.definitions import Definition, Features, Metric, Need, Registe
 
 PREFIX = "judge."
 VERSION = "v1"
+_ANSWER = ("judge", "sample", "clip", "scores", "raw", "fault")
 
 
 def is_judged(id: str) -> bool:
@@ -111,5 +112,10 @@ def answers(folder: Path) -> list[dict[str, Any]]:
     Raises:
         EvalError: naming an answer's file that is damaged.
     """
-    found = [read_json(path) for path in sorted(Files(folder).answers.glob("*.json"))]
-    return sorted(found, key=lambda answer: (answer["judge"], answer["sample"], answer["clip"]))
+    found = []
+    for path in sorted(Files(folder).answers.glob("*.json")):
+        answer = read_json(path)
+        if absent := [key for key in _ANSWER if key not in answer]:
+            raise EvalError(f"{path}: no answer of a judge (no '{absent[0]}'); remove it")
+        found.append(answer)
+    return sorted(found, key=lambda answer: [str(answer[key]) for key in _ANSWER[:3]])

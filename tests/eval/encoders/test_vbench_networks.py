@@ -295,6 +295,11 @@ def test_dreamsim_files_that_do_not_fit_are_named(
     torch.save(state | {"base_model.model.mlp.lora_A.weight": torch.zeros(1)}, adapter)
     with pytest.raises(EvalError, match=r"base_model.model.mlp.lora_A.weight is not of DreamSim"):
         load_encoder("dreamsim_ensemble")
+    config = folder / "ensemble_lora" / "adapter_config.json"
+    for content, message in (("{", "cannot be read"), ("{}", "is no LoRA configuration: KeyError")):
+        config.write_text(content)
+        with pytest.raises(EvalError, match=f"'dreamsim_ensemble': .*{config.name} {message}"):
+            load_encoder("dreamsim_ensemble")
     (folder / "clip_vitb16_pretrain.pth.tar").unlink()
     with pytest.raises(WeightsMissingError, match=r"no clip_vitb16_pretrain.pth.tar.*weights get"):
         load_encoder("dreamsim_ensemble")

@@ -98,6 +98,16 @@ def test_a_judge_is_asked_once_and_its_answer_is_kept(judge: str, tmp_path: Path
     assert len(answers(run)) == 2
 
 
+@pytest.mark.parametrize("content", ["", "{", "[1]", "{}", '{"judge": "fake"}', "[" * 100_000])
+def test_a_damaged_answer_is_named(judge: str, tmp_path: Path, content: str) -> None:
+    cache = FeatureCache(Files(tmp_path).frames)
+    Evaluator([parse_metric(id) for id in IDS], cache=cache).per_clip(SAMPLE, CLIP)
+    [file] = Files(tmp_path).answers.glob("*.json")
+    file.write_text(content)
+    with pytest.raises(EvalError, match=f"{file.name}: .*remove it"):
+        answers(tmp_path)
+
+
 def test_what_a_sample_lacks_is_not_made_up(judge: str) -> None:
     sample = Sample("a", FRAMES[0], "", unknown=("image", "prompt"))
     values = Evaluator([parse_metric(IDS[0])]).per_clip(sample, CLIP)

@@ -104,6 +104,7 @@ def test_wrong_settings_are_named(suite: Path, changes: dict[str, Any], message:
     [
         ("{}", "must be a list of entries"),
         ("[", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ('[{"prompt_en": "a"}]', "entry 0: dimension: Field required"),
         (
             json.dumps([ENTRIES[0], ENTRIES[0]]),

@@ -7,18 +7,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from diffusers.utils import _get_model_file
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
+from i2v_adapter.attachment import Attachment
 from i2v_adapter.attention import (
     CrossFrameAttnProcessor,
     CrossFrameProjections,
@@ -44,15 +42,6 @@ from i2v_adapter.unet_layers import (
     natural_order,
     uncompiled,
 )
-
-
-@dataclass
-class _Attachment:
-    unet: nn.Module
-    layers: dict[str, Attention]
-    processors: dict[str, CrossFrameAttnProcessor]
-    previous: dict[str, Any]
-    hooks: list[RemovableHandle]
 
 
 class I2VAdapter(ModelMixin, ConfigMixin):
@@ -104,7 +93,8 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 leaf, CrossFrameProjections(layers[path]["channels"], layers[path]["inner"])
             )
         self._state = CrossFrameState()
-        self._attachment: _Attachment | None = None
+        self._attachment: Attachment | None = None
+        self._fused = False
 
     @classmethod
     def from_unet(cls, unet: nn.Module, pooled_group_norm: bool = False) -> I2VAdapter:
@@ -231,7 +221,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         unet = uncompiled(unet)
         if self._attachment is not None:
             if self._attachment.unet is unet:
-                self._connect(self._attachment)
+                self._attachment.connect()
                 return self
             raise RuntimeError("the adapter is attached to another UNet: call its detach() first")
         name_repeated_blocks(unet)
@@ -250,17 +240,12 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         hooks = [unet.register_forward_pre_hook(self._before_forward, with_kwargs=True)]
         if self.config["pooled_group_norm"]:
             hooks += pool_group_norms(unet, self._state)
-        self._attachment = _Attachment(
-            unet=unet,
-            layers=layers,
-            processors={
-                path: CrossFrameAttnProcessor(self.projections(path), self._state, path, backend)
-                for path in layers
-            },
-            previous={},
-            hooks=hooks,
-        )
-        self._connect(self._attachment)
+        processors = {
+            path: CrossFrameAttnProcessor(self.projections(path), self._state, path, backend)
+            for path in layers
+        }
+        self._attachment = Attachment(unet, layers, processors, hooks)
+        self._attachment.connect()
         return self
 
     def detach(self) -> None:
@@ -269,13 +254,7 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         """
         if self._attachment is None:
             return
-        for hook in self._attachment.hooks:
-            hook.remove()
-        for path, layer in self._attachment.layers.items():
-            if isinstance(layer.processor, CrossFrameAttnProcessor):
-                layer.set_processor(self._attachment.previous.get(path) or AttnProcessor2_0())
-        for processor in self._attachment.processors.values():
-            processor.release()
+        self._attachment.undo()
         self._attachment = None
 
     @contextmanager
@@ -293,14 +272,32 @@ class I2VAdapter(ModelMixin, ConfigMixin):
                 if before is not None:
                     self.attach(before)
 
-    def _connect(self, attachment: _Attachment) -> None:
-        for path, layer in attachment.layers.items():
-            if layer.processor is not attachment.processors[path]:
-                # An unconnected processor of ours is what diffusers rebuilt from the class of the
-                # connected one.
-                if not isinstance(layer.processor, CrossFrameAttnProcessor):
-                    attachment.previous[path] = layer.processor
-                layer.set_processor(attachment.processors[path])
+    def fuse_projections(self) -> None:
+        """One matrix product for Q, K, V and Q' of each layer instead of four, as diffusers'
+        `fuse_qkv_projections` does for Q, K and V: equal to rounding, with fewer launches.
+
+        The weights that share a product lie side by side in memory from the next forward pass on.
+        They stay the parameters that they are: names, values and saved files do not change (only
+        `torch.save` of one writes its neighbours too). Left out are projections with a LoRA, a
+        bias, a hook, another dtype or device, and all where gradients with respect to their weights
+        are asked for, or the scale is 0.
+
+        Examples:
+            >>> from i2v_adapter.tiny import tiny_unet
+            >>> unet = tiny_unet()
+            >>> adapter = I2VAdapter.from_unet(unet).attach(unet)
+            >>> adapter.fuse_projections()
+            >>> unet(torch.zeros(1, 4, 5, 8, 8), 0, torch.zeros(5, 7, 32)).sample.shape
+            torch.Size([1, 4, 5, 8, 8])
+            >>> adapter.unfuse_projections()
+        """
+        self._fused = True  # done before each forward pass: layers may change in between
+
+    def unfuse_projections(self) -> None:
+        """Four products again; an attached UNet's weights get memory of their own."""
+        self._fused = False
+        if self._attachment is not None:
+            self._attachment.fuse(False)
 
     def _before_forward(
         self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -317,4 +314,6 @@ class I2VAdapter(ModelMixin, ConfigMixin):
         if self.device != sample.device:
             self.to(sample.device)
         self._state.move(sample.device)
-        self._connect(self._attachment)
+        self._attachment.connect()
+        if self._fused and not torch.compiler.is_compiling():
+            self._attachment.fuse(True)

@@ -25,6 +25,8 @@ from diffusers.models.attention_dispatch import (
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
+from i2v_adapter.fused_projections import FusedProjections, separate
+
 FrameScale: TypeAlias = float | Sequence[float] | Tensor
 Scale: TypeAlias = FrameScale | Mapping[str, FrameScale]
 
@@ -112,13 +114,25 @@ class CrossFrameAttnProcessor:
         self.state = state
         self.path = path
         self.released = False
+        self._fused: FusedProjections | None = None
         self._attention_backend = backend
 
     def release(self) -> None:
         """Become the layer's own self-attention: something may hold on to the processor of a
         detached adapter.
         """
-        self.projections, self.state, self.released = None, None, True
+        self.projections, self.state, self.released, self._fused = None, None, True, None
+
+    def fuse(self, attn: Attention, fused: bool) -> None:
+        """Joins the projections of the layer `attn` in one product, or keeps them apart."""
+        assert self.projections is not None
+        layers = [attn.to_q, attn.to_k, attn.to_v, self.projections.to_q_ff]
+        if fused:
+            self._fused = self._fused or FusedProjections()
+            self._fused.fit(layers)
+        elif self._fused is not None:
+            self._fused = None
+            separate(layers)
 
     def __call__(
         self,
@@ -153,9 +167,16 @@ class CrossFrameAttnProcessor:
         if attn.group_norm is not None:
             hidden_states = attn.group_norm(hidden_states.transpose(1, 2)).transpose(1, 2)
 
-        query = _split_heads(attn.to_q(hidden_states), batch, attn.heads)
-        key = _split_heads(attn.to_k(hidden_states), batch, attn.heads)
-        value = _split_heads(attn.to_v(hidden_states), batch, attn.heads)
+        if self.state is None:
+            scale: FrameScale = 0.0
+        elif self.state.factor is not None and torch.compiler.is_compiling():
+            scale = self.state.factor
+        else:
+            scale = self.state.scale_of(self.path)
+        crossing = not isinstance(scale, (int, float)) or scale != 0
+
+        own, cross_query = self._project(attn, hidden_states, crossing)
+        query, key, value = (_split_heads(projected, batch, attn.heads) for projected in own)
         if attn.norm_q is not None:
             query = attn.norm_q(query)
         if attn.norm_k is not None:
@@ -163,14 +184,13 @@ class CrossFrameAttnProcessor:
 
         attended = self._attend(query, key, value, attention_mask)
         output = attn.to_out[0](_join_heads(attended, batch).to(query.dtype))
-        if self.state is None:
-            scale: FrameScale = 0.0
-        elif self.state.factor is not None and torch.compiler.is_compiling():
-            scale = self.state.factor
-        else:
-            scale = self.state.scale_of(self.path)
-        if not isinstance(scale, (int, float)) or scale != 0:
-            cross = self._cross_frame(attn, hidden_states, key, value, attention_mask, scale)
+        if crossing:
+            assert self.projections is not None
+            if cross_query is None:
+                # The adapter may be kept in float32 for training on a half-precision base.
+                to_q = self.projections.to_q_ff
+                cross_query = to_q(hidden_states.to(to_q.weight.dtype))
+            cross = self._cross_frame(attn, cross_query, key, value, attention_mask, scale)
             output = output + cross.to(output.dtype)
 
         output = attn.to_out[1](output)
@@ -180,30 +200,44 @@ class CrossFrameAttnProcessor:
             output = output + residual
         return output / attn.rescale_output_factor
 
+    def _project(
+        self, attn: Attention, tokens: Tensor, crossing: bool
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """Q, K, V of the tokens, and Q' if it shares their product."""
+        layers = [attn.to_q, attn.to_k, attn.to_v]
+        found: list[Tensor | None] = [None] * 4
+        if crossing and self._fused is not None:
+            assert self.projections is not None
+            found = self._fused.outputs([*layers, self.projections.to_q_ff], tokens)
+        own = [
+            layer(tokens) if output is None else output
+            for layer, output in zip(layers, found[:3], strict=True)
+        ]
+        return own, found[3]
+
     def _cross_frame(
         self,
         attn: Attention,
-        hidden_states: Tensor,
+        query: Tensor,
         key: Tensor,
         value: Tensor,
         attention_mask: Tensor | None,
         scale: FrameScale,
     ) -> Tensor:
-        """The second term of equation 5 times the scale, (B * F, HW, C): all queries of a video in
-        one call.
+        """The second term of equation 5 times the scale, (B * F, HW, C), from Q': all queries of a
+        video in one call.
         """
         assert self.projections is not None
         assert self.state is not None
-        batch, frames = hidden_states.shape[0], self.state.num_frames
+        batch, frames = query.shape[0], self.state.num_frames
         if frames is None or batch % frames:
             raise RuntimeError(
                 f"cross-frame attention got {batch} images, which is no whole number of videos of "
                 f"{frames} frames:"
                 " call the UNet itself rather than its .forward"
             )
-        to_q, to_out = self.projections.to_q_ff, self.projections.to_out_ff
-        # The adapter may be kept in float32 for training on a half-precision base.
-        query = _split_heads(to_q(hidden_states.to(to_q.weight.dtype)), batch // frames, attn.heads)
+        to_out = self.projections.to_out_ff
+        query = _split_heads(query, batch // frames, attn.heads)
         if attn.norm_q is not None:
             query = attn.norm_q(query)
         if attention_mask is not None:

@@ -23,8 +23,6 @@ def check_call(recipe: Recipe, settings: Any) -> None:
     """Raises EvalError for an argument in ``call`` that the pipeline does not have or that others
     give, and for more frames than the motion modules reach; NotServedError for what SDXL lacks.
     """
-    from i2v_adapter import I2VAdapterPipeline, I2VAdapterSDXLPipeline
-
     kind = model_kind(recipe)
     controlled = bool(recipe.parsed.named_controlnet(settings.controlnet))
     free_noise = getattr(settings, "free_noise", False)
@@ -32,6 +30,11 @@ def check_call(recipe: Recipe, settings: Any) -> None:
         raise NotServedError("free_noise: diffusers has it for SD 1.5 bases alone; this is SDXL")
     if kind == "SDXL" and controlled:
         raise NotServedError("base.controlnets: they are for SD 1.5 bases; this is SDXL")
+    _check_length(recipe, kind, settings.frames, free_noise)
+    if not settings.call:
+        return  # importing the pipelines takes seconds
+    from i2v_adapter import I2VAdapterPipeline, I2VAdapterSDXLPipeline
+
     found = I2VAdapterSDXLPipeline if kind == "SDXL" else I2VAdapterPipeline
     parameters = [*inspect.signature(found.__call__).parameters]
     if controlled:
@@ -43,7 +46,6 @@ def check_call(recipe: Recipe, settings: Any) -> None:
                 f"call: {found.__name__} takes no '{name}' besides what the settings give."
                 f"{nearest(name, known)}"
             )
-    _check_length(recipe, kind, settings.frames, free_noise)
 
 
 def _check_length(recipe: Recipe, kind: str, frames: int, free_noise: Any) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 MakeWeights = Callable[..., Path]
 
@@ -118,3 +120,17 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(weights, "EMBEDDED", root / "embedded")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", os.fspath(root / "hub"))
     return root
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which weights are looked for; models that are built are always the same."""
+    monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
+    torch.manual_seed(0)
+    return tmp_path
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    """Three noisy frames of 40 x 72 px."""
+    return np.random.default_rng(0).integers(0, 256, (3, 40, 72, 3), dtype=np.uint8)

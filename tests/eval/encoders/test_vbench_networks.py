@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +16,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch.nn import functional
 from torchvision import transforms
 
-from eval.clips.lossless import Clip
-from eval.encoders import dreamsim, load_encoder
+from eval.encoders import load_encoder
 from eval.encoders.musiq import Musiq, prepared
 from eval.errors import EvalError, WeightsMissingError
 from eval.measure.catalogue import parse_metric
 from eval.measure.evaluator import Evaluator
 from eval.samples import Sample
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
-    torch.manual_seed(0)
-    return tmp_path
-
-
-@pytest.fixture
-def frames() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (3, 40, 72, 3), dtype=np.uint8)
 
 
 def _noisy(module: torch.nn.Module) -> torch.nn.Module:
@@ -155,214 +140,6 @@ def test_musiq_cuts_the_three_views_into_padded_patches() -> None:
     assert positions[-12:].tolist() == [10 * r + c for r in rows for c in columns]
 
 
-def _reference_vit(
-    state: Mapping[str, torch.Tensor],
-    lora: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
-    pixels: torch.Tensor,
-    *,
-    scale: float,
-    clip: bool,
-    gelu: Any,
-    final: bool,
-) -> torch.Tensor:
-    """A ViT of one block and two heads, whose LoRA is added to the output of qkv."""
-    eps = 1e-5 if clip else 1e-6
-
-    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
-        return functional.layer_norm(
-            x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], eps
-        )
-
-    def linear(x: torch.Tensor, name: str) -> torch.Tensor:
-        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
-
-    patches = functional.conv2d(
-        pixels, state["patch_embed.proj.weight"], state["patch_embed.proj.bias"], stride=16
-    )
-    x = torch.cat([state["cls_token"].expand(len(pixels), -1, -1), patches.flatten(2).mT], dim=1)
-    x = x + state["pos_embed"]
-    x = norm(x, "pos_drop") if clip else x
-    inner = norm(x, "blocks.0.norm1")
-    down, up = lora["blocks.0.attn.qkv"]
-    qkv = linear(inner, "blocks.0.attn.qkv") + scale * (inner @ down.T) @ up.T
-    width = x.shape[-1]
-    mixed = []
-    for head in range(2):
-        part = slice(head * width // 2, (head + 1) * width // 2)
-        query, key, value = (qkv[..., i * width : (i + 1) * width][..., part] for i in range(3))
-        mixed.append((query @ key.mT / (width // 2) ** 0.5).softmax(dim=-1) @ value)
-    x = x + linear(torch.cat(mixed, dim=-1), "blocks.0.attn.proj")
-    x = x + linear(gelu(linear(norm(x, "blocks.0.norm2"), "blocks.0.mlp.fc1")), "blocks.0.mlp.fc2")
-    return (norm(x, "norm") if final else x)[:, 0]
-
-
-def _save_dreamsim(folder: Path, width: int = 24) -> tuple[list[Any], list[Any]]:
-    """DreamSim's files with random weights of one small block; the states and the LoRA pairs."""
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "ensemble_lora").mkdir()
-    shapes = {
-        "cls_token": (1, 1, width),
-        "pos_embed": (1, 197, width),
-        "patch_embed.proj.weight": (width, 3, 16, 16),
-        "patch_embed.proj.bias": (width,),
-        "blocks.0.attn.qkv.weight": (3 * width, width),
-        "blocks.0.attn.qkv.bias": (3 * width,),
-        "blocks.0.attn.proj.weight": (width, width),
-        "blocks.0.attn.proj.bias": (width,),
-        "blocks.0.mlp.fc1.weight": (4 * width, width),
-        "blocks.0.mlp.fc1.bias": (4 * width,),
-        "blocks.0.mlp.fc2.weight": (width, 4 * width),
-        "blocks.0.mlp.fc2.bias": (width,),
-    }
-    norms = ["blocks.0.norm1", "blocks.0.norm2", "norm"]
-    states = []
-    for number in range(3):
-        own = shapes | {
-            f"{name}.{part}": (width,)
-            for name in norms + ["pos_drop"] * (number > 0)
-            for part in ("weight", "bias")
-        }
-        states.append({name: torch.randn(shape) * 0.3 for name, shape in own.items()})
-    projections = [torch.randn(width, 512) * 0.1 for _ in range(2)]
-    torch.save(states[0], folder / "checkpoints" / "dino_vitbase16_pretrain.pth")
-    for name, state, projection in zip(("clip", "open_clip"), states[1:], projections, strict=True):
-        torch.save(
-            {"state_dict": state | {"proj": projection}}, folder / f"{name}_vitb16_pretrain.pth.tar"
-        )
-    pairs = [(torch.randn(4, width) * 0.3, torch.randn(3 * width, 4) * 0.3) for _ in range(3)]
-    adapter = {
-        f"base_model.model.extractor_list.{i}.model.blocks.0.attn.qkv.lora_{side}.weight": tensor
-        for i, pair in enumerate(pairs)
-        for side, tensor in zip("AB", pair, strict=True)
-    }
-    torch.save(adapter, folder / "ensemble_lora" / "adapter_model.bin")
-    config = {"r": 4, "lora_alpha": 2, "target_modules": ["qkv"]}
-    (folder / "ensemble_lora" / "adapter_config.json").write_text(json.dumps(config))
-    return states, [*zip([None, *projections], pairs, strict=True)]
-
-
-def test_dreamsim_is_three_transformers_with_lora(
-    root: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dreamsim, "SHAPE", {"embed_dim": 24, "depth": 1, "num_heads": 2})
-    folder = root / "dreamsim_ensemble"
-    states, others = _save_dreamsim(folder)
-    encoder: Any = load_encoder("dreamsim_ensemble")
-    means = [((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))] + [
-        ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-    ] * 2
-    gelus = (functional.gelu, lambda x: x * torch.sigmoid(1.702 * x), functional.gelu)
-
-    def expected(pixels: torch.Tensor) -> np.ndarray:
-        parts = []
-        for number, (state, (projection, pair)) in enumerate(zip(states, others, strict=True)):
-            token = _reference_vit(
-                state,
-                {"blocks.0.attn.qkv": pair},
-                transforms.Normalize(*means[number])(pixels),
-                scale=0.5,
-                clip=number > 0,
-                gelu=gelus[number],
-                final=number > 0,
-            )
-            parts.append(token if projection is None else token @ projection)
-        joint = torch.cat(parts, dim=1)
-        joint = joint - joint.mean(dim=1, keepdim=True)
-        return functional.normalize(joint).numpy()
-
-    bicubic = transforms.InterpolationMode.BICUBIC
-    for view, antialias in (("vbench", True), ("vbench_noaa", False)):
-        resize = transforms.Resize((224, 224), interpolation=bicubic, antialias=antialias)
-        pixels = resize(torch.from_numpy(frames).permute(0, 3, 1, 2).float()).div(255.0)
-        assert_allclose(encoder.encode_frames(frames, view=view), expected(pixels), atol=2e-5)
-    from PIL import Image
-
-    image = Image.fromarray(frames[0]).resize((224, 224), Image.Resampling.BICUBIC)
-    pixels = transforms.functional.to_tensor(image)[None]
-    assert_allclose(encoder.encode_image(frames[0], view="vbench"), expected(pixels)[0], atol=2e-5)
-
-
-def test_dreamsim_files_that_do_not_fit_are_named(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = root / "dreamsim_ensemble"
-    _save_dreamsim(folder)
-    with pytest.raises(EvalError, match=r"dino_vitbase16_pretrain.pth does not fit ViT-B/16"):
-        load_encoder("dreamsim_ensemble")
-    monkeypatch.setattr(dreamsim, "SHAPE", {"embed_dim": 24, "depth": 1, "num_heads": 2})
-    adapter = folder / "ensemble_lora" / "adapter_model.bin"
-    state = torch.load(adapter, weights_only=True)
-    torch.save(state | {"base_model.model.mlp.lora_A.weight": torch.zeros(1)}, adapter)
-    with pytest.raises(EvalError, match=r"base_model.model.mlp.lora_A.weight is not of DreamSim"):
-        load_encoder("dreamsim_ensemble")
-    config = folder / "ensemble_lora" / "adapter_config.json"
-    for content, message in (("{", "cannot be read"), ("{}", "is no LoRA configuration: KeyError")):
-        config.write_text(content)
-        with pytest.raises(EvalError, match=f"'dreamsim_ensemble': .*{config.name} {message}"):
-            load_encoder("dreamsim_ensemble")
-    (folder / "clip_vitb16_pretrain.pth.tar").unlink()
-    with pytest.raises(WeightsMissingError, match=r"no clip_vitb16_pretrain.pth.tar.*weights get"):
-        load_encoder("dreamsim_ensemble")
-
-
-INTERPOLATORS = """
-import numpy as np
-
-class Mean:
-    def __init__(self, *, device): self.device = device
-    fingerprint = staticmethod(lambda: 'mean 1')
-    def interpolate(self, first, last):
-        assert first.dtype == np.float32 and first.max() <= 1
-        assert not any(side % 16 for side in first.shape[:2])
-        return (first + last) / 2
-
-class NotFinite(Mean):
-    def interpolate(self, first, last): return first * np.nan
-
-class Wrong(Mean):
-    def interpolate(self, first, last): return first[:-1]
-"""
-
-
-@pytest.fixture
-def interpolators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "my_interpolators.py").write_text(INTERPOLATORS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    sys.modules.pop("my_interpolators", None)
-    return "my_interpolators"
-
-
-def test_motion_smoothness_is_what_the_interpolator_misses(
-    interpolators: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("I2V_EVAL_AMT", f"{interpolators}:Mean")
-    metric = parse_metric("vbench.motion_smoothness.amt_s.v1")
-    evaluator = Evaluator([metric])
-
-    def value(levels: list[int]) -> float:
-        frames = np.stack([np.full((20, 36, 3), level, np.uint8) for level in levels])
-        sample = Sample("a", frames[0], "x")
-        return evaluator.per_clip(sample, Clip(frames, 8.0))[metric.id]
-
-    assert value([40, 40, 40]) == 1
-    assert value([10, 20, 30, 40, 50]) == pytest.approx(1, abs=1 / 255)  # by truncation
-    assert value([0, 51, 0, 51, 0]) == pytest.approx(0.8)
-    assert value([0, 51, 0, 255]) == pytest.approx(0.8)  # a last odd frame is not used
-    assert value([0, 51, 1]) == pytest.approx((255 - 51) / 255)  # 0.5 becomes 0: cut, not rounded
-    with pytest.raises(EvalError, match="the clip has 2 frames; 3 or more"):
-        value([0, 1])
-    for name, message in (
-        ("Wrong", r"the interpolator gives \(31, 48, 3\) for \(32, 48, 3\)"),
-        ("NotFinite", "values that are not finite for frames of 20 x 36 px"),
-    ):
-        monkeypatch.setenv("I2V_EVAL_AMT", f"{interpolators}:{name}")
-        with pytest.raises(EvalError, match=message):
-            Evaluator([metric]).per_clip(
-                Sample("a", np.zeros((20, 36, 3), np.uint8), "x"),
-                Clip(np.zeros((3, 20, 36, 3), np.uint8), 8.0),
-            )
-
-
 GOLDENS = (
     ("vbench.subject_consistency.dino_vitb16.v1", 0.9549573574747358, 1e-3),
     ("vbench.background_consistency.clip_vitb32_openai.v1", 0.9454950925682774, 2e-3),
@@ -388,25 +165,6 @@ def test_the_published_value_of_a_dimension(id: str, expected: float, tolerance:
     except WeightsMissingError as error:
         pytest.skip(f"{id}: {error}")
     assert value == pytest.approx(expected, abs=tolerance)
-
-
-def test_the_published_distances_of_dreamsim() -> None:
-    folder = Path(os.environ.get("I2V_EVAL_WEIGHTS", "/nowhere")) / "goldens"
-    names = ("ref_1.png", "img_a_1.png", "img_b_1.png")
-    if not all((folder / name).is_file() for name in names):
-        pytest.skip("dreamsim_ensemble: no I2V_EVAL_WEIGHTS/goldens/ref_1.png (DreamSim, images)")
-    from PIL import Image
-
-    try:
-        encoder: Any = load_encoder("dreamsim_ensemble")
-    except WeightsMissingError as error:
-        pytest.skip(f"dreamsim_ensemble: {error}")
-    reference, first, second = (
-        encoder.encode_image(np.array(Image.open(folder / n).convert("RGB")), view="vbench")
-        for n in names
-    )
-    assert 1 - reference @ first == pytest.approx(0.4453, abs=1e-3)
-    assert 1 - reference @ second == pytest.approx(0.2756, abs=1e-3)
 
 
 MUSIQ_GOLDENS = {"I03": 17.6808, "I04": 70.6541, "I06": 79.0371, "I08": 79.3199, "I19": 50.4550}

@@ -19,13 +19,6 @@ from eval.measure.catalogue import catalogue, parse_metric, registered
 CLIPS = np.random.default_rng(0).integers(0, 256, (1, 17, 20, 36, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(tmp_path))
-    torch.manual_seed(0)
-    return tmp_path
-
-
 def _squashed(*, antialias: bool) -> torch.Tensor:
     """The first 16 frames of `CLIPS`, (16, 3, 224, 224) in [0, 1]."""
     pixels = torch.from_numpy(CLIPS[0, :16]).permute(0, 3, 1, 2) / 255

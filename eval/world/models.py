@@ -7,8 +7,13 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def vae(blocks: int = 4, latent_channels: int = 8, widths: tuple[int, ...] = (16, 32, 64, 128)):
-    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8): a side of 64 /
+def vae(
+    blocks: int = 4,
+    latent_channels: int = 8,
+    widths: tuple[int, ...] = (16, 32, 64, 128),
+    side: int = 64,
+):
+    """AutoencoderKL, RGB (N, 3, 64, 64) in [-1, 1] -> latents (N, 8, 8, 8): a side of `side` /
     2**(blocks - 1).
     """
     from diffusers import AutoencoderKL
@@ -20,7 +25,7 @@ def vae(blocks: int = 4, latent_channels: int = 8, widths: tuple[int, ...] = (16
         layers_per_block=1,
         latent_channels=latent_channels,
         norm_num_groups=8,
-        sample_size=64,
+        sample_size=side,
         mid_block_add_attention=False,
     )
 
@@ -114,11 +119,13 @@ def image_base(unet):
     return spatial
 
 
-def controlnet(spatial):
-    """ControlNetModel with a copy of the image base's encoder; maps (N, 3, 64, 64) in [0, 1]."""
+def controlnet(spatial, side: int = 64):
+    """ControlNetModel with a copy of the image base's encoder; maps (N, 3, side, side) in
+    [0, 1].
+    """
     from diffusers import ControlNetModel
 
-    widths = {8: (16, 32, 64, 96), 16: (16, 32, 96)}[spatial.config.sample_size]  # 64 px halved
+    widths = {8: (16, 32, 64, 96), 4: (16, 32, 96)}[side // spatial.config.sample_size]
     return ControlNetModel.from_unet(spatial, conditioning_embedding_out_channels=widths)
 
 
@@ -136,9 +143,9 @@ def scheduler():
     )
 
 
-def image_encoder():
-    """CLIPVisionModelWithProjection, RGB (N, 3, 64, 64) in [-1, 1] -> penultimate states (N, 65,
-    96).
+def image_encoder(side: int = 64):
+    """CLIPVisionModelWithProjection, RGB (N, 3, side, side) in [-1, 1] -> penultimate states (N,
+    65, 96).
     """
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -148,20 +155,20 @@ def image_encoder():
             intermediate_size=192,
             num_hidden_layers=4,
             num_attention_heads=4,
-            image_size=64,
-            patch_size=8,
+            image_size=side,
+            patch_size=side // 8,
             projection_dim=64,
         )
     )
 
 
-def image_processor():
-    """CLIPImageProcessor for `image_encoder`: 64 px, RGB scaled to [-1, 1]."""
+def image_processor(side: int = 64):
+    """CLIPImageProcessor for `image_encoder`: `side` px, RGB scaled to [-1, 1]."""
     from transformers import CLIPImageProcessor
 
-    side = {"height": 64, "width": 64}
+    size = {"height": side, "width": side}
     return CLIPImageProcessor(
-        size=side, crop_size=side, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        size=size, crop_size=size, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
 
 

@@ -19,6 +19,13 @@ from eval.world.glyphs import GLYPHS, MASK_MARGIN, MASK_SIZE, UNSEEN, mask, wild
 SIZE = 64
 FRAMES = 8
 FPS = 8.0
+
+
+def frames_at(side: int) -> int:
+    """Frames of a clip of one second whose frames are `side` px: 8 of 64, 16 of 128."""
+    return FRAMES * side // SIZE
+
+
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (230, 45, 45),
     "orange": (245, 145, 30),

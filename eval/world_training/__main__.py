@@ -37,7 +37,12 @@ def main(
         typer.Option(min=1, help="Steps in all for each stage, instead of its recipe's."),
     ] = None,
     go_on: Annotated[
-        bool, typer.Option("--go-on", help="Start from the published weights, not from scratch.")
+        bool,
+        typer.Option(
+            "--go-on",
+            help="Start from the published weights, not from scratch; with --minutes, from those "
+            "in --weights, where a copy of the shipped ones is laid first.",
+        ),
     ] = False,
     device: Annotated[
         str, typer.Option(help="Torch device to train on: cpu, cuda, cuda:1.")
@@ -50,8 +55,12 @@ def main(
         ),
     ] = None,
     size: Annotated[
-        str, typer.Option(help="With --minutes: coarse (8x8 latents) or fine (16x16).")
-    ] = "fine",
+        str | None,
+        typer.Option(
+            help="With --minutes: coarse (8x8 latents), fine (16x16) or sixteen (16 frames of 128 "
+            "px). Default: fine, and with --go-on what the weights are."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="With --minutes: clips a step.")] = 64,
     clips: Annotated[int, typer.Option(min=1, help="With --minutes: clips drawn.")] = 40_000,
     workers: Annotated[
@@ -66,7 +75,9 @@ def main(
 ) -> None:
     """Trains the glyph world. A killed stage resumes from its checkpoint."""
     if minutes is not None:
-        _in_minutes(minutes, work, weights, device, size, batch, clips, workers, out, ablations)
+        _in_minutes(
+            minutes, work, weights, device, size, batch, clips, workers, out, ablations, go_on
+        )
         return
     import torch
 
@@ -85,18 +96,26 @@ def main(
 
 
 def _in_minutes(
-    minutes, work, weights, device, size, batch, clips, workers, out, ablations
+    minutes, work, weights, device, size, batch, clips, workers, out, ablations, go_on
 ) -> None:
     started = time.monotonic()
     from eval.world_training.context import Context
     from eval.world_training.gpu.size import SIZES
+    from eval.world_training.gpu.start import size_of, start_folder
     from eval.world_training.gpu.timed_training import train_world
 
+    if go_on:
+        start_folder(weights)
+        found = size_of(weights)
+        if size not in (None, found):
+            raise typer.BadParameter(f"--size {size}: the weights in {weights} are {found}")
+        size = found
+    size = size or "fine"
     if size not in SIZES:
         raise typer.BadParameter(f"unknown size {size!r}; sizes are {', '.join(SIZES)}")
     command = "python -m eval.world_training " + " ".join(sys.argv[1:])
     train_world(
-        Context(work, weights, minutes, command.strip(), device=device),
+        Context(work, weights, minutes, command.strip(), device=device, go_on=go_on),
         started=started,
         minutes=minutes,
         size=size,

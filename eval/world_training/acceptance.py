@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from eval.world.models import WEIGHTS
 
 
 def flow(clips: int = 140) -> dict[str, float]:
@@ -86,7 +89,6 @@ def motions(frames: np.ndarray) -> list[str]:
     from transformers import VideoMAEForVideoClassification
 
     from eval.world.cards import load
-    from eval.world.models import WEIGHTS
     from eval.world.scenes import MOTIONS
     from eval.world_training.data import to_tensor
     from eval.world_training.stages.video import split_logits
@@ -97,13 +99,23 @@ def motions(frames: np.ndarray) -> list[str]:
     return [list(MOTIONS)[index] for index in split_logits(logits)[0].argmax(dim=1).tolist()]
 
 
-def generate(method: str, samples: Sequence) -> np.ndarray:
-    """uint8 (N, 8, 64, 64, 3): the default settings at 10 steps, as the default suite samples."""
-    from eval.methods import load_method
+def generate(method: str, samples: Sequence, weights: Path = WEIGHTS) -> np.ndarray:
+    """uint8 (N, 8, 64, 64, 3): the default settings at 10 steps, as the default suite samples. The
+    encoders that read them know frames of 64 px: raises EvalError for weights of another size.
+    """
+    from eval.methods import load_method, method_on_base
+    from eval.methods.base import read_base
     from eval.samples.seeds import derive_seed
 
-    method_class = load_method(method)
-    maker = method_class(method_class.Settings(**({} if method == "true-clip" else {"steps": 10})))
+    maker: Any
+    if method == "true-clip":
+        truth = load_method(method)
+        maker = truth(truth.Settings())
+    else:
+        world = read_base({"world": str(weights)}, Path(), "base")
+        build, settings = method_on_base(method, world)
+        maker = build(settings(steps=10))
+        maker.check_samples(samples)
     clips = []
     for start in range(0, len(samples), 8):
         part = samples[start : start + 8]
@@ -111,7 +123,7 @@ def generate(method: str, samples: Sequence) -> np.ndarray:
     return np.stack([clip.frames for clip in clips])
 
 
-def text_to_video(clips: int = 56) -> dict[str, float]:
+def text_to_video(clips: int = 56, weights: Path = WEIGHTS) -> dict[str, float]:
     """Shares of prompted seen-glyph clips that the encoders read as prompted, and of the true clips
     of the same prompts: what the encoders themselves can reach."""
     from eval.samples.glyph_world import GlyphWorldSettings, load
@@ -119,7 +131,7 @@ def text_to_video(clips: int = 56) -> dict[str, float]:
     samples = load(GlyphWorldSettings(seen=clips, unseen=0, seed=9001))
     shares = {}
     for method, key in (("text-to-video", "prompted"), ("true-clip", "true_clip")):
-        frames = generate(method, samples)
+        frames = generate(method, samples, weights)
         glyphs, colours = glyphs_and_colours(frames)
         for name, values in (("glyph", glyphs), ("colour", colours), ("motion", motions(frames))):
             asked = np.asarray([sample.truth[name] for sample in samples])
@@ -127,7 +139,7 @@ def text_to_video(clips: int = 56) -> dict[str, float]:
     return shares
 
 
-def image_to_video(clips: int = 64) -> dict[str, float]:
+def image_to_video(clips: int = 64, weights: Path = WEIGHTS) -> dict[str, float]:
     """On unseen glyphs at t0 = 1: the share of clips whose last frame is nearest (DINO) to its own
     input among all inputs, and of moving prompts (left, right, up, down) whose mean flow points the
     prompted way.
@@ -145,7 +157,7 @@ def image_to_video(clips: int = 64) -> dict[str, float]:
         ("content-adapter", "content_alone"),
         ("true-clip", "true_clip"),
     ):
-        frames = generate(method, samples)
+        frames = generate(method, samples, weights)
         nearest = (dino.encode_frames(frames[:, -1]) @ inputs.T).argmax(axis=1)
         figures[f"own_input_of_{clips}_{key}"] = float(np.mean(nearest == np.arange(clips)))
         figures[f"motion_followed_{key}"] = _direction_followed(flow_encoder, samples, frames)

@@ -87,7 +87,8 @@ def publish_content(content, weights: Path) -> None:
     from eval.world_training.stages.content import released_state
 
     publish(content.image_encoder, weights / "image_encoder")
-    models.image_processor().save_pretrained(weights / "feature_extractor")
+    side = content.image_encoder.config.image_size
+    models.image_processor(side).save_pretrained(weights / "feature_extractor")
     folder = weights / "ip_adapter"
     folder.mkdir(parents=True, exist_ok=True)
     flat = {

@@ -43,13 +43,14 @@ class HeldOut(NamedTuple):
 @torch.no_grad()
 def held_out(context: Context, tokenizer: Any, clips: int = CLIPS) -> HeldOut:
     """The clips of a fixed seed, three fifths of them of wild shapes, and the noise of another."""
-    from eval.world.scenes import caption, render
+    from eval.world.scenes import caption, frames_at, render
     from eval.world_training.data import to_tensor
     from eval.world_training.latents import clip_scene
 
     vae = torch.nn.Module.to(published_vae(context), context.device)
-    scenes = [clip_scene(SEED, index, wild=WILD) for index in range(clips)]
-    frames = to_tensor(np.stack([render(scene).frames for scene in scenes]))
+    side = vae.config.sample_size
+    scenes = [clip_scene(SEED, index, wild=WILD).enlarged(side) for index in range(clips)]
+    frames = to_tensor(np.stack([render(scene, frames_at(side)).frames for scene in scenes]))
     latents = torch.stack(
         [vae.encode(clip.to(context.device)).latent_dist.mode().cpu() for clip in frames]
     )

@@ -19,15 +19,16 @@ from eval.world_training.generator_stages import (
 
 
 def measure_acceptance(context: Context) -> None:
-    """Measures what needs several parts and writes it into the cards (`flow`, `unet`,
-    `i2v_adapter`).
+    """Measures what needs several parts, on the generators in `context.weights` with the encoders
+    that ship, and writes it into their cards (`flow`, `unet`, `i2v_adapter`).
     """
     from eval.world.cards import add_figures, read_cards
     from eval.world_training import acceptance
 
     add_figures(context.weights / "flow", stage="acceptance", figures=acceptance.flow())
-    add_figures(context.weights / "unet", figures=acceptance.text_to_video())
-    add_figures(context.weights / "i2v_adapter", figures=acceptance.image_to_video())
+    weights = context.weights
+    add_figures(weights / "unet", figures=acceptance.text_to_video(weights=weights))
+    add_figures(weights / "i2v_adapter", figures=acceptance.image_to_video(weights=weights))
     for name in read_cards(context.weights):
         add_figures(context.weights / name, figures={})
     for name, card in read_cards(context.weights).items():

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from eval.world import models
 from eval.world_training import prediction_errors
 from eval.world_training.context import Context, published_base, published_image_encoder
 from eval.world_training.gpu.adapter_stages import i2v_task
-from eval.world_training.gpu.base_stages import mixed_rows, text_task
+from eval.world_training.gpu.base_stages import clean_first_task, mixed_rows, text_task
 from eval.world_training.gpu.stage_setup import StageSetup, set_motion_attention
-from eval.world_training.gpu.trainer import Draws, Task, in_dtype
+from eval.world_training.gpu.trainer import Task
 from eval.world_training.stages import epsilon, motion
 from eval.world_training.trainer import Recipe
 
@@ -204,8 +204,6 @@ def _train(setup: StageSetup, arm: Arm, budget: Budget, folder: Path) -> tuple[A
 
 
 def _base_tasks(setup: StageSetup, text_encoder: Any, unet: Any, clean_first: bool) -> list[Task]:
-    from i2v_adapter.training import i2v_loss
-
     usual = text_task(
         setup,
         text_encoder,
@@ -216,22 +214,5 @@ def _base_tasks(setup: StageSetup, text_encoder: Any, unet: Any, clean_first: bo
     )
     if not clean_first:
         return [usual]
-    scheduler, denoise = models.scheduler(), in_dtype(unet, setup.dtype)
-
-    def draw(draws: Draws) -> dict[str, Tensor]:
-        return usual.draw(draws)
-
-    def loss(latents: Tensor, noise: Tensor, tokens: Tensor, timesteps: Tensor) -> Tensor:
-        states = text_encoder(tokens).last_hidden_state
-        return i2v_loss(
-            denoise,
-            scheduler,
-            latents,
-            timesteps,
-            noise,
-            states,
-            snr_gamma=epsilon.MIN_SNR_GAMMA,
-            snr_floor=epsilon.SNR_FLOOR,
-        )
-
-    return [usual._replace(share=0.5), Task(draw, loss, 0.5)]
+    half = usual._replace(share=0.5)
+    return [half, clean_first_task(setup, text_encoder, unet, half)]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from eval.world import models
 from eval.world.cards import load, publish
-from eval.world.scenes import FRAMES, SIZE
+from eval.world.scenes import SIZE
 from eval.world_training.context import published_base, published_image_encoder, trainable
 from eval.world_training.generator_stages import publish_content
-from eval.world_training.gpu.stage_setup import StageSetup, set_motion_attention
+from eval.world_training.gpu.stage_setup import FRAMES_A_CLIP, StageSetup, set_motion_attention
 from eval.world_training.gpu.trainer import Draws, Task, in_dtype
 from eval.world_training.stages import content, controlnet, epsilon, i2v, lora
 from eval.world_training.trainer import Recipe
@@ -28,7 +28,7 @@ def _state_batch(
     latents = (
         data.latents[rows].float().transpose(1, 2)
         if clips
-        else data.latents[rows, draws.integers(FRAMES, count)].float()
+        else data.latents[rows, draws.integers(setup.size.frames, count)].float()
     )
     return {
         "latents": latents,
@@ -41,10 +41,16 @@ def _state_batch(
 def train_content(setup: StageSetup, recipe: Recipe) -> None:
     _, _, unet = published_base(setup.context)
     image_unet = setup.here(models.image_base(unet))
-    model = content.Content(image_unet)
+    weights = setup.context.weights
+    start = (
+        (published_image_encoder(setup.context), models.published_ip_adapter(weights))
+        if setup.context.go_on
+        else (models.image_encoder(setup.size.pixels), models.new_ip_adapter(image_unet))
+    )
+    model = content.Content(image_unet, start)
     setup.here(model, learns=True)
     scheduler, denoise = models.scheduler(), in_dtype(image_unet, setup.dtype)
-    count = FRAMES * setup.batch
+    count = FRAMES_A_CLIP * setup.batch
 
     def draw(draws: Draws) -> dict[str, Tensor]:
         rows = setup.clips.rows(draws, "wild", count)
@@ -94,7 +100,9 @@ def i2v_task(
         return shown["image_embeds"][0][:, 0]
 
     embeds = setup.clips.first_frames(hidden)
-    nothing = hidden(torch.zeros(1, 3, SIZE, SIZE, device=setup.device)).detach()
+    nothing = hidden(
+        torch.zeros(1, 3, setup.size.pixels, setup.size.pixels, device=setup.device)
+    ).detach()
     scheduler, denoise = models.scheduler(), in_dtype(unet, setup.dtype)
 
     def draw(draws: Draws) -> dict[str, Tensor]:
@@ -123,19 +131,27 @@ def train_i2v(setup: StageSetup, recipe: Recipe) -> None:
     from i2v_adapter import I2VAdapter
 
     unet = base_with_content(setup)
-    adapter = I2VAdapter.from_unet(unet)
+    folder = setup.context.weights / "i2v_adapter"
+    adapter = load(I2VAdapter, folder) if setup.context.go_on else I2VAdapter.from_unet(unet)
     setup.here(adapter, learns=True)
     adapter.attach(unet)
     outcome = setup.train("i2v", adapter, [i2v_task(setup, unet)], recipe)
-    publish(outcome.module, setup.context.weights / "i2v_adapter")
+    publish(outcome.module, folder)
     setup.record("i2v", "i2v_adapter", recipe, outcome, **trainable(outcome.module))
 
 
 def train_concat(setup: StageSetup, recipe: Recipe) -> None:
+    from diffusers import UNetMotionModel
+
     from eval.world.concatenation import widen
 
-    _, _, unet = published_base(setup.context)
-    model = setup.here(set_motion_attention(widen(unet), setup.temporal), learns=True)
+    folder = setup.context.weights / "concat"
+    wide = (
+        load(UNetMotionModel, folder)
+        if setup.context.go_on
+        else widen(published_base(setup.context)[2])
+    )
+    model = setup.here(set_motion_attention(wide, setup.temporal), learns=True)
     scheduler, denoise = models.scheduler(), in_dtype(model, setup.dtype)
 
     def draw(draws: Draws) -> dict[str, Tensor]:
@@ -150,7 +166,7 @@ def train_concat(setup: StageSetup, recipe: Recipe) -> None:
         return epsilon.denoising_loss(denoise, known, states, beside)
 
     outcome = setup.train("concat", model, [Task(draw, loss)], recipe)
-    publish(outcome.module, setup.context.weights / "concat")
+    publish(outcome.module, folder)
     setup.record("concat", "concat", recipe, outcome, **trainable(outcome.module))
 
 
@@ -161,7 +177,8 @@ def train_lora(setup: StageSetup, recipe: Recipe) -> None:
 
     unet = base_with_content(setup)
     setup.here(load(I2VAdapter, setup.context.weights / "i2v_adapter")).attach(unet)
-    model = lora.StyleLora(unet)
+    weights = setup.context.weights
+    model = lora.StyleLora(unet, models.published_lora(weights) if setup.context.go_on else None)
     for module in (unet, model):
         nn.Module.to(module, setup.device, setup.dtype)
     outcome = setup.train("lora", model, [i2v_task(setup, unet, part="style")], recipe)
@@ -173,8 +190,15 @@ def train_lora(setup: StageSetup, recipe: Recipe) -> None:
 
 
 def train_controlnet(setup: StageSetup, recipe: Recipe) -> None:
+    from diffusers import ControlNetModel
+
     _, _, unet = published_base(setup.context)
-    model = setup.here(models.controlnet(models.image_base(unet)), learns=True)
+    start = (
+        load(ControlNetModel, setup.context.weights / "controlnet")
+        if setup.context.go_on
+        else models.controlnet(models.image_base(unet), setup.size.pixels)
+    )
+    model = setup.here(start, learns=True)
     setup.here(set_motion_attention(unet, setup.temporal))
     scheduler, data = models.scheduler(), setup.clips
     denoise, control = in_dtype(unet, setup.dtype), in_dtype(model, setup.dtype)
@@ -188,7 +212,9 @@ def train_controlnet(setup: StageSetup, recipe: Recipe) -> None:
         high = draws.chance(setup.batch, controlnet.HIGH_NOISE)
         raised = draws.integers(1000, setup.batch, low=controlnet.HIGH_NOISE_FROM)
         timesteps = torch.where(high, raised, batch["timesteps"])
-        maps = discs(data.places[rows]).flatten(0, 1)[:, None].expand(-1, 3, -1, -1)
+        maps = (
+            discs(data.places[rows], setup.size.pixels).flatten(0, 1)[:, None].expand(-1, 3, -1, -1)
+        )
         return {**batch, "states": states, "timesteps": timesteps, "maps": maps}
 
     def loss(latents, noise, timesteps, states, maps) -> Tensor:
@@ -200,9 +226,9 @@ def train_controlnet(setup: StageSetup, recipe: Recipe) -> None:
     setup.record("controlnet", "controlnet", recipe, outcome)
 
 
-def discs(places: Tensor) -> Tensor:
+def discs(places: Tensor, side: int = SIZE) -> Tensor:
     """As `eval.world.control.discs`, on the device."""
-    half = torch.arange(SIZE, device=places.device) + 0.5
+    half = torch.arange(side, device=places.device) + 0.5
     x, y, size = (part[..., None, None] for part in places.unbind(-1))
     distance = torch.hypot(half[None, :] - x, half[:, None] - y)
     return (size / 2.0 + 0.5 - distance).clamp(0.0, 1.0)

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from eval.world import models
 from eval.world.cards import load, publish
-from eval.world.scenes import FRAMES
 from eval.world_training.context import published_base, published_vae
-from eval.world_training.gpu.stage_setup import StageSetup, set_motion_attention
+from eval.world_training.gpu.stage_setup import FRAMES_A_CLIP, StageSetup, set_motion_attention
 from eval.world_training.gpu.trainer import Draws, Task, in_dtype
 from eval.world_training.stages import epsilon, motion, spatial, vae
 from eval.world_training.trainer import Recipe
@@ -29,7 +28,7 @@ def train_vae(setup: StageSetup, recipe: Recipe) -> None:
         if pulls % 50 == 0:  # frames that have been drawn since
             clips.pull()
         pulls += 1
-        rows, moments = clips.any_row(draws, count), draws.integers(FRAMES, count)
+        rows, moments = clips.any_row(draws, count), draws.integers(setup.size.frames, count)
         masks = clips.masks[rows, moments][:, None].float() / 255.0
         return {"images": clips.images(rows, moments), "masks": masks}
 
@@ -68,7 +67,7 @@ def text_task(
 ) -> Task:
     """Text and noise, single frames or clips; `weights` go to `epsilon.noised`."""
     scheduler, data, denoise = models.scheduler(), setup.clips, in_dtype(unet, setup.dtype)
-    count = setup.batch if clips else FRAMES * setup.batch
+    count = setup.batch if clips else FRAMES_A_CLIP * setup.batch
     last = len(scheduler.betas)
 
     def draw(draws: Draws) -> dict[str, Tensor]:
@@ -76,7 +75,7 @@ def text_task(
         latents = (
             data.latents[chosen].float().transpose(1, 2)
             if clips
-            else data.latents[chosen, draws.integers(FRAMES, count)].float()
+            else data.latents[chosen, draws.integers(setup.size.frames, count)].float()
         )
         silent = draws.chance(count, epsilon.TEXT_DROPOUT)
         high = draws.chance(count, high_noise)
@@ -121,18 +120,50 @@ def mixed_rows(setup: StageSetup, draws: Draws, count: int) -> Tensor:
     return torch.where(draws.chance(count, 0.7), base, wild)
 
 
-def train_motion(setup: StageSetup, recipe: Recipe) -> None:
+def clean_first_task(setup: StageSetup, text_encoder: Any, unet: Any, usual: Task) -> Task:
+    """The clips of `usual`, a `text_task`, each with its first frame clean, as the I2V adapter will
+    have it; errors in that frame do not count.
+    """
+    from i2v_adapter.training import i2v_loss
+
+    scheduler, denoise = models.scheduler(), in_dtype(unet, setup.dtype)
+
+    def loss(latents: Tensor, noise: Tensor, tokens: Tensor, timesteps: Tensor) -> Tensor:
+        states = text_encoder(tokens).last_hidden_state
+        return i2v_loss(
+            denoise,
+            scheduler,
+            latents,
+            timesteps,
+            noise,
+            states,
+            snr_gamma=epsilon.MIN_SNR_GAMMA,
+            snr_floor=epsilon.SNR_FLOOR,
+        )
+
+    return usual._replace(loss=loss)
+
+
+def _start_of_motion(setup: StageSetup) -> tuple[Any, Any]:
+    """Text encoder and motion UNet: of stage `spatial`, or those that are trained on."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
+    if setup.context.go_on:
+        _, text_encoder, unet = published_base(setup.context)
+        return text_encoder, unet
     folder = setup.context.work / "spatial"
     image_unet = load(UNet2DConditionModel, folder / "unet")
-    model = motion.TextToVideo(
-        load(CLIPTextModel, folder / "text_encoder"),
-        set_motion_attention(
-            models.motion_unet(image_unet, setup.size.motion_adapter()), setup.temporal
-        ),
-    )
+    text_encoder = load(CLIPTextModel, folder / "text_encoder")
+    return text_encoder, models.motion_unet(image_unet, setup.size.motion_adapter())
+
+
+def train_motion(setup: StageSetup, recipe: Recipe) -> None:
+    """A base that is trained on sees half of its clips with a clean first frame: of all changes
+    tried, that takes most off the adapter's error (`eval/world/README.md`).
+    """
+    text_encoder, unet = _start_of_motion(setup)
+    model = motion.TextToVideo(text_encoder, set_motion_attention(unet, setup.temporal))
     setup.here(model, learns=True)
 
     images = models.image_base(model.unet)
@@ -140,18 +171,20 @@ def train_motion(setup: StageSetup, recipe: Recipe) -> None:
     def rows(draws: Draws, count: int) -> Tensor:
         return mixed_rows(setup, draws, count)
 
-    tasks = [
-        text_task(
-            setup,
-            model.text_encoder,
-            model.unet,
-            rows,
-            clips=True,
-            high_noise=motion.HIGH_NOISE,
-            share=0.75,
-        ),
-        text_task(setup, model.text_encoder, images, rows, clips=False, share=0.25),
-    ]
+    clips = text_task(
+        setup,
+        model.text_encoder,
+        model.unet,
+        rows,
+        clips=True,
+        high_noise=motion.HIGH_NOISE,
+        share=0.75,
+    )
+    tasks = [clips]
+    if setup.context.go_on:
+        half = clips._replace(share=clips.share / 2)
+        tasks = [half, clean_first_task(setup, model.text_encoder, model.unet, half)]
+    tasks.append(text_task(setup, model.text_encoder, images, rows, clips=False, share=0.25))
     outcome = setup.train("motion", model, tasks, recipe)
     for part in ("text_encoder", "unet"):
         publish(getattr(outcome.module, part), setup.context.weights / part)

@@ -19,7 +19,7 @@ import numpy as np
 from eval.errors import EvalError
 from eval.world.control import places
 from eval.world.glyphs import mask, wild_characters
-from eval.world.scenes import FRAMES, MOTIONS, SIZE, caption, describe, render_frame
+from eval.world.scenes import MOTIONS, SIZE, caption, describe, frames_at, render_frame
 from eval.world.styles import STYLES
 from eval.world_training.latents import clip_scene
 from eval.world_training.stages.lora import STYLE
@@ -38,13 +38,14 @@ class Part(NamedTuple):
     style: str | None = None
 
 
-def parts(clips: int) -> tuple[Part, ...]:
-    """The sets that the generator's stages are trained on, as the CPU recipe has them, about
-    `clips` in all."""
+def parts(clips: int, first_seed: int = 2001) -> tuple[Part, ...]:
+    """The sets that the generator's stages are trained on, about `clips` in all; with the first
+    seed that is given by default, those of the CPU recipe.
+    """
     return (
-        Part("base", max(4, clips * 3 // 8), 2001, 0.15),
-        Part("wild", max(4, clips * 9 // 16), 2002, 0.6),
-        Part("style", max(4, clips // 16), 2003, 0.4, STYLE),
+        Part("base", max(4, clips * 3 // 8), first_seed, 0.15),
+        Part("wild", max(4, clips * 9 // 16), first_seed + 1, 0.6),
+        Part("style", max(4, clips // 16), first_seed + 2, 0.4, STYLE),
     )
 
 
@@ -52,22 +53,23 @@ class Rendering:
     """Starts the workers. Rows of one part lie together, in its own order.
 
     Attributes:
-        frames: uint8 (N, F, 64, 64, 3); masks: uint8 (N, F, 64, 64), 255 inside; captions and
-            others: bytes (N,), the caption, and the same with a motion drawn at random; places:
+        frames: uint8 (N, F, side, side, 3); masks: uint8 (N, F, side, side), 255 inside; captions
+            and others: bytes (N,), the caption, and the same with a motion drawn at random; places:
             float32 (N, F, 3), see `eval.world.control.places`.
     """
 
-    def __init__(self, sets: tuple[Part, ...], workers: int) -> None:
+    def __init__(self, sets: tuple[Part, ...], workers: int, side: int = SIZE) -> None:
         wild_characters()  # once, not in every worker
         self.starts, count = {}, 0
+        self._side, frames = side, frames_at(side)
         for part in sets:
             self.starts[part.name] = (count, count + part.clips)
             count += part.clips
-        self.frames = _shared((count, FRAMES, SIZE, SIZE, 3), np.uint8)
-        self.masks = _shared((count, FRAMES, SIZE, SIZE), np.uint8)
+        self.frames = _shared((count, frames, side, side, 3), np.uint8)
+        self.masks = _shared((count, frames, side, side), np.uint8)
         self.captions = _shared((count,), f"S{_WORDS}")
         self.others = _shared((count,), f"S{_WORDS}")
-        self.places = _shared((count, FRAMES, 3), np.float32)
+        self.places = _shared((count, frames, 3), np.float32)
         self.chunks = _interleaved(sets, self.starts)
         self._done = _shared((len(self.chunks),), np.uint8)
         fork = multiprocessing.get_context("fork")
@@ -92,15 +94,16 @@ class Rendering:
         os._exit(0)  # nothing of the parent's to clean up
 
     def _draw(self, part: Part, row: int, index: int) -> None:
-        scene = clip_scene(part.seed, index, wild=part.wild)
+        scene = clip_scene(part.seed, index, wild=part.wild).enlarged(self._side)
         draw = mask if part.style is None else STYLES[part.style]
-        for frame in range(FRAMES):
+        frames = self.frames.shape[1]
+        for frame in range(frames):
             self.frames[row, frame], inside = render_frame(scene, frame, draw)
             self.masks[row, frame] = np.rint(inside * 255.0)
         motion = str(np.random.default_rng([part.seed, index, 1]).choice(list(MOTIONS)))
         other = describe(scene.colour, scene.glyph, motion, scene.background)
         self.captions[row], self.others[row] = caption(scene).encode(), other.encode()
-        self.places[row] = places(scene, FRAMES)
+        self.places[row] = places(scene, frames)
 
     def ready(self) -> int:
         """How many of `chunks`, from the first on, are drawn. Raises EvalError when a worker

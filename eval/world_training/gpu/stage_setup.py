@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from eval.world.scenes import FRAMES
 from eval.world_training.context import Context, record
 from eval.world_training.gpu.device_clips import Clips
 from eval.world_training.gpu.size import Size
 from eval.world_training.gpu.trainer import Task, train
 from eval.world_training.trainer import Outcome, Recipe
+
+FRAMES_A_CLIP = 8
+"""Single frames that a step sees where another sees one clip."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,17 @@ class StageSetup:
         return train(module, tasks, recipe, self.context.work / stage)
 
     def record(self, stage: str, part: str, recipe: Recipe, outcome: Outcome, **figures) -> None:
-        facts = {"batch": self.batch, "precision": str(self.dtype).removeprefix("torch.")}
+        facts = {
+            "batch": self.batch,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "frames": self.size.frames,
+            "fps": self.size.fps,
+        }
         record(self.context, stage, part, recipe, outcome, figures, **facts)
 
 
 def set_motion_attention(unet: Any, processor: Any) -> Any:
-    """Sets the attention of the motion modules, which see eight tokens a sequence and thousands of
+    """Sets the attention of the motion modules, which see a token a frame and thousands of
     sequences at once; returns `unet`."""
     from diffusers.models.attention_processor import Attention
 
@@ -60,7 +67,9 @@ def set_motion_attention(unet: Any, processor: Any) -> Any:
     return unet
 
 
-def faster_attention(sequences: int, width: int, device: str, dtype: torch.dtype) -> Any:
+def faster_attention(
+    sequences: int, frames: int, width: int, device: str, dtype: torch.dtype
+) -> Any:
     """diffusers' processor that is faster at this: the fused one, or plain matrix products. On a
     CPU the plain one (`eval/world/README.md`)."""
     import time
@@ -73,7 +82,7 @@ def faster_attention(sequences: int, width: int, device: str, dtype: torch.dtype
     for processor in (AttnProcessor(), AttnProcessor2_0()):
         layer = Attention(width, heads=4, dim_head=width // 4, processor=processor)
         layer.to(device, dtype)
-        tokens = torch.zeros(sequences, FRAMES, width, device=device, dtype=dtype)
+        tokens = torch.zeros(sequences, frames, width, device=device, dtype=dtype)
         for turn in range(8):
             if turn == 3:
                 torch.cuda.synchronize()

@@ -15,10 +15,11 @@ import tarfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.errors import EvalError
+from eval.world.cards import training_history
 from eval.world_training.context import Context
 from eval.world_training.gpu.rendering import Rendering, parts
 from eval.world_training.gpu.size import SIZES
@@ -65,6 +66,21 @@ STAGES = (
 )
 
 
+TRAINED_ON = (
+    Stage("motion", 190.0, 4e-4, 302),
+    Stage("content", 70.0, 5e-4, 401),
+    Stage("i2v", 120.0, 7e-4, 801),
+    Stage("concat", 80.0, 4e-4, 802),
+    Stage("lora", 12.0, 5e-4, 901),
+    Stage("controlnet", 16.0, 3e-4, 1001),
+)
+"""Of a world that is trained on. The base gets most of the time: a base that has seen clean first
+frames is what takes most off the adapter's error."""
+_PARTS = {"motion": "unet", "content": "ip_adapter", "i2v": "i2v_adapter", "lora": "style_lora"}
+_NEW_CLIPS = 2101
+"""First seed of the clips of a world that is trained on; those from 2001 on have been seen."""
+
+
 def plan(stages: list[Stage], remaining: float) -> float:
     """Seconds of training for the first of the `stages` still to come, when `remaining` seconds are
     left for all of them."""
@@ -85,8 +101,9 @@ def train_world(
     ablation_seconds: float = 0.0,
 ) -> None:
     """Trains every stage that is not done yet in `context.work`, and packs the weights into `out`
-    after each. A stage that fails does not end the others; the first words of the reason are in the
-    journal, and an EvalError names them in the end.
+    after each. With `context.go_on` the weights in `context.weights` are trained on, all but the
+    VAE's, on new clips. A stage that fails does not end the others; the first words of the reason
+    are in the journal, and an EvalError names them in the end.
 
     Args:
         started: when the command began, of the monotonic clock.
@@ -100,7 +117,9 @@ def train_world(
     """
     ends = started + 60.0 * minutes
     deadline = ends - ablation_seconds
-    rendering = Rendering(parts(clips), workers)  # forks: before anything touches CUDA
+    finest, stages = SIZES[size], TRAINED_ON if context.go_on else STAGES
+    drawn = parts(clips, _NEW_CLIPS) if context.go_on else parts(clips)
+    rendering = Rendering(drawn, workers, finest.pixels)  # forks: before CUDA is touched
     import torch
 
     from eval.world_training import prediction_errors
@@ -111,7 +130,7 @@ def train_world(
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     cuda = torch.device(context.device).type == "cuda"
-    dtype, finest = torch.bfloat16 if cuda else torch.float32, SIZES[size]
+    dtype = torch.bfloat16 if cuda else torch.float32
     say = _Journal(context.work, out, started)
     setup = StageSetup(
         context,
@@ -119,7 +138,9 @@ def train_world(
         finest,
         batch,
         dtype,
-        faster_attention(batch * finest.side**2, finest.channels[0], context.device, dtype),
+        faster_attention(
+            batch * finest.side**2, finest.frames, finest.channels[0], context.device, dtype
+        ),
     )
     say("attention of the motion modules", processor=type(setup.temporal).__name__)
     while rendering.ready() < min(len(rendering.chunks), 2 * workers):
@@ -135,11 +156,12 @@ def train_world(
         "lora": adapter_stages.train_lora,
         "controlnet": adapter_stages.train_controlnet,
     }
-    before: dict[str, Callable] = {"spatial": base_stages.encode, "content": base_stages.read}
+    first = "motion" if context.go_on else "spatial"
+    before: dict[str, Callable] = {first: base_stages.encode, "content": base_stages.read}
 
     def prepare(stage: str) -> None:
         """What `stage` and those before it read, once each."""
-        names = [known.name for known in STAGES]
+        names = [known.name for known in stages]
         for name in names[: names.index(stage) + 1]:
             if name in before:
                 make = before.pop(name)
@@ -147,15 +169,15 @@ def train_world(
                 say(make.__name__)
 
     failed: dict[str, str] = {}
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(stages):
         if (context.work / stage.name / "done").exists():
             say("already done", stage=stage.name)
             continue
         torch.manual_seed(0)
         try:
             prepare(stage.name)
-            seconds = plan(list(STAGES[number:]), deadline - time.monotonic())
-            run[stage.name](setup, stage.recipe(seconds, batch, context.device))
+            seconds = plan(list(stages[number:]), deadline - time.monotonic())
+            run[stage.name](setup, _recipe(context, stage, seconds, batch))
         except Exception as error:
             traceback.print_exc()
             failed[stage.name] = repr(error)[:500]
@@ -180,6 +202,15 @@ def train_world(
         ablate(setup, ablation_seconds, ends, held_out, out, say)
     measure(context, held_out, out)
     say("all done", left=round(ends - time.monotonic(), 1))
+
+
+def _recipe(context: Context, stage: Stage, seconds: float, batch: int) -> Recipe:
+    """The stage's; each training of a part that is trained on draws a stream of its own."""
+    found = stage.recipe(seconds, batch, context.device)
+    if not context.go_on:
+        return found
+    before = training_history(context.weights / _PARTS.get(stage.name, stage.name))
+    return replace(found, seed=found.seed + 10_000 * len(before))
 
 
 def measure(context: Context, held_out: int, out: Path | None) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from eval.world import models
 from eval.world.glyphs import SEEN, UNSEEN
-from eval.world.scenes import render_frame, sample_scene
+from eval.world.scenes import frames_at, render_frame, sample_scene
 from eval.world_training.data import frame_batch, to_tensor
 from eval.world_training.trainer import Enough, Outcome, Recipe, train
 
@@ -47,7 +47,8 @@ def run(recipe: Recipe, folder: Path, model: torch.nn.Module | None = None) -> O
 @torch.no_grad()
 def latent_scale(model: Any) -> float:
     """1 / standard deviation of the latents: diffusers' `scaling_factor`."""
-    batch = frame_batch(np.random.default_rng(102), 256, glyphs=tuple(SEEN), wild=0.4)
+    rng, side = np.random.default_rng(102), model.config.sample_size
+    batch = frame_batch(rng, 256, side=side, glyphs=tuple(SEEN), wild=0.4)
     return 1.0 / float(model.encode(batch.images.to(model.device)).latent_dist.mean.std())
 
 
@@ -58,9 +59,11 @@ def round_trips(model: Any) -> Iterator[tuple[str, list[float]]]:
     """
     for group, glyphs in (("unseen", UNSEEN), ("seen", SEEN)):
         rng = np.random.default_rng([900_001, len(glyphs)])
-        scenes = [sample_scene(rng, glyphs=tuple(glyphs)) for _ in range(256)]
+        side = model.config.sample_size
+        scenes = [sample_scene(rng, glyphs=tuple(glyphs)).enlarged(side) for _ in range(256)]
+        last = frames_at(side)
         images = to_tensor(
-            np.stack([render_frame(scene, int(rng.integers(8)))[0] for scene in scenes])
+            np.stack([render_frame(scene, int(rng.integers(last)))[0] for scene in scenes])
         ).to(model.device)
         decoded = model.decode(model.encode(images).latent_dist.mode()).sample.clamp(-1.0, 1.0)
         error = (decoded - images).square().mean(dim=(1, 2, 3)) / 4.0

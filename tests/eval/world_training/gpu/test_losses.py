@@ -138,7 +138,7 @@ def test_content(context, clips, chosen, monkeypatch):
     monkeypatch.setattr(content, "BATCH", FRAMES)
     adapter = models.published_ip_adapter(WEIGHTS)
     monkeypatch.setattr(models, "new_ip_adapter", lambda unet: adapter)
-    monkeypatch.setattr(models, "image_encoder", lambda: published_image_encoder(context))
+    monkeypatch.setattr(models, "image_encoder", lambda side=64: published_image_encoder(context))
     gpu = on_gpu(adapter_stages.train_content, context, clips, chosen, 1)
     cpu = on_cpu(generator_stages.content, content, context, clips, chosen, monkeypatch)
     assert gpu == pytest.approx(cpu, rel=1e-5)

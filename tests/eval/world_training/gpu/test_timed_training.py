@@ -69,6 +69,21 @@ def test_clips_on_the_device_are_those_drawn(drawn):
     )
 
 
+def test_a_world_of_128_px_is_drawn_at_its_size():
+    rendering = Rendering(parts(4), workers=1, side=128)
+    rendering.wait()
+    assert rendering.frames.shape[1:] == (16, 128, 128, 3)
+    part = parts(4)[1]
+    row = rendering.starts[part.name][0] + 1
+    scene = clip_scene(part.seed, 1, wild=part.wild).enlarged(128)
+    assert np.array_equal(rendering.frames[row], render(scene, 16).frames)
+    assert rendering.captions[row].decode() == caption(scene)
+    expected = discs(rendering.places[row], 128)
+    assert discs_on_device(torch.from_numpy(rendering.places[row]), 128).numpy() == pytest.approx(
+        expected, abs=1e-4
+    )
+
+
 def test_discs_are_those_of_the_position_maps(drawn):
     places = drawn.places[:4]
     expected = discs(places)

@@ -102,6 +102,11 @@ def trained() -> Callable[..., I2VAdapter]:
 
 
 @pytest.fixture
+def attached(unet: UNetMotionModel, trained: Callable[..., I2VAdapter]) -> I2VAdapter:
+    return trained(unet).attach(unet)
+
+
+@pytest.fixture
 def inputs() -> dict[str, Any]:
     """Arguments of the UNet: two videos of five frames."""
     generator = torch.Generator().manual_seed(2)

@@ -24,6 +24,7 @@ OPTIMISER_BYTES = 12
 """A trained weight's gradient and AdamW's two moments, float32."""
 
 FILE = "weights.json"
+_FIXED = ".pos_embed.pe"
 
 
 def facts(folder: Path, weights: Path) -> dict[str, list[Result]]:
@@ -39,7 +40,10 @@ def facts(folder: Path, weights: Path) -> dict[str, list[Result]]:
         (weights / "concat").glob("*")
     )
     digest = hashlib.sha256(
-        json.dumps([[str(path.relative_to(weights)), file_sha256(path)] for path in files]).encode()
+        json.dumps(
+            [f"without {_FIXED}"]
+            + [f"{path.relative_to(weights)} {file_sha256(path)}" for path in files]
+        ).encode()
     )
     path = folder / FILE
     known = read_json(path)
@@ -126,13 +130,16 @@ def _digest(tensor: Any) -> str:
 
 
 def _count(folder: Path) -> int:
-    """Weights in the safetensors files of a folder, from their headers."""
+    """Weights in the safetensors files of a folder, from their headers, without the motion modules'
+    tables of positions, which are not trained.
+    """
     from safetensors import safe_open
 
     total = 0
     for path in folder.glob("*.safetensors"):
         with safe_open(path, framework="numpy") as file:
-            total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+            names = [name for name in file.keys() if not name.endswith(_FIXED)]  # noqa: SIM118
+            total += sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     if not total:
         raise WeightsMissingError(f"{folder}: no weights; train them with `nox -s world`")
     return total

@@ -13,6 +13,7 @@ import numpy as np
 from eval.clips.strip import film_strip
 from eval.samples import Sample
 from eval.world.cards import BARS, read_cards
+from eval.world.models import WEIGHTS
 from eval.world_training.context import Context
 from eval.world_training.steplog import plot_logs
 
@@ -36,16 +37,15 @@ def draw_sheet(rows: Sequence[tuple[str, np.ndarray]], path: Path, *, columns: i
     sheet.save(path, "PNG", optimize=True)
 
 
-def round_trip(frames: np.ndarray) -> np.ndarray:
+def round_trip(frames: np.ndarray, weights: Path) -> np.ndarray:
     """uint8 (F, 64, 64, 3) through the VAE and back."""
     import torch
     from diffusers import AutoencoderKL
 
     from eval.world.cards import load
-    from eval.world.models import WEIGHTS
     from eval.world_training.data import to_tensor
 
-    vae = load(AutoencoderKL, WEIGHTS / "vae")
+    vae = load(AutoencoderKL, weights / "vae")
     with torch.no_grad():
         decoded = vae.decode(vae.encode(to_tensor(frames)).latent_dist.mode()).sample
     return np.rint((decoded.clamp(-1, 1).permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
@@ -65,11 +65,15 @@ def figure_table(context: Context) -> str:
 
 
 def samples(context: Context) -> None:
-    """Draws the pictures of `docs/world/` and writes `docs/world.md`."""
+    """Draws the pictures of `docs/world/` and writes `docs/world.md`; of weights other than those
+    that ship, the same into the work folder.
+    """
     from eval.samples.glyph_world import GlyphWorldSettings, load
     from eval.world_training.acceptance import generate
 
-    folder = Path("docs/world")
+    weights = context.weights
+    page = (Path("docs") if weights == WEIGHTS else context.work) / "world.md"
+    folder = page.with_suffix("")
     seen = load(GlyphWorldSettings(seen=8, unseen=0, seed=9003))
     unseen = load(GlyphWorldSettings(seen=0, unseen=12, seed=9003))
 
@@ -80,14 +84,21 @@ def samples(context: Context) -> None:
 
     truth = generate("true-clip", seen)
     draw_sheet(labelled(seen, truth), folder / "true-clips.png")
-    draw_sheet(labelled(seen, [round_trip(clip) for clip in truth]), folder / "round-trips.png")
-    draw_sheet(labelled(seen, generate("text-to-video", seen)), folder / "text-to-video.png")
-    draw_sheet(labelled(seen, generate("i2v-adapter", seen)), folder / "image-to-video-seen.png")
     draw_sheet(
-        labelled(unseen, generate("i2v-adapter", unseen)), folder / "image-to-video-unseen.png"
+        labelled(seen, [round_trip(clip, weights) for clip in truth]), folder / "round-trips.png"
+    )
+    draw_sheet(
+        labelled(seen, generate("text-to-video", seen, weights)), folder / "text-to-video.png"
+    )
+    draw_sheet(
+        labelled(seen, generate("i2v-adapter", seen, weights)), folder / "image-to-video-seen.png"
+    )
+    draw_sheet(
+        labelled(unseen, generate("i2v-adapter", unseen, weights)),
+        folder / "image-to-video-unseen.png",
     )
     plot_logs(sorted((context.weights / "logs").glob("*.jsonl")), folder / "training.png")
-    Path("docs/world.md").write_text(_PAGE.format(table=figure_table(context)))
+    page.write_text(_PAGE.format(table=figure_table(context)))
 
 
 _PAGE = """# The glyph world: samples

@@ -263,7 +263,13 @@ def _frames(
     for number, frame in enumerate(container.decode(stream)):
         if frame.is_corrupt or (frame.height, frame.width) != size or number >= count:
             raise EvalError(f"{path}: frame {number} is damaged")
-        yield np.asarray(convert(frame, format="rgb24").to_ndarray(), np.uint8)
+        if frame.format.name == "bgr0":  # a copy of the bytes, where swscale would start threads
+            plane = frame.planes[0]
+            rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
+            pixels = rows[:, : 4 * frame.width].reshape(frame.height, frame.width, 4)
+            yield np.ascontiguousarray(pixels[..., 2::-1])
+        else:
+            yield np.asarray(convert(frame, format="rgb24").to_ndarray(), np.uint8)
     if number + 1 < count:
         raise EvalError(f"{path}: {number + 1} of {count} frames can be decoded")
 

@@ -31,10 +31,10 @@ def shade(values: pd.DataFrame, measure: Measure) -> list[list[tuple[str, str] |
     colours = colormaps["cividis_r" if measure.lower_is_better else "cividis"]
     return [
         [
-            _with_ink(to_hex(colours(scale(value)))) if math.isfinite(value) else None
-            for value in row
+            _with_ink(to_hex(colour)) if math.isfinite(value) else None
+            for value, colour in zip(row, row_colours, strict=True)
         ]
-        for row in array
+        for row, row_colours in zip(array, colours(scale(array)), strict=True)
     ]
 
 

@@ -195,22 +195,23 @@ def extremes(
     them.
     """
     run = gallery.run
-    values = _values(run.records, measures)
-    measures = [m for m in measures if (run.records["metric"] == m.id).any()]
+    measured = set(run.records["metric"].unique())
+    measures = [m for m in measures if m.id in measured]
+    found = [
+        (m, extreme_rows(run, m, count, worst=True), extreme_rows(run, m, count, worst=False))
+        for m in under_clips(measures)
+        if m.higher_is_better is not None
+    ]
+    shown = {(cell, sample) for _, worst, best in found for cell, sample, _ in (*worst, *best)}
+    places = zip(run.records["cell"], run.records["sample"], strict=True)
+    values = _values(run.records[[place in shown for place in places]], measures)
     return [
         Extremes(
             measure,
-            [
-                _extreme(gallery, measures, values, row)
-                for row in extreme_rows(run, measure, count, worst=True)
-            ],
-            [
-                _extreme(gallery, measures, values, row)
-                for row in extreme_rows(run, measure, count, worst=False)
-            ],
+            [_extreme(gallery, measures, values, row) for row in worst],
+            [_extreme(gallery, measures, values, row) for row in best],
         )
-        for measure in under_clips(measures)
-        if measure.higher_is_better is not None
+        for measure, worst, best in found
     ]
 
 
@@ -233,12 +234,10 @@ Values = Mapping[tuple[str, str, int, str], float]
 
 
 def _values(records: pd.DataFrame, measures: Sequence[Measure]) -> Values:
-    known = {m.id for m in measures}
-    return {
-        (r.cell, r.sample, int(r.seed), r.metric): r.value
-        for r in records.itertuples()
-        if r.metric in known
-    }
+    rows = records[records["metric"].isin({m.id for m in measures})]
+    seeds = rows["seed"].astype(int)
+    keys = zip(rows["cell"], rows["sample"], seeds, rows["metric"], strict=True)
+    return dict(zip(keys, rows["value"], strict=True))
 
 
 def _typeset(

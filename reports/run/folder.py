@@ -124,6 +124,11 @@ class RunFolder:
         return sorted(found, key=lambda cell: plan.get(cell, len(plan)))
 
     @cached_property
+    def recorded_cells(self) -> frozenset[str]:
+        """Cells that have records."""
+        return frozenset(self.records["cell"].unique())
+
+    @cached_property
     def metrics(self) -> list[str]:
         """Metric ids of the summary, in the suite's order."""
         found = list(dict.fromkeys(self.summary["metric"]))

@@ -47,8 +47,7 @@ Pairs = Mapping[tuple[str, str], Pair]
 
 def paired_cells(run: RunFolder) -> list[str]:
     """The cells that are paired: the first `MOST_CELLS` that have records."""
-    known = set(run.records["cell"])
-    return [cell for cell in run.cells if cell in known][:MOST_CELLS]
+    return [cell for cell in run.cells if cell in run.recorded_cells][:MOST_CELLS]
 
 
 def pairs_of(run: RunFolder, measure: Measure, group: str) -> Pairs:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from eval.summary.cautions import Caution
@@ -75,7 +76,7 @@ class CellTable:
     rows: tuple[Row, ...]
     n: int | None
 
-    @property
+    @cached_property
     def cautions(self) -> list[Caution]:
         """Every caution of an entry, once, in order of appearance: the table's footnotes."""
         return _footnotes(entry for row in self.rows for entry in row.entries)
@@ -106,7 +107,7 @@ class ComparisonTable:
     rows: tuple[tuple[str, bool, tuple[Difference | None, ...]], ...]
     n: int | None
 
-    @property
+    @cached_property
     def cautions(self) -> list[Caution]:
         """As in `CellTable`."""
         return _footnotes(d.entry for _, _, ds in self.rows for d in ds if d is not None)

@@ -31,13 +31,15 @@ def table_files(report: Report) -> dict[str, str]:
     page shows.
     """
     files: dict[str, str] = {}
-    tables = list(plain_tables(report))
-    for table in tables:
+    every = [f"% {PACKAGES}\n"]
+    for table in plain_tables(report):
+        latex = table.latex()
+        every.append(latex)
         stem = _fresh(f"tables/{slug(table.name)}", ".csv", files)
         files |= {
             f"{stem}.csv": table.csv(),
             f"{stem}.md": table.markdown() + "\n",
-            f"{stem}.tex": table.latex(),
+            f"{stem}.tex": latex,
         }
     for group in report.run.groups:
         name = f"tables/{slug(f'cells-{group}')}"
@@ -48,7 +50,7 @@ def table_files(report: Report) -> dict[str, str]:
         files["tables/comparisons.csv"] = report.run.comparisons.to_csv(
             index=False, lineterminator="\n"
         )
-    files["tables/all.tex"] = f"% {PACKAGES}\n" + "\n".join(table.latex() for table in tables)
+    files["tables/all.tex"] = every[0] + "\n".join(every[1:])
     return files
 
 

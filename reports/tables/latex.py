@@ -67,12 +67,21 @@ def latex_text(text: str) -> str:
 
     A character that the standard fonts lack is named by its number, as U+4E2D.
     """
-    spaced = re.sub(r"(?:[^\S\xa0]|[\x00-\x1f\x7f])+", " ", text)
-    return "".join(_LATEX.get(char) or _known(char) for char in spaced)
+    return _SPACES.sub(" ", text).translate(_ESCAPES)
 
 
-def _known(char: str) -> str:
-    return char if char.isascii() or char in _LATIN else f"U+{ord(char):04X}"
+class _Escapes(dict[int, str]):
+    """Character number -> what is written for it; what has no entry is worked out once."""
+
+    def __missing__(self, number: int) -> str:
+        char = chr(number)
+        known = char.isascii() or char in _LATIN
+        self[number] = char if known else f"U+{number:04X}"
+        return self[number]
+
+
+_ESCAPES = _Escapes({ord(char): written for char, written in _LATEX.items()})
+_SPACES = re.compile(r"(?:[^\S\xa0]|[\x00-\x1f\x7f])+")
 
 
 def latex_table(table: PlainTable) -> str:

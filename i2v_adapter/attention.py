@@ -12,7 +12,7 @@ diffusers rebuilds processors at will, so a weight kept inside one would be lost
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
@@ -60,12 +60,14 @@ class CrossFrameState:
     num_frames: int | None = None
     scale: Scale = 1.0
     factor: Tensor | None = None
+    _of_frames: dict[Any, Tensor] = field(default_factory=dict)
 
     def set_scale(self, scale: Scale) -> None:
         """A new scale. One number other than 0 is also kept as a tensor, `factor`, which compiled
         code reads: a change of it changes no code.
         """
         self.scale = scale
+        self._of_frames.clear()
         if not isinstance(scale, float) or scale == 0:
             self.factor = None
         elif self.factor is None:
@@ -77,6 +79,17 @@ class CrossFrameState:
         """Brings `factor` to the device of the tokens."""
         if self.factor is not None and self.factor.device != device:
             self.factor = self.factor.to(device)
+
+    def factors(self, scale: FrameScale, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """(F,) of a scale with one number for each frame, copied to the device once."""
+        if torch.compiler.is_compiling():
+            return torch.as_tensor(scale, dtype=dtype, device=device)
+        version = scale._version if isinstance(scale, Tensor) else tuple(scale)  # type: ignore[arg-type]
+        key = (id(scale), version, dtype, device)
+        if key not in self._of_frames:
+            with torch.inference_mode(False):
+                self._of_frames[key] = torch.as_tensor(scale, dtype=dtype, device=device)
+        return self._of_frames[key]
 
     def scale_of(self, path: str) -> FrameScale:
         """The scale of the layer at `path`: of a mapping, the value of the longest start of the
@@ -256,7 +269,7 @@ class CrossFrameAttnProcessor:
             return scale * output
         if len(scale) != frames:
             raise ValueError(f"scale has {len(scale)} values for the {frames} frames of a video")
-        factors = torch.as_tensor(scale, dtype=output.dtype, device=output.device)
+        factors = self.state.factors(scale, output.dtype, output.device)
         return factors.repeat(batch // frames)[:, None, None] * output
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

@@ -151,7 +151,7 @@ class FrameSimilarityPrior:
         timesteps = scheduler.timesteps[start:]
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(start)
-        noisy = scheduler.add_noise(degraded, noise, timesteps[:1].repeat(batch))
+        noisy = add_noise(scheduler, degraded, noise, timesteps[:1].repeat(batch))
         return PriorSample(torch.cat([first, noisy.to(image_latents.dtype)], dim=2), timesteps)
 
     def _mix(self, latents: Tensor, blurred: Tensor, generator: Generators) -> Tensor:
@@ -193,6 +193,19 @@ def gaussian_blur(latents: Tensor, size: int = BLUR_SIZE, sigma: float = BLUR_SI
 def standard_normal(shape: tuple[int, ...], generator: Generators, device: torch.device) -> Tensor:
     """Float32 noise of `shape`; with a list of generators, row i comes from generator i alone."""
     return _draw(torch.randn, shape, generator, device)
+
+
+def add_noise(scheduler: Any, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    """The scheduler's `add_noise`, but its constants stay on the CPU, where its steps read them:
+    diffusers moves them to the device of `clean`.
+    """
+    constants = getattr(scheduler, "alphas_cumprod", None)
+    try:
+        noisy: Tensor = scheduler.add_noise(clean, noise, timesteps)
+    finally:
+        if constants is not None:
+            scheduler.alphas_cumprod = constants
+    return noisy
 
 
 def _draw(

@@ -87,7 +87,7 @@ class _WithoutAdapter:
         """Latents (B, C, F, h, w), all of them generated."""
         pipeline: Any = self
         scheduler, guided = pipeline.scheduler, pipeline.do_classifier_free_guidance
-        scheduler.set_timesteps(num_inference_steps, device=first.device)
+        scheduler.set_timesteps(num_inference_steps, device="cpu")  # as the adapter's pipelines
         if prior is None:
             shape = (*first.shape[:2], num_frames, *first.shape[3:])
             start = standard_normal(shape, generator, first.device) * scheduler.init_noise_sigma
@@ -99,10 +99,13 @@ class _WithoutAdapter:
         beside = torch.cat([torch.zeros_like(beside), beside]) if guided else beside
         pipeline._num_timesteps = len(timesteps)
         extra = pipeline.prepare_extra_step_kwargs(generator, eta)
+        of_unet = timesteps.to(first.device)
         for step, t in enumerate(pipeline.progress_bar(timesteps)):
+            now = of_unet[step]
             noisy = scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
             model_input = concatenate(noisy, beside) if self._reads_image else noisy
-            predicted = pipeline.unet(model_input, t, **unet_inputs(step, t, noisy, tensors)).sample
+            arguments = unet_inputs(step, now, noisy, tensors)
+            predicted = pipeline.unet(model_input, now, **arguments).sample
             if guided:
                 predicted = guided_noise(predicted, pipeline.guidance_scale, guidance_rescale)
             latents = scheduler.step(predicted, t, latents, **extra).prev_sample

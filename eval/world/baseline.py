@@ -136,7 +136,7 @@ class BaselinePipeline(AnimateDiffPipeline):
             beside = clean
         if guided:
             beside = torch.cat([torch.zeros_like(beside), beside])
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
+        self.scheduler.set_timesteps(num_inference_steps, device="cpu")
         if prior is None:
             latents = (
                 standard_normal(shape, generator, device).to(text.dtype)
@@ -147,16 +147,18 @@ class BaselinePipeline(AnimateDiffPipeline):
             started = prior.sample(clean, num_frames + 1, self.scheduler, generator)
             latents, timesteps = started.latents[:, :, 1:], started.timesteps
 
-        for t in self.progress_bar(timesteps):
+        of_unet = timesteps.to(device)
+        for step, t in enumerate(self.progress_bar(timesteps)):
+            now = of_unet[step]
             noisy = self.scheduler.scale_model_input(
                 torch.cat([latents] * 2) if guided else latents, t
             )
             predicted = self.unet(
                 concatenate(noisy, beside) if reads_image else noisy,
-                t,
+                now,
                 encoder_hidden_states=text,
                 added_cond_kwargs=added,
-                **self._residuals(noisy, t, text, conditioning_frames),
+                **self._residuals(noisy, now, text, conditioning_frames),
             ).sample
             if guided:
                 without, conditional = predicted.chunk(2)

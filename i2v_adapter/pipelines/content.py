@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -167,11 +167,13 @@ class _FrameScale:
 
     scale: float
     per_frame: tuple[float, ...]
+    _placed: dict[Any, Tensor] = field(default_factory=dict, repr=False)
 
     def __mul__(self, tokens: Tensor) -> Tensor:
-        factors = (
-            torch.tensor(self.per_frame, dtype=tokens.dtype, device=tokens.device) * self.scale
-        )
+        key = (tokens.dtype, tokens.device)
+        if key not in self._placed:  # once a call: each copy waits for a GPU
+            self._placed[key] = torch.tensor(self.per_frame, dtype=key[0], device=key[1])
+        factors = self._placed[key] * self.scale
         return factors.repeat(tokens.shape[0] // len(self.per_frame))[:, None, None] * tokens
 
 

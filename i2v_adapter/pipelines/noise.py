@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2v_adapter.prior import Generators, standard_normal
+from i2v_adapter.prior import Generators, add_noise, standard_normal
 
 
 def plain_start(
@@ -53,7 +53,7 @@ def free_init_restart(pipeline: Any, later: Tensor, noise: Tensor, generator: Ge
     """
     scheduler = pipeline.scheduler
     clean, noise = later.float(), noise.to(later.device, torch.float32)
-    noised = scheduler.add_noise(clean, noise, scheduler.timesteps[:1].repeat(len(later)))
+    noised = add_noise(scheduler, clean, noise, scheduler.timesteps[:1].repeat(len(later)))
     fresh = (
         standard_normal(tuple(later.shape), generator, later.device) * scheduler.init_noise_sigma
     )

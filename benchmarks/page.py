@@ -29,6 +29,7 @@ METHOD = Path(__file__).with_name("method.md")
 
 TITLES = {
     "adapter-step": "Adapter step",
+    "faster-step": "Faster step",
     "clip": "Whole clip",
     "training": "Training step",
     "judging": "Measuring",
@@ -63,8 +64,10 @@ def _device(device: Mapping[str, Any]) -> Iterator[str]:
             "before the"
             " measurement): times are worth little, ratios somewhat more, and single values least."
         )
-    yield "### Goals"
-    yield to_markdown(["Goal", "Limit", "Measured", "Reached"], goals(families))
+    found = goals(families)
+    if any(goal.reached != "not measured" for goal in found):
+        yield "### Goals"
+        yield to_markdown(["Goal", "Limit", "Measured", "Reached"], found)
     for family, title in TITLES.items():
         if family in families:
             yield f"### {title}"
@@ -130,6 +133,13 @@ def _tables(rows: Sequence[Mapping[str, Any]], *, timed: bool) -> Iterator[str]:
             ]
             yield f"{row['scenario']}; mean, 95 % interval over images."
             yield to_markdown(header, _cells(row["cells"], timed))
+    for row in rows:
+        if "paired" in row:
+            yield (
+                f"{row['scenario']}: differences with 95 % intervals over images, the same images "
+                "and seeds."
+            )
+            yield to_markdown(["Setting", "Time", *row["measures"]], _paired(row))
     failures = [line for row in rows for line in _failures(row)]
     if failures:
         yield to_markdown(["Scenario", "Variant", "Failed with"], failures)
@@ -191,6 +201,18 @@ def _cells(cells: Sequence[Mapping[str, Any]], timed: bool) -> Iterator[list[str
             for v in cell["values"]
         ]
         yield [cell["cell"], time, *values, "" if beaten else "yes"]
+
+
+def _paired(row: Mapping[str, Any]) -> Iterator[list[str]]:
+    """What each setting changes; first, what it is held against."""
+    yield ["plain", "1", *(f"{mean:.3f}" for mean in row["plain"])]
+    for each in row["paired"]:
+        time = "–" if each["time"] is None else typeset(scaled(each["time"]), 2)
+        changes = [
+            f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}), n = {c['n']}"
+            for c in each["changes"]
+        ]
+        yield [each["cell"], time, *changes]
 
 
 def _better(ours: Sequence[float], theirs: Sequence[float]) -> bool:

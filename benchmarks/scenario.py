@@ -90,6 +90,7 @@ class Bench:
         ratios: Sequence[tuple[str, str]] = (),
         warmups: int = 1,
         memory: bool = False,
+        each: float | None = None,
     ) -> dict[str, Any]:
         """Times variants in turns and adds the row.
 
@@ -100,6 +101,8 @@ class Bench:
             ratios: pairs (numerator, denominator) of names.
             warmups: calls before the first timed one; the very first is reported apart.
             memory: also measure peak memory, in a call of its own.
+            each: seconds that a variant may take until it is first timed, in place of the case's
+                limit, which counts from then on: some compile.
         """
         results: dict[str, dict[str, Any]] = {}
         row = self.row(scenario, variants=results)
@@ -107,10 +110,12 @@ class Bench:
         for name, make in variants.items():
             results[name] = {"seconds": []}
             made = self._guarded(
-                results[name], partial(self._prepare, make, results[name], warmups, memory)
+                results[name], partial(self._prepare, make, results[name], warmups, memory), each
             )
             if made is not None:
                 alive[name] = made
+        if each is not None:
+            self._end = time.monotonic() + self.limit
 
         def turn() -> None:
             for name, variant in list(alive.items()):
@@ -157,12 +162,14 @@ class Bench:
             torch.cuda.synchronize(self.device)
             return float(begin.elapsed_time(end)) / 1000
 
-    def _guarded(self, result: dict[str, Any], step: Callable[[], Any]) -> Any:
+    def _guarded(
+        self, result: dict[str, Any], step: Callable[[], Any], most: float | None = None
+    ) -> Any:
         """The step's result, or None with the failure noted: here any failure is a finding, not an
-        end.
+        end. `most`: seconds of this step in place of what is left of the case's.
         """
         try:
-            with self._limited():
+            with self._limited(most):
                 return step()
         except Exception as error:
             result["failed"] = failure(error)
@@ -172,16 +179,19 @@ class Bench:
         return None
 
     @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Ends the block by an error when the case's time is over, where the system has timers."""
-        if math.isinf(self.limit) or not hasattr(signal, "setitimer"):
+    def _limited(self, most: float | None) -> Iterator[None]:
+        """Ends the block by an error after `most` seconds, or when the case's time is over, where
+        the system has timers.
+        """
+        left = self._end - time.monotonic() if most is None else most
+        if math.isinf(left) or not hasattr(signal, "setitimer"):
             yield
             return
+        whose, limit = ("case", self.limit) if most is None else ("variant", most)
 
         def over(*_: object) -> None:
-            raise CaseLimitError(f"the case's limit of {self.limit:g} s")
+            raise CaseLimitError(f"the {whose}'s limit of {limit:g} s")
 
-        left = self._end - time.monotonic()
         if left <= 0:
             over()
         before = signal.signal(signal.SIGALRM, over)

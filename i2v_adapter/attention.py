@@ -202,7 +202,7 @@ class CrossFrameAttnProcessor:
             if cross_query is None:
                 # The adapter may be kept in float32 for training on a half-precision base.
                 to_q = self.projections.to_q_ff
-                cross_query = to_q(hidden_states.to(to_q.weight.dtype))
+                cross_query = to_q(hidden_states.to(_dtype_of(to_q, hidden_states)))
             cross = self._cross_frame(attn, cross_query, key, value, attention_mask, scale)
             output = output + cross.to(output.dtype)
 
@@ -262,7 +262,8 @@ class CrossFrameAttnProcessor:
             attention_mask = attention_mask[::frames]
         # [::frames] is a view of each video's first frame.
         attended = self._attend(query.to(key.dtype), key[::frames], value[::frames], attention_mask)
-        output = to_out(_join_heads(attended, batch).to(to_out.weight.dtype))
+        joined = _join_heads(attended, batch)
+        output = to_out(joined.to(_dtype_of(to_out, joined)))
         if isinstance(scale, (int, float)):
             return output if scale == 1 else scale * output
         if isinstance(scale, Tensor) and scale.ndim == 0:
@@ -287,6 +288,13 @@ def active_attention_backend() -> Any:
     """What `set_attention_backend` or `DIFFUSERS_ATTN_BACKEND` chose; None for torch's own."""
     active, _ = _AttentionBackendRegistry.get_active_backend()
     return None if active == AttentionBackendName.NATIVE else active
+
+
+def _dtype_of(layer: nn.Linear, tokens: Tensor) -> torch.dtype:
+    """What the layer computes in: its weight's dtype, or the tokens' where the weight is stored in
+    eight bits and cast for each call (`enable_layerwise_casting`).
+    """
+    return tokens.dtype if layer.weight.dtype.itemsize == 1 else layer.weight.dtype
 
 
 def _split_heads(tokens: Tensor, batch: int, heads: int) -> Tensor:

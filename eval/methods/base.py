@@ -115,6 +115,8 @@ class Base(BaseModel):
         device: in place of the suite's.
         offload: parts move to the GPU as they are needed: whole models, or layer by layer.
         compile: the UNet by `torch.compile`.
+        fp8: the weights of UNet and adapter in 8 bits (`enable_fp8_storage`): less memory, other
+            clips.
         vae_slicing, vae_tiling, attention_slicing, forward_chunking: less memory, more time.
         settings: sampling settings that its methods take unless the suite says otherwise.
     """
@@ -135,6 +137,7 @@ class Base(BaseModel):
     device: Annotated[str, AfterValidator(known_device)] | None = None
     offload: Literal["none", "model", "sequential"] = "none"
     compile: bool = False
+    fp8: bool = False
     vae_slicing: bool = False
     vae_tiling: bool = False
     attention_slicing: bool = False

@@ -30,6 +30,12 @@ def check_call(recipe: Recipe, settings: Any) -> None:
         raise NotServedError("free_noise: diffusers has it for SD 1.5 bases alone; this is SDXL")
     if kind == "SDXL" and controlled:
         raise NotServedError("base.controlnets: they are for SD 1.5 bases; this is SDXL")
+    every = getattr(settings, "reuse_every", 1)
+    if every > 1 and recipe.parsed.compile:
+        raise EvalError(
+            f"reuse_every: {every} needs a UNet that is not compiled as a whole: set base.compile "
+            "to false"
+        )
     _check_length(recipe, kind, settings.frames, free_noise)
     if not settings.call:
         return  # importing the pipelines takes seconds

@@ -138,6 +138,8 @@ def _place(found: Any, base: Base, device: str) -> Any:
     for wanted, action in actions:
         if wanted:
             action()
+    if base.fp8:
+        found.enable_fp8_storage()
     place(found, device, base.offload)
     if base.compile:
         found.unet = torch.compile(found.unet)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.errors import EvalError, nearest
 from eval.methods.base import Base, Name, Scale
+from eval.methods.faster_sampling import FasterSampling
 
 
 class Sampling(BaseModel):
@@ -48,7 +49,7 @@ class PriorSampling(Sampling):
     p: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
-class AdapterSampling(PriorSampling):
+class AdapterSampling(PriorSampling, FasterSampling):
     """With the I2V adapter.
 
     Attributes:

@@ -17,6 +17,7 @@ from eval.clips.lossless import Clip, rounded_clip
 from eval.io.files import file_sha256
 from eval.io.loading import loading
 from eval.methods import FirstFrame
+from eval.methods.faster_sampling import FasterSampling
 from eval.methods.model_files import version
 from eval.samples import Sample
 from eval.world.models import WEIGHTS
@@ -187,6 +188,8 @@ class GlyphWorldMethod(ABC):
                 pipeline.to(device)
         if self.settings.lora is not None:
             pipeline.set_adapters(LORA, self.settings.lora_scale)
+        if isinstance(self.settings, FasterSampling):
+            self.settings.switch(pipeline)  # cells share it
         return pipeline(**options).frames
 
     @abstractmethod

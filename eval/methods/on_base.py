@@ -146,6 +146,7 @@ class OnBase:
             found.set_ip_adapter_scale(self.base.content_adapter.scale if own is None else own)
         if self.adapter:
             found.i2v_adapter.scale = settings.scale
+            settings.switch(found)
             _switch(found, "free_init", settings.free_init)
             if hasattr(found, "free_noise_enabled"):
                 _switch(found, "free_noise", settings.free_noise)
@@ -176,6 +177,8 @@ class OnBase:
         }
         if settings.negative_prompt is not None:
             values["negative_prompt"] = [settings.negative_prompt] * len(samples)
+        if getattr(settings, "guidance_interval", None) is not None:
+            values["guidance_interval"] = settings.guidance_interval
         if self.without_image:
             values["without_image"] = True
         nets = self.base.named_controlnet(settings.controlnet)

@@ -17,6 +17,7 @@ from i2v_adapter import (
     I2VAdapterPipeline,
     I2VAdapterSDXLPipeline,
 )
+from i2v_adapter.pipelines.denoising import conditional_half, steps_of_interval
 from i2v_adapter.pipelines.noise import guided_noise
 from i2v_adapter.prior import FrameSimilarityPrior, Generators, standard_normal
 
@@ -83,6 +84,7 @@ class _WithoutAdapter:
         guidance_rescale: float = 0.0,
         callback: Any = None,
         callback_inputs: Sequence[str] = (),
+        guidance_interval: Sequence[float] | None = None,
     ) -> Tensor:
         """Latents (B, C, F, h, w), all of them generated."""
         pipeline: Any = self
@@ -100,13 +102,18 @@ class _WithoutAdapter:
         pipeline._num_timesteps = len(timesteps)
         extra = pipeline.prepare_extra_step_kwargs(generator, eta)
         of_unet = timesteps.to(first.device)
+        guided_steps = steps_of_interval(guidance_interval, len(timesteps))
         for step, t in enumerate(pipeline.progress_bar(timesteps)):
-            now = of_unet[step]
-            noisy = scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, t)
-            model_input = concatenate(noisy, beside) if self._reads_image else noisy
-            arguments = unet_inputs(step, now, noisy, tensors)
+            now, alone = of_unet[step], guided and step not in guided_steps
+            both = guided and not alone
+            noisy = scheduler.scale_model_input(torch.cat([latents] * 2) if both else latents, t)
+            pictures = beside.chunk(2)[1] if alone else beside
+            model_input = concatenate(noisy, pictures) if self._reads_image else noisy
+            with pipeline._unguided(alone):
+                given = conditional_half(tensors) if alone else tensors
+                arguments = unet_inputs(step, now, noisy, given)
             predicted = pipeline.unet(model_input, now, **arguments).sample
-            if guided:
+            if both:
                 predicted = guided_noise(predicted, pipeline.guidance_scale, guidance_rescale)
             latents = scheduler.step(predicted, t, latents, **extra).prev_sample
         return latents

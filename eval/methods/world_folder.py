@@ -15,6 +15,7 @@ from eval.errors import EvalError, NotServedError, WeightsMissingError, nearest
 from eval.io.files import file_sha256
 from eval.io.model_json import read_object
 from eval.io.validation import validated
+from eval.methods.faster_sampling import NAMES
 from eval.methods.model_folder import AGAIN, check_component, check_whole
 from eval.samples import Sample
 
@@ -23,6 +24,7 @@ _BASE = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 _STAGES = {"i2v_adapter": "i2v", "ip_adapter": "content", "style_lora": "lora"}
 SETTINGS = (
     *("steps", "guidance_scale", "frames", "fps", "lora", "lora_scale", "controlnet", "t0", "p"),
+    *NAMES,
 )
 """All settings that some method of a glyph world has."""
 _FRAMES, _FPS = 8, 8.0

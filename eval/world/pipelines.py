@@ -123,16 +123,19 @@ def image_to_video(
     *,
     content: bool = True,
     dtype: str = "float32",
+    fp8: bool = False,
 ) -> Any:
     """`I2VAdapterPipeline` with the content adapter loaded: the paper's system. Without `content`,
     the I2V adapter alone; with a ControlNet among the extras, `I2VAdapterControlNetPipeline`.
-    Loaded once a process.
+    `fp8`: the weights of UNet and adapter in 8 bits. Loaded once a process.
     """
-    return _image_to_video(weights, extras, content, dtype)
+    return _image_to_video(weights, extras, content, dtype, fp8)
 
 
 @cache
-def _image_to_video(weights: Path, extras: Extras, content: bool, dtype: str) -> Any:
+def _image_to_video(
+    weights: Path, extras: Extras, content: bool, dtype: str, fp8: bool = False
+) -> Any:
     from i2v_adapter import I2VAdapter, I2VAdapterControlNetPipeline, I2VAdapterPipeline
 
     require(ADAPTER_PARTS, weights)
@@ -145,7 +148,10 @@ def _image_to_video(weights: Path, extras: Extras, content: bool, dtype: str) ->
         **control,
         "i2v_adapter": adapter,
     }
-    return _finished(pipeline_class(**parts), extras, weights, content=content, dtype=dtype)
+    made = _finished(pipeline_class(**parts), extras, weights, content=content, dtype=dtype)
+    if fp8:
+        made.enable_fp8_storage()
+    return made
 
 
 def baseline(

@@ -137,6 +137,7 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
         image_latents: Tensor | None = None,
         ip_adapter_frame_scale: Sequence[float] | None = None,
         match_colors: bool = False,
+        guidance_interval: tuple[float, float] | None = None,
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
         """Make videos that start with `image` and follow `prompt`.
 
@@ -181,6 +182,8 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
             ip_adapter_frame_scale: F factors on the content adapter's scale, one for each frame.
             match_colors: give the decoded frames the colour histograms of frame 0, as the
                 official code does.
+            guidance_interval: shares (start, end) of the steps that have guidance; the others run
+                the conditional half alone, in half the time (arXiv 2404.07724). None: all.
 
         Returns:
             `frames`: for "pil" a list of F images per video; for "np" (B, F, H, W, 3) and for
@@ -259,7 +262,6 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
             batch,
             device,
         )
-        added_cond_kwargs = None if image_embeds is None else {"image_embeds": image_embeds}
         first = self._encode_first_frame(images, image_latents, height, width, generator, device)
 
         def unet_inputs(
@@ -268,7 +270,9 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
             return {
                 "encoder_hidden_states": tensors["prompt_embeds"],
                 "cross_attention_kwargs": cross_attention_kwargs,
-                "added_cond_kwargs": added_cond_kwargs,
+                "added_cond_kwargs": None
+                if image_embeds is None
+                else {"image_embeds": tensors["image_embeds"]},
                 **self._residuals(step, t, model_input, tensors["prompt_embeds"]),
             }
 
@@ -277,7 +281,11 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
                 first.to(prompt_embeds.dtype),
                 num_frames,
                 num_inference_steps,
-                {"prompt_embeds": prompt_embeds, "negative_prompt_embeds": negative_prompt_embeds},
+                {
+                    "prompt_embeds": prompt_embeds,
+                    "negative_prompt_embeds": negative_prompt_embeds,
+                    "image_embeds": image_embeds,
+                },
                 unet_inputs,
                 prior=prior,
                 generator=generator,
@@ -285,6 +293,7 @@ class I2VAdapterPipeline(FirstFrameMixin, AnimateDiffPipeline):
                 eta=eta,
                 callback=callback_on_step_end,
                 callback_inputs=callback_on_step_end_tensor_inputs,
+                guidance_interval=guidance_interval,
             )
         return self._finish(latents, output_type, return_dict, decode_chunk_size, match_colors)
 

@@ -127,6 +127,7 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
         image_latents: Tensor | None = None,
         ip_adapter_frame_scale: Sequence[float] | None = None,
         match_colors: bool = False,
+        guidance_interval: tuple[float, float] | None = None,
     ) -> AnimateDiffPipelineOutput | tuple[Any]:
         """Make videos that start with `image` and follow `prompt`.
 
@@ -194,6 +195,7 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
             batch,
             device,
         )
+        tensors["image_embeds"] = image_embeds
         first = self._encode_first_frame(images, image_latents, height, width, generator, device)
 
         def unet_inputs(
@@ -205,7 +207,7 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
                 "cross_attention_kwargs": cross_attention_kwargs,
                 "added_cond_kwargs": added
                 if image_embeds is None
-                else {**added, "image_embeds": image_embeds},
+                else {**added, "image_embeds": tensors["image_embeds"]},
             }
 
         with content_frame_scale(self.unet, ip_adapter_frame_scale, num_frames):
@@ -222,6 +224,7 @@ class I2VAdapterSDXLPipeline(FirstFrameMixin, AnimateDiffSDXLPipeline):
                 guidance_rescale=guidance_rescale,
                 callback=callback_on_step_end,
                 callback_inputs=callback_on_step_end_tensor_inputs,
+                guidance_interval=guidance_interval,
             )
         return self._finish(latents, output_type, return_dict, decode_chunk_size, match_colors)
 

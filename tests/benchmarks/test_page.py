@@ -151,3 +151,20 @@ def test_families_not_run_again_are_kept(tmp_path: Path) -> None:
     assert path.name == "an-odd-cpu-2-cores.json"
     content = json.loads(path.read_text())
     assert content["families"] == {"clip": {"rows": [3]}, "training": {"rows": [2]}}
+
+
+def test_settings_that_save_time_stand_beside_what_they_cost() -> None:
+    time = {"value": 0.5, "low": 0.4, "high": 0.6, "rounds": 6, "coverage": 0.97}
+    change = {"difference": -0.1, "low": -0.2, "high": 0.05, "n": 8}
+    cells = [
+        {"cell": "half", "time": time, "changes": [change]},
+        {"cell": "cut", "time": None, "changes": [change]},
+    ]
+    row = {"scenario": "clips", "paired": cells, "measures": ["identity"], "plain": [0.5]}
+    page = render(
+        [{"device": "CPU", "type": "cpu", "families": {"quality": {**STATE, "rows": [row]}}}]
+    )
+    changed = "-0.100 (-0.200 to +0.050), n = 8"
+    assert f"| half | 0.50 (0.40 to 0.60, 6 rounds) | {changed} |" in page
+    assert f"| cut | – | {changed} |" in page
+    assert "| plain | 1 | 0.500 |" in page

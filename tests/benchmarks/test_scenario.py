@@ -46,3 +46,19 @@ def test_without_a_limit_nothing_is_cut() -> None:
     bench = Bench(Engine(), torch.device("cpu"), rows)
     bench.compare("a case", {"quick": lambda: Variant(lambda: None)}, rounds=2)
     assert len(rows[0]["variants"]["quick"]["seconds"]) == 2
+
+
+def test_a_variant_over_its_own_limit_leaves_the_others_their_time() -> None:
+    rows: list[dict[str, Any]] = []
+    bench = Bench(Engine(), torch.device("cpu"), rows, limit=30)
+    start = time.monotonic()
+    variants = {
+        "compiles": lambda: Variant(lambda: time.sleep(20)),
+        "quick": lambda: Variant(lambda: None),
+    }
+    bench.compare("a case", variants, rounds=3, each=0.3)
+    assert time.monotonic() - start < 10
+    [row] = rows
+    assert row["variants"]["compiles"]["failed"] == "CaseLimitError: the variant's limit of 0.3 s"
+    assert row["variants"]["compiles"]["seconds"] == []
+    assert len(row["variants"]["quick"]["seconds"]) == 3

@@ -17,6 +17,7 @@ import transformers
 from safetensors.torch import save_file
 
 from eval.samples import Sample
+from eval.world.concatenation import widen
 from eval.world.tokenizer import build_clip_tokenizer
 from i2v_adapter import I2VAdapter
 
@@ -208,6 +209,23 @@ def sd15(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ``lora``, ``control-1`` and ``control-2``."""
     folder = tmp_path_factory.mktemp("sd15")
     build(folder, xl=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def widened(sd15: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``plain``: the base's motion UNet with image channels of zero; ``seeing``: of noise."""
+    folder = tmp_path_factory.mktemp("widened")
+    unet = diffusers.UNetMotionModel.from_unet2d(
+        diffusers.UNet2DConditionModel.from_pretrained(sd15 / "model", subfolder="unet"),
+        diffusers.MotionAdapter.from_pretrained(sd15 / "motion"),
+    )
+    wide = widen(unet)
+    wide.save_pretrained(folder / "plain")
+    channels = unet.config.in_channels
+    with torch.no_grad():
+        wide.conv_in.weight[:, channels:].normal_(std=0.2)
+    wide.save_pretrained(folder / "seeing")
     return folder
 
 

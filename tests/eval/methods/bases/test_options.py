@@ -134,27 +134,6 @@ def test_offload_needs_a_gpu_and_gives_the_same_clip_there(base, photographs, of
     assert np.abs(clips[0].astype(int) - clips[1]).max() <= 1
 
 
-@pytest.fixture(scope="session")
-def widened(sd15, tmp_path_factory) -> Path:
-    """``plain``: the base's motion UNet with image channels of zero; ``seeing``: of noise."""
-    import diffusers
-
-    from eval.world.concatenation import widen
-
-    folder = tmp_path_factory.mktemp("widened")
-    unet = diffusers.UNetMotionModel.from_unet2d(
-        diffusers.UNet2DConditionModel.from_pretrained(sd15 / "model", subfolder="unet"),
-        diffusers.MotionAdapter.from_pretrained(sd15 / "motion"),
-    )
-    wide = widen(unet)
-    wide.save_pretrained(folder / "plain")
-    channels = unet.config.in_channels
-    with torch.no_grad():
-        wide.conv_in.weight[:, channels:].normal_(std=0.2)
-    wide.save_pretrained(folder / "seeing")
-    return folder
-
-
 def test_channel_concatenation_sees_the_image_through_the_widened_unet_alone(
     base, widened, photographs
 ):

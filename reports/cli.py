@@ -15,7 +15,14 @@ from eval.io.console import say
 
 def report(
     directory: Annotated[Path, typer.Argument(help="Run folder that `run` wrote.")],
-    samples: Annotated[int, typer.Option(min=0, help="Samples whose clips the page shows.")] = 8,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Samples whose clips the page shows. Without it 8, and fewer of more than 100 "
+            "cells: 800 clips, but 2 samples or more.",
+        ),
+    ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -97,7 +104,7 @@ def _name(folder: Path, written: Sequence[Path]) -> None:
 def write_report(
     directory: Path,
     *,
-    samples: int = 8,
+    samples: int | None = None,
     calibration: Path | None = None,
     lossless: bool = False,
     metrics: str = "",
@@ -108,7 +115,8 @@ def write_report(
 
     Args:
         directory: the run folder.
-        samples: how many samples' clips the page shows at most.
+        samples: how many samples' clips the page shows at most; None: see
+            `reports.page.clips.Gallery.usual_samples`.
         calibration: folder of a calibration of the run's measures.
         lossless: keep every bit of the clips' frames in the page.
         metrics: comma-separated measures of ``tables/paper-<group>.tex``; none: the leading ones.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MEDIA_BUDGET = 25_000_000
 """Bytes of pictures that a page holds; with more they lie in a folder beside it."""
+_MOST_CLIPS = 800
+"""Clips of the grid of a page that is not told how many samples to show."""
 EXTREMES = 4
 """Clips at each end of a measure."""
 _UNDER = ("identity", "text", "motion")
@@ -50,6 +52,12 @@ class Gallery:
     ) -> None:
         self.run, self._lossless, self._most = run, lossless, most_pixels
         self._made: dict[tuple[str, ...], Film | None] = {}
+
+    @property
+    def usual_samples(self) -> int:
+        """How many samples' clips a page shows that is not told: 8; of many cells fewer, so that it
+        holds `_MOST_CLIPS` clips, but 2 or more."""
+        return max(2, min(8, _MOST_CLIPS // max(1, len(self.run.cells))))
 
     def clip(self, cell: str, sample: str, seed: int | None = None) -> Film | None:
         """A cell's clip, at the first seed if none is given; None where the run recorded none."""

@@ -201,7 +201,7 @@ left out.
 def build(
     run: RunFolder,
     *,
-    samples: int = 8,
+    samples: int | None = None,
     calibration: Calibration | None = None,
     lossless: bool = False,
 ) -> Report:
@@ -209,11 +209,11 @@ def build(
 
     Args:
         run: the run folder.
-        samples: show the clips of up to so many samples.
+        samples: show the clips of up to so many samples; None: `Gallery.usual_samples`.
         calibration: of the run's measures.
         lossless: keep every bit of the clips' frames.
     """
-    measures = measures_of(run)
+    measures, gallery = measures_of(run), Gallery(run, lossless=lossless)
     differences = {
         (group, m.id): found
         for group in run.groups
@@ -238,8 +238,8 @@ def build(
         pairs=differences,
         accuracies=accuracies_of(run),
         calibration=calibration,
-        samples=samples,
-        gallery=Gallery(run, lossless=lossless),
+        samples=gallery.usual_samples if samples is None else samples,
+        gallery=gallery,
     )
 
 

@@ -8,6 +8,8 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -203,6 +205,13 @@ def test_number_of_samples_shown(run_folder: Path) -> None:
     shown = [sample.id for sample in shown_samples(gallery, [], 3)]
     assert shown == ["seen-0", "seen-1", "unseen-0"]
     assert shown_samples(gallery, [], 0) == []
+
+
+def test_a_page_of_many_cells_shows_fewer_samples_unless_told() -> None:
+    cells = {1: 8, 100: 8, 101: 7, 200: 4, 500: 2, 5000: 2}
+    for count, samples in cells.items():
+        run: Any = SimpleNamespace(cells=["cell"] * count)
+        assert Gallery(run).usual_samples == samples
 
 
 def test_heavy_pictures_lie_beside_the_page(

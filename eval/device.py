@@ -10,9 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from eval.errors import EvalError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 NAMES = "auto, cpu, cuda, cuda:INDEX, mps"
 """What a device may be called."""
@@ -97,6 +101,19 @@ def describe(device: str) -> str:
 
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return device
+
+
+def to_device(array: np.ndarray, device: str) -> torch.Tensor:
+    """A numpy array on a torch device. To a CUDA GPU it is copied from pinned memory, while kernels
+    that are queued already run.
+    """
+    import numpy as np
+    import torch
+
+    tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    if device.startswith("cuda"):
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 @contextmanager

@@ -194,7 +194,8 @@ def load_encoder(id: str, *, device: str = "cpu", dtype: str = "float32") -> Enc
         if device != "cpu" and hasattr(module, "BATCH"):
             from eval.encoders.batching import on_gpu
 
-            encoder = cast(Encoder, on_gpu(encoder, module.BATCH))
+            size = getattr(module, "GPU_BATCH", module.BATCH)
+            encoder = cast(Encoder, on_gpu(encoder, size))
     encoder.fingerprint = encoder_fingerprint(id, dtype=dtype)
     return encoder
 

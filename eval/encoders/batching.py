@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ _ROWS = {
     "encode_interpolation": (),
 }
 """Method -> which of its arguments have a row for each result."""
+_AT_ONCE = {"encode_frames": 2, "encode_clips": 2}
+"""Method -> batches that are begun at a time, 1 where it is not named: while the GPU computes one,
+the CPU prepares the next and takes the results of the one before. RAFT keeps state between its
+layers, so its pairs go one batch at a time."""
 
 
 def on_gpu(encoder: Any, size: int) -> Any:
@@ -35,24 +40,31 @@ def on_gpu(encoder: Any, size: int) -> Any:
     for name, rows in _ROWS.items():
         method = getattr(encoder, name, None)
         if method is not None:
-            setattr(encoder, name, _padded(method, rows, size))
+            setattr(encoder, name, _padded(method, rows, size, _AT_ONCE.get(name, 1)))
     return encoder
 
 
-def _padded(method: Callable[..., Any], rows: tuple[int, ...], size: int) -> Callable[..., Any]:
+def _padded(
+    method: Callable[..., Any], rows: tuple[int, ...], size: int, at_once: int
+) -> Callable[..., Any]:
     @functools.wraps(method)
     def called(*arguments: Any, **options: Any) -> Any:
-        with full_precision():
-            count = min((len(arguments[row]) for row in rows), default=0)
+        count = min((len(arguments[row]) for row in rows), default=0)
+
+        def batch(start: int) -> Any:
+            part = list(arguments)
+            for row in rows:
+                part[row] = _filled(arguments[row][start : start + size], size)
+            return method(*part, **options)[: count - start]
+
+        with full_precision():  # a setting of the whole process: around all threads
             if count == 0:
                 return method(*arguments, **options)
-            found = []
-            for start in range(0, count, size):
-                part = list(arguments)
-                for row in rows:
-                    part[row] = _filled(arguments[row][start : start + size], size)
-                found.append(method(*part, **options)[: count - start])
-            return np.concatenate(found)
+            starts = range(0, count, size)
+            if at_once == 1 or len(starts) == 1:
+                return np.concatenate([batch(start) for start in starts])
+            with ThreadPoolExecutor(at_once) as pool:
+                return np.concatenate(list(pool.map(batch, starts)))
 
     return called
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from eval.device import to_device
 from eval.encoders.preprocessing import Preprocessing, check_frames
 from eval.encoders.weights import Location
 from eval.errors import EvalError, WeightsMissingError
@@ -84,11 +85,8 @@ class I3DEncoder:
 
     def _videos(self, batch: npt.NDArray[np.uint8]) -> "torch.Tensor":
         """uint8 (N, F, H, W, 3) -> (N, 3, F, ., .)."""
-        import torch
-
         if self._preprocessing is None:
-            videos = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-            return videos.permute(0, 4, 1, 2, 3).contiguous()
+            return to_device(batch, self._device).permute(0, 4, 1, 2, 3).contiguous()
         pixels = self._preprocessing.apply(batch.reshape(-1, *batch.shape[2:]), self._device)
         return pixels.unflatten(0, batch.shape[:2]).transpose(1, 2)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eval.device import to_device
 from eval.encoders.frame_scores import FrameScoreEncoder
 from eval.encoders.i3d_port import same_padding
 from eval.encoders.raft import load_state
@@ -201,8 +201,7 @@ def load(
 
 def prepared(frames: UInt8Array, device: str = "cpu") -> Tensor:
     """uint8 (N, H, W, 3) RGB -> float32 (N, 3, h, w) in [-1, 1], shrunk as VBench does."""
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
-    pixels = pixels.permute(0, 3, 1, 2).float()
+    pixels = to_device(frames, device).permute(0, 3, 1, 2).float()
     height, width = pixels.shape[2:]
     if max(height, width) > LONGEST:
         scale = LONGEST / max(height, width)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eval.device import to_device
 from eval.encoders.preprocessing import check_frames
 from eval.encoders.raft import load_state
 from eval.encoders.weights import Location
@@ -76,15 +77,7 @@ class LpipsEncoder:
         return np.concatenate(distances).astype(np.float32)
 
     def _pixels(self, frames: npt.NDArray[np.uint8]) -> Any:
-        import torch
-
-        pixels = (
-            torch.from_numpy(np.require(frames, requirements=["C", "W"]))
-            .to(self._device)
-            .permute(0, 3, 1, 2)
-            .float()
-        )
-        return pixels / 127.5 - 1
+        return to_device(frames, self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     @staticmethod
     def _resized(pixels: Any, size: tuple[int, ...]) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from eval.device import to_device
 from eval.errors import EvalError
 
 if TYPE_CHECKING:
@@ -142,8 +143,7 @@ class Preprocessing:
         check_frames(frames)
         if self.frames_8bit:
             return torch.cat([self.apply_to_image(frame, device) for frame in frames])
-        pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
-        pixels = pixels.permute(0, 3, 1, 2).float()
+        pixels = to_device(frames, device).permute(0, 3, 1, 2).float()
         if not self.scale_last:
             pixels = pixels / 255 * self.scale
         size = self.size(*pixels.shape[2:])
@@ -165,7 +165,6 @@ class Preprocessing:
         Returns:
             float32 (1, 3, ., .).
         """
-        import torch
 
         if not self.image_8bit:
             return self.apply(image[None], device)
@@ -177,7 +176,7 @@ class Preprocessing:
         resized = Image.fromarray(image)
         if resized.size != (width, height):
             resized = resized.resize((width, height), filters[self.filter])
-        pixels = torch.from_numpy(np.array(resized)).to(device).permute(2, 0, 1)[None].float()
+        pixels = to_device(np.array(resized), device).permute(2, 0, 1)[None].float()
         return self._finished(pixels if self.scale_last else pixels / 255 * self.scale)
 
     def _finished(self, pixels: "torch.Tensor") -> "torch.Tensor":

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.device import to_device
 from eval.encoders.flow import check_pairs
 from eval.encoders.weights import Location
 from eval.errors import EvalError
@@ -18,6 +19,9 @@ UPDATES = 20
 """Recurrent updates, as EvalCrafter and VBench use."""
 
 BATCH = 4
+"""Pairs that go together on a CPU."""
+GPU_BATCH = 15
+"""Pairs that go together on a GPU: those of a clip of 16 frames."""
 
 
 def protocol() -> str:
@@ -45,10 +49,11 @@ class RaftEncoder:
         self.fingerprint = ""
         self._model = model
         self._device = device
+        self.pairs_at_once = BATCH if device == "cpu" else GPU_BATCH
 
     def encode_pairs(self, first: Frames, second: Frames) -> Float32Array:
-        """(N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through fixed
-        batches of 4 pairs.
+        """(N, H, W, 3) RGB twice -> float32 (N, H, W, 2): (dx, dy) in px. Works through batches of
+        `pairs_at_once` pairs.
 
         Args:
             first: uint8; or float32 in [0, 1], which the network is shown as values of 0 to 1 out
@@ -59,11 +64,11 @@ class RaftEncoder:
             EvalError: another shape or dtype, or frames of two shapes.
         """
         check_pairs(first, second)
-        batches = range(0, len(first), BATCH)
+        size = self.pairs_at_once
         return np.concatenate(
             [
-                self._batch(first[start : start + BATCH], second[start : start + BATCH])
-                for start in batches
+                self._batch(first[start : start + size], second[start : start + size])
+                for start in range(0, len(first), size)
             ]
         )
 
@@ -78,13 +83,7 @@ class RaftEncoder:
         padding = (left, -size[1] % 8 - left, top, -size[0] % 8 - top)
 
         def prepare(frames: Frames) -> torch.Tensor:
-            pixels = (
-                torch.from_numpy(np.ascontiguousarray(frames))
-                .to(self._device)
-                .permute(0, 3, 1, 2)
-                .float()
-            )
-            pixels = pixels / 127.5 - 1
+            pixels = to_device(frames, self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
             if factor > 1:
                 pixels = functional.interpolate(
                     pixels, size, mode="bicubic", align_corners=False

@@ -5,13 +5,15 @@ workers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from rich.console import Console
 
+from eval.execute.ahead import ReadAhead
 from eval.execute.free_memory import check_memory
 from eval.execute.isolation import Failed, isolate
-from eval.execute.measuring import measure_true
+from eval.execute.measuring import Shelf, measure_true
 from eval.execute.options import Options
 from eval.execute.work import device_of_evaluator, make_batch, measure_batch
 from eval.io.progress import progress
@@ -60,13 +62,14 @@ def measure_made(
     """Measures the clips of ``batches`` that were made. Returns how many were measured."""
     measured = 0
     unmade = {failure[:3] for failure in store.failures() if failure.stage == "make"}
-    with progress(console, "measuring", sum(len(batch.items) for batch in batches)) as advance:
-        for batch in batches:
+    parts = [batch.without(unmade) for batch in batches]
+    total = sum(len(batch.items) for batch in batches)
+    with progress(console, "measuring", total) as advance, _read(store, parts, evaluator) as shelf:
+        for batch, part in zip(batches, parts, strict=True):
             check_memory()
-            part = batch.without(unmade)
             store.forget_failures(part.places)
             failures = measure_batch(
-                store,
+                shelf,
                 plan,
                 part,
                 evaluator,
@@ -81,6 +84,18 @@ def measure_made(
             measured += len(part.items) - len(failures)
             advance(len(batch.items))
     return measured
+
+
+def _read(
+    store: Store, batches: Sequence[Batch], evaluator: EvaluatorLike
+) -> AbstractContextManager[Shelf]:
+    """Where the clips of these batches are read from: ahead, on a thread, for a GPU, which would
+    wait for them; a CPU's cores have other work.
+    """
+    if not batches or getattr(evaluator, "device", "cpu") == "cpu":
+        return nullcontext(store)
+    keys = [item.key for batch in batches for item in batch.items]
+    return ReadAhead(store, keys, max(len(batch.items) for batch in batches))
 
 
 def measure_true_clips(

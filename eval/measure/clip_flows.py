@@ -77,7 +77,10 @@ class ClipFlows:
                 needed = direction == "forward" or any(one.backward for one in steps)
                 if needed and direction not in flows:
                     self._count(direction, stride, size)
-            taken, made = over_pairs(self._encoder.encode_pairs, self.shown(), list(steps), flows)
+            unit = getattr(self._encoder, "pairs_at_once", None)
+            taken, made = over_pairs(
+                self._encoder.encode_pairs, self.shown(), list(steps), flows, unit
+            )
             known.update(zip(steps, taken, strict=True))
             for direction, flow in made.items():
                 self._memory.flows[encoder, clip, stride, size, direction] = flow

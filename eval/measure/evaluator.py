@@ -21,7 +21,7 @@ from eval.io.arrays import Float32Array, UInt8Array
 from eval.io.files import Files
 from eval.measure.catalogue import applies, registered
 from eval.measure.feature_cache import FeatureCache
-from eval.measure.kept_features import Memory, content_of
+from eval.measure.kept_features import Memory
 from eval.measure.look import Look
 from eval.metrics import Metric
 from eval.metrics.definitions import Features
@@ -117,6 +117,7 @@ class Evaluator:
                 finally:
                     self._memory.forget_clip()
             self._memory.ready.clear()
+        self._memory.contents.clear()
         order = [metric.id for metric in per_clip]
         return [{id: row[id] for id in order if id in row} for row in values]
 
@@ -147,6 +148,7 @@ class Evaluator:
             features = np.stack([self._clip_feature(encoder, clip) for clip in clips])
         else:
             features = self._clips_together(encoder, clips)
+        self._memory.contents.clear()
         bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(bad):
             raise EvalError(
@@ -235,8 +237,10 @@ class Evaluator:
             new: dict[bytes, UInt8Array] = {}
             for look in looks:
                 if not look.known():
-                    for frame in look.clip.frames:
-                        new.setdefault(content_of(frame), frame)
+                    for content, frame in zip(
+                        self._memory.contents_of(look.clip), look.clip.frames, strict=True
+                    ):
+                        new.setdefault(content, frame)
             features = together(list(new.values()), looks[0].encode) if new else []
             for content, feature in zip(new, features, strict=True):
                 self._memory.ready[view, content] = feature

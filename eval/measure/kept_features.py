@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.clips.lossless import Clip
 from eval.io.arrays import Float32Array, UInt8Array
 from eval.measure.feature_cache import FeatureCache
 from eval.metrics.pairs import PairStep
@@ -28,6 +29,7 @@ class Memory:
         steps: (encoder id, clip fingerprint, stride, size) -> step -> its results for all pairs.
         announced: steps of flow metrics that will be asked for, by view.
         ready: (view, `content_of` a frame) -> its feature, encoded with those of other clips.
+        contents: clip fingerprint -> `content_of` each frame.
     """
 
     def __init__(self, cache: FeatureCache) -> None:
@@ -38,6 +40,13 @@ class Memory:
         self.steps: dict[tuple[str, str, int, str], dict[PairStep, list[Any]]] = {}
         self.announced: dict[View, set[PairStep]] = {}
         self.ready: dict[tuple[str, bytes], Float32Array] = {}
+        self.contents: dict[str, list[bytes]] = {}
+
+    def contents_of(self, clip: Clip) -> list[bytes]:
+        """`content_of` each frame of a clip, worked out once for all encoders and views."""
+        if clip.fingerprint not in self.contents:
+            self.contents[clip.fingerprint] = [content_of(frame) for frame in clip.frames]
+        return self.contents[clip.fingerprint]
 
     def forget_clip(self) -> None:
         """Lets go what is large or belongs to one clip alone."""

@@ -289,7 +289,7 @@ class Look:
         image from it, so that the two have a cosine of exactly 1. VBench treats the image
         otherwise than the frames, so not in its views."""
         known: dict[bytes, Float32Array] = {}
-        contents = [content_of(frame) for frame in self.clip.frames]
+        contents = self._memory.contents_of(self.clip)
         image = content_of(self.sample.image)
         if self._memory.ready:
             found = [self._memory.ready.get((self._view, content)) for content in contents]

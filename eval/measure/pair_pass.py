@@ -20,8 +20,8 @@ KEPT = 256 * 2**20
 """Bytes of flow of a clip, in one direction, up to which it is kept for formulas that ask for all
 of it."""
 UNIT = 4
-"""Pairs are encoded in multiples of this, the batch of RAFT, so that a clip's batches do not depend
-on how it is cut."""
+"""Pairs are encoded in multiples of this, or of the encoder's own `pairs_at_once`, so that a clip's
+batches do not depend on how it is cut."""
 
 
 class Shown(NamedTuple):
@@ -47,6 +47,7 @@ def over_pairs(
     shown: Shown,
     steps: Sequence[PairStep],
     known: Known,
+    unit: int | None = None,
 ) -> tuple[list[list[Any]], Known]:
     """Takes steps for every pair of neighbouring frames.
 
@@ -55,6 +56,7 @@ def over_pairs(
         shown: two frames or more.
         steps: what to compute; the backward flow is encoded only if one asks for it.
         known: flow that need not be encoded.
+        unit: pairs that the encoder takes together; None: `UNIT`.
 
     Returns:
         For each step its results in the order of pairs; and the flow of the clip that was encoded,
@@ -68,7 +70,7 @@ def over_pairs(
     }
     results: list[list[Any]] = []
     last: Float32Array | None = None
-    length = _length(size)
+    length = _length(size, unit or UNIT)
     for start in range(0, pairs, length):
         stop = min(start + length, pairs)
         frames = shown.at(start, stop + 1)
@@ -102,7 +104,7 @@ def _take(steps: Sequence[PairStep], pair: FlowPair) -> list[Any]:
     return [step.function(pair) for step in steps]
 
 
-def _length(size: int) -> int:
+def _length(size: int, unit: int) -> int:
     """How many pairs of flows of `size` bytes are worked on together."""
-    least = -(-2 * thread_count() // UNIT) * UNIT
-    return max(least, min(HELD // size, 8 * least) // UNIT * UNIT)
+    least = -(-2 * thread_count() // unit) * unit
+    return max(least, min(HELD // size, 8 * least) // unit * unit)

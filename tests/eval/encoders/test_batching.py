@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from eval.clips.lossless import Clip
+from eval.device import to_device
 from eval.encoders.batching import on_gpu, together
+from eval.errors import EvalError
 from eval.measure.evaluator import Evaluator
 from eval.measure.selection import metrics_of
 from eval.samples import Sample
@@ -124,3 +128,54 @@ def test_cpu_and_gpu_agree_to_1e_4_of_each_metrics_range():
     for metric in metrics:
         size = 100 if metric.unit == "100 x cosine" else 1
         assert abs(cpu[metric.id] - gpu[metric.id]) <= 1e-4 * size, metric.id
+
+
+def test_batches_that_are_begun_together_come_back_in_order_and_an_error_is_raised():
+    class Uneven(Counting):
+        def encode_frames(self, frames: np.ndarray, *, view: str = "standard") -> np.ndarray:
+            if frames[0].max() == 200:
+                raise EvalError("a frame that cannot be encoded")
+            time.sleep(0.05 if len(self.seen) % 2 == 0 else 0.0)
+            return super().encode_frames(frames, view=view)
+
+    frames = np.stack([np.full((2, 2, 3), value, np.uint8) for value in range(11)])
+    padded = on_gpu(Uneven(), 2)
+    assert padded.encode_frames(frames)[:, 0].tolist() == list(range(11))
+    frames[6:8] = 200
+    with pytest.raises(EvalError, match="a frame that cannot be encoded"):
+        padded.encode_frames(frames)
+    assert padded.encode_frames(frames[:5])[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_clips_values_are_the_same_bits_alone_and_wherever_it_stands_among_others():
+    every = metrics_of(["dino_glyph", "clip_glyph"])
+    metrics = [m for m in every if m.scope == "clip" and "clip" not in m.needs]
+    images = RNG.integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)
+    samples = [Sample(f"s{n}", image, f"picture {n}") for n, image in enumerate(images)]
+    clips = [
+        Clip(np.stack([np.roll(image, step, axis=1) for step in range(7)]), 8.0) for image in images
+    ]
+
+    def measured(places: list[int]) -> list[dict[str, float]]:
+        evaluator = Evaluator(metrics)
+        evaluator._resolved = "cpu:0"  # the CPU, by the way of a GPU
+        return evaluator.measure([samples[n] for n in places], [clips[n] for n in places])
+
+    (alone,) = measured([3])
+    assert measured([3, 0, 1, 2, 4, 5, 6])[0] == alone
+    assert measured([6, 5, 3, 2])[2] == alone
+    assert measured([0, 1, 2, 4, 5, 6, 3])[-1] == alone
+
+
+def test_an_array_on_the_device_is_the_array():
+    frames = RNG.integers(0, 256, (2, 4, 6, 3), dtype=np.uint8)
+    turned = frames[:, ::-1]  # negative strides, which torch does not take
+    turned.flags.writeable = False
+    assert np.array_equal(to_device(turned, "cpu").numpy(), turned)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_an_array_that_goes_through_pinned_memory_is_the_array():
+    frames = [RNG.integers(0, 256, (32, 64, 64, 3), dtype=np.uint8) for _ in range(20)]
+    copies = [to_device(array, "cuda") for array in frames]
+    assert all(np.array_equal(c.cpu().numpy(), a) for c, a in zip(copies, frames, strict=True))

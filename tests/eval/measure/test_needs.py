@@ -25,6 +25,7 @@ class Encoder:
     """Answers to everything that a formula may ask for, by chance."""
 
     id, fingerprint, kind, styles = "toy", "toy", "any", ("plain", "inverted")
+    pairs_at_once = 4
 
     def __getattr__(self, name: str) -> Any:
         def encode(*arrays: Any, **options: Any) -> Any:

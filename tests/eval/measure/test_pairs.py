@@ -133,3 +133,17 @@ def test_the_fast_flow_finds_a_pan_of_a_large_picture(tmp_path: Path) -> None:
     still = FastDisFlowEncoder().encode_pairs(first[None], first[None])
     assert not still.any()
     assert parse_metric("motion.flow_dis_fast.v1").encoder == "flow_dis_fast"
+
+
+def test_an_encoders_own_number_of_pairs_decides_where_a_clip_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An encoder that takes 5 pairs together gets whole fives, in as many calls as it takes."""
+    monkeypatch.setattr(passes, "HELD", 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    evaluator, wave = Evaluator(METRICS), Wave()
+    wave.pairs_at_once = 5  # type: ignore[attr-defined]
+    evaluator._encoders["flow_dis"] = wave
+    found = evaluator.per_clip(Sample("s", FRAMES[0], "a prompt"), Clip(FRAMES, 8.0))
+    assert {length for length in wave.lengths if length < len(FRAMES) - 1} == {5, 1}
+    assert found == measure(METRICS)[0]

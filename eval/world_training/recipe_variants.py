@@ -33,6 +33,7 @@ CHANNELS = (48, 96)
 FEW = tuple(SEEN)[:12]
 _PROMPTS = 64
 _MOMENTS = (300, 600, 900)
+_SHARES = ("glyph", "colour")
 
 Values = dict[str, list[float]]
 """Of one variant: figure -> one value for each clip, prompt or frame, in the same order."""
@@ -131,9 +132,11 @@ def read_results(path: Path, steps: int) -> dict[str, Values]:
 
 def table(results: dict[str, Values]) -> str:
     """Markdown: the first variant's means, and what the others add to it, paired by clip, prompt or
-    frame. ± is half of a 95 % interval (normal approximation); a figure that the first one lacks is
-    given as a mean.
+    frame. ± is half of a 95 % interval (normal approximation); shares have Wilson's. A figure that
+    the first one lacks is given as a mean.
     """
+    from scipy.stats import binomtest
+
     first = next(iter(results.values()))
     figures = list(dict.fromkeys(name for values in results.values() for name in values))
 
@@ -144,6 +147,11 @@ def table(results: dict[str, Values]) -> str:
         paired = values is not first and figure in first
         if paired:
             found = found - np.array(first[figure])
+            if not found.any():
+                return "equal in all"
+        elif figure in _SHARES:
+            share = binomtest(int(found.sum()), len(found)).proportion_ci(method="wilson")
+            return f"{found.mean():.3f} [{share.low:.3f}, {share.high:.3f}]"
         half = 1.96 * found.std(ddof=1) / math.sqrt(len(found))
         return f"{found.mean():{'+' if paired else ''}.3f} ±{half:.3f}"
 

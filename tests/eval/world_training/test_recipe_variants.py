@@ -34,6 +34,17 @@ def test_differences_are_paired() -> None:
     assert lines[4] == "| c |  | 31.000 ±1.960 |"
 
 
+def test_a_share_of_none_has_an_interval() -> None:
+    none = {"glyph": [0.0] * 64}
+    lines = table(
+        {"a": none, "b": dict(none), "c": {"glyph": [1.0] * 16 + [0.0] * 48}}
+    ).splitlines()
+    # Wilson: z^2 / (n + z^2) above no success in 64
+    assert lines[2] == "| a | 0.000 [0.000, 0.057] |"
+    assert lines[3] == "| b | equal in all |"
+    assert lines[4] == "| c | +0.250 ±0.107 |"  # 1.96 * sqrt(.25 * .75 / 63)
+
+
 def test_other_length_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "compare.json"
     assert read_results(path, 5) == {}

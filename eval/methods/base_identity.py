@@ -42,5 +42,7 @@ def contents(recipe: Recipe) -> Iterator[str]:
             yield f"{key}.image_encoder {identity(image_encoder(recipe, part))}"
         if isinstance(part, ControlNet) and part.frames is not None:
             yield f"{key}.frames {identity(recipe.find(f'{key}.frames', part.frames))}"
+    if base.fp8:
+        yield "weights in 8 bits"
     if base.scheduler:
         yield f"scheduler {json.dumps(base.scheduler, sort_keys=True)}"

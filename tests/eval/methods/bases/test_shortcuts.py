@@ -8,6 +8,7 @@ import yaml
 
 from eval.errors import EvalError
 from eval.plan.planning import make_plan
+from tests.eval.methods.bases.test_on_base import method
 from tests.eval.methods.bases.test_options import by_hand, frames
 
 
@@ -66,3 +67,11 @@ def test_feature_reuse_on_a_base_compiled_as_a_whole_is_refused_with_the_plan(
     plan(1, compile=True)
     with pytest.raises(EvalError, match=r"reuse_every: 2 needs .* set base\.compile to false"):
         plan(2, compile=True)
+
+
+def test_weights_in_8_bits_have_another_fingerprint(base):
+    def found(**changes):
+        return method(base(**changes), "i2v-adapter-alone").fingerprint()
+
+    assert found(fp8=False) == found()
+    assert found(fp8=True) != found()

@@ -10,6 +10,10 @@ from benchmarks.interleave import Ratio, quantile
 Families = Mapping[str, Mapping[str, Any]]
 
 
+CARD, CARD_SHARE = 790, 0.45
+"""Dense half-precision TFLOP/s of an H100, and the share of them that a step is to reach."""
+
+
 class Goal(NamedTuple):
     """One line of the table: `reached` is yes, no, undecided (the interval holds the limit), or not
     measured.
@@ -28,6 +32,7 @@ def goals(families: Families) -> list[Goal]:
     return [
         *_step(families),
         *_memory(families),
+        *_faster(families),
         *_judging(families),
         *_frechet(families),
         *_value(families, "harness overhead", "overhead share", 0.05, "{:.1%}"),
@@ -112,6 +117,37 @@ def _memory(families: Families) -> Iterator[Goal]:
         measured,
         verdict(share, share, at_most=0.05),
     )
+
+
+def _faster(families: Families) -> Iterator[Goal]:
+    """Of a GPU: the quickest of the variants that change no output."""
+    for row in rows(families, "faster-step"):
+        scenario, ratios = row["scenario"], row.get("ratios", {})
+        if scenario.startswith("sd15 256") and ratios:
+            name, found = min(ratios.items(), key=lambda item: float(item[1]["value"]))
+            times = Ratio(*(1 / found[end] for end in ("value", "high", "low")), *scaled(found)[3:])
+            reached = verdict(times.low, times.high, at_least=1.5)
+            variant = name.removesuffix(" / plain")
+            yield Goal(
+                f"a step as fast as {variant}, {scenario}",
+                ">= 1.5 x plain",
+                typeset(times, 2),
+                reached,
+            )
+        rates = {
+            name.removesuffix(": TFLOP/s"): rate
+            for name, rate in row.get("values", {}).items()
+            if name.endswith(": TFLOP/s")
+        }
+        if scenario.startswith("sd15 512") and rates:
+            name = max(rates, key=lambda key: rates[key])
+            limit = CARD_SHARE * CARD
+            yield Goal(
+                f"share of the card, {name}, {scenario}",
+                f">= {limit:.0f} TFLOP/s, {CARD_SHARE} of an H100's {CARD}",
+                f"{rates[name]:.0f} TFLOP/s",
+                verdict(rates[name], rates[name], at_least=limit),
+            )
 
 
 def _judging(families: Families) -> Iterator[Goal]:

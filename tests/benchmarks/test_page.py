@@ -168,3 +168,24 @@ def test_settings_that_save_time_stand_beside_what_they_cost() -> None:
     assert f"| half | 0.50 (0.40 to 0.60, 6 rounds) | {changed} |" in page
     assert f"| cut | – | {changed} |" in page
     assert "| plain | 1 | 0.500 |" in page
+
+
+@pytest.mark.parametrize(("rate", "share"), [(360.0, "yes"), (200.0, "no")])
+def test_the_quickest_variant_decides_the_goals_of_a_faster_step(rate: float, share: str) -> None:
+    def over_plain(value: float) -> dict[str, Any]:
+        low, high = 0.9 * value, 1.1 * value
+        return {"value": value, "low": low, "high": high, "rounds": 30, "coverage": 0.95}
+
+    small = {
+        "scenario": "sd15 256x256x16 fp16",
+        "ratios": {"fused / plain": over_plain(0.97), "graph / plain": over_plain(0.5)},
+    }
+    large = {
+        "scenario": "sd15 512x512x16 fp16",
+        "values": {"plain: TFLOP/s": 190.0, "compiled blocks: TFLOP/s": rate, "x": 1e9},
+    }
+    found = {goal.goal: goal for goal in goals({"faster-step": {**STATE, "rows": [small, large]}})}
+    step = found["a step as fast as graph, sd15 256x256x16 fp16"]
+    assert (step.measured, step.reached) == ("2.00 (1.82 to 2.22, 30 rounds)", "yes")
+    card = found["share of the card, compiled blocks, sd15 512x512x16 fp16"]
+    assert (card.limit[:14], card.reached) == (">= 356 TFLOP/s", share)

@@ -143,3 +143,22 @@ def test_a_scale_changed_in_place_is_seen(pipeline: Any, pictures: list[Image.Im
     pipeline.i2v_adapter.scale = [1.0, 0.5, 2.0, 0.2]
     assert not torch.equal(first, changed)
     assert torch.equal(changed, video())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu_cuda_sees_no_wait(pipeline: Any, pictures: list[Image.Image]) -> None:
+    """CUDA's own check, from the end of the first step to the end of the last."""
+    pipeline.to("cuda")
+    steps: list[int] = []
+
+    def watch(pipe: Any, step: int, t: Any, tensors: Any) -> dict[str, Any]:
+        steps.append(step)
+        torch.cuda.set_sync_debug_mode("error" if step < 3 else "default")
+        return {}
+
+    options: dict[str, Any] = {"num_inference_steps": 4, "output_type": "latent"}
+    try:
+        pipeline(pictures[0], "a cat", 4, callback_on_step_end=watch, **options)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert steps == [0, 1, 2, 3]

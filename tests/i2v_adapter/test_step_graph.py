@@ -158,3 +158,20 @@ def test_what_a_callback_changes_is_recorded(
     pipeline.enable_step_graph()
     torch.testing.assert_close(made(), expected, rtol=1e-4, atol=1e-4)
     assert len(counted) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_cuda_graph_gives_what_the_unet_gives(
+    pipeline: I2VAdapterPipeline, pictures: list[Image.Image], fused: bool
+) -> None:
+    pipeline.to("cuda")
+    if fused:
+        pipeline.i2v_adapter.fuse_projections()
+    for options in ({}, {"guidance_interval": (0, 0.5)}):
+        pipeline.disable_step_graph()
+        expected = video(pipeline, pictures[0], **options)
+        pipeline.enable_step_graph()
+        for _ in range(2):
+            found = video(pipeline, pictures[0], **options)
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)

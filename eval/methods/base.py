@@ -235,4 +235,10 @@ def read_base(value: Any, folder: Path, where: str) -> Base | World | None:
         return read_world(value, folder, where)
     base = validated(Base, value, where=where)
     base._folder = folder
+    path = Path(base.model).expanduser()
+    if is_world(path if path.is_absolute() else folder / path):
+        raise EvalError(
+            f"{where}.model: {base.model} holds a glyph world's weights; write world: in place of "
+            "model:"
+        )
     return base

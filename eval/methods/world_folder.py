@@ -143,10 +143,10 @@ class World(BaseModel):
 
 
 def is_world(folder: Path) -> bool:
-    """Whether a folder holds the weights of a glyph world: a base's parts, each with its folder,
-    without the index of the hub's layout.
+    """Whether a folder holds weights of a glyph world, all or some: parts with cards, without the
+    index of the hub's layout.
     """
-    return (folder / "unet" / "card.json").is_file() and not (folder / "model_index.json").exists()
+    return any(folder.glob("*/card.json")) and not (folder / "model_index.json").exists()
 
 
 def read_world(value: Mapping[str, Any], folder: Path, where: str) -> World:
@@ -168,5 +168,8 @@ def read_world(value: Mapping[str, Any], folder: Path, where: str) -> World:
                 f"{where}.settings: unknown key '{key}'. Allowed: {', '.join(SETTINGS)}."
                 f"{nearest(str(key), SETTINGS)}"
             )
-    _ = world.side  # there is a folder, and it holds a UNet and a VAE
+    try:
+        _ = world.side  # there is a folder, and it holds a UNet and a VAE
+    except EvalError as error:
+        raise type(error)(f"{where.removesuffix('base')}{error}") from error
     return world

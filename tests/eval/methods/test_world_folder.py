@@ -44,7 +44,7 @@ def _replace(file: Path, content: bytes) -> None:
 
 
 def _method(name: str, folder: Path, **settings: Any) -> Any:
-    world = read_base({"world": str(folder)}, Path(), "suite.yaml: base")
+    world = read_base({"world": str(folder)}, Path(), "base")
     build, model = method_on_base(name, world)
     return build(model(**settings))
 
@@ -98,6 +98,11 @@ def test_frames_rate_and_size_come_from_the_folder(folder: Path) -> None:
 def test_a_folder_alone_is_recognised(folder: Path) -> None:
     assert isinstance(read_base("weights", folder.parent, "base"), World)
     assert not isinstance(read_base(str(folder / "unet"), Path(), "base"), World)
+    with pytest.raises(EvalError, match=r"base\.model: weights holds .*; write world: in place of"):
+        read_base({"model": "weights"}, folder.parent, "base")
+    shutil.rmtree(folder / "unet")
+    with pytest.raises(WeightsMissingError, match=r"^s\.yaml: base\.world: .*unet has no config"):
+        read_base("weights", folder.parent, "s.yaml: base")
 
 
 def test_settings_are_those_of_the_methods() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from eval.clips.lossless import Clip, encoded
 from eval.errors import EvalError
+from eval.execute import in_process
 from eval.execute.ahead import ReadAhead
 from eval.store.store import Store, StoredClip
 
@@ -73,3 +74,24 @@ def test_a_clip_that_can_be_read_later_is_read(store):
         shelf._held[KEYS[1]].exception()
         store.files.clip(KEYS[1]).write_bytes(content)
         assert same(shelf.read(KEYS[1]), 1)
+
+
+def test_a_run_on_a_gpu_reads_every_clip_ahead_and_writes_the_records_of_any_run(
+    run_toy, suite_content, toy_evaluator, tmp_path, monkeypatch
+):
+    ahead: list[bool] = []
+
+    class Watched(ReadAhead):
+        def read(self, key: str) -> Clip:
+            ahead.append(key in self._held)
+            return super().read(key)
+
+    monkeypatch.setattr(in_process, "ReadAhead", Watched)
+    run_toy(suite_content, "cpu")
+    assert not ahead
+    monkeypatch.setattr(toy_evaluator, "device", "cpu:0", raising=False)  # taken for a GPU
+    run_toy(suite_content, "gpu")
+    assert ahead
+    assert all(ahead)
+    cpu, gpu = ((tmp_path / folder / "records.csv").read_text() for folder in ("cpu", "gpu"))
+    assert gpu == cpu

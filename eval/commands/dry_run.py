@@ -19,6 +19,7 @@ def dry_run(
     from rich.table import Table
 
     from eval.execute.forecast import forecast
+    from eval.execute.run_folder import check_run_folder
     from eval.io.progress import duration
     from eval.plan.limits import MOST_CELLS
     from eval.plan.planning import make_plan
@@ -28,6 +29,7 @@ def dry_run(
     for note in plan.notes:
         say(f"warning: {note}", err=True)
     folder = out or Path("runs") / plan.suite.name
+    check_run_folder(folder, plan.suite)
     rows = forecast(plan, folder)
     table = Table(
         "cell", "clips", "to make", "to measure", "time to make", "disk", box=None, pad_edge=False

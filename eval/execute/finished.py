@@ -5,7 +5,7 @@ the rest scored.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,13 +27,13 @@ from eval.execute.reference import (
 )
 from eval.execute.remaining import planned_failures, say_damaged, stale
 from eval.execute.run import say_device
+from eval.execute.run_folder import check_run_folder
 from eval.execute.worker import Job
 from eval.io.files import Files
 from eval.io.progress import progress
 from eval.measure.evaluator import EvaluatorLike
 from eval.metrics import Metric
 from eval.plan.batches import Batch
-from eval.plan.cells import Plan
 from eval.plan.finished import row_failure
 from eval.samples.clip_manifest import Entries, RowFailure
 from eval.store.devices import counts as device_counts
@@ -78,8 +78,7 @@ def score(
     again, it goes on.
 
     Each method of the manifest is a cell; cells are compared with the first, paired on (image,
-    seed). Rows without an image are paired on (id, seed), each measured against its own first
-    frame. ``failures.csv`` names what failed.
+    seed), or on (id, seed) where no row names an image. ``failures.csv`` names what failed.
 
     Args:
         folder: what paths in the manifest start from; clips may not leave it.
@@ -131,6 +130,7 @@ def score(
         dtype=dtype,
         rows=rows,
     )
+    check_run_folder(out, plan.suite)
     measuring, source = make_evaluator(plan.metrics), manifest or folder
     with Store(out, wait=options.wait) as store:
         fingerprints = dict(measuring.fingerprints())
@@ -175,7 +175,6 @@ def score(
             raise EvalError(f"{source}: no clip can be scored; the first: {failures[0]}")
         warnings = [
             *reading_notes(store, scored),
-            *_own_images(scored),
             *reference_notes(store, scored),
             *format_warnings(store, scored),
             *length_warnings(store, scored, measuring),
@@ -199,20 +198,3 @@ def _read(store: Store, batches: Sequence[Batch], console: Console, options: Opt
             if make(store, [batch], Console(quiet=True), options):
                 keep_notes(store, notes_of(batch))
             advance(1)
-
-
-def _own_images(plan: Plan) -> Iterator[str]:
-    """Warns if methods are measured against different images of one sample."""
-    if any("image" in sample.unknown for sample in plan.samples):
-        return
-    images: dict[str, set[bytes]] = {}
-    for cell in plan.cells:
-        for sample, _ in plan.pairs(cell):
-            images.setdefault(sample.id, set()).add(sample.image.tobytes())
-    differing = [sample for sample, found in images.items() if len(found) > 1]
-    if differing:
-        yield (
-            f"{len(differing)} samples (such as '{differing[0]}') name no input image, so each of "
-            "their clips is "
-            "measured against its own first frame; name the image in the manifest's column 'image'"
-        )

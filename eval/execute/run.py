@@ -20,6 +20,7 @@ from eval.execute.pool import Pool
 from eval.execute.provenance import RunDocument
 from eval.execute.reference import format_warnings, length_warnings
 from eval.execute.remaining import planned_failures, say_damaged, stale
+from eval.execute.run_folder import check_run_folder
 from eval.execute.time_limits import time_limit
 from eval.io.files import Files
 from eval.measure.evaluator import EvaluatorLike, default_evaluator
@@ -118,6 +119,7 @@ def carry_out(
     """:func:`run` for a plan that was made before."""
     console = console or Console(stderr=True)
     given, folder = folder, folder.absolute()
+    check_run_folder(given, plan.suite)
     default: Callable[..., EvaluatorLike] = partial(default_evaluator, **plan.suite.placement)
     measuring = evaluator(plan.metrics) if evaluator else default(plan.metrics, folder)
     with time_limit(options.timeout):

@@ -67,6 +67,7 @@ class Definition:
             or of a variant beside them ``noaa.v1``. Definitions of one name in other versions may
             be registered beside it.
         about: which samples the value is about, by sample; the others are not measured. None: all.
+        frames: the fewest frames of a clip that has a value; a suite of shorter clips is refused.
         encoder_revision: revision of the encoders' preprocessing (`EncoderEntry.revision`) that
             these versions were made with; with encoders revised since, they are refused, and the
             newest definition counts as the next version.
@@ -95,6 +96,7 @@ class Definition:
     truth: bool = False
     versions: tuple[str, ...] = ("v1",)
     about: Callable[[Sample], bool] | None = None
+    frames: int = 2
     encoder_revision: int = 2
 
 

@@ -91,6 +91,7 @@ _CHANGES = PairStep(pair_change)
 @metric(
     Definition(
         name="smoothness",
+        frames=3,
         encoder_revision=1,
         kind="flow",
         unit="frame sizes/s²",
@@ -115,6 +116,7 @@ def _smoothness(features: Features) -> float:
 @metric(
     Definition(
         name="flicker",
+        frames=3,
         kind="pixels",
         unit="share of range",
         higher_is_better=False,

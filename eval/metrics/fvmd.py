@@ -146,6 +146,7 @@ def _notes(real: Float64Array, fake: Float64Array, images: int, dimension: int) 
 
 _FVMD = Definition(
     name="fvmd",
+    frames=FRAMES,
     kind="tracks",
     scope="set",
     view="squashed_256",

@@ -151,6 +151,7 @@ def _imaging_quality(features: Features) -> float:
 @metric(
     Definition(
         name="vbench.motion_smoothness",
+        frames=3,
         kind="interpolation",
         unit="score",
         higher_is_better=True,
@@ -164,6 +165,7 @@ def _imaging_quality(features: Features) -> float:
     ),
     Definition(
         name="smoothness_vfi",
+        frames=3,
         kind="interpolation",
         unit="score",
         higher_is_better=True,

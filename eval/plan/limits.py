@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.errors import EvalError
-from eval.measure.catalogue import applies
+from eval.measure.catalogue import applies, registered
 from eval.measure.selection import foreign_encoders
 from eval.metrics import Metric
+from eval.plan.cells import Cell
 from eval.plan.suite import Suite
 from eval.samples import Sample
 
@@ -64,6 +65,24 @@ def check_material(
             raise EvalError(
                 f"{path}: metrics: {refusal(metric)}, or set allow_glyph_encoders: true"
             )
+
+
+def check_lengths(cells: Sequence[Cell], metrics: Sequence[Metric], path: Path) -> None:
+    """Refuses clips too short for a metric, where a cell's settings say how long they are.
+
+    Raises:
+        EvalError: naming the method, its frames and the metric.
+    """
+    for cell in cells:
+        frames = cell.settings.get("frames")
+        for metric in metrics if isinstance(frames, int) else ():
+            least = registered(metric).definition.frames
+            if frames < least:
+                raise EvalError(
+                    f"{path}: methods[{cell.entry}] ({cell.label}): its clips have {frames} "
+                    f"frames, and '{metric.id}' needs {least} or more; make longer clips, or leave "
+                    "the metric out"
+                )
 
 
 def refusal(metric: Metric) -> str:

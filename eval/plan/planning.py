@@ -18,7 +18,7 @@ from eval.methods.base_sampling import check_settings
 from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
-from eval.plan.limits import MOST_CELLS, check_material, check_size
+from eval.plan.limits import MOST_CELLS, check_lengths, check_material, check_size
 from eval.plan.suite import MethodEntry, Suite, load_suite
 from eval.plan.sweeping import value_of, with_swept
 from eval.samples import Sample, load_samples
@@ -72,6 +72,7 @@ def make_plan(
     _check_true_clips(samples, metrics, cells, path)
     _check_truth(samples, metrics, path)
     check_material(suite, samples, metrics, path)
+    check_lengths(cells, metrics, path)
     coverage = _coverage(suite, samples, cells, path)
     return Plan(suite, samples, cells, metrics, coverage, notes=(*notes, *samples.notes))
 

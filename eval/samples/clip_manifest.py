@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
         id: as given; unique within (method, seed).
         clip: file or folder inside the clips' folder.
         prompt: what the clip should show; empty where no row of the manifest says.
-        image: the input image, or None for the clip's first frame.
+        image: the input image, or None where no row of the manifest says.
         method: what made the clip.
         seed: seed number, 0 if not given.
         group: of samples, ``all`` if not given.
@@ -148,16 +148,34 @@ def read_entries(
     except RowError as error:
         raise EvalError(str(error)) from error
     notes = [*rows.notes, *(f"{manifest}: {note}" for note in files.notes())]
-    if not any(entry.prompt.strip() for entry in entries):
-        return Entries([e._replace(prompt="") for e in entries], failures, notes, ("prompt",))
-    reason = "prompt is missing; other rows have one"
-    failures += [
-        RowFailure(entry.line, entry.id, row_clip(entry, folder), reason)
-        for entry in entries
-        if not entry.prompt.strip()
-    ]
-    prompted = [entry for entry in entries if entry.prompt.strip()]
-    return Entries(prompted, sorted(failures), notes)
+    unknown: list[Need] = []
+    for need, tells in _TOLD.items():
+        telling = [entry for entry in entries if tells(entry)]
+        if not telling:
+            unknown.append(need)
+            continue
+        failures += [
+            RowFailure(
+                entry.line,
+                entry.id,
+                row_clip(entry, folder),
+                f"{need} is missing; other rows have one",
+            )
+            for entry in entries
+            if not tells(entry)
+        ]
+        entries = telling
+    if "prompt" in unknown:
+        entries = [entry._replace(prompt="") for entry in entries]
+    return Entries(entries, sorted(failures), notes, tuple(unknown))
+
+
+_TOLD: Mapping[Need, Callable[[Entry], bool]] = {
+    "prompt": lambda entry: bool(entry.prompt.strip()),
+    "image": lambda entry: entry.image is not None,
+}
+"""What all rows of a manifest tell, or none: a clip's values must not stand beside others of which
+more is known."""
 
 
 def method_of(folder: Path) -> str:

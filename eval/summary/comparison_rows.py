@@ -42,7 +42,7 @@ def comparison_rows(plan: Plan, run: RunValues) -> Iterator[tuple[object, ...]]:
     home = run.cells.get(reference) if reference is not None else None
     if home is None:
         return
-    others = sum(bool(each.pairs) for each in run.cells.values()) - 1
+    others = sum(bool(each.pairs) for id, each in run.cells.items() if id != reference)
     # of one metric and group, as a reader scans them
     levels = (0.95, family_wise_level(others)) if others else ()
     for cell in plan.cells:

@@ -137,11 +137,12 @@ def test_a_bad_file_fails_its_row_alone(folder: Path, toy_evaluator: Any) -> Non
     for number in range(3):
         (folder / "zero" / f"{number}.png").symlink_to("/dev/zero")
     bad_image(folder / "bad.png")
+    Image.new("RGB", (16, 16)).save(folder / "good.png")
     rows = [
-        {"id": "a", "clip": "good.gif", "prompt": "x"},
+        {"id": "a", "clip": "good.gif", "prompt": "x", "image": "good.png"},
         {"id": "b", "clip": "good.gif", "prompt": "y", "image": "bad.png"},
-        {"id": "c", "clip": "pipe.gif", "prompt": "z"},
-        {"id": "d", "clip": "zero", "prompt": "w"},
+        {"id": "c", "clip": "pipe.gif", "prompt": "z", "image": "good.png"},
+        {"id": "d", "clip": "zero", "prompt": "w", "image": "good.png"},
         {"id": "e", "clip": "good.gif", "prompt": "v", "image": "pipe.gif"},
     ]
     out = folder.parent / "out"

@@ -7,19 +7,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from eval.cli import app
+from eval.clips.lossless import Clip
 from eval.commands.init import _metrics
 from eval.errors import EvalError
 from eval.execute.finished import score
-from eval.measure.catalogue import parse_metric
+from eval.measure.catalogue import applies, catalogue, parse_metric, registered
+from eval.measure.evaluator import Evaluator
 from eval.measure.selection import GLYPH, foreign_encoders
 from eval.plan.planning import make_plan
 from eval.plan.suite import load_suite
+from eval.samples import Sample
 from eval.samples.glyph_world import GlyphWorldSettings, load
 
 GLYPH_METRICS = (
@@ -179,3 +183,46 @@ def test_init_writes_no_glyph_encoder() -> None:
     metrics = yaml.safe_load(_metrics())["metrics"]
     assert metrics
     assert not any(GLYPH in id for id in metrics)
+
+
+@pytest.mark.parametrize("frames", [2, 3])
+def test_clips_too_short_for_a_metric_are_refused_with_the_plan(
+    tmp_path: Path, frames: int
+) -> None:
+    suite = {
+        "name": "short",
+        "samples": {"source": "glyph-world", "seen": 1, "unseen": 0},
+        "methods": [{"method": "still-image", "settings": {"frames": frames}}],
+        "metrics": ["motion.flow_dis.v1", "flicker.pixels.v1"],
+    }
+    path = tmp_path / "short.yaml"
+    path.write_text(yaml.safe_dump(suite))
+    if frames == 3:
+        assert make_plan(path).cells
+        return
+    with pytest.raises(EvalError, match=r"2 frames, and 'flicker\.pixels\.v1' needs 3 or more"):
+        make_plan(path)
+
+
+def test_definitions_state_the_fewest_frames_that_have_a_value() -> None:
+    """Of all metrics that need no weights."""
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for metric in catalogue(superseded=False):
+        if (
+            metric.truth
+            or metric.scope == "set"
+            or metric.encoder not in ("flow_dis", "pixels", "tracks_klt")
+        ):
+            continue
+        least = registered(metric).definition.frames
+        for count in (least - 1, least):
+            frames = np.stack([np.roll(image, shift, axis=1) for shift in range(count)])
+            clip = Clip(frames, 8.0)
+            sample = Sample("a", image, "a room, camera pans left", clip=clip)
+            if not applies(metric, sample):
+                continue
+            if count == least:
+                assert len(Evaluator([metric]).per_clip(sample, clip)) == 1, metric.id
+            elif least > 2:
+                with pytest.raises(EvalError, match=f"{count} frames; {least} or more are needed"):
+                    Evaluator([metric]).per_clip(sample, clip)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from typer.testing import CliRunner
 
 from eval.cli import app
@@ -129,10 +130,12 @@ def test_64_clips_with_all_metrics_take_one_decode_each(
     folder.mkdir()
     rows = []
     for number in range(64):
-        np.save(folder / f"{number}.npy", np.roll(FRAMES, number, axis=2)[:3, :, :32])
-        rows.append(
-            {"id": f"c{number}", "clip": f"{number}.npy", "prompt": f"a ramp, number {number}"}
-        )
+        frames = np.roll(FRAMES, number, axis=2)[:3, :, :32]
+        np.save(folder / f"{number}.npy", frames)
+        Image.fromarray(frames[0]).save(folder / f"{number}.png")
+        prompt = f"a ramp, number {number}"
+        row = {"id": f"c{number}", "clip": f"{number}.npy", "image": f"{number}.png"}
+        rows.append(row | {"prompt": prompt})
     result = invoke(
         folder,
         manifest(folder, rows),
@@ -173,7 +176,8 @@ def test_without_weights_the_message_says_what_is_left_out(
 ) -> None:
     monkeypatch.setenv("I2V_EVAL_WEIGHTS", str(clips))
     monkeypatch.setenv("HF_HUB_CACHE", str(clips))
-    samples = manifest(clips, [{"id": "a", "clip": "good.mkv", "prompt": "x"}])
+    Image.new("RGB", (16, 16)).save(clips / "a.png")
+    samples = manifest(clips, [{"id": "a", "clip": "good.mkv", "prompt": "x", "image": "a.png"}])
     result = invoke(clips, samples)
     assert result.exit_code == 0
     (line,) = (line for line in result.stderr.splitlines() if "whose weights are not here" in line)
@@ -186,6 +190,32 @@ def test_without_weights_the_message_says_what_is_left_out(
     chosen = invoke(clips, samples, "--encoders", "dino_vits16")
     assert chosen.exit_code == 2
     assert "encoder 'dino_vits16': weights not found" in chosen.stderr
+
+
+@pytest.mark.parametrize("column", [{}, {"image": ""}])
+def test_a_clip_is_not_held_against_its_own_first_frame(
+    clips: Path, column: dict[str, str]
+) -> None:
+    """Where no row names an image, errors of frame 0 would be perfect."""
+    samples = manifest(clips, [{"id": "a", "clip": "good.mkv", "prompt": "x"} | column])
+    result = invoke(clips, samples, "--encoders", "pixels")
+    assert result.exit_code == 0, result.output
+    assert "first_frame.mse.pixels.v1" in result.stderr
+    assert "they need the input image of each clip" in result.stderr
+    measured = set(pd.read_csv(clips.parent / "out" / "summary.csv")["metric"])
+    assert "flicker.pixels.v1" in measured
+    assert not any("first" in metric for metric in measured)
+
+
+def test_a_row_without_the_image_that_others_have_fails_alone(clips: Path) -> None:
+    Image.new("RGB", (16, 16)).save(clips / "a.png")
+    rows = [
+        {"id": "a", "clip": "good.mkv", "prompt": "x", "image": "a.png"},
+        {"id": "b", "clip": "good.mkv", "prompt": "y", "image": ""},
+    ]
+    result = invoke(clips, manifest(clips, rows), "--encoders", "pixels")
+    assert result.exit_code == 3, result.output
+    assert "line 3, id 'b': image is missing; other rows have one" in result.stderr
 
 
 def test_reference_folder(two_methods: Path, toy_evaluator: Any, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def dry_run(
     from eval.execute.forecast import forecast
     from eval.execute.run_folder import check_run_folder
     from eval.io.progress import duration
+    from eval.measure.selection import not_asked, of_the_glyph_world
     from eval.plan.limits import MOST_CELLS
     from eval.plan.planning import make_plan
     from eval.plan.suite import locate_suite
@@ -30,6 +31,8 @@ def dry_run(
         say(f"warning: {note}", err=True)
     folder = out or Path("runs") / plan.suite.name
     check_run_folder(folder, plan.suite)
+    if not of_the_glyph_world(plan.samples) and (lacking := not_asked(plan.metrics)):
+        say(lacking, err=True)
     rows = forecast(plan, folder)
     table = Table(
         "cell", "clips", "to make", "to measure", "time to make", "disk", box=None, pad_edge=False

@@ -88,18 +88,19 @@ def init(
         parts = {key: value and _from(folder, value) for key, value in parts.items()}
         body, first = _base_text(_from(folder, base), parts, folder)
     elif pipeline is not None:
-        body = texts.PIPELINE.format(
-            pipeline=_quoted(pipeline), model=_quoted(_from(folder, str(model)))
-        )
+        body = _pipeline_text(pipeline, _from(folder, str(model)))
         first = _pipeline_fault(folder, str(model))
     elif method is not None:
         body, first = texts.METHOD.format(method=_quoted(method)), _method_fault(folder, method)
     else:
         body = texts.WORLD.format()
-    head = _head(file, _samples_text(folder, samples, prompts), batch=8 if base is None else 1)
-    write_text(file, head + body + _metrics())
+    head = _head(file, _samples_text(folder, samples, prompts), batch=1 if base or pipeline else 8)
+    metrics, lacking = _metrics()
+    write_text(file, head + body + metrics)
     if samples is not None and not (folder / _from(folder, samples)).exists():
         first = first or f"write {samples}"
+    if lacking and samples is not None:
+        say(lacking, err=True)
     said = f"first: {first}; then" if first else "now"
     say(f"{file}: {said}: i2v-eval run {_shell(file)} --dry-run")
 
@@ -170,6 +171,17 @@ def _base_text(model: str, parts: Mapping[str, str | None], folder: Path) -> tup
     return text, first
 
 
+def _pipeline_text(pipeline: str, model: str) -> str:
+    from eval.methods.conventions import CONVENTIONS
+
+    known = CONVENTIONS.get(pipeline)
+    usual = texts.UNUSUAL if known is None else texts.USUAL.format(**known.usual._asdict())
+    frames, fps = (16, 8) if known is None else (known.usual.frames, known.usual.fps)
+    return texts.PIPELINE.format(
+        pipeline=_quoted(pipeline), model=_quoted(model), usual=usual, frames=frames, fps=fps
+    )
+
+
 def _pipeline_fault(folder: Path, model: str) -> str:
     """Why the model cannot be found; "" if it is here."""
     from eval.errors import EvalError
@@ -200,9 +212,9 @@ def _method_fault(folder: Path, method: str) -> str:
     return "" if found else f"write {module.replace('.', '/')}.py with the class {name} here"
 
 
-def _metrics() -> str:
-    """What needs no weights, and the smallest set for photographs: commented out where its weights
-    are missing.
+def _metrics() -> tuple[str, str]:
+    """What needs no weights, and the smallest set for photographs, commented out where its weights
+    are missing; and a line on what is not measured so, "" if nothing.
     """
     from eval.encoders import encoder_entry, weights
     from eval.encoders.published import how_to_get
@@ -221,8 +233,17 @@ def _metrics() -> str:
         except WeightsMissingError:
             missing.insert(0, wanted[1])
             lines.insert(0, f"  # - {ids[wanted]}\n")
+    if not missing:
+        return texts.METRICS.format(note="", metrics="".join(lines)), ""
     note = f"# {how_to_get(missing)} gets those of the lines that are commented out.\n"
-    return texts.METRICS.format(note=note if missing else "", metrics="".join(lines))
+    known = {family for family, _ in _WITHOUT}
+    named = ", ".join(
+        f"{family} by {encoder}" if family in known else family
+        for family, encoder in _WANTED
+        if encoder in missing
+    )
+    lacking = f"not measured yet: {named}; {how_to_get(missing)}, then uncomment its lines"
+    return texts.METRICS.format(note=note, metrics="".join(lines)), lacking
 
 
 def _write_manifest(file: Path, clips: Path) -> int:

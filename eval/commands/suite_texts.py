@@ -79,12 +79,26 @@ methods:
     settings:
       pipeline: {pipeline}
       model: {model}
-      # components: {{motion_adapter: FOLDER_OR_ID}}   parts that the model's folder lacks
+{usual}      # components: {{motion_adapter: FOLDER_OR_ID}}   parts that the model's folder lacks
       # dtype: float16, offload: model   on a GPU
       # call: {{}}            further arguments, by the pipeline's own names
     # sweep: {{guidance_scale: [3.0, 6.0]}}
-  - {{method: still-image, settings: {{frames: 16, fps: 8}}}}
+  - {{method: still-image, settings: {{frames: {frames}, fps: {fps}}}}}
 reference: mine
+"""
+
+USUAL = """\
+      # As the model's authors call it; images are resized to height x width. Fewer steps and frames
+      # for a first look.
+      steps: {steps}
+      frames: {frames}
+      fps: {fps}
+      height: {height}
+      width: {width}
+"""
+
+UNUSUAL = """\
+      # steps: 25, frames: 16, fps: 8, height: 512, width: 512   else the pipeline's own
 """
 
 METHOD = """

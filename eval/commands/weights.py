@@ -83,6 +83,18 @@ def encoders_of(suite: str) -> list[str]:
     return list(dict.fromkeys(parse_metric(id).encoder for id in ids))
 
 
+def _not_asked(suite: str) -> str | None:
+    """What a suite of pictures of one's own does not measure of the three main families."""
+    from eval.measure.catalogue import parse_metric
+    from eval.measure.selection import not_asked
+    from eval.plan.suite import load_suite, locate_suite
+
+    found = load_suite(locate_suite(suite))
+    if found.samples.get("source") == "glyph-world":
+        return None
+    return not_asked([parse_metric(id) for id in found.metrics])
+
+
 def weights_app(guard: Guard) -> typer.Typer:
     """The command with its own command ``get``; `guard` makes errors one line."""
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -101,6 +113,8 @@ def weights_app(guard: Guard) -> typer.Typer:
         """
         if context.invoked_subcommand is None:
             _show(rows(encoders_of(suite) if suite else None), as_json=as_json)
+            if suite and (lacking := _not_asked(suite)):
+                say(lacking, err=True)
 
     @app.command()
     @guard

@@ -117,6 +117,8 @@ def test_init_says_what_a_suite_still_lacks(model, monkeypatch, arguments, messa
     said = invoke("init", "mine.yaml", *arguments)
     assert said.exit_code == 0, said.output
     assert said.stdout.startswith(f"mine.yaml: {message}")
+    lacking = "not measured yet: identity, text, motion by raft_large; `i2v-eval weights get dino"
+    assert said.stderr.startswith(lacking) == ("--samples" in arguments)
     assert Path("mine.yaml").is_file()
 
 

@@ -180,7 +180,7 @@ def test_finished_clips_are_not_judged_by_glyph_encoders(
 
 
 def test_init_writes_no_glyph_encoder() -> None:
-    metrics = yaml.safe_load(_metrics())["metrics"]
+    metrics = yaml.safe_load(_metrics()[0])["metrics"]
     assert metrics
     assert not any(GLYPH in id for id in metrics)
 

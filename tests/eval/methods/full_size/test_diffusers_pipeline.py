@@ -4,12 +4,14 @@ conventions, errors.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
 import shutil
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,18 @@ def test_clips_depend_on_sample_and_seed_alone(built, name):
     assert np.abs(other_seed.frames.astype(int) - alone.frames).max() > 5
     other_image = Sample("blue", SAMPLES[0].image, SAMPLES[1].prompt)
     assert not np.array_equal(method.generate([other_image], [2])[0].frames, alone.frames)
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_suite_starts_with_the_pipelines_own_call(name):
+    """Of what the signature has defaults for."""
+    parameters = inspect.signature(getattr(diffusers, name).__call__).parameters
+    usual = CONVENTIONS[name].usual
+    named = {"num_frames": usual.frames, "num_inference_steps": usual.steps}
+    named |= {"height": usual.height, "width": usual.width}
+    stated = {key: parameters[key].default for key in named if parameters[key].default is not None}
+    assert stated == {key: value for key, value in named.items() if key in stated}
+    assert "num_inference_steps" in stated
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)

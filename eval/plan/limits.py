@@ -75,7 +75,9 @@ def check_lengths(cells: Sequence[Cell], metrics: Sequence[Metric], path: Path) 
     """
     for cell in cells:
         frames = cell.settings.get("frames")
-        for metric in metrics if isinstance(frames, int) else ():
+        if not isinstance(frames, int):
+            continue
+        for metric in metrics:
             least = registered(metric).definition.frames
             if frames < least:
                 raise EvalError(

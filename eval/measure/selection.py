@@ -20,6 +20,9 @@ GLYPH = "_glyph"
 MAIN = {"dino_vits16": "identity", "clip_vitb32_openai": "text", "raft_large": "motion"}
 """Encoder of the smallest set for photographs -> the family that it is there for."""
 
+_GLYPHS = {"dino_glyph": "identity", "clip_glyph": "text", "flow_dis": "motion"}
+"""As `MAIN`, in the glyph world."""
+
 
 _FIRST = ("identity", "text", "motion", "lpips", "fvd")
 """Families that are named where many are not measured."""
@@ -152,12 +155,32 @@ def not_asked(metrics: Sequence[Metric]) -> str | None:
     what to do; None if it measures all three.
     """
     measured = {metric.family for metric in metrics}
-    wanted = [(id, family) for id, family in MAIN.items() if family not in measured]
-    if not wanted:
-        return None
+    wanted = [family for family in MAIN.values() if family not in measured]
+    return f"not measured: {', '.join(wanted)}; {how_to_measure(wanted)}" if wanted else None
+
+
+def how_to_measure(families: Sequence[str], *, source: str = "images") -> str:
+    """What to do so that families of `MAIN` are measured.
+
+    Args:
+        families: identity, text, motion or some of them.
+        source: of the run's samples, as the suite names it; ``finished-clips`` of clips that the
+            command ``clips`` measured.
+
+    Examples:
+        >>> how_to_measure(["motion"])
+        '`i2v-eval weights get raft_large`, then add motion.raft_large.v2 to the suite'
+    """
+    known = _GLYPHS if source == "glyph-world" else MAIN
+    wanted = [(id, family) for id, family in known.items() if family in families]
+    encoders = [id for id, _ in wanted]
+    if source == "finished-clips":
+        images = any(family != "motion" for _, family in wanted)
+        also = " and a manifest (--samples) of each clip's image and prompt" if images else ""
+        return (
+            f"{how_to_get(encoders)}, then run `i2v-eval clips` again with "
+            f"--encoders {','.join(encoders)}{also}"
+        )
     newest = {(metric.encoder, metric.family): metric.id for metric in catalogue(superseded=False)}
-    ids = ", ".join(newest[pair] for pair in wanted)
-    return (
-        f"not measured: {', '.join(family for _, family in wanted)}; "
-        f"{how_to_get([id for id, _ in wanted])}, then add {ids} to the suite"
-    )
+    add = f"add {', '.join(newest[pair] for pair in wanted)} to the suite"
+    return add if source == "glyph-world" else f"{how_to_get(encoders)}, then {add}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reports.run.measures import Measure
 from reports.run.pairs import Pairs
-from reports.tables.cells import CellTable, Difference, Entry, Row, difference
+from reports.tables.cells import FEW, CellTable, Difference, Entry, Row, difference
 
 LEADING = ("identity", "text", "motion", "fvd")
 """Families of the overview; the table below it has every measure."""
@@ -37,6 +37,8 @@ class Best:
             return "the only cell that competes"
         if self.gap is None:
             return "not paired: compare the intervals"
+        if self.gap.entry.few:
+            return FEW
         if self.gap.verdict == "unclear":
             return "the run does not separate the two" + self._others
         return "the interval excludes 0" + self._others
@@ -96,7 +98,7 @@ def _best(measure: Measure, rivals: Sequence[tuple[Row, Entry]], pairs: Pairs) -
 def gap(measure: Measure, pairs: Pairs, first: str, second: str) -> Difference | None:
     """First minus second, typeset; None where the two are not paired."""
     if (pair := pairs.get((first, second))) is not None:
-        return difference(measure, pair.mean, pair.low, pair.high, pair.n)
+        return difference(measure, pair.mean, pair.low, pair.high, pair.n, pair.cautions)
     if (pair := pairs.get((second, first))) is not None:
-        return difference(measure, -pair.mean, -pair.high, -pair.low, pair.n)
+        return difference(measure, -pair.mean, -pair.high, -pair.low, pair.n, pair.cautions)
     return None

@@ -10,7 +10,7 @@ from reports.answer.sentences import Name, Sentence
 from reports.claims.content import load_claims
 from reports.run.measures import MINUS, Measure
 from reports.run.sweeps import PRIOR, home, sweeps
-from reports.tables.cells import CellTable, ComparisonTable, Difference
+from reports.tables.cells import FEW, CellTable, ComparisonTable, Difference
 
 if TYPE_CHECKING:
     from reports.run.folder import RunFolder
@@ -96,7 +96,11 @@ def _leader(table: CellTable, measure: Measure, lead: str) -> list[Sentence]:
         if measure.unit == "cosine"
         else f"{entry.text} {measure.unit}".rstrip()
     )
-    parts = [lead, Name(top.cell), f" ({quantity}, 95 % interval {entry.interval}"]
+    parts = [
+        lead,
+        Name(top.cell),
+        f" ({quantity}, 95 % interval {entry.interval}{f', {FEW}' if entry.few else ''}",
+    ]
     for i, (row, anchor) in enumerate((row, entry) for row, entry in found if row.anchor):
         parts += [", " if i else "; anchors: ", Name(row.cell), f" {anchor.text}"]
     return [(*parts, ").")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from reports.tables.cells import Entry
+from reports.tables.cells import FEW, Entry
 
 if TYPE_CHECKING:
     from reports.run.measures import Measure
@@ -45,9 +45,10 @@ def inline_label(measure: Measure) -> str:
 
 
 def quantity(measure: Measure, entry: Entry) -> str:
-    """A measure's label, value and interval."""
+    """A measure's label, value and interval, and whether n is too small."""
     known = isfinite(entry.low) and isfinite(entry.high)
-    return f"{inline_label(measure)} {entry.text} ({entry.interval if known else 'no interval'})"
+    interval = entry.interval if known else "no interval"
+    return f"{inline_label(measure)} {entry.text} ({interval}{f', {FEW}' if entry.few else ''})"
 
 
 def claim_sentences(content: Mapping[str, Any]) -> list[Sentence]:

@@ -7,15 +7,17 @@
 3. **One cell competes**: its identity and motion beside those of the true clips; no winner.
 4. **Two cells compete**: on which measures that have a better direction one is better, worse or
    not separated, and the differences on the leading ones. "Better" is said of a cell that is
-   better somewhere and worse nowhere.
+   better somewhere and worse nowhere; without a measure of whether the image is kept the verdict is
+   "undecided" all the same.
 5. **More cells compete**: the cell of highest identity among those that move at least half as much
    as the true clips (without true clips: as the reference; without motion or reference: among
    all), and the trade-off it sits on: the cell of highest identity and the one that moves most.
    Where several move within 5 % of the most, it is the one of highest identity.
-   Without a measure of identity the first measure with a better direction takes its place.
+   Without a measure of identity another that tells whether the image is kept takes its place.
+   Where there is none, or n is too small, the verdict is "undecided" and recommends no cell.
 
-What *separated* means is said in :mod:`reports.run.separation`. No sentence names a winner that
-is not separated from its rivals.
+What *separated* and *too small* mean is said in :mod:`reports.run.separation`. No sentence names a
+winner that is not separated from its rivals.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from reports.answer.best import gap, leading
+from reports.answer.evidence import Evidence
+from reports.answer.questions import answers, deciding
 from reports.answer.sentences import (
-    MOST_NAMED,
     Name,
     Sentence,
     Strong,
@@ -37,8 +39,8 @@ from reports.answer.sentences import (
     quantity,
 )
 from reports.run.pairs import Pairs
-from reports.run.separation import better, entry_of, rivals
-from reports.tables.cells import CellTable, Entry
+from reports.run.separation import rivals
+from reports.tables.cells import CellTable
 
 if TYPE_CHECKING:
     from reports.run.folder import RunFolder
@@ -86,7 +88,7 @@ def verdict(
         pairs: metric id -> paired differences of every two cells in the group.
         claims: content of ``claims.json``, where the suite tests the paper's claims.
     """
-    competing, look = rivals(table), _Look(run, table, pairs)
+    competing, look = rivals(table), _Words(run, table, pairs)
     if foreign := run.run.get("foreign_encoders"):
         what = (
             f"{', '.join(map(str, foreign))} of the glyph world measured other pictures, on which "
@@ -104,37 +106,8 @@ def verdict(
     return look.two(*competing) if len(competing) == 2 else look.many(competing)
 
 
-@dataclass(frozen=True)
-class _Look:
-    run: RunFolder
-    table: CellTable
-    pairs: Mapping[str, Pairs]
-
-    def entry(self, cell: str, measure: Measure | None) -> Entry | None:
-        return entry_of(self.table, cell, measure)
-
-    def first(self, family: str) -> Measure | None:
-        return next((m for m in self.table.measures if m.family == family), None)
-
-    @property
-    def yardstick(self) -> tuple[str, str] | None:
-        """The cell whose motion others are compared with, and its name in a sentence."""
-        truths = [c for c in self.run.cells if self.run.methods[c] == "true-clip"]
-        if truths and self.entry(truths[0], self.first("motion")):
-            return truths[0], "the true clips"
-        reference = self.run.reference
-        if reference and self.entry(reference, self.first("motion")):
-            return reference, "the reference"
-        return None
-
-    def share(self, cell: str) -> float | None:
-        """A cell's motion as a share of the yardstick's."""
-        moved = self.entry(cell, self.first("motion"))
-        most = self.yardstick and self.entry(self.yardstick[0], self.first("motion"))
-        return moved.value / most.value if moved and most and most.value > 0 else None
-
-    def better(self, measure: Measure, a: str, b: str, *, corrected: bool) -> bool | None:
-        return better(self.table, self.pairs, measure, a, b, corrected=corrected)
+class _Words(Evidence):
+    """The rules' sentences."""
 
     def alone(self, cell: str) -> Sentence:
         parts: list[str] = [Strong("One cell competes, so there is no winner: "), Name(cell)]
@@ -160,11 +133,17 @@ class _Look:
         )
         if len(losses) > len(wins):
             a, b, wins, losses = b, a, losses, wins
+        kept = any(answers(m, "identity") for m in directed)
         of = f"{len(directed)} measure{'s' if len(directed) != 1 else ''} with a better direction"
         if not directed:
             first: Sentence = (
                 *("The run has no measure with a better direction for ", Name(a), " and "),
                 *(Name(b), ", so it names no winner."),
+            )
+        elif not wins and (small := self.small(directed, a, [b])):
+            first = (
+                *(Strong(f"Undecided: {_FEW}"), f" ({small}) to separate ", Name(a), " from "),
+                *(Name(b), f" on any of {of}."),
             )
         elif not wins:
             first = (
@@ -179,34 +158,20 @@ class _Look:
             )
         else:
             left = f"; the run does not separate them on {listed_labels(open_)}" if open_ else ""
-            first = (
-                *(Name(a), Strong(" is better than "), Name(b)),
-                f" on {listed_labels(wins)} of {of}{left}.",
+            better = (
+                (Name(a), Strong(" is better than "), Name(b))
+                if kept
+                else (*(Strong(_NOT_KEPT), ". ", Name(a), " is better than ", Name(b)),)
             )
+            first = (*better, f" on {listed_labels(wins)} of {of}{left}.")
         sentences = [first]
-        if numbers := self._gaps(a, b):
+        if numbers := self.gaps(a, b):
             sentences.append((Name(a), " minus ", Name(b), f": {'; '.join(numbers)}."))
-        winner = a if wins and not losses else None
+        winner = a if kept and wins and not losses else None
         return Verdict("two", sentences, [a, b], winner)
 
-    def _gaps(self, a: str, b: str) -> list[str]:
-        found, few = [], False
-        for measure in leading(self.table.measures)[:MOST_NAMED]:
-            difference = gap(measure, self.pairs.get(measure.id, {}), a, b)
-            if difference is None:
-                continue
-            entry = difference.entry
-            found.append(f"{inline_label(measure)} {entry.text} ({entry.interval})")
-            pair = self.pairs[measure.id].get((a, b)) or self.pairs[measure.id][b, a]
-            few = few or pair.images < 10
-        if found and few:
-            found.append("fewer than 10 images, so these intervals are too narrow")
-        return found
-
     def many(self, competing: Sequence[str]) -> Verdict:
-        measure = self.first("identity") or next(
-            (m for m in self.table.measures if m.higher_is_better is not None), None
-        )
+        measure = deciding(self.table.measures)
         known = [cell for cell in competing if self.entry(cell, measure)]
         if measure is None or not known:
             text = f"The run has no measure with a better direction for its {len(competing)} cells."
@@ -224,16 +189,37 @@ class _Look:
         top = max(field, key=value)
         rest = [cell for cell in field if cell != top]
         tied = [c for c in rest if not self.better(measure, top, c, corrected=True)]
+        doubts = [*([] if answers(measure, "identity") else [_NOT_KEPT_WORDS])]
+        if small := self.small([measure], top, rest):
+            doubts.append(f"{_FEW} ({small})")
         sentences = [self._recommended(measure, top, field, tied, asked)]
+        if doubts:
+            sentences = self._undecided(measure, top, field, asked, doubts)
         ends = [top]
         if asked:
             highest = max(known, key=value)
             furthest = max(shares[cell] or 0.0 for cell in known)
             most = max((c for c in known if (shares[c] or 0.0) >= MOST * furthest), key=value)
-            sentences += self._ends(measure, top, highest, most, shares)
+            sentences += [] if doubts else self._ends(measure, top, highest, most, shares)
             ends += [highest, most]
         cells = list(dict.fromkeys([*ends, *tied[:1], *_sheet(self.run, competing)]))[:_SHEET]
+        if doubts:
+            return Verdict("many", sentences, cells)
         return Verdict("many", sentences, cells, None if tied else top, first=top)
+
+    def _undecided(
+        self,
+        measure: Measure,
+        top: str,
+        field: Sequence[str],
+        asked: bool,
+        doubts: Sequence[str],
+    ) -> list[Sentence]:
+        which, value = self.which(field, asked), self.value(measure, top, asked)
+        return [
+            (Strong(f"Undecided: {', and '.join(doubts)}."),),
+            (f"Of {which} ", Name(top), f" has the {value}, which recommends no cell."),
+        ]
 
     def _recommended(
         self,
@@ -243,17 +229,8 @@ class _Look:
         tied: Sequence[str],
         asked: bool,
     ) -> Sentence:
-        entry = self.entry(top, measure)
-        assert entry is not None
         whom = self.yardstick[1] if self.yardstick else ""
-        which = (
-            f"the {len(field)} cells that move at least half as much as {whom}"
-            if asked
-            else f"{len(field)} cells"
-        )
-        share = self.share(top)
-        moved = f", motion {share:.0%} of {whom}" if share is not None and asked else ""
-        value = f"{best_end(measure)} {quantity(measure, entry)}{moved}"
+        which, value = self.which(field, asked), self.value(measure, top, asked)
         if len(field) == 1:
             only = f"the only cell that moves at least half as much as {whom}: {value}."
             return (Strong("Take "), Name(top), f", {only}")
@@ -297,6 +274,9 @@ class _Look:
 
 
 _AS_ANY = "moves as much as any"
+_FEW = "n is too small"
+_NOT_KEPT_WORDS = "whether the clips keep the image was not measured"
+_NOT_KEPT = f"Undecided: {_NOT_KEPT_WORDS}"
 
 
 def _sheet(run: RunFolder, competing: Sequence[str]) -> list[str]:

@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from eval.summary.cautions import Caution
 from reports.answer.best import leading
 from reports.answer.paragraph import answer
-from reports.answer.sentences import Name, Sentence, Strong
+from reports.answer.questions import deciding, unmeasured
+from reports.answer.sentences import Name, Sentence, Strong, inline_label
 from reports.answer.verdict import Verdict, verdict
 from reports.claims.content import load_claims
 from reports.figures import drawings
@@ -27,8 +27,15 @@ from reports.run.accuracy import EncoderAccuracy, accuracies_of
 from reports.run.measures import Measure, measures_of
 from reports.run.notices import notices
 from reports.run.pairs import Pairs, pairs_of
-from reports.run.separation import with_leads
-from reports.tables.cells import CellTable, ComparisonTable, Row, cell_table, comparison_table
+from reports.run.separation import entry_of, with_leads
+from reports.tables.cells import (
+    CellTable,
+    ComparisonTable,
+    Row,
+    cell_table,
+    comparison_table,
+    short_rows,
+)
 
 if TYPE_CHECKING:
     from reports.calibration.content import Calibration
@@ -81,7 +88,14 @@ class Report:
     @property
     def main(self) -> list[Measure]:
         """The measures that a reader looks at first."""
-        return leading(self.measures) or list(self.measures[:4])
+        decides = deciding(self.measures)
+        chosen = {m.id for m in (*leading(self.measures), *([decides] if decides else []))}
+        return [m for m in self.measures if m.id in chosen] or list(self.measures[:4])
+
+    @cached_property
+    def unmeasured(self) -> Sentence | None:
+        """Which of a reader's questions the run does not measure, and what to do about it."""
+        return unmeasured(self.run, self.measures)
 
     @cached_property
     def shown(self) -> list[ShownSample]:
@@ -135,13 +149,8 @@ class Report:
         return sorted(found, key=lambda s: -moves.get(s.id, 0.0))
 
     def short(self, group: str) -> list[Row]:
-        """The rows of the first screen: the verdict's cells, the reference, the anchors."""
-        chosen = {*self.verdicts[group].cells, self.run.reference}
-        return [
-            row
-            for row in self.cells[group].rows
-            if not row.failed and (row.cell in chosen or row.anchor)
-        ]
+        """The rows of the first screen."""
+        return short_rows(self.run, self.cells[group], self.verdicts[group].cells)
 
     def bold(self, group: str) -> bool:
         """Whether a value of the first screen is separated from every rival's."""
@@ -159,19 +168,11 @@ class Report:
                 continue
             start = _start(said)
             table = self.cells[other]
-            top = next((row for row in table.rows if row.cell == said.cells[0]), None)
-            entry = top.entries[table.measures.index(self.main[0])] if top else None
-            if start and entry:
-                words = f" ({self.main[0].label.lower()} {entry.text}, {entry.interval})."
+            entry = entry_of(table, said.cells[0], measure := deciding(self.measures))
+            if start and entry and measure:
+                words = f" ({inline_label(measure)} {entry.text}, {entry.interval})."
                 found.append((other, (*([Strong("the same")] if start == own else start), words)))
         return found
-
-    def shared_cautions(self, group: str, measure: Measure) -> tuple[Caution, ...]:
-        """What all cells' values of a measure have in common, shown once in its heading."""
-        table = self.cells[group]
-        at = table.measures.index(measure)
-        found = [e.cautions for row in table.rows if (e := row.entries[at]) is not None]
-        return found[0] if found and all(each == found[0] for each in found) else ()
 
     @cached_property
     def anchors(self) -> dict[str, str]:

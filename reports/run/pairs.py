@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+from eval.summary.cautions import Caution, few_images
 from reports.run.measures import Measure
 
 if TYPE_CHECKING:
@@ -34,10 +35,22 @@ class Pair(NamedTuple):
     images: int
 
     @property
+    def cautions(self) -> list[Caution]:
+        """Says that the clips come from too few input images, where they do."""
+        return few_images(self.images)
+
+    @property
+    def few(self) -> bool:
+        """Whether n is too small for the interval to separate the two."""
+        return bool(self.cautions)
+
+    @property
     def separated(self) -> int:
-        """0: the interval holds 0; 1: it does not; 2: nor does the one corrected for all pairs
-        (Bonferroni).
+        """0: the interval holds 0, or rests on too few images; 1: it does not; 2: nor does the one
+        corrected for all pairs (Bonferroni).
         """
+        if self.few:
+            return 0
         return sum(low > 0 or high < 0 for low, high in ((self.low, self.high), self[3:5]))
 
 
@@ -98,17 +111,17 @@ def page_data(
     """What the page's script needs, as plain JSON values.
 
     ``groups[group][measure]`` is a list over pairs of cells (i < j, as `combinations`) of
-    [difference, low, high, separated, n, images], null where the two share no clip; numbers keep
-    two digits more than they are shown with.
+    [difference, low, high, separated, n, images, few], null where the two share no clip; numbers
+    keep two digits more than they are shown with.
     """
     cells = paired_cells(run)
     shown = [m for m in measures if any((group, m.id) in pairs for group in run.groups)]
 
-    def entry(measure: Measure, pair: Pair | None) -> list[float | int | None] | None:
+    def entry(measure: Measure, pair: Pair | None) -> list[float | int | bool | None] | None:
         if pair is None:
             return None
         numbers = [round(x, measure.decimals + 2) if math.isfinite(x) else None for x in pair[:3]]
-        return [*numbers, pair.separated, pair.n, pair.images]
+        return [*numbers, pair.separated, pair.n, pair.images, pair.few]
 
     return {
         "cells": cells,

@@ -3,7 +3,8 @@
 Two cells are separated where the 95 % interval of their paired difference excludes 0; among many
 cells, where the interval that is corrected for all pairs of cells (Bonferroni) does. Measures of a
 set are not paired; there two cells are separated where their intervals do not overlap. A value or a
-difference without an interval separates nothing.
+difference without an interval separates nothing, nor does one whose n is too small: whose cautions
+say so (:class:`eval.summary.cautions.Caution`), as for fewer than ten input images.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def better(
         difference = pair.mean if (a, b) in known else -pair.mean
         return (difference > 0) == measure.higher_is_better
     one, other = entry_of(table, a, measure), entry_of(table, b, measure)
-    if one is None or other is None:
+    if one is None or other is None or one.few or other.few:
         return None
     if one.low > other.high:
         return bool(measure.higher_is_better)

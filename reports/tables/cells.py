@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from reports.run.folder import RunFolder
 
+FEW = "n too small"
+"""What stands beside a number that rests on too few clips or images."""
+
+_SHORT = 10
+"""Rows that are shown at a first look before some are chosen."""
+
 Verdict = Literal["better", "worse", "higher", "lower", "unclear"]
 
 
@@ -81,11 +87,17 @@ class CellTable:
         """Every caution of an entry, once, in order of appearance: the table's footnotes."""
         return _footnotes(entry for row in self.rows for entry in row.entries)
 
+    def shared(self, measure: Measure) -> tuple[Caution, ...]:
+        """What all cells' values of a measure have in common, shown once in its heading."""
+        at = self.measures.index(measure)
+        found = [e.cautions for row in self.rows if (e := row.entries[at]) is not None]
+        return found[0] if found and all(each == found[0] for each in found) else ()
+
 
 @dataclass(frozen=True)
 class Difference:
     """Reference minus one cell on one measure; `verdict` speaks of the reference and is "unclear"
-    if 0 is inside.
+    if 0 is inside, or n is too small.
 
     `chance` says that the interval would hold 0 if it were corrected for the number of comparisons.
     """
@@ -146,6 +158,18 @@ def cell_table(run: RunFolder, measures: Sequence[Measure], group: str) -> CellT
     )
 
 
+def short_rows(run: RunFolder, table: CellTable, named: Sequence[str]) -> list[Row]:
+    """The rows for a first look: all of a short table, else the `named` cells, the reference, the
+    first cell of each label and the anchors; none that failed.
+    """
+    rows = [row for row in table.rows if not row.failed]
+    if len(rows) <= _SHORT:
+        return rows
+    firsts = {run.labels[row.cell]: row.cell for row in reversed(rows)}
+    chosen = {*named, run.reference, *firsts.values()}
+    return [row for row in rows if row.cell in chosen or row.anchor]
+
+
 def comparison_table(
     run: RunFolder, measures: Sequence[Measure], group: str
 ) -> ComparisonTable | None:
@@ -188,7 +212,7 @@ def difference(
     """Typesets a paired difference and says what its interval allows to say about the reference."""
     shown = [caution for caution in cautions if caution.code != "may_be_chance"]  # said by a mark
     entry = _entry(measure, (value, low, high, n), shown, sign=True)
-    if not (low > 0 or high < 0):  # a nan bound decides nothing
+    if entry.few or not (low > 0 or high < 0):  # a nan bound decides nothing
         return Difference(entry, "unclear")
     if measure.higher_is_better is None:
         return Difference(entry, "higher" if low > 0 else "lower", chance)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reports.answer.best import best_cells, leading
+from reports.answer.best import best_cells
 from reports.calibration import content as trust
 from reports.figures import drawings
 from reports.figures.style import COLUMN, Drawing
@@ -126,7 +126,7 @@ def plain_tables(report: Report) -> Iterator[PlainTable]:
 
 
 def _best(report: Report, group: str) -> PlainTable:
-    shown = leading(report.measures)
+    shown = report.main
     pairs = {m.id: report.pairs.get((group, m.id), {}) for m in shown}
     rows = [
         [
@@ -153,9 +153,7 @@ def _pairs(report: Report, group: str) -> PlainTable:
         for m in measures:
             found = report.pairs[group, m.id].get(pair)
             typeset = (
-                None
-                if found is None
-                else difference(m, found.mean, found.low, found.high, found.n).entry
+                None if found is None else difference(m, *found[:3], found.n, found.cautions).entry
             )
             row.append(with_interval(typeset) + ("" if found is None else "*" * found.separated))
         rows.append([*pair, *row])

@@ -17,6 +17,8 @@ def render_markdown(report: Report) -> str:
     ]
     for group, found in report.verdicts.items():
         parts.append(f"**{markdown_text(group)}**: " + " ".join(map(_sentence, found.sentences)))
+    if report.unmeasured:
+        parts.append(_sentence(report.unmeasured))
     parts += ["## In words", " ".join(map(_sentence, report.sentences[focus_group(run)]))]
     parts.append(f"{report.where} Clips, heatmaps and the Pareto plot are in `report.html`.")
     if report.warnings:

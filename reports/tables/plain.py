@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from eval.io.documents import csv_text
 from reports.tables.cells import (
+    FEW,
     CellTable,
     ComparisonTable,
     Difference,
@@ -15,9 +16,6 @@ from reports.tables.cells import (
     to_markdown,
 )
 from reports.tables.latex import latex_table
-
-FEW = "n too small"
-"""What stands in the table itself where an interval rests on too few clips or images."""
 
 
 @dataclass(frozen=True)

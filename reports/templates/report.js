@@ -342,7 +342,8 @@
     return svg;
   };
   const [first, second] = ["pair-first", "pair-second"].map(byId);
-  const says = ({ better }, [mean, , , separated]) => {
+  const says = ({ better }, [mean, , , separated, , , few]) => {
+    if (few) return ["undecided", "unclear"];
     if (!separated) return ["not separated", "unclear"];
     const lead = mean > 0 ? "first" : "second";
     const chance = separated === 2 ? "" : " †";
@@ -361,9 +362,9 @@
       let entry = rows[index];
       if (!entry) return [];
       if (a > b) entry = [-entry[0], entry[2] === null ? null : -entry[2], entry[1] === null ? null : -entry[1], ...entry.slice(3)];
-      const [mean, low, high, separated, n, from] = entry;
+      const [mean, low, high, separated, n, from, small] = entry;
       told += separated > 0;
-      [clips, images, few] = [n, from, few || from < 10];
+      [clips, images, few] = [n, from, few || small];
       const row = make("tr");
       const head = make("th", measure.label);
       head.scope = "row";
@@ -377,15 +378,16 @@
       const difference = row.insertCell();
       const interval = low === null ? "no interval" : `${number(low, measure.decimals)} to ${number(high, measure.decimals)}`;
       difference.append(make("span", number(mean, measure.decimals), mark), make("span", interval, "interval"));
-      if (from < 10) difference.append(make("span", "n too small", "caution"));
+      if (small) difference.append(make("span", "n too small", "caution"));
       row.insertCell().append(bar(low, mean, high));
       row.insertCell().append(make("span", words, mark));
       return [row];
     })));
     byId("pair-summary").textContent = a === b ? "Choose two different cells." : !body.rows.length
       ? "The two share no clip in this group."
-      : `${clips} pairs of clips of ${images} input images${few ? " (fewer than 10 images: the intervals are too narrow)" : ""}. `
-        + `${told} of ${body.rows.length} intervals exclude 0. † would hold 0 if corrected for all pairs.`;
+      : `${clips} pairs of clips of ${images} input images` + (few
+        ? ": n too small to say which of the two is better; the intervals are too narrow."
+        : `. ${told} of ${body.rows.length} intervals exclude 0. † would hold 0 if corrected for all pairs.`);
     const [top, bottom] = [rowOf(rowNumber(a)), rowOf(rowNumber(b))];
     const heads = grid ? [...grid.tHead.rows].slice(1) : [];
     byId("pair-clips").replaceChildren(...(top && bottom && a !== b ? [clipsOf([...heads, top, bottom])] : []));

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.summary.cautions import Caution
 from reports.answer.verdict import Verdict, verdict
 from reports.run.load import load_run
 from reports.run.measures import Measure
@@ -214,7 +215,73 @@ def test_without_motion_every_cell_counts(tmp_path: Path) -> None:
 def test_of_distances_the_lowest(tmp_path: Path) -> None:
     run = _run(tmp_path, ["a", "b", "c"])
     table = _table({"a": [50], "b": [60], "c": [70]}, [DOWN])
-    assert "a: of 3 cells it has the lowest FVD 50.000" in _words(verdict(run, table, {}))
+    assert "Of 3 cells a has the lowest FVD 50.000" in _words(verdict(run, table, {}))
+
+
+FLICKER = Measure("flicker.pixels.v1", "Flicker", "share of range", False, 3, "", "")
+LPIPS = Measure("lpips.lpips_alex.v1", "LPIPS", "LPIPS", False, 3, "", "")
+
+
+@pytest.mark.parametrize(("measure", "recommends"), [(FLICKER, False), (LPIPS, True)])
+def test_only_a_measure_of_the_image_recommends_a_cell(
+    measure: Measure, recommends: bool, tmp_path: Path
+) -> None:
+    """Noise can flicker less than other noise."""
+    run = _run(tmp_path, ["a", "b", "c"], reference="c")
+    table = _table({"a": [0.1, 0.5], "b": [0.2, 0.5], "c": [0.3, 0.5]}, [measure, MOVE])
+    found = verdict(run, table, _pairs(table, 2))
+    if recommends:
+        assert (found.winner, found.first) == ("a", "a")
+        assert _words(found).startswith("Take a: of the 3 cells")
+    else:
+        assert (found.winner, found.first) == (None, None)
+        assert _words(found) == (
+            "Undecided: whether the clips keep the image was not measured. Of the 3 cells that "
+            "move at least half as much as the reference a has the lowest flicker 0.100 (a to b), "
+            "motion 100% of the reference, which recommends no cell."
+        )
+
+
+def test_of_two_cells_flicker_alone_names_no_winner(tmp_path: Path) -> None:
+    run = _run(tmp_path, ["a", "b"])
+    table = _table({"a": [0.1], "b": [0.2]}, [FLICKER])
+    found = verdict(run, table, _pairs(table, 1))
+    assert found.winner is None
+    assert _words(found).startswith(
+        "Undecided: whether the clips keep the image was not measured. a is better than b on 1 "
+        "(flicker) of 1 measure"
+    )
+
+
+@pytest.mark.usefixtures("ten_images")
+@pytest.mark.parametrize("cells", ["ab", "abc"])
+@pytest.mark.parametrize("images", [9, 10])
+def test_fewer_than_ten_images_decide_nothing(images: int, cells: str, tmp_path: Path) -> None:
+    run = _run(tmp_path, list(cells))
+    table = _table({cell: [0.9 - i / 10] for i, cell in enumerate(cells)}, [UP])
+    pairs = {
+        metric: {both: pair._replace(images=images) for both, pair in of.items()}
+        for metric, of in _pairs(table, 2).items()
+    }
+    found = verdict(run, table, pairs)
+    marked = [row.cell for row in with_leads(table, pairs).rows if row.entries[0].leads]  # type: ignore[union-attr]
+    if images < 10:
+        assert (found.winner, found.first, marked) == (None, None, [])
+        assert _words(found).startswith("Undecided: n is too small (9 input images: the interval")
+    else:
+        assert (found.winner, marked) == ("a", ["a"])
+        assert "Undecided" not in _words(found)
+
+
+def test_values_without_pairs_lead_only_if_their_n_is_large_enough() -> None:
+    table = _table({"a": [10], "b": [20]}, [DOWN])
+    assert leader(table, {}, DOWN) == "a"
+    biased = Caution("mostly_bias", {"n": 4, "dimension": 64})
+    rows = [
+        replace(row, entries=tuple(replace(e, cautions=(biased,)) for e in row.entries if e))
+        for row in table.rows
+    ]
+    assert leader(replace(table, rows=tuple(rows)), {}, DOWN) is None
 
 
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=6))

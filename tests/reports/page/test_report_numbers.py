@@ -71,7 +71,7 @@ def test_paired_differences_in_the_page_are_those_of_the_csv(
         entry = data["groups"][row.group][at][places.index((first, second))]
         sign = 1 if data["cells"][first] == row.reference else -1
         assert sign * entry[0] == pytest.approx(row.difference, abs=5e-5)
-        assert entry[4:] == [row.n, row.n]
+        assert entry[4:] == [row.n, row.n, False]
         checked += 1
     assert checked == 6 * 3 * 2
 

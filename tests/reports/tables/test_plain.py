@@ -18,11 +18,13 @@ from reports.run.load import load_run
 from reports.tables.files import plain_tables, slug, table_files
 from reports.tables.latex import PACKAGES, latex_text
 from reports.tables.plain import PlainTable
+from tests.reports.conftest import two_images_suffice
 
 
 @pytest.fixture(scope="module")
 def report(run_folder: Path) -> Report:
-    return build(load_run(run_folder), samples=0)
+    with two_images_suffice():
+        return build(load_run(run_folder), samples=0)
 
 
 def _latex_rows(latex: str, columns: int, keys: int) -> list[list[str]]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from reports.cli import write_report
+from tests.reports.conftest import two_images_suffice
 from tests.reports.page.browser.browsing import set_width
 
 PAYLOADS = (
@@ -55,7 +56,8 @@ def hostile_run(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def address(hostile_run: Path) -> str:
     """The page of the hostile run."""
-    return write_report(hostile_run)[0].as_uri()
+    with two_images_suffice():
+        return write_report(hostile_run)[0].as_uri()
 
 
 @pytest.fixture

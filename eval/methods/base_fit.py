@@ -1,7 +1,7 @@
 """Whether the parts of a base fit each other, told from configurations and the headers of files.
 
 A library that loads a part of another base fails late, clip by clip, or names a tensor and not the
-part. What cannot be told here (a ``.bin`` file, a checkpoint without configuration) is left to it.
+part. What cannot be told here (of a checkpoint without configuration) is left to it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 
 from eval.errors import EvalError
 from eval.io.model_json import read_object
-from eval.methods.base import Base, Lora, Part
-from eval.methods.base_parts import Recipe, content_file, image_encoder
-from eval.methods.model_folder import header
+from eval.methods.adapter_layouts import check_adapter_fit
+from eval.methods.base import Base, Part
+from eval.methods.base_parts import Recipe, content_file, image_encoder, lora_file, model_kind
+from eval.methods.tensor_headers import header
 
 _LORA_TO_K = re.compile(r"attn2[._].*to_k.*(lora_A|lora_down|lora\.down)\.(\w+\.)?weight$")
 _LONGEST = 32
@@ -24,8 +25,9 @@ _KINDS = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}
 
 
 def check_fit(recipe: Recipe, base: Base) -> None:
-    """Whether VAE, motion modules, ControlNets, LoRAs and content adapter are for this UNet, and
-    the image encoder for the content adapter. Raises EvalError naming the key and both sizes.
+    """Whether VAE, text encoders, motion modules, I2V adapter, ControlNets, LoRAs and content
+    adapter are for this UNet, and the image encoder for the content adapter. Raises EvalError
+    naming the key and both sizes.
     """
     unet = _configuration(recipe, "model", Part(model=base.model, subfolder="unet"))
     if recipe.concatenation and base.concatenation_unet is not None:
@@ -42,12 +44,15 @@ def check_fit(recipe: Recipe, base: Base) -> None:
         own = _configuration(recipe, key, net)
         _same(key, own, unet)
         _same(key, own, unet, "cross_attention_dim")
+    if recipe.adapter and base.i2v_adapter is not None:
+        check_adapter_fit(recipe, base.i2v_adapter, unet)
     width = unet.get("cross_attention_dim")
     if not isinstance(width, int):
         return
+    _check_text(recipe, base, width)
     for lora in base.named_lora(recipe.lora):
         key = f"loras[{base.loras.index(lora)}]"
-        file = _lora_file(recipe, key, lora)
+        file = lora_file(recipe, key, lora)
         shapes = [
             shape
             for name, shape in header(file).items()
@@ -94,6 +99,21 @@ def _same(
         )
 
 
+def _check_text(recipe: Recipe, base: Base, width: int) -> None:
+    """Raises EvalError where the model's text encoders give another width than its UNet reads."""
+    names = ("text_encoder", "text_encoder_2")[: 2 if model_kind(recipe) == "SDXL" else 1]
+    inner = [Part(model=base.model, subfolder=name) for name in names]
+    found = [_configuration(recipe, "model", part).get("hidden_size") for part in inner]
+    widths = [value for value in found if isinstance(value, int)]
+    if widths and sum(widths) != width:
+        given = " + ".join(str(value) for value in widths)
+        raise EvalError(
+            f"base.model: {base.model} does not fit together: its UNet reads text of width "
+            f"{_kind(width)}, and its text encoder{'s give' if len(widths) > 1 else ' gives'} "
+            f"{given}; is a part missing, or of another model?"
+        )
+
+
 def _check_channels(
     recipe: Recipe, base: Base, unet: Mapping[str, Any], vae: Mapping[str, Any]
 ) -> None:
@@ -113,13 +133,6 @@ def _check_channels(
         f"base.{key}: the UNet takes {taken} channels, and the VAE's latents have {latent}, so "
         f"{wanted} are needed ({hint})"
     )
-
-
-def _lora_file(recipe: Recipe, key: str, lora: Lora) -> Path:
-    folder = recipe.find(key, lora) / (lora.subfolder or "")
-    if folder.is_file():
-        return folder
-    return folder / (lora.weight_name or "pytorch_lora_weights.safetensors")
 
 
 def _check_width(key: str, file: Path, width: int, found: list[int]) -> None:

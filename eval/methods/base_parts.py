@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from eval.errors import EvalError, NotServedError, WeightsMissingError
 from eval.io.model_json import read_object
-from eval.methods.base import Base, Content, Part
+from eval.methods.base import Base, Content, Lora, Part
 from eval.methods.checkpoint_kind import checkpoint_kind
 from eval.methods.model_files import CHECKPOINTS, locate
 
@@ -22,6 +22,13 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "controlnets": ("ControlNetModel",),
 }
 """Key of a base -> the classes of diffusers' layout that may stand there."""
+
+
+_MODEL_CLASSES = {
+    "unet": ("UNet2DConditionModel", "UNetMotionModel"),
+    "vae": ("AutoencoderKL", "AsymmetricAutoencoderKL"),
+}
+"""Part of a base's model -> its classes."""
 
 
 class Recipe(NamedTuple):
@@ -97,6 +104,11 @@ def model_kind(recipe: Recipe) -> str:
         raise EvalError(f"base.model: {path} has no model_index.json; {hint}")
     listed = read_object("base.model", index)
     kind = "SDXL" if "text_encoder_2" in listed else "SD 1.5"
+    if kind == "SD 1.5" and "XL" in str(listed.get("_class_name")):
+        raise EvalError(
+            f"base.model: {index} says {listed['_class_name']} and lists no text_encoder_2; an "
+            "SDXL base has both of its text encoders"
+        )
     wanted = SDXL if kind == "SDXL" else SD15
     absent = [part for part in wanted if not _names_a_class(listed.get(part))]
     if absent or "transformer" in listed:
@@ -106,6 +118,12 @@ def model_kind(recipe: Recipe) -> str:
             "diffusers` runs other pipelines"
         )
     replaced = {"vae": recipe.parsed.vae is not None, "unet": recipe.concatenation}
+    for part, classes in _MODEL_CLASSES.items():
+        if not replaced[part] and listed[part][1] not in classes:
+            raise EvalError(
+                f"base.model: {path} is a {listed.get('_class_name')} whose {part} is a "
+                f"{listed[part][1]}; a base of the {kind} kind has {' or '.join(classes)}"
+            )
     missing = [
         part for part in wanted if not (path / part).is_dir() and not replaced.get(part, False)
     ]
@@ -192,6 +210,31 @@ def content_file(recipe: Recipe, content: Content) -> Path:
     if len(files) != 1:
         raise EvalError(
             f"base.content_adapter: {folder} holds {len(files)} checkpoints "
+            f"({', '.join(file.name for file in files)}); name one by weight_name"
+        )
+    return files[0]
+
+
+def lora_file(recipe: Recipe, key: str, lora: Lora) -> Path:
+    """The file of a LoRA: the one that is named, else the one of the usual name, else the only one.
+
+    Raises:
+        EvalError: its folder holds several, or none, and the base names none of them.
+    """
+    folder = recipe.find(key, lora) / (lora.subfolder or "")
+    if folder.is_file() or lora.weight_name is not None:
+        return folder / lora.weight_name if lora.weight_name else folder
+    usual = [folder / f"pytorch_lora_weights{suffix}" for suffix in (".safetensors", ".bin")]
+    files = [file for file in usual if file.is_file()] or sorted(folder.glob("*.safetensors"))
+    if not files:
+        what = "is a whole pipeline" if (folder / "model_index.json").is_file() else "holds none"
+        raise WeightsMissingError(
+            f"base.{key}: {folder} {what}; a LoRA is a .safetensors file: name it, or the folder "
+            "and weight_name"
+        )
+    if len(files) > 1 and files[0] not in usual:
+        raise EvalError(
+            f"base.{key}: {folder} holds {len(files)} files "
             f"({', '.join(file.name for file in files)}); name one by weight_name"
         )
     return files[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from eval.errors import EvalError
 from eval.methods.model_files import CHECKPOINTS
+from eval.methods.tensor_headers import fault, header
 
 
 def checkpoint_kind(path: Path) -> str:
@@ -36,23 +37,10 @@ def checkpoint_kind(path: Path) -> str:
 
 def _tensor_names(path: Path) -> list[str]:
     """Names of the tensors in a checkpoint file; their data is not read."""
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "numpy") as file:
-                return list(file.keys())
-        except SafetensorError as error:
-            raise EvalError(f"base.model: {path} is not readable ({error})") from error
-    import torch
-
-    try:
-        found = torch.load(path, map_location="meta", weights_only=True)
-    except Exception as error:  # whatever torch's reader and its unpickler raise
-        reason = str(error).partition("\n")[0][:200]
+    why = fault(path)
+    if why:
         raise EvalError(
-            f"base.model: {path} is not readable as a checkpoint of tensors alone ({reason}); "
-            "code in a checkpoint is not run. Convert it to .safetensors where you trust it"
-        ) from error
-    inner = found.get("state_dict", found) if isinstance(found, dict) else {}
-    return [str(name) for name in inner]
+            f"base.model: {path} is not readable as a checkpoint of tensors alone ({why}); code in "
+            "a checkpoint is not run. Convert it to .safetensors where you trust it"
+        )
+    return list(header(path))

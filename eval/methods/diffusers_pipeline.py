@@ -1,6 +1,4 @@
-"""Any image-to-video pipeline of diffusers as a method. Nothing is downloaded: models are folders
-or in the cache.
-"""
+"""Any image-to-video pipeline of diffusers as a method. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -32,6 +30,7 @@ from eval.methods.conventions import CONVENTIONS
 from eval.methods.loaders import check_placement, failing_once, load_model, part_errors, place
 from eval.methods.model_files import find_folder, identity, version
 from eval.methods.model_folder import check_component, check_pipeline
+from eval.methods.pipeline_fit import check_pipeline_fit
 from eval.samples import Sample
 
 _ARGUMENTS = {
@@ -45,9 +44,8 @@ _ARGUMENTS = {
 }
 """Setting -> what pipelines call it, where they have it."""
 _OWN = ("self", "prompt", "generator", "output_type", "return_dict", "kwargs")
-_OTHER_STREAM = (
-    0x2545F4914F6CDD1D  # keeps global draws apart from those of the generator with the same seed
-)
+_OTHER_STREAM = 0x2545F4914F6CDD1D
+"""Keeps global draws apart from those of the generator with the same seed."""
 
 
 class DiffusersSettings(BaseModel):
@@ -183,12 +181,16 @@ class DiffusersMethod:
 
     def _check_files(self) -> None:
         """Whether the folders hold what the pipeline reads."""
-        (option, model), *others = self._folders.items()
-        option = f"method 'diffusers', {option}"
-        check_pipeline(option, model, self.settings.components, self.settings.variant)
+        (_, model), *others = self._folders.items()
+        check_pipeline(
+            "method 'diffusers', model", model, self.settings.components, self.settings.variant
+        )
         for name, folder in others:
             option = f"method 'diffusers', components.{name}"
             check_component(option, folder.parent, folder.name, None)
+        check_pipeline_fit(
+            "method 'diffusers'", _class(self.settings.pipeline), model, dict(others)
+        )
 
     def fingerprint(self) -> str:
         """sha256 over the pipeline's name, the libraries, the precision, and of every folder the

@@ -28,6 +28,7 @@ def part_errors(key: str, path: object) -> Iterator[None]:
         if type(error).__name__ == "OutOfMemoryError":
             raise  # whoever called can make room and try again
         reason = one_line(str(error)) or type(error).__name__
+        reason = reason.partition(" If you want to instead overwrite randomly")[0]
         reason = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 3]}..."
         raise EvalError(f"{key}: {path} cannot be used: {reason}") from error
 

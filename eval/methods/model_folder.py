@@ -6,15 +6,18 @@ asked for it. So the files are looked at first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from eval.errors import EvalError, WeightsMissingError
 from eval.io.model_json import read_object
 from eval.methods.model_files import CHECKPOINTS
+from eval.methods.tensor_headers import fault
+from eval.methods.weights_fit import check_weights_fit
 
 AGAIN = "copy or download it again"
+STEMS = ("diffusion_pytorch_model", "pytorch_model", "model")
+"""How the weights files begin that diffusers and transformers look for."""
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 """Files of which a tokenizer's folder holds one set. Without them transformers makes a tokenizer
 that knows no word."""
@@ -76,17 +79,15 @@ def check_component(key: str, path: Path, name: str, variant: str | None) -> Non
     configuration = folder / ("scheduler_config.json" if name == "scheduler" else "config.json")
     if not configuration.is_file():
         raise WeightsMissingError(f"{key}: {folder} has no {configuration.name}; {AGAIN}")
-    read_object(key, configuration)
+    own = read_object(key, configuration)
     if name == "scheduler":
         return
-    files = sorted(file for file in folder.iterdir() if file.suffix in CHECKPOINTS)
-    if not files:
-        raise WeightsMissingError(
-            f"{key}: {folder} holds no weights ({', '.join(CHECKPOINTS)}); {AGAIN}"
-        )
+    files = weights_in(key, folder)
     if variant is None and all(".fp16." in file.name for file in files):
         raise WeightsMissingError(f"{key}: {folder} holds fp16 weights alone; add variant: fp16")
-    check_whole(key, [file for file in files if (".fp16." in file.name) == (variant == "fp16")])
+    read = [file for file in files if (".fp16." in file.name) == (variant == "fp16")]
+    check_whole(key, read)
+    check_weights_fit(key, folder, own, read)
     for index in folder.glob("*.index*.json"):
         stated = read_object(key, index).get("weight_map")
         shards = set(stated.values()) if isinstance(stated, dict) else set()
@@ -95,42 +96,26 @@ def check_component(key: str, path: Path, name: str, variant: str | None) -> Non
             raise WeightsMissingError(f"{key}: {folder} lacks {', '.join(absent)}; {AGAIN}")
 
 
+def weights_in(key: str, folder: Path) -> list[Path]:
+    """The weights files of a model's folder: ``.safetensors`` ones where there are any, as its
+    loader takes them. Raises WeightsMissingError where there are none.
+    """
+    files = sorted(file for file in folder.iterdir() if file.suffix in CHECKPOINTS)
+    named = [file for file in files if file.name.startswith(STEMS)]
+    if not named:
+        other = f"; it has {files[0].name}, and its loader looks for {STEMS[0]}*" if files else ""
+        raise WeightsMissingError(
+            f"{key}: {folder} holds no weights ({', '.join(CHECKPOINTS)}){other}; {AGAIN}"
+        )
+    safe = [file for file in named if file.suffix == ".safetensors"]
+    return safe or named
+
+
 def check_whole(key: str, files: Sequence[Path]) -> None:
-    """Raises EvalError for a ``.safetensors`` file that is cut short or is no such file. Reads
-    headers alone; other formats are left to their readers.
+    """Raises EvalError for a file of weights that is cut short or is no such file. Reads headers
+    alone; of a file of torch, no code in it is run.
     """
     for file in files:
-        if file.suffix == ".safetensors":
-            known = file.stat()
-            fault = _fault(file, known.st_size, known.st_mtime_ns)
-            if fault:
-                raise EvalError(f"{key}: {file} is torn or no safetensors file ({fault}); {AGAIN}")
-
-
-def header(file: Path) -> Mapping[str, tuple[int, ...]]:
-    """Name -> shape of the tensors in a whole ``.safetensors`` file; empty for any other."""
-    if file.suffix != ".safetensors" or not file.is_file():
-        return {}
-    known = file.stat()
-    return _shapes(file, known.st_size, known.st_mtime_ns)
-
-
-@cache
-def _shapes(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
-    """Of a file of this size and time of change."""
-    from safetensors import safe_open
-
-    with safe_open(file, "numpy") as opened:
-        return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
-
-
-@cache
-def _fault(file: Path, size: int, changed: int) -> str:
-    """What is wrong with a file of this size and time of change, "" if nothing."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "numpy"):
-            return ""
-    except (SafetensorError, OSError) as error:
-        return " ".join(str(error).split())[:200] or type(error).__name__
+        if why := fault(file):
+            kind = "safetensors file" if file.suffix == ".safetensors" else "file of tensors alone"
+            raise EvalError(f"{key}: {file} is torn or no {kind} ({why}); {AGAIN}")

@@ -26,7 +26,7 @@ BAD = [
     ({"i2v_adapter": "./official/none.pth"}, WeightsMissingError, "base.i2v_adapter: there is no"),
     ({"vae": "ours"}, EvalError, "base.vae: .*the class I2VAdapter; AutoencoderKL is needed"),
     ({"loras": ["content/ip.safetensors"]}, EvalError, r"base.loras\[0\]: "),
-    ({"content_adapter": "control-1"}, WeightsMissingError, "image_encoder: .*has no config.json"),
+    ({"content_adapter": "control-1"}, EvalError, "holds a ControlNet, not an IP-Adapter"),
 ]
 
 

@@ -114,7 +114,7 @@ def test_parts_trained_on_another_base_are_named(base, sdxl: Path, changes, mess
     [
         ("motion", "block_out_channels", [32, 96], "motion_adapter.*block_out_channels 32, 96"),
         ("control-1", "cross_attention_dim", 80, r"controlnets\[0\].*cross_attention_dim 80"),
-        ("vae", "latent_channels", 16, "base.vae: the UNet takes 4 channels.*latents have 16"),
+        ("vae", "latent_channels", 16, "base.vae: the weights in .* states latent_channels 16, "),
         ("content/image_encoder", "projection_dim", 40, "of width 32, and .* projection_dim 40"),
     ],
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +21,7 @@ def validated(
     *,
     where: str,
     context: Mapping[str, Any] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> Model:
     """Validates ``values``, and turns the first failure into one line.
 
@@ -28,23 +30,38 @@ def validated(
         values: what the user wrote.
         where: prefix of the message, e.g. ``suite.yaml: methods[0].settings``.
         context: pydantic's validation context.
+        places: key of ``values`` -> where it comes from, in place of ``where``.
 
     Raises:
         EvalError: naming key, value and what is allowed.
     """
+    for key, location, value in _wrong_booleans(model, values):
+        raise EvalError(
+            f"{_name((key, *location), where, places)}: {_shown(value)} is not allowed: a number "
+            "is needed (YAML reads yes, no, on and off as true and false)"
+        )
     try:
         return model.model_validate(dict(values), context=dict(context or {}))
     except ValidationError as error:
-        raise EvalError(_line(model, error, where)) from error
+        raise EvalError(_line(model, error, where, places)) from error
 
 
-def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
+def _name(
+    location: tuple[int | str, ...], where: str, places: Mapping[str, str] | None = None
+) -> str:
+    where = (places or {}).get(str(location[0]), where) if location else where
+    prefix = where + (": " if ": " not in where and where.endswith((".yaml", ".yml")) else ".")
+    key = _dotted(location)
+    return f"{prefix}{key}" if key else where
+
+
+def _line(
+    model: type[BaseModel], error: ValidationError, where: str, places: Mapping[str, str] | None
+) -> str:
     errors = error.errors(include_url=False)
     first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
     location = first["loc"]
-    prefix = where + (": " if ": " not in where and where.endswith((".yaml", ".yml")) else ".")
-    key = _dotted(location)
-    name = f"{prefix}{key}" if key else where
+    name = _name(location, where, places)
     if first["type"] == "extra_forbidden":
         allowed = _fields_at(model, location[:-1])
         listed = ", ".join(allowed) if allowed else "no settings"
@@ -53,7 +70,57 @@ def _line(model: type[BaseModel], error: ValidationError, where: str) -> str:
     if first["type"] == "missing":
         return f"{name}: the key is missing"
     reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "list_type":
+        reason += ", such as [0, 1]"
+    elif first["input"] is None and len(location) == 1:
+        reason += "; leave the key out for its default"
     return f"{name}: {_shown(first['input'])} is not allowed: {reason[:1].lower()}{reason[1:]}"
+
+
+def _wrong_booleans(
+    model: type[BaseModel], values: Mapping[Any, Any]
+) -> Iterator[tuple[str, tuple[int | str, ...], bool]]:
+    """Key, place within it and value of every true or false where a number is needed, which
+    pydantic would take for 1 or 0.
+    """
+    for key, value in values.items():
+        if key in model.model_fields:
+            for location, wrong in _booleans(model.model_fields[key].annotation, value):
+                yield key, location, wrong
+
+
+def _booleans(annotation: Any, value: Any) -> Iterator[tuple[tuple[int | str, ...], bool]]:
+    kinds = list(_kinds(annotation))
+    if isinstance(value, bool):
+        if bool not in kinds and Any not in kinds and (int in kinds or float in kinds):
+            yield (), value
+    elif isinstance(value, list):
+        for kind in kinds:
+            if get_origin(kind) in (list, tuple, Sequence) and get_args(kind):
+                for index, item in enumerate(value):
+                    for location, wrong in _booleans(get_args(kind)[0], item):
+                        yield (index, *location), wrong
+    elif isinstance(value, Mapping):
+        for kind in kinds:
+            if inspect.isclass(kind) and issubclass(kind, BaseModel):
+                for key, location, wrong in _wrong_booleans(kind, value):
+                    yield (key, *location), wrong
+            elif get_origin(kind) in (dict, Mapping) and len(get_args(kind)) == 2:
+                for key, item in value.items():
+                    for location, wrong in _booleans(get_args(kind)[1], item):
+                        yield (str(key), *location), wrong
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows, unions and `Annotated` taken apart."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        for inner in get_args(annotation):
+            yield from _kinds(inner)
+    elif origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    else:
+        yield annotation
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -75,7 +142,10 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[
 
 
 def _shown(value: object) -> str:
-    return _short(repr(value))
+    """As YAML writes it, where Python writes it otherwise."""
+    named = {None: "null", True: "true", False: "false"}
+    plain = value is None or isinstance(value, bool)
+    return named[value] if plain else _short(repr(value))  # type: ignore[index]
 
 
 def _short(text: str) -> str:

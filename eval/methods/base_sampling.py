@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -104,3 +105,42 @@ def check_settings(base: Base, where: str) -> None:
                 f"{where}.settings: unknown key '{key}'. Allowed: {', '.join(known)}."
                 f"{nearest(str(key), known)}"
             )
+    for factor, (_, parts) in _FACTORS.items():
+        if factor in base.settings and not getattr(base, parts):
+            raise EvalError(
+                f"{where}.settings.{factor}: {base.settings[factor]!r} would change nothing: the "
+                f"base has no {parts}; add {parts}: or remove it"
+            )
+
+
+_FACTORS = {
+    "lora_scale": ("lora", "loras"),
+    "control_scale": ("controlnet", "controlnets"),
+}
+"""A factor -> the setting that chooses what it multiplies, and the key of the base that has it."""
+
+
+def check_factors(base: Any, settings: Any, stated: Collection[str], where: str) -> None:
+    """Raises EvalError for a factor on LoRAs or ControlNets where a cell uses none.
+
+    Args:
+        base: of the cell: one of the user's, a glyph world, None for the one of the package.
+        settings: of the cell, validated.
+        stated: keys of the method's own settings and sweep. What the base states for all of its
+            methods may be of no use to some.
+        where: prefix of messages.
+    """
+    for factor, (choice, parts) in _FACTORS.items():
+        if factor not in stated or not hasattr(settings, factor):
+            continue
+        chosen = getattr(settings, choice, None)
+        known = getattr(base, parts, [])
+        if chosen is not None or any(part.name is None for part in known):
+            continue
+        names = ", ".join(str(part.name) for part in known)
+        way = f"set {choice} to one of {names}" if names else f"add {parts} to the base"
+        way = way if hasattr(base, parts) else f"set {choice}"
+        raise EvalError(
+            f"{where}.{factor}: {getattr(settings, factor)!r} changes nothing: this method uses no "
+            f"{choice}; {way}, or remove {factor}"
+        )

@@ -14,7 +14,7 @@ from eval.io.validation import validated
 from eval.measure.catalogue import parse_metric
 from eval.methods import load_method, method_on_base, takes_base
 from eval.methods.base import Base, World, read_base
-from eval.methods.base_sampling import check_settings
+from eval.methods.base_sampling import check_factors, check_settings
 from eval.methods.guard import foreign
 from eval.metrics import Metric
 from eval.plan.cells import Cell, Plan
@@ -139,19 +139,28 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
         method: Any = load_method(entry.method)
     except EvalError as error:
         raise EvalError(f"{where}.method: {error}") from error
-    base, settings_model = _base(suite, entry, where, path), method.Settings
+    base, base_key = _base(suite, entry, where, path)
+    settings_model = method.Settings
     folder = path.resolve().parent
     if base is not None:
         method, settings_model = method_on_base(entry.method, base)
     label = entry.label or entry.method
     own = {} if base is None else base.settings_of(settings_model)
+    places = {
+        key: f"{base_key}.settings" for key in own if key not in {*entry.settings, *entry.sweep}
+    }
     for values in itertools.product(*entry.sweep.values()):
         swept = dict(zip(entry.sweep, values, strict=True))
         chosen = with_swept(own | entry.settings, swept, f"{where} ({label})")
         with foreign(f"{where} ({label}): building it"):
             settings = validated(
-                settings_model, chosen, where=f"{where} ({label})", context={"folder": folder}
+                settings_model,
+                chosen,
+                where=f"{where} ({label})",
+                context={"folder": folder},
+                places=places,
             )
+            check_factors(base, settings, {*entry.settings, *entry.sweep}, f"{where} ({label})")
             dump = settings.model_dump(mode="json")
             instance = method(settings)
         name = ",".join(f"{key}={value_of(dump, key)}" for key in swept)
@@ -168,9 +177,11 @@ def _entry_cells(suite: Suite, entry: MethodEntry, index: int, path: Path) -> It
         )
 
 
-def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | World | None:
-    """The base of one of the suite's methods; None for the glyph world that comes with the package,
-    or a method without.
+def _base(
+    suite: Suite, entry: MethodEntry, where: str, path: Path
+) -> tuple[Base | World | None, str]:
+    """The base of one of the suite's methods, None for the glyph world that comes with the package
+    or a method without; and where it is stated, for messages.
     """
     folder = path.resolve().parent
     if entry.base is not None:
@@ -182,10 +193,10 @@ def _base(suite: Suite, entry: MethodEntry, where: str, path: Path) -> Base | Wo
         key = f"{path}: base"
         base = read_base(suite.base, folder, key)
     else:
-        return None
+        return None, ""
     if isinstance(base, Base):
         check_settings(base, key)
-    return base
+    return base, key
 
 
 def _servable(

@@ -49,6 +49,36 @@ SUITES: dict[str, tuple[tuple[Any, ...], Any, list[str]]] = {
         {"t": 1},
         ["methods[0] (toy).t: unknown key 't'", "Allowed: t0, p, fail_on."],
     ),
+    "a boolean as a seed": (
+        ("seeds",),
+        [0, True],
+        ["suite.yaml: seeds[1]: true is not allowed: a number is needed (YAML reads yes"],
+    ),
+    "a boolean as a size": (
+        ("batch_size",),
+        True,
+        ["suite.yaml: batch_size: true is not allowed: a number is needed"],
+    ),
+    "a swept boolean": (
+        ("methods", 0, "sweep", "t0"),
+        [0.5, True],
+        ["methods[0] (toy).t0: true is not allowed: a number is needed"],
+    ),
+    "seeds that are no list": (
+        ("seeds",),
+        "0,1",
+        ["seeds: '0,1' is not allowed", "valid list, such as [0, 1]"],
+    ),
+    "a setting left empty": (
+        ("methods", 1),
+        {"method": "text-to-video", "settings": {"steps": None}},
+        ["(text-to-video).steps: null is not allowed", "leave the key out for its default"],
+    ),
+    "a factor on a LoRA that is not used": (
+        ("methods", 1),
+        {"method": "text-to-video", "settings": {"lora_scale": 0.5}},
+        ["(text-to-video).lora_scale: 0.5 changes nothing: this method uses no lora; set lora, "],
+    ),
     "t0 too large": (
         ("methods", 0, "sweep", "t0"),
         [1.5],

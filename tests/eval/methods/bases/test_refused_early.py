@@ -21,12 +21,12 @@ from tests.eval.methods.bases.test_on_base import method
 def planned(base, photographs, write_images, tmp_path):
     """(changes of the base) -> the plan of a suite on it."""
 
-    def plan(here=True, **changes):
+    def plan(here=True, methods=None, **changes):
         suite = {
             "name": "mine",
             "samples": {"source": "manifest", "path": write_images(tmp_path, photographs).name},
             "base": base(**changes),
-            "methods": [{"method": "i2v-adapter-alone"}, {"method": "text-to-video"}],
+            "methods": methods or [{"method": "i2v-adapter-alone"}, {"method": "text-to-video"}],
             "metrics": ["flicker.pixels.v1"],
         }
         path = tmp_path / "mine.yaml"
@@ -155,3 +155,44 @@ def test_a_plan_for_other_machines_asks_nothing_of_this_one(planned):
     with pytest.raises(EvalError, match="float16 needs a GPU"):
         planned(dtype="float16")
     assert planned(here=False, dtype="float16").cells
+
+
+@pytest.mark.parametrize("factor", ["lora_scale", "control_scale"])
+def test_a_factor_on_what_no_cell_uses_is_refused(planned, sd15: Path, factor):
+    """Also when it is swept; of a base's settings only where its base has nothing to multiply."""
+    key = {"lora_scale": "loras", "control_scale": "controlnets"}[factor]
+    folder = str(sd15 / {"loras": "lora", "controlnets": "control-1"}[key])
+    parts = {key: [folder]}
+    for entry in ({"settings": {factor: 0.5}}, {"sweep": {factor: [0.5, 1]}}):
+        methods = [{"method": "text-to-video", **entry}]
+        assert planned(methods=methods, **parts).cells
+        with pytest.raises(EvalError, match=rf"{factor}: 0.5 changes nothing: .*; add {key} to"):
+            planned(methods=methods)
+        named = {key: [{"model": folder, "name": "own"}]}
+        setting = {"loras": "lora", "controlnets": "controlnet"}[key]
+        with pytest.raises(EvalError, match=f"{factor}: .* set {setting} to one of own, or remove"):
+            planned(methods=methods, **named)
+        chosen = entry | {"settings": entry.get("settings", {}) | {setting: "own"}}
+        assert planned(methods=[{"method": "text-to-video", **chosen}], **named).cells
+    settings = {"steps": 2, factor: 0.5}
+    assert planned(settings=settings, **parts).cells
+    with pytest.raises(EvalError, match=rf"base\.settings\.{factor}: 0.5 would change nothing"):
+        planned(settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"height": 63}, r"base\.settings\.height: 63 is not allowed: .*multiple of 8"),
+        ({"steps": 0}, r"base\.settings\.steps: 0 is not allowed"),
+        ({"frames": True}, r"base\.settings\.frames: true is not allowed: a number"),
+        ({"guidance_scale": None}, r"base\.settings\.guidance_scale: null is not allowed"),
+    ],
+)
+def test_a_wrong_setting_of_the_base_is_named_as_such(planned, settings, message):
+    with pytest.raises(EvalError, match=message):
+        planned(settings=settings)
+    if "steps" in settings:
+        own = [{"method": "text-to-video", "settings": settings}]
+        with pytest.raises(EvalError, match=r"methods\[0\] \(text-to-video\)\.steps: 0"):
+            planned(methods=own)

@@ -1,4 +1,8 @@
-"""The table of results at the end of ``run`` and ``clips``: cells x main metrics."""
+"""The table of results at the end of ``run`` and ``clips``: cells x main metrics.
+
+It names no best cell. Whether a run separates two cells is worked out in one place, for the report:
+from differences on the same images and seeds, which this table does not have.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ from pathlib import Path
 
 from eval.io.console import say, show
 from eval.methods.anchors import ANCHORS
+from eval.summary.cautions import from_json
 
 MAIN = ("identity", "text", "motion", "exact.glyph", "warping", "flicker", "lpips", "fvd", "kvd")
 """Families that are shown first."""
 COLUMNS = 6
 """Most metrics in the table; the others are in summary.csv."""
-BEST = "*"
 
 Row = Mapping[str, str]
 
@@ -31,22 +35,30 @@ def show_results(folder: Path, *, as_json: bool) -> None:
     from rich.text import Text
 
     metrics = main_metrics(rows)
-    best = {metric: best_cell(rows, metric) for metric in metrics}
     table = Table("cell", *metrics, box=None, pad_edge=False)
-    cells = dict.fromkeys(row["cell"] for row in rows)
-    for cell in cells:
+    for cell, method in {row["cell"]: row["method"] for row in rows}.items():
         values = []
         for metric in metrics:
             found = next((r for r in rows if (r["cell"], r["metric"]) == (cell, metric)), None)
-            values.append(_value(found) + (BEST if best[metric] == cell else ""))
-        table.add_row(Text(cell), *map(Text, values))
+            values.append(_value(found))
+        name = f"{cell} (anchor)" if method in ANCHORS else cell
+        table.add_row(Text(name), *map(Text, values))
     show(table)
     others = len({row["metric"] for row in rows}) - len(metrics)
     more = f"; {others} more metrics in summary.csv" if others else ""
-    starred = (
-        f"{BEST} best, its 95 % interval apart from all others; " if any(best.values()) else ""
-    )
-    say(f"{starred}mean [95 % interval] over all samples{more}")
+    say(f"mean [95 % interval] over all samples{more}")
+    shown = [row for row in rows if row["metric"] in metrics]
+    if small := _too_small(shown, folder):
+        say(f"n too small to call a cell better than another: {small}")
+    elif len({row["cell"] for row in rows if row["method"] not in ANCHORS}) > 1:
+        say(f"which cells differ: `i2v-eval report {folder}`")
+
+
+def _too_small(rows: Sequence[Row], folder: Path) -> str:
+    """Why n is too small, where the cautions of every value say that it is; else ""."""
+    found = [from_json(row.get("cautions") or "", f"{folder / 'summary.csv'}") for row in rows]
+    few = [[caution for caution in each if caution.few] for each in found]
+    return few[0][0].text if few and all(few) else ""
 
 
 def main_metrics(rows: Sequence[Row]) -> list[str]:
@@ -60,31 +72,6 @@ def main_metrics(rows: Sequence[Row]) -> list[str]:
 
     chosen = sorted(ids, key=rank)[:COLUMNS]
     return sorted(chosen, key=ids.index)
-
-
-def best_cell(rows: Sequence[Row], metric: str) -> str | None:
-    """The cell that is better than every other by more than their intervals; None if none is, or
-    the metric has no better direction. Anchors do not count.
-    """
-    known = [
-        row
-        for row in rows
-        if row["metric"] == metric
-        and row["method"] not in ANCHORS
-        and row["low"]
-        and row["high"]
-        and row["higher_is_better"] in ("true", "false")
-    ]
-    if len(known) < 2:
-        return None
-    higher = known[0]["higher_is_better"] == "true"
-    sign = 1.0 if higher else -1.0
-    best = max(known, key=lambda row: sign * float(row["mean"]))
-    near, far = ("low", "high") if higher else ("high", "low")
-    apart = all(
-        sign * float(best[near]) > sign * float(row[far]) for row in known if row is not best
-    )
-    return best["cell"] if apart else None
 
 
 def _rows(folder: Path) -> list[Row]:

@@ -105,6 +105,15 @@ class Measure:
             text = text.lstrip("+-")
         return text.replace("-", MINUS)
 
+    def telling(self, low: float, high: float) -> Measure:
+        """This measure with the digits, 8 at most, that an interval needs which excludes 0, so that
+        it is not shown as touching 0.
+        """
+        digits = self.decimals
+        while low * high > 0 and digits < 8 and round(min(abs(low), abs(high)), digits) == 0:
+            digits += 1
+        return replace(self, decimals=digits)
+
     def interval(self, low: float, high: float, *, sign: bool = False) -> str:
         """Low to high, or "no interval" where the run could give none (a single cluster)."""
         if not (math.isfinite(low) and math.isfinite(high)):

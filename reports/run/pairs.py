@@ -120,7 +120,8 @@ def page_data(
     def entry(measure: Measure, pair: Pair | None) -> list[float | int | bool | None] | None:
         if pair is None:
             return None
-        numbers = [round(x, measure.decimals + 2) if math.isfinite(x) else None for x in pair[:3]]
+        digits = 2 + measure.telling(pair.low, pair.high).decimals
+        numbers = [round(x, digits) if math.isfinite(x) else None for x in pair[:3]]
         return [*numbers, pair.separated, pair.n, pair.images, pair.few]
 
     return {

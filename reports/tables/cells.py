@@ -211,6 +211,7 @@ def difference(
 ) -> Difference:
     """Typesets a paired difference and says what its interval allows to say about the reference."""
     shown = [caution for caution in cautions if caution.code != "may_be_chance"]  # said by a mark
+    measure = measure.telling(low, high)
     entry = _entry(measure, (value, low, high, n), shown, sign=True)
     if entry.few or not (low > 0 or high < 0):  # a nan bound decides nothing
         return Difference(entry, "unclear")

@@ -65,17 +65,19 @@
     table.append(make("caption", "Clips, one column a sample", "unseen"));
     const lines = [];
     for (const row of rows) {
-      lines.push([(row.cells[0].querySelector("code") ?? row.cells[0]).textContent, (at) => {
+      // a copy, so that a long name breaks where it does in the grid
+      const name = row.cells[0].querySelector("code")?.cloneNode(true) ?? make("span", row.cells[0].textContent);
+      lines.push([name, (at) => {
         const content = make("span");
         content.append(...[...row.cells[at].childNodes].map((node) => node.cloneNode(true)));
         content.title = grid.tHead.rows[0].cells[at].textContent;
         return content;
       }]);
     }
-    for (const [title, content] of lines) {
+    for (const [name, content] of lines) {
       const line = table.insertRow();
       const head = make("th");
-      head.append(make(title.includes("[") ? "code" : "span", title));
+      head.append(name);
       head.scope = "row";
       line.append(head);
       for (const { at } of columns()) line.insertCell().append(content(at));
@@ -376,8 +378,11 @@
       }
       const [words, mark] = says(measure, entry);
       const difference = row.insertCell();
-      const interval = low === null ? "no interval" : `${number(low, measure.decimals)} to ${number(high, measure.decimals)}`;
-      difference.append(make("span", number(mean, measure.decimals), mark), make("span", interval, "interval"));
+      // digits with which an interval that excludes 0 is not shown as touching it
+      let digits = measure.decimals;
+      while (low * high > 0 && digits < 8 && Number(Math.min(Math.abs(low), Math.abs(high)).toFixed(digits)) === 0) digits += 1;
+      const interval = low === null ? "no interval" : `${number(low, digits)} to ${number(high, digits)}`;
+      difference.append(make("span", number(mean, digits), mark), make("span", interval, "interval"));
       if (small) difference.append(make("span", "n too small", "caution"));
       row.insertCell().append(bar(low, mean, high));
       row.insertCell().append(make("span", words, mark));

@@ -16,8 +16,11 @@ from typer.testing import CliRunner
 
 from eval.cli import app
 from eval.clips.lossless import Clip, write_clip
-from eval.commands.results_table import best_cell, main_metrics
+from eval.commands.results_table import main_metrics, show_results
+from eval.io.documents import write_csv
 from eval.measure.selection import metrics_of
+from eval.summary.cautions import few_images, to_json
+from eval.summary.tables import SUMMARY
 
 
 def invoke(*arguments: object):
@@ -202,24 +205,29 @@ def test_init_says_what_does_not_go_together(tmp_path, monkeypatch, arguments, m
     assert (said.exit_code, message in said.stderr) == (2, True), said.stderr
 
 
-def row(cell: str, mean: float, low: float, high: float, **more: str) -> dict[str, str]:
-    numbers = {"mean": mean, "low": low, "high": high}
-    values = {key: repr(value) for key, value in numbers.items()}
-    base = {"cell": cell, "method": "x", "metric": "m.v1", "higher_is_better": "true"}
-    return base | values | more
+def _summary(folder: Path, images: int) -> None:
+    """A run of two cells and an anchor with so many input images."""
+    cautions = to_json(few_images(images))
+    rows = []
+    for cell, method, mean in (("a", "x", 0.2), ("b", "x", 0.5), ("still", "still-image", 0.0)):
+        numbers = (mean, mean - 0.01, mean + 0.01, images, images, 0, "")
+        about = ("share of range", "false", cautions)
+        rows.append([cell, method, "", "", "all", "flicker.pixels.v1", *numbers, *about])
+    write_csv(folder / "summary.csv", SUMMARY, rows)
 
 
-def test_the_best_is_marked_only_where_its_interval_lies_apart_from_all_others():
-    apart = [row("a", 0.9, 0.8, 1.0), row("b", 0.5, 0.4, 0.6), row("c", 0.2, 0.1, 0.79)]
-    assert best_cell(apart, "m.v1") == "a"
-    assert best_cell([*apart, row("d", 0.7, 0.6, 0.81)], "m.v1") is None
-    lower = [dict(entry, higher_is_better="false") for entry in apart]
-    assert best_cell(lower, "m.v1") is None  # c reaches to 0.79
-    assert best_cell([lower[0], lower[1]], "m.v1") == "b"
-    assert best_cell([dict(entry, higher_is_better="") for entry in apart], "m.v1") is None
-    anchor = row("still", 1.0, 1.0, 1.0, method="still-image")
-    assert best_cell([*apart, anchor], "m.v1") == "a"
-    assert best_cell(apart[:1], "m.v1") is None
+@pytest.mark.parametrize("images", [5, 10])
+def test_the_table_ranks_no_cell_and_says_whether_n_is_too_small(tmp_path, capsys, images):
+    """`a` lies apart from `b`, and the anchor lies below both; the report says who is better."""
+    _summary(tmp_path, images)
+    show_results(tmp_path, as_json=False)
+    said = capsys.readouterr().out.replace("\n", "")
+    assert "*" not in said
+    assert "best" not in said
+    assert "still (anchor)" in said
+    assert ("n too small to call a cell better" in said) == (images == 5)
+    assert ("5 input images: the interval is too narrow" in said) == (images == 5)
+    assert (f"`i2v-eval report {tmp_path}`" in said) == (images == 10)
 
 
 def test_the_table_shows_the_main_metrics_in_the_runs_order():

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.summary.cautions import Caution
 from reports.run.load import load_run
 from reports.run.measures import Measure, measures_of
 from reports.tables.cells import (
@@ -62,6 +63,21 @@ def test_verdict_needs_an_interval_without_zero(
     assert (
         difference(replace(MEASURE, higher_is_better=better), 0.2, low, high, 4).verdict == verdict
     )
+
+
+def test_an_interval_that_excludes_zero_is_not_shown_as_touching_it() -> None:
+    flicker = replace(MEASURE, higher_is_better=False, decimals=4)
+    found = difference(flicker, 0.00004, 0.00002, 0.00007, 12)
+    assert (found.verdict, found.entry.text) == ("worse", "+0.00004")
+    assert found.entry.interval == "+0.00002 to +0.00007"
+    across = difference(flicker, 0.00004, -0.00002, 0.00007, 12)
+    assert (across.entry.text, across.entry.interval) == ("0.0000", "0.0000 to +0.0001")
+
+
+def test_few_images_give_no_verdict() -> None:
+    few = [Caution("few_images", {"clusters": 9})]
+    assert difference(MEASURE, 0.2, 0.1, 0.3, 9).verdict == "better"
+    assert difference(MEASURE, 0.2, 0.1, 0.3, 9, few).verdict == "unclear"
 
 
 def test_digits_follow_the_intervals(run_folder: Path) -> None:

@@ -52,7 +52,7 @@ MOVES = 0.5
 MOST = 0.95
 """Share of the highest motion from which cells count as moving as much as any."""
 _SHEET = 3
-"""Cells on the contact sheet."""
+"""Cells on the contact sheet; one more where a label would have none."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class _Words(Evidence):
             most = max((c for c in known if (shares[c] or 0.0) >= MOST * furthest), key=value)
             sentences += [] if doubts else self._ends(measure, top, highest, most, shares)
             ends += [highest, most]
-        cells = list(dict.fromkeys([*ends, *tied[:1], *_sheet(self.run, competing)]))[:_SHEET]
+        cells = _with_labels(self.run, [*ends, *([] if doubts else tied[:1])], competing)
         if doubts:
             return Verdict("many", sentences, cells)
         return Verdict("many", sentences, cells, None if tied else top, first=top)
@@ -277,6 +277,14 @@ _AS_ANY = "moves as much as any"
 _FEW = "n is too small"
 _NOT_KEPT_WORDS = "whether the clips keep the image was not measured"
 _NOT_KEPT = f"Undecided: {_NOT_KEPT_WORDS}"
+
+
+def _with_labels(run: RunFolder, chosen: Sequence[str], competing: Sequence[str]) -> list[str]:
+    """The chosen cells, filled up to the sheet; a label that none of them has takes one more."""
+    firsts = _sheet(run, competing)
+    found = list(dict.fromkeys([*chosen, *firsts]))[:_SHEET]
+    shown = {run.labels[cell] for cell in found}
+    return [*found, *[cell for cell in firsts if run.labels[cell] not in shown][:1]]
 
 
 def _sheet(run: RunFolder, competing: Sequence[str]) -> list[str]:

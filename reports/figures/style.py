@@ -84,6 +84,13 @@ class Drawing:
         """The `<svg>` element of a drawing for the page."""
         return self.data.decode()
 
+    @property
+    def points(self) -> float:
+        """Width of a drawing for the page, in points."""
+        found = re.search(r'viewBox="0 0 ([\d.]+) ', self.svg)
+        assert found is not None
+        return float(found[1])
+
 
 @dataclass(frozen=True)
 class Axis:

@@ -120,11 +120,16 @@ def many(table: ComparisonTable) -> str:
     if count < 2:
         return ""
     separated, chance = len(table.separated), sum(d.chance for d in table.separated)
-    return (
+    expected = (
         f"Many comparisons: of {count} intervals in a column, {0.05 * count:.2g} would exclude 0 "
-        "by chance alone. "
-        f"Corrected for that (Bonferroni), {separated - chance} of the {separated} that exclude 0 "
-        "still do" + (f"; the other {chance} are marked." if chance else ".")
+        "by chance alone."
+    )
+    if not separated:
+        few = all(d.entry.few for _, _, ds in table.rows for d in ds if d is not None)
+        return f"{expected} {f'{FEW} for any verdict.' if few else 'None here does.'}"
+    return (
+        f"{expected} Corrected for that (Bonferroni), {separated - chance} of the {separated} that "
+        f"exclude 0 still do{f'; the other {chance} are marked.' if chance else '.'}"
     )
 
 

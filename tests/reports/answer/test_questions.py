@@ -102,4 +102,5 @@ def test_a_run_of_motion_and_flicker_recommends_nothing(tmp_path: Path) -> None:
     paired = text.split("## Paired comparisons")[1].split("\n## ")[0]
     lines = [line for line in paired.splitlines() if "n too small" in line]
     assert lines
+    assert "by chance alone. n too small for any verdict." in paired
     assert not re.search(r"n too small\)\*?\*?, (better|worse|higher|lower)", text)

@@ -42,7 +42,8 @@ def _check_model(recipe: Recipe, base: Base, kind: str) -> None:
         if replaced.get(name):
             continue
         check_component("base.model", path, name, base.variant)
-        if name in ("unet", "vae"):
+        stated = name in ("unet", "vae") and read_object("base.model", path / name / "config.json")
+        if stated and "_class_name" in stated:
             class_in("base.model", path / name, (listed[name][1],))
     if base.scheduler:
         own = read_object("base.model", path / "scheduler" / "scheduler_config.json")

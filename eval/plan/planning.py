@@ -22,6 +22,7 @@ from eval.plan.limits import MOST_CELLS, check_lengths, check_material, check_si
 from eval.plan.suite import MethodEntry, Suite, load_suite
 from eval.plan.sweeping import value_of, with_swept
 from eval.samples import Sample, load_samples
+from eval.samples.input_images import stretching
 from eval.world.truth import scene_of
 
 
@@ -74,7 +75,8 @@ def make_plan(
     check_material(suite, samples, metrics, path)
     check_lengths(cells, metrics, path)
     coverage = _coverage(suite, samples, cells, path)
-    return Plan(suite, samples, cells, metrics, coverage, notes=(*notes, *samples.notes))
+    notes = (*notes, *samples.notes, *stretching(samples, cells))
+    return Plan(suite, samples, cells, metrics, coverage, notes=notes)
 
 
 def _metric(identifier: str, where: str) -> Metric:

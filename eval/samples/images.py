@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from eval.clips.folders import IMAGES as SUFFIXES
-from eval.clips.images import read_image
 from eval.errors import EvalError
 from eval.samples import Sample, Samples
+from eval.samples.input_images import read_input
 from eval.samples.names import identifier
 from i2v_adapter.tables.columns import GROUP, ID, IMAGE, PROMPT
 from i2v_adapter.tables.named_files import Finder
@@ -78,8 +78,9 @@ def load(settings: ImagesSettings) -> Samples:
         rows = _table(prompts, images, folder, notes)
     else:
         rows = _lines(prompts, images)
+    _check_ids(rows)
     samples = [
-        Sample(id, read_image(image, where="image"), prompt, group)
+        Sample(id, read_input(image, where="image"), prompt, group)
         for id, image, prompt, group in rows
     ]
     return Samples(samples, notes)
@@ -87,6 +88,20 @@ def load(settings: ImagesSettings) -> Samples:
 
 Row = tuple[str, Path, str, str]
 """id, image, prompt, group"""
+
+
+def _check_ids(rows: list[Row]) -> None:
+    """Raises EvalError for two rows of one id, naming their files."""
+    first: dict[str, Path] = {}
+    for id, image, _, _ in rows:
+        if id in first:
+            both = f"'{first[id].name}' and '{image.name}'"
+            both = both if first[id].name != image.name else f"two rows of '{image.name}'"
+            raise EvalError(
+                f"images: {both} would both be the sample '{id}'; rename one, or give prompts: "
+                "a .csv with the columns image, prompt and id, each its own id"
+            )
+        first[id] = image
 
 
 def _named(image: Path) -> Row:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from eval.clips.images import read_image
 from eval.clips.media import Hdr, Media, read_media
 from eval.errors import EvalError
 from eval.io.files import is_file
 from eval.samples import Sample, Samples
+from eval.samples.input_images import read_input
 from i2v_adapter.tables.columns import CLIP, CONDITIONING, GROUP, ID, IMAGE, PROMPT, TRUTH
 from i2v_adapter.tables.named_files import Finder
 from i2v_adapter.tables.reader import Rows
@@ -72,11 +72,18 @@ def load(settings: ManifestSettings) -> Samples:
     rows = Rows(path, COLUMNS, prefix=TRUTH, strict=settings.strict)
     finder = Finder(settings.root)
     samples: list[Sample] = []
+    lines: dict[str, int] = {}
     try:
         for line, row, fault in rows:
             where = f"{path}:{line}"
             if fault:
                 raise EvalError(f"{where}: {fault}")
+            if row["id"] in lines:
+                raise EvalError(
+                    f"{where}: sample id '{row['id']}' appears twice, first in line "
+                    f"{lines[row['id']]}; ids must be unique: give each row its own"
+                )
+            lines[row["id"]] = line
             samples.append(_sample(row, settings, finder, where))
     except RowError as error:
         raise EvalError(str(error)) from error
@@ -106,7 +113,7 @@ def _sample(row: dict[str, str], settings: ManifestSettings, finder: Finder, whe
         except RowError as error:
             raise EvalError(f"{where}: {column}: {error}") from error
 
-    image = read_image(find("image"), where=f"{where}: image")
+    image = read_input(find("image"), where=f"{where}: image")
     files = {column: find(column) for column in ("clip", "conditioning") if row.get(column)}
 
     def read(column: str, fps: float | None) -> Media | None:

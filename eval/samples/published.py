@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from eval.clips.folders import IMAGES
-from eval.clips.images import read_image
 from eval.errors import EvalError, nearest
 from eval.io.documents import read_json
 from eval.samples import Sample, Samples
+from eval.samples.input_images import read_input
 from eval.samples.names import identifier
 from i2v_adapter.tables.texts import shown
 
@@ -61,7 +61,7 @@ def load_aigcbench(settings: AigcbenchSettings) -> Samples:
             "are"
         )
     samples = [
-        Sample(f"aigcbench-{number}", read_image(path, where="image"), prompt)
+        Sample(f"aigcbench-{number}", read_input(path, where="image"), prompt)
         for number, (prompt, path) in sorted(found.items())[: settings.limit]
     ]
     notes = []
@@ -125,7 +125,7 @@ def load_mjhq(settings: MjhqSettings) -> Samples:
         if settings.limit is not None and counts[category] >= settings.limit:
             continue
         counts[category] += 1
-        image = read_image(_image(settings.folder, category, name), where="image")
+        image = read_input(_image(settings.folder, category, name), where="image")
         samples.append(Sample(identifier(name), image, one["prompt"], category))
     return Samples(samples)
 

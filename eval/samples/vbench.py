@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from eval.clips.images import read_image
 from eval.errors import EvalError, nearest
 from eval.samples import VBENCH_LABEL, Sample, Samples
+from eval.samples.input_images import read_input
 from eval.samples.names import identifier
 
 VIDEOS = 5
@@ -98,7 +98,7 @@ def load(settings: VBenchSettings) -> Samples:
     samples = [
         Sample(
             identifier(entry.prompt),
-            read_image(path, where="image"),
+            read_input(path, where="image"),
             entry.prompt,
             entry.group,
             truth=entry.truth,

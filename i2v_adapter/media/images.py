@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
     Raises:
         MediaError: missing, no regular file, not an image, more than `MAX_FRAME` pixels,
-            transparent pixels, 16-bit grey or floating-point values. The reason follows the
+            transparent pixels, 16-bit or floating-point values. The reason follows the
             file's name in a sentence, as in "is not a readable image (...)".
     """
     from PIL import Image, ImageOps
@@ -47,6 +48,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
                     f"has {image.width} x {image.height} pixels, over the limit of {MAX_FRAME:,}; "
                     "reduce it"
                 )
+            if image.mode.startswith("RGB") and "16" in str([tile[3] for tile in image.tile]):
+                raise MediaError("has 16 bits a channel; convert it to 8 bits a channel")
             if image.mode.startswith(("I", "F")):
                 raise MediaError(f"has {image.mode} values; convert it to 8 bits a channel")
             if (
@@ -57,6 +60,14 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except MediaError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:  # Pillow's own limit, before the size is known
+        found = re.search(r"\d+", str(error))
+        count = f"{int(found[0]):,}" if found else "too many"
+        raise MediaError(
+            f"has {count} pixels, over the limit of {MAX_FRAME:,}; reduce it"
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:
         reason = str(error).split(":")[0].split(" '")[0][:200]
-        raise MediaError(f"is not a readable image ({reason}); PNG, JPEG and WebP are") from error
+        raise MediaError(
+            f"is not a readable image ({reason}); PNG, JPEG, WebP, BMP and TIFF are"
+        ) from error

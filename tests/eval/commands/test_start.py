@@ -47,6 +47,14 @@ def model(tmp_path: Path) -> Path:
     (folder / "scheduler" / "scheduler_config.json").write_text("{}")
     (folder / "unet" / "config.json").write_text('{"sample_size": 8}')
     (folder / "vae" / "config.json").write_text('{"block_out_channels": [8, 8, 8, 8]}')
+    layer = {"channels": 4, "inner": 4, "heads": 1}
+    adapter = {"_class_name": "I2VAdapter", "layers": {"mid_block": layer}}
+    (folder / "adapter" / "config.json").write_text(json.dumps(adapter))
+    tensors = {"to_q_ff.weight": (4, 4), "to_out_ff.weight": (4, 4), "to_out_ff.bias": (4,)}
+    save_file(
+        {f"mid_block.{name}": np.zeros(shape) for name, shape in tensors.items()},
+        folder / "adapter" / "model.safetensors",
+    )
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiff", **parts}))
     return folder
 
@@ -127,9 +135,14 @@ def test_init_says_what_a_suite_still_lacks(model, monkeypatch, arguments, messa
 
 def test_a_suite_for_a_diffusers_pipeline_passes_a_dry_run(model, monkeypatch):
     monkeypatch.chdir(model.parent)
-    said = invoke("init", "--pipeline", "I2VGenXLPipeline", "--model", "model")
+    said = invoke("init", "--pipeline", "PIAPipeline", "--model", "model")
     assert said.exit_code == 0, said.output
     assert invoke("run", "my-suite.yaml", "--dry-run").exit_code == 0
+    other = Path("my-suite.yaml").read_text().replace("PIAPipeline", "I2VGenXLPipeline")
+    Path("other.yaml").write_text(other)
+    refused = invoke("run", "other.yaml", "--dry-run")
+    assert refused.exit_code == 2
+    assert "I2VGenXLPipeline needs a " in refused.stderr
 
 
 def test_the_next_command_can_be_pasted_whatever_the_folder_is_called(tmp_path, monkeypatch):

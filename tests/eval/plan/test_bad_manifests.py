@@ -54,7 +54,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "id twice": (
         "id,image,prompt\na,0.png,x\na,1.png,y\n",
-        ["sample id 'a' appears twice; ids must be unique"],
+        [":3: sample id 'a' appears twice, first in line 2; ids must be unique"],
     ),
     "id with a path": ("id,image,prompt\n../a,0.png,x\n", [":2: sample id '../a' is not allowed"]),
     "id of dots": ("id,image,prompt\n..,0.png,x\n", [":2: sample id '..' is not allowed"]),
@@ -79,7 +79,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "a decompression bomb": (
         "id,image,prompt\na,bomb.png,x\n",
-        [":2: image: '", "bomb.png' is not a readable image"],
+        [":2: image: '", "bomb.png' has 3,600,000,000 pixels, over the limit of 67,108,864"],
     ),
     "a page for an image": (
         "id,image,prompt\na,page.png,x\n",

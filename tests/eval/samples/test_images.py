@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from eval.errors import EvalError
-from eval.samples import load_samples
+from eval.samples import Sample, load_samples
+from eval.samples.input_images import stretching
 
 NAMES = ("a cat_2.png", "a cat_10.jpg", "dog.webp")
 
@@ -20,7 +22,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for index, name in enumerate(NAMES):
-        Image.fromarray(np.full((8, 6 + index, 3), 9, np.uint8)).save(folder / name)
+        Image.fromarray(np.full((8, 8 + index, 3), 9, np.uint8)).save(folder / name)
     (folder / ".hidden.png").write_text("x")
     return folder
 
@@ -49,7 +51,7 @@ def test_prompts(case: str, photos: Path) -> None:
         (photos.parent / name).write_bytes(text.encode())
     found = samples(photos, **({"prompts": name} if name else {}))
     assert [sample.prompt for sample in found] == expected
-    widths = {"two": 6, "ten": 7, "d": 8}
+    widths = {"two": 8, "ten": 9, "d": 10}
     for sample in found:
         width = widths.get(sample.prompt.split("\u2028")[0])
         assert width in (None, sample.image.shape[1])
@@ -96,3 +98,64 @@ def test_folders_without_images_and_other_files(photos: Path) -> None:
         samples(photos, folder="empty")
     with pytest.raises(EvalError, match="is no folder"):
         samples(photos, folder="nowhere")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 2), (7, 400), (2000, 2)])
+def test_images_that_show_nothing_are_refused(photos: Path, width: int, height: int) -> None:
+    Image.new("RGB", (width, height)).save(photos / "a wall.png")
+    message = rf"a wall\.png' is {width} x {height} px .*; each side needs at least 8"
+    with pytest.raises(EvalError, match=message):
+        samples(photos)
+    Image.new("RGB", (8, 8)).save(photos / "a wall.png")
+    assert samples(photos)
+
+
+def test_two_files_of_one_name_are_both_named(photos: Path) -> None:
+    Image.new("RGB", (8, 8)).save(photos / "dog.png")
+    both = r"'dog\.png' and 'dog\.webp' would both be the sample 'dog'; rename one, or give prompts"
+    with pytest.raises(EvalError, match=both):
+        samples(photos)
+    rows = "image,prompt,id\ndog.png,d,one\ndog.webp,d,two\n"
+    (photos.parent / "p.csv").write_text(rows)
+    assert [sample.id for sample in samples(photos, prompts="p.csv")] == ["one", "two"]
+    (photos.parent / "p.csv").write_text("image,prompt\ndog.png,d\ndog.png,e\n")
+    with pytest.raises(EvalError, match=r"two rows of 'dog\.png' would both be the sample 'dog'"):
+        samples(photos, prompts="p.csv")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bits_a_channel_are_refused_whatever_the_colours(
+    photos: Path, channels: int, suffix: str
+) -> None:
+    import cv2
+
+    shape = (20, 20, channels) if channels > 1 else (20, 20)
+    cv2.imwrite(str(photos / f"a lamp.{suffix}"), np.full(shape, 65535, np.uint16))
+    with pytest.raises(EvalError, match=r"a lamp.*convert it to 8 bits a channel"):
+        samples(photos)
+
+
+def test_an_image_of_too_many_pixels_is_refused_with_both_numbers(photos: Path) -> None:
+    Image.new("1", (14_000, 14_000)).save(photos / "a map.png")
+    with pytest.raises(EvalError, match=r"a map.*196,000,000 pixels, over the limit of 67,108,864"):
+        samples(photos)
+
+
+def test_stretched_images_are_noted_once_a_size() -> None:
+    def cell(first: str = "input", **settings: int | None) -> Any:
+        return SimpleNamespace(settings=settings, instance=SimpleNamespace(first_frame=first))
+
+    pictures = [
+        Sample("wide", np.zeros((300, 451, 3), np.uint8), "x"),
+        Sample("square", np.zeros((64, 66, 3), np.uint8), "x"),
+    ]
+    cells = [cell(height=64, width=64), cell(height=64, width=64), cell("free", height=8, width=64)]
+    (note,) = stretching(pictures, cells)
+    assert "1 of 2 images are stretched" in note
+    assert "'wide': 451 x 300 px (width x height) to 64 x 64, one side 50% more" in note
+    assert stretching(pictures, [cell(height=200, width=304)])[0].startswith("1 of 2")
+    assert (
+        stretching(pictures[:1], [cell(height=200, width=304), cell(height=None, width=None)]) == []
+    )
+    assert stretching(pictures[:1], [cell(height=64, width=None)])[0].endswith("to their shape")

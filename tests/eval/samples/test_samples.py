@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel
 
+from eval.clips.images import read_image
 from eval.clips.lossless import Clip
 from eval.errors import EvalError, nearest
 from eval.methods import load_method, method_names, register
 from eval.methods.anchors import StillImage, TrueClip
 from eval.samples import Sample, load_samples
-from eval.samples.manifest import read_image
 from eval.samples.seeds import derive_seed
 
 IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)

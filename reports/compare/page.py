@@ -89,6 +89,7 @@ def pairs_section(content: Comparison) -> Section | None:
         second=second,
         data=data.replace("<", "\\u003c"),
         comparisons={},
+        samples=len(content.shown),
     )
 
 

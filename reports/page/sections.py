@@ -62,6 +62,7 @@ def pairs(report: Report) -> Section | None:
         second=second,
         data=data.replace("<", "\\u003c"),
         count=len(cells) * (len(cells) - 1) // 2,
+        samples=len(report.shown),
         many={group: many(table) for group, table in report.comparisons.items()},
     )
 

@@ -19,6 +19,22 @@ _OWN = (
 """Arguments of the pipelines' calls that the sample and the settings give, or that no suite can."""
 
 
+_SETTINGS = {
+    "num_frames": "frames",
+    "num_inference_steps": "steps",
+    "prior": "t0 and p",
+    "controlnet_conditioning_scale": "control_scale",
+    **{
+        name: name
+        for name in (
+            *("height", "width", "guidance_scale", "negative_prompt", "eta", "clip_skip"),
+            "match_colors",
+        )
+    },
+}
+"""Argument of a pipeline's call -> the setting that gives it."""
+
+
 def check_call(recipe: Recipe, settings: Any) -> None:
     """Raises EvalError for an argument in ``call`` that the pipeline does not have or that others
     give, and for more frames than the motion modules reach; NotServedError for what SDXL lacks.
@@ -47,6 +63,10 @@ def check_call(recipe: Recipe, settings: Any) -> None:
         parameters += ["guess_mode", "control_guidance_start", "control_guidance_end"]
     known = [name for name in parameters if name not in _OWN]
     for name in settings.call:
+        if name in _SETTINGS:
+            raise EvalError(
+                f"call: {name} is given by the settings; use {_SETTINGS[name]} in place of it"
+            )
         if name not in known:
             raise EvalError(
                 f"call: {found.__name__} takes no '{name}' besides what the settings give."

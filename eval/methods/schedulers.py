@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,12 @@ _TYPES = (
     (str, (str,), "a text"),
 )
 """Type of a default -> what may stand there, and how it is called."""
+_CHOICES = {
+    "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp", "laplace"),
+    "prediction_type": ("epsilon", "v_prediction", "sample", "flow_prediction"),
+    "timestep_spacing": ("leading", "trailing", "linspace"),
+}
+"""Key -> values that schedulers of diffusers know; some look at them only while they sample."""
 
 
 def scheduler_class(name: object) -> Any:
@@ -54,6 +61,12 @@ def check_changes(kind: Any, changes: Mapping[str, Any]) -> None:
         default = known[key].default
         if value is None and "None" in str(known[key].annotation):
             continue
+        choices = _CHOICES.get(key, ())
+        if choices and value not in choices:
+            raise ValueError(
+                f"{key}: there is no '{value}'; give one of {', '.join(choices)}."
+                f"{nearest(str(value), choices)}"
+            )
         for own, allowed, said in _TYPES:
             if type(default) is own and type(value) not in allowed:
                 raise ValueError(f"{key} is {said} (default {default!r}), not {value!r}")
@@ -76,6 +89,5 @@ def changed_scheduler(own_class: object, own: Mapping[str, Any], changes: Mappin
         stated = {key: value for key, value in changes.items() if key != "class"}
         return kind.from_config(dict(own), **stated)
     except Exception as error:  # each class has its own for a value that it does not know
-        raise EvalError(
-            f"base.scheduler: {dict(changes)} cannot be used: {one_line(str(error))[:200]}"
-        ) from error
+        reason = re.sub(r"for <class '.*\.(\w+)'>", r"by the \1", one_line(str(error)))[:200]
+        raise EvalError(f"base.scheduler: {dict(changes)} cannot be used: {reason}") from error

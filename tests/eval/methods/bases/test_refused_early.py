@@ -62,7 +62,16 @@ def test_a_base_that_this_machine_cannot_hold_is_refused_with_the_plan(planned, 
     ("changes", "message"),
     [
         ({"beta_shedule": "linear"}, "DDIMScheduler has no 'beta_shedule'. Did you mean 'beta_s"),
-        ({"beta_schedule": "lin"}, "lin is not implemented"),
+        (
+            {"beta_schedule": "liner"},
+            "beta_schedule: there is no 'liner'; .* Did you mean 'linear'",
+        ),
+        (
+            {"prediction_type": "eps"},
+            "prediction_type: there is no 'eps'; give one of epsilon, v_p",
+        ),
+        ({"beta_schedule": "laplace"}, "laplace is not implemented by the DDIMScheduler$"),
+        ({"timestep_spacing": 3}, "timestep_spacing: there is no '3'"),
         (
             {"num_train_timesteps": "many"},
             r"num_train_timesteps is a whole number \(default 1000\), not 'many'",
@@ -196,3 +205,12 @@ def test_a_wrong_setting_of_the_base_is_named_as_such(planned, settings, message
         own = [{"method": "text-to-video", "settings": settings}]
         with pytest.raises(EvalError, match=r"methods\[0\] \(text-to-video\)\.steps: 0"):
             planned(methods=own)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("num_inference_steps", "steps"), ("num_frames", "frames"), ("prior", "t0 and p")],
+)
+def test_an_argument_that_a_setting_gives_names_the_setting(base, name, setting):
+    with pytest.raises(EvalError, match=f"call: {name} is given by the settings; use {setting} in"):
+        method(base(), call={name: 3}).fingerprint()

@@ -1,7 +1,7 @@
 """The table of results at the end of ``run`` and ``clips``: cells x main metrics.
 
-It names no best cell. Whether a run separates two cells is worked out in one place, for the report:
-from differences on the same images and seeds, which this table does not have.
+The best of a metric is marked where its interval lies apart from all others', which asks for more
+than the report does: it compares cells by differences on the same images and seeds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ MAIN = ("identity", "text", "motion", "exact.glyph", "warping", "flicker", "lpip
 """Families that are shown first."""
 COLUMNS = 6
 """Most metrics in the table; the others are in summary.csv."""
+BEST = "*"
 
 Row = Mapping[str, str]
 
@@ -35,18 +36,20 @@ def show_results(folder: Path, *, as_json: bool) -> None:
     from rich.text import Text
 
     metrics = main_metrics(rows)
+    best = {metric: best_cell(rows, metric, folder) for metric in metrics}
     table = Table("cell", *metrics, box=None, pad_edge=False)
     for cell, method in {row["cell"]: row["method"] for row in rows}.items():
         values = []
         for metric in metrics:
             found = next((r for r in rows if (r["cell"], r["metric"]) == (cell, metric)), None)
-            values.append(_value(found))
+            values.append(_value(found) + (BEST if best[metric] == cell else ""))
         name = f"{cell} (anchor)" if method in ANCHORS else cell
         table.add_row(Text(name), *map(Text, values))
     show(table)
     others = len({row["metric"] for row in rows}) - len(metrics)
     more = f"; {others} more metrics in summary.csv" if others else ""
-    say(f"mean [95 % interval] over all samples{more}")
+    starred = f"{BEST} best, its interval apart from all others; " if any(best.values()) else ""
+    say(f"{starred}mean [95 % interval] over all samples{more}")
     shown = [row for row in rows if row["metric"] in metrics]
     if small := _too_small(shown, folder):
         say(f"n too small to call a cell better than another: {small}")
@@ -56,9 +59,44 @@ def show_results(folder: Path, *, as_json: bool) -> None:
 
 def _too_small(rows: Sequence[Row], folder: Path) -> str:
     """Why n is too small, where the cautions of every value say that it is; else ""."""
-    found = [from_json(row.get("cautions") or "", f"{folder / 'summary.csv'}") for row in rows]
-    few = [[caution for caution in each if caution.few] for each in found]
-    return few[0][0].text if few and all(few) else ""
+    few = [_few(row, folder) for row in rows]
+    return few[0] if few and all(few) else ""
+
+
+def _few(row: Row, folder: Path) -> str:
+    """Why the n of a value is too small; "" if it is not."""
+    cautions = from_json(row.get("cautions") or "", f"{folder / 'summary.csv'}")
+    return next((caution.text for caution in cautions if caution.few), "")
+
+
+def best_cell(rows: Sequence[Row], metric: str, folder: Path) -> str | None:
+    """The cell that is better than every other by more than their intervals; None if none is, the
+    metric has no better direction, or n is too small. Anchors do not count.
+
+    Args:
+        rows: of summary.csv, in `folder`.
+        metric: its id.
+        folder: for messages.
+    """
+    known = [
+        row
+        for row in rows
+        if row["metric"] == metric
+        and row["method"] not in ANCHORS
+        and row["low"]
+        and row["high"]
+        and row["higher_is_better"] in ("true", "false")
+    ]
+    if len(known) < 2 or any(_few(row, folder) for row in known):
+        return None
+    higher = known[0]["higher_is_better"] == "true"
+    sign = 1.0 if higher else -1.0
+    best = max(known, key=lambda row: sign * float(row["mean"]))
+    near, far = ("low", "high") if higher else ("high", "low")
+    apart = all(
+        sign * float(best[near]) > sign * float(row[far]) for row in known if row is not best
+    )
+    return best["cell"] if apart else None
 
 
 def main_metrics(rows: Sequence[Row]) -> list[str]:

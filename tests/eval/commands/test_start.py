@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from eval.cli import app
 from eval.clips.lossless import Clip, write_clip
-from eval.commands.results_table import main_metrics, show_results
+from eval.commands.results_table import best_cell, main_metrics, show_results
 from eval.io.documents import write_csv
 from eval.measure.selection import metrics_of
 from eval.summary.cautions import few_images, to_json
@@ -229,14 +229,38 @@ def _summary(folder: Path, images: int) -> None:
     write_csv(folder / "summary.csv", SUMMARY, rows)
 
 
+def row(cell: str, mean: float, low: float, high: float, **more: str) -> dict[str, str]:
+    numbers = {"mean": mean, "low": low, "high": high}
+    values = {key: repr(value) for key, value in numbers.items()}
+    base = {"cell": cell, "method": "x", "metric": "m.v1", "higher_is_better": "true"}
+    return base | values | more
+
+
+def test_the_best_is_marked_only_where_its_interval_lies_apart_from_all_others(tmp_path):
+    def best(rows):
+        return best_cell(rows, "m.v1", tmp_path)
+
+    apart = [row("a", 0.9, 0.8, 1.0), row("b", 0.5, 0.4, 0.6), row("c", 0.2, 0.1, 0.79)]
+    assert best(apart) == "a"
+    assert best([*apart, row("d", 0.7, 0.6, 0.81)]) is None
+    lower = [dict(entry, higher_is_better="false") for entry in apart]
+    assert best(lower) is None  # c reaches to 0.79
+    assert best(lower[:2]) == "b"
+    assert best([dict(entry, higher_is_better="") for entry in apart]) is None
+    anchor = row("still", 1.0, 1.0, 1.0, method="still-image")
+    assert best([*apart, anchor]) == "a"
+    assert best(apart[:1]) is None
+
+
 @pytest.mark.parametrize("images", [5, 10])
-def test_the_table_ranks_no_cell_and_says_whether_n_is_too_small(tmp_path, capsys, images):
-    """`a` lies apart from `b`, and the anchor lies below both; the report says who is better."""
+def test_the_table_marks_the_best_only_where_n_is_large_enough(tmp_path, capsys, images):
+    """`a` lies apart from `b`; the anchor lies below both, and does not count."""
     _summary(tmp_path, images)
     show_results(tmp_path, as_json=False)
     said = capsys.readouterr().out.replace("\n", "")
-    assert "*" not in said
-    assert "best" not in said
+    assert said.count("*") == (0 if images == 5 else 2)  # a value, and what it means
+    assert ("0.2 [0.19, 0.21]*" in said) == (images == 10)
+    assert ("* best, its interval apart from all others" in said) == (images == 10)
     assert "still (anchor)" in said
     assert ("n too small to call a cell better" in said) == (images == 5)
     assert ("5 input images: the interval is too narrow" in said) == (images == 5)

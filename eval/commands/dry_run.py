@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.io.console import cell, say, show
+from eval.io.console import cell, counted, say, show
 
 
 def dry_run(
@@ -53,8 +53,8 @@ def dry_run(
         " and more" if any(row.size is None for row in rows) else ""
     )
     say(
-        f"{folder}: {len(plan.samples)} samples, {len(plan.suite.seeds)} seeds, "
-        f"{len(plan.metrics)} metrics; "
+        f"{folder}: {counted(len(plan.samples), 'sample')}, "
+        f"{counted(len(plan.suite.seeds), 'seed')}, {counted(len(plan.metrics), 'metric')}; "
         f"{make} of {clips} clips to make, {measure} to measure; {time}, at most about {disk}"
     )
 

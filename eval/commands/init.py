@@ -89,7 +89,7 @@ def init(
         body, first = _base_text(_from(folder, base), parts, folder)
     elif pipeline is not None:
         body = _pipeline_text(pipeline, _from(folder, str(model)))
-        first = _pipeline_fault(folder, str(model))
+        first = _pipeline_fault(folder, pipeline, str(model))
     elif method is not None:
         body, first = texts.METHOD.format(method=_quoted(method)), _method_fault(folder, method)
     else:
@@ -182,11 +182,25 @@ def _pipeline_text(pipeline: str, model: str) -> str:
     )
 
 
-def _pipeline_fault(folder: Path, model: str) -> str:
-    """Why the model cannot be found; "" if it is here."""
-    from eval.errors import EvalError
+def _pipeline_fault(folder: Path, pipeline: str, model: str) -> str:
+    """Why the model cannot be found; "" if it is here.
+
+    Raises:
+        EvalError: diffusers has no pipeline of this name.
+    """
+    from eval.errors import EvalError, nearest
+    from eval.methods.conventions import CONVENTIONS
     from eval.methods.model_files import find_folder
 
+    if pipeline not in CONVENTIONS:  # importing diffusers takes seconds
+        import diffusers
+
+        choices = [name for name in dir(diffusers) if name.endswith("Pipeline")]
+        if pipeline not in choices:
+            raise EvalError(
+                f"--pipeline {pipeline}: diffusers {diffusers.__version__} has no such pipeline."
+                f"{nearest(pipeline, choices)}"
+            )
     try:
         find_folder("--model", model, "model_index.json", folder)
     except EvalError as error:

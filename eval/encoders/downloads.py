@@ -50,12 +50,22 @@ def get(id: str, folder: Path | None = None) -> Path:
     """
     source = published(id)
     target = (folder or own_folder()) / id
-    with _reaching(id, source, target.parent):
+    with _reaching(id, source, target.parent), _no_empty_folder(target):
         sums = _from_hub(id, source, target) if source.hub else {}
         sums |= _from_urls(id, source, target)
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
     write_whole(target / "SHA256SUMS", lines.encode())
     return target
+
+
+@contextmanager
+def _no_empty_folder(target: Path) -> Iterator[None]:
+    """Removes the encoder's folder again where nothing came into it."""
+    try:
+        yield
+    finally:
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
 
 
 def _from_hub(id: str, source: Published, target: Path) -> dict[str, str]:

@@ -87,3 +87,11 @@ def _closed(error: OSError, *, err: bool) -> None:
         pass
     if not err and not isinstance(error, BrokenPipeError):
         raise OutputError(f"standard output cannot be written ({error.strerror})") from error
+
+
+def counted(count: int, noun: str) -> str:
+    """
+    >>> counted(1, "seed"), counted(2, "seed")
+    ('1 seed', '2 seeds')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -218,7 +218,14 @@ def read_baseline(path: Path) -> Baseline:
     """
     if not path.is_file():
         raise EvalError(f"{path}: no baseline; make one of a run you trust with --update REASON")
-    return validated(Baseline, read_json(path), where=str(path))
+    try:
+        content = read_json(path)
+    except EvalError as error:
+        reason = str(error).removesuffix("; remove it and run again")
+        raise EvalError(
+            f"{reason}; restore it from version control, or make it again with --update REASON"
+        ) from error
+    return validated(Baseline, content, where=str(path))
 
 
 def write_baseline(path: Path, folder: Path, reason: str) -> Baseline:

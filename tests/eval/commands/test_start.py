@@ -200,6 +200,15 @@ def test_what_is_not_measured_is_said_before_in_one_line_with_the_way_out(tmp_pa
     assert "`i2v-eval weights get dino_vits16 clip_vitb32_openai`" in lines[0]
 
 
+def test_init_knows_the_pipelines_of_diffusers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = invoke("init", "mine.yaml", "--pipeline", "LTXImageToVidoPipeline", "--model", "ltx")
+    assert said.exit_code == 2
+    assert "--pipeline LTXImageToVidoPipeline: diffusers" in said.stderr
+    assert "Did you mean 'LTXImageToVideoPipeline'?" in said.stderr
+    assert not Path("mine.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

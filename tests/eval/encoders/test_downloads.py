@@ -87,6 +87,7 @@ def test_without_a_network_the_line_for_another_machine_is_given(tmp_path, monke
             get(id, tmp_path)
     with pytest.raises(EvalError, match=r"weights of 'dino' cannot be got by name.*Did you mean"):
         get("dino", tmp_path)
+    assert not list(tmp_path.iterdir())  # no empty folder that looks like weights
 
 
 def test_every_published_file_is_one_that_its_encoder_looks_for():

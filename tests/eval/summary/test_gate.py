@@ -17,10 +17,19 @@ import yaml
 from typer.testing import CliRunner
 
 from eval.cli import app
+from eval.errors import EvalError
 from eval.measure.catalogue import parse_metric
 from eval.plan.suite import SHIPPED
 from eval.summary.comparison_rows import COMPARISONS
-from eval.summary.gate import Baseline, Entry, Tolerance, hold_against, read_entries, write_baseline
+from eval.summary.gate import (
+    Baseline,
+    Entry,
+    Tolerance,
+    hold_against,
+    read_baseline,
+    read_entries,
+    write_baseline,
+)
 from eval.summary.tables import FAILURES, RECORDS, SUMMARY
 
 METRICS = yaml.safe_load((SHIPPED / "gate.yaml").read_text())["metrics"]
@@ -253,6 +262,12 @@ def test_usage_and_nothing_measured_have_exit_codes_of_their_own(
     said(4, "nothing is measured")
     shutil.rmtree(recorded)
     said(2, "not a run folder (no run.json)")
+
+
+def test_a_broken_baseline_is_to_be_restored(baseline: Path) -> None:
+    baseline.write_text(baseline.read_text()[:40])
+    with pytest.raises(EvalError, match=r"not valid JSON .*restore it from version control, or"):
+        read_baseline(baseline)
 
 
 def test_a_run_with_failures_makes_no_baseline(recorded: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from eval.io.loading import loaded
+
 PLAIN_INTERVAL = 15.0
 """Seconds between plain lines."""
 
@@ -46,6 +48,7 @@ def progress(console: Console, title: str, total: int) -> Iterator[Callable[[int
 
 def _without_bar(console: Console, title: str, total: int) -> Callable[[int], None]:
     start = last = time.monotonic()
+    loading = loaded()[1]  # once, so it says nothing of the clips that are left
     done = 0
 
     def advance(clips: int) -> None:
@@ -54,9 +57,8 @@ def _without_bar(console: Console, title: str, total: int) -> Callable[[int], No
         now = time.monotonic()
         if done >= total or now - last >= PLAIN_INTERVAL:
             last = now
-            left = (
-                "" if done >= total else f", {duration((now - start) / done * (total - done))} left"
-            )
+            working = max(now - start - (loaded()[1] - loading), 0.0)
+            left = "" if done >= total else f", {duration(working / done * (total - done))} left"
             console.print(
                 f"{title}: {done} of {total} clips in {duration(now - start)}{left}",
                 highlight=False,

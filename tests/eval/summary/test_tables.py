@@ -135,3 +135,13 @@ def test_plain_progress_has_the_time_left(monkeypatch: pytest.MonkeyPatch) -> No
         "making: 6 of 8 clips in 2 min 30 s, 50 s left",
         "making: 8 of 8 clips in 3 min 20 s",
     ]
+
+
+def test_the_time_left_does_not_count_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, spent = iter([0.0, 80.0]), iter([(0, 5.0), (1, 75.0)])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_module, "loaded", lambda: next(spent))
+    console = Console(file=(written := io.StringIO()), width=120)
+    with progress(console, "making", 40) as advance:
+        advance(1)
+    assert written.getvalue() == "making: 1 of 40 clips in 1 min 20 s, 6 min 30 s left\n"

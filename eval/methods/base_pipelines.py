@@ -7,6 +7,7 @@ from typing import Any
 
 from eval import device as devices
 from eval.errors import EvalError, NotServedError
+from eval.io.loading import loading
 from eval.methods.base import Base
 from eval.methods.base_identity import contents
 from eval.methods.base_models import content_parts, controlnets, model_parts
@@ -24,7 +25,7 @@ def pipeline(recipe: Recipe, device: str) -> Any:
     """
     if recipe not in _KEPT:
         release()
-        with failing_once(recipe, device, *contents(recipe)):
+        with loading(), failing_once(recipe, device, *contents(recipe)):
             _KEPT[recipe] = _place(_load(recipe), recipe.parsed, device)
     return _KEPT[recipe]
 

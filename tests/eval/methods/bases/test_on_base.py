@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import yaml
 
 from eval.clips.lossless import rounded_clip
 from eval.errors import EvalError, NotServedError, WeightsMissingError
+from eval.io.loading import loaded
 from eval.methods import first_frame, method_on_base
 from eval.methods.base import read_base
+from eval.methods.base_pipelines import release
 from eval.plan.planning import make_plan
 from eval.samples.seeds import derive_seed
 
@@ -67,6 +70,19 @@ def test_a_clip_is_bit_by_bit_that_of_the_pipeline_called_by_hand(request, base,
     )
     assert np.array_equal(made.frames, expected.frames)
     assert made.frames.shape == (3, *sample.image.shape)
+
+
+def test_loading_a_base_is_no_part_of_a_clips_time(base, photographs):
+    release()
+    made = method(base())
+    (blocks, seconds), start = loaded(), time.perf_counter()
+    made.generate(photographs[:1], [1])
+    whole = time.perf_counter() - start
+    more, longer = loaded()
+    assert more == blocks + 1
+    assert 0 < longer - seconds < whole
+    made.generate(photographs[:1], [1])
+    assert loaded() == (more, longer)
 
 
 @pytest.mark.parametrize("kind", ["sd15", "sdxl"])

@@ -28,6 +28,7 @@ class FeatureReuse:
         layers: of the last up block that run in every step, from the last one backwards.
 
     Examples:
+        >>> import torch
         >>> from i2v_adapter.tiny import tiny_unet
         >>> unet = tiny_unet()
         >>> inputs = torch.zeros(1, 4, 5, 8, 8), 0, torch.zeros(5, 7, 32)

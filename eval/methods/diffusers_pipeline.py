@@ -146,7 +146,7 @@ class DiffusersMethod:
         self._dtype = self.settings.dtype or dtype
 
     def check_placement(self) -> None:
-        """Raises EvalError where its device, precision or offload cannot be had here."""
+        """Raises EvalError if this machine lacks its device, or cannot compute so on it."""
         check_placement(self._device, self._dtype, self.settings.offload)
 
     @property

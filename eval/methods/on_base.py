@@ -70,7 +70,7 @@ class OnBase:
         self._dtype = self.base.dtype or dtype
 
     def check_placement(self) -> None:
-        """Raises EvalError where its device, precision or offload cannot be had here."""
+        """Raises EvalError if this machine lacks its device, or cannot compute so on it."""
         check_placement(self._device, self._dtype, self.base.offload)
 
     @property

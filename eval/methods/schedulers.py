@@ -30,7 +30,7 @@ def scheduler_class(name: object) -> Any:
     """A scheduler of diffusers that samples SD 1.5 and SDXL.
 
     Raises:
-        ValueError: there is none of this name, or it is for models of another kind.
+        ValueError: diffusers has no scheduler of this name, or the scheduler is for other models.
     """
     import diffusers
 

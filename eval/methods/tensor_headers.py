@@ -14,7 +14,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def header(file: Path) -> Shapes:
-    """Name -> shape of the tensors in a file; empty where there is none or it cannot be read. The
+    """Name -> shape of the tensors in a file; empty for a file that is missing or damaged. The
     names of nested mappings are joined by dots, and a mapping under ``state_dict`` is the file's.
     """
     return _known(file)[0]

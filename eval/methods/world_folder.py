@@ -46,7 +46,7 @@ class World(BaseModel):
 
     @cached_property
     def weights(self) -> Path:
-        """The folder. Raises WeightsMissingError where there is none."""
+        """The folder. Raises WeightsMissingError if it does not exist."""
         path = Path(self.world).expanduser()
         path = path if path.is_absolute() else self._folder / path
         if not path.is_dir():

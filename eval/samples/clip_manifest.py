@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     """A row whose names are in order; its files have not been opened yet.
 
     Attributes:
-        line: line of the manifest, 0 where there is none.
+        line: line of the manifest; 0 without a manifest.
         id: as given; unique within (method, seed).
         clip: file or folder inside the clips' folder.
         prompt: what the clip should show; empty where no row of the manifest says.

@@ -38,7 +38,7 @@ def start_folder(weights: Path) -> None:
 
 
 def size_of(weights: Path) -> str:
-    """The name of the size that the weights have. Raises EvalError where there is none."""
+    """The name of the size that the weights have. Raises EvalError for weights of another size."""
     unet, vae = (
         json.loads((weights / part / "config.json").read_text()) for part in ("unet", "vae")
     )

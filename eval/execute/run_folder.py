@@ -38,15 +38,12 @@ def check_run_folder(folder: Path, suite: Suite) -> None:
     name, source = known.get("name"), known.get("samples", {}).get("source")
     if name is None:
         return
-    before, now = ("of finished clips" if of else "of a suite" for of in _finished(source, suite))
-    if before != now:
-        raise EvalError(f"{folder}: it holds the run {before}, '{name}'; give another --out")
-    if now == "of a suite" and name != suite.name:
+    finished = source == NAME
+    if finished != (suite.samples.get("source") == NAME):
+        kind = "of finished clips" if finished else "of a suite"
+        raise EvalError(f"{folder}: it holds the run {kind}, '{name}'; give another --out")
+    if not finished and name != suite.name:
         raise EvalError(
             f"{folder}: it holds the run of suite '{name}', and this one is '{suite.name}'; give "
             f"another --out, or name the suite '{name}' if it is the same"
         )
-
-
-def _finished(source: object, suite: Suite) -> tuple[bool, bool]:
-    return source == NAME, suite.samples.get("source") == NAME
